@@ -1,0 +1,180 @@
+"""What the pure stack asks of the world, and what it tells the transaction user.
+
+`Transmit` and `CloseFlow` are for the driver; all others are facts for the switch (the transaction
+user of RFC 3261 section 5). All are frozen values: a test compares lists of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sipcore.dialog.invite import InviteSession
+    from sipcore.sdp.description import SessionDescription
+    from sipcore.syntax.message import Request, Response
+    from sipcore.transport.flow import Flow
+
+Effect = Any
+"""One of the classes below."""
+
+
+# -- for the driver ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Transmit:
+    """Send these bytes, one whole message, on this flow."""
+
+    flow: Flow
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CloseFlow:
+    """Close a stream connection that broke the rules."""
+
+    flow: Flow
+
+
+# -- outside sessions ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """An admitted request that opens no INVITE session (REGISTER, OPTIONS, MESSAGE, ...) wants a response.
+
+    Answer it through `Endpoint.respond(transaction, response, now)`.
+    """
+
+    transaction: Any
+    request: Request
+    identity: str
+    """The authenticated extension, as the gate named it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Responded:
+    """A response to a request sent with `Endpoint.request`; a time-out arrives as 408, a dead flow as 503."""
+
+    transaction: Any
+    response: Response
+
+
+# -- INVITE sessions -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Invited:
+    """A new call. `offer` is None for a late offer (RFC 3261 section 13.2.1)."""
+
+    session: InviteSession
+    request: Request
+    identity: str
+    offer: SessionDescription | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """The caller cancelled before we answered; 487 has been sent (RFC 3261 section 9.2)."""
+
+    session: InviteSession
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """Our 2xx was acknowledged. `answer` is the peer's answer if our 2xx carried the offer."""
+
+    session: InviteSession
+    answer: SessionDescription | None
+
+
+@dataclass(frozen=True, slots=True)
+class Progressed:
+    """A provisional response above 100 to our INVITE."""
+
+    session: InviteSession
+    response: Response
+    description: SessionDescription | None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Our INVITE was answered with a 2xx; the ACK is sent by the session.
+
+    With a late offer (`session` sent no offer) `description` is the peer's offer and the ACK waits for
+    `session.acknowledge(answer, now)`; otherwise it is the answer, or None if a 18x already carried it.
+    """
+
+    session: InviteSession
+    response: Response
+    description: SessionDescription | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Our INVITE failed: a final response >= 300, 408 for a time-out, 503 for a dead flow."""
+
+    session: InviteSession
+    response: Response
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """The peer wants to change the session (re-INVITE or UPDATE); `offer` is None for a late offer.
+
+    Answer with `session.answer(description, now)` or `session.refuse(status, now)`.
+    """
+
+    session: InviteSession
+    request: Request
+    offer: SessionDescription | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Our re-INVITE or UPDATE was accepted."""
+
+    session: InviteSession
+    answer: SessionDescription | None
+
+
+@dataclass(frozen=True, slots=True)
+class OfferRefused:
+    """Our re-INVITE or UPDATE failed; the session goes on as it was (RFC 3261 section 14.1)."""
+
+    session: InviteSession
+    response: Response
+
+
+@dataclass(frozen=True, slots=True)
+class RequestInDialog:
+    """INFO or another method within the dialog; answer it through `Endpoint.respond`."""
+
+    session: InviteSession
+    transaction: Any
+    request: Request
+
+
+class EndCause(Enum):
+    """Why a session ended."""
+
+    BYE = "bye"
+    """The peer hung up."""
+    LOCAL = "local"
+    """We hung up, and the peer has confirmed it or the transaction has timed out."""
+    NO_ACK = "no-ack"
+    """Our 2xx was never acknowledged (RFC 3261 section 13.3.1.4)."""
+    TIMEOUT = "timeout"
+    """A request within the dialog got 408 or 481, or no response (RFC 3261 section 12.2.1.2)."""
+    FLOW_LOST = "flow-lost"
+    """The way to the peer is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An established session is over. Told once; nothing of it follows."""
+
+    session: InviteSession
+    cause: EndCause
