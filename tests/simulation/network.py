@@ -1,0 +1,224 @@
+"""A seeded IP network: hosts with UDP sockets and streams, on links that lose, delay, double and reorder.
+
+Hosts live in address spaces. The public one is `SimulatedNetwork.public`; each NAT box (nat.py) has one of
+its own behind it. A datagram is judged once by the sender's uplink and once by the receiver's downlink.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import ipaddress
+import os
+import socket
+from collections.abc import Callable
+from random import Random
+from typing import Any, NamedTuple, Protocol
+
+from sipcore.transport.flow import Address
+from tests.simulation.impairment import LAN, Channel, Profile
+from tests.simulation.ladder import Ladder
+
+FIRST_EPHEMERAL_PORT = 49152
+MAXIMUM_DATAGRAM_BYTES = 65507
+WILDCARDS = ("0.0.0.0", "::", "")
+
+
+class Datagram(NamedTuple):
+    """One UDP packet as it looks at some point of its way."""
+
+    source: Address
+    destination: Address
+    data: bytes
+
+
+class Node(Protocol):
+    """What an address of a space leads to: a host or a NAT box."""
+
+    down: Channel
+
+    def arrive(self, datagram: Datagram) -> None:
+        """Take a datagram that has reached this node."""
+
+
+def os_error(number: int, about: object) -> OSError:
+    """The OSError that a kernel would raise."""
+    return OSError(number, f"{os.strerror(number)}: {about}")
+
+
+Gateway = Callable[[Datagram], "tuple[Space, Datagram] | None"]
+"""Takes a datagram out of its space: the next space, and the datagram as it looks there; None: no way out."""
+
+
+class Space:
+    """An address space: the public Internet, or a private network behind a NAT box."""
+
+    def __init__(self, network: SimulatedNetwork, gateway: Gateway) -> None:
+        self.network = network
+        self.nodes: dict[str, Node] = {}
+        self._gateway = gateway
+
+    def send(self, datagram: Datagram, up: Channel) -> None:
+        """Carry a datagram towards its destination, through gateways if it is not in this space."""
+        space: Space = self
+        original = datagram
+        while (node := space.nodes.get(datagram.destination.host)) is None:
+            passed = space._gateway(datagram)
+            if passed is None:
+                self.network.note(original, "lost")
+                return
+            space, datagram = passed
+        self.network.carry(datagram, original, up, node)
+
+
+class SimulatedNetwork:
+    """The network of one simulation. Everything random in it comes from `random`, in order of sending."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, random: Random, ladder: Ladder) -> None:
+        self.loop = loop
+        self.random = random
+        self.ladder = ladder
+        self.public = Space(self, lambda datagram: None)
+        self.names: dict[str, list[str]] = {}
+        """The whole DNS: host name -> addresses."""
+        self.hosts: list[HostNetwork] = []
+
+    def host(
+        self, address: str, name: str = "", link: Profile = LAN, space: Space | None = None
+    ) -> HostNetwork:
+        """Connect a new host. `name` is for the ladder and is resolvable."""
+        host = HostNetwork(self, space or self.public, address, link)
+        self.hosts.append(host)
+        if name:
+            self.ladder.names[address] = name
+            self.names[name] = [address]
+        return host
+
+    def note(self, datagram: Datagram, fate: str = "") -> None:
+        """Put a datagram on the ladder."""
+        source, destination, data = datagram
+        self.ladder.record(self.loop.time(), source.host, destination.host, data, fate)
+
+    def carry(self, datagram: Datagram, original: Datagram, up: Channel, node: Node) -> None:
+        """Roll the dice of both links and deliver what is left. `original` is what the sender sent."""
+        copies = [here + there for here in up.carry() for there in node.down.carry()]
+        self.note(original, ("lost", "", "twice")[min(len(copies), 2)])
+        for delay in copies:
+            self.loop.call_later(delay, node.arrive, datagram)
+
+    def open_ports(self) -> list[str]:
+        """What is still open anywhere, for tests that want nothing left: "10.0.0.1 udp 5060" ..."""
+        return [f"{host.address} {port}" for host in self.hosts for port in host.open_ports()]
+
+
+class SimulatedUdpSocket:
+    """A bound UDP socket. It has the shape of sipcore.net.network.UdpSocket."""
+
+    def __init__(self, host: HostNetwork, local: Address, receive: Callable[[bytes, Address], None]) -> None:
+        self._host = host
+        self.local = local
+        self.receive = receive
+        self.only_from: Address | None = None
+        """If connected: the kernel drops what comes from anywhere else."""
+
+    def send(self, data: bytes, remote: Address) -> None:
+        """Send one datagram. Raises OSError when closed or when the datagram is too long."""
+        if self._host.udp.get(self.local.port) is not self:
+            raise os_error(errno.EBADF, self.local)
+        if len(data) > MAXIMUM_DATAGRAM_BYTES:
+            raise os_error(errno.EMSGSIZE, len(data))
+        self._host.send(Datagram(Address(self._host.address, self.local.port), Address(*remote), bytes(data)))
+
+    def close(self) -> None:
+        """Free the port. Packets still on their way here are lost."""
+        if self._host.udp.get(self.local.port) is self:
+            del self._host.udp[self.local.port]
+
+
+class HostNetwork:
+    """One host's view of the network: the `Network` that a Driver or a switch is given."""
+
+    def __init__(self, network: SimulatedNetwork, space: Space, address: str, link: Profile) -> None:
+        if address in space.nodes:
+            raise ValueError(f"address {address} is taken")
+        self.network = network
+        self.space = space
+        self.address = address
+        self.udp: dict[int, SimulatedUdpSocket] = {}
+        self.plugged = True
+        self._next_port = FIRST_EPHEMERAL_PORT
+        self.up = Channel(link, network.random)
+        self.down = Channel(link, network.random)
+        space.nodes[address] = self
+
+    def unplug(self) -> None:
+        """Pull the cable: nothing gets in or out until `plug()`; sockets do not notice."""
+        self.plugged = False
+
+    def plug(self) -> None:
+        """Put the cable back."""
+        self.plugged = True
+
+    def degrade(self, link: Profile) -> None:
+        """Change the quality of this host's link, both ways."""
+        self.up.profile = self.down.profile = link
+
+    # -- UDP
+
+    def open_udp(self, local: Address, receive: Callable[[bytes, Address], None]) -> SimulatedUdpSocket:
+        """Bind; port 0 picks one. Raises OSError if the address is not ours or the port is taken."""
+        self.check_local(local)
+        port = local.port or self.ephemeral_port(self.udp)
+        if port in self.udp:
+            raise os_error(errno.EADDRINUSE, local)
+        self.udp[port] = SimulatedUdpSocket(self, Address(local.host, port), receive)
+        return self.udp[port]
+
+    def send(self, datagram: Datagram) -> None:
+        """Let a datagram out."""
+        if self.plugged:
+            self.space.send(datagram, self.up)
+        else:
+            self.network.note(datagram, "lost")
+
+    def arrive(self, datagram: Datagram) -> None:
+        """Hand a datagram to the socket of its port; without one it is dropped."""
+        source, destination, data = datagram
+        bound = self.udp.get(destination.port)
+        if bound is None or not self.plugged:
+            return
+        if bound.only_from is None or bound.only_from == source:
+            bound.receive(data, source)
+
+    # -- addresses
+
+    async def resolve(self, host: str) -> list[str]:
+        """The addresses of a name, or the address itself. Raises OSError (gaierror) for an unknown name."""
+        try:
+            return [str(ipaddress.ip_address(host))]
+        except ValueError:
+            pass
+        await asyncio.sleep(0)
+        if host not in self.network.names:
+            raise socket.gaierror(socket.EAI_NONAME, f"Name or service not known: {host}")
+        return list(self.network.names[host])
+
+    def local_host_towards(self, remote_host: str) -> str:
+        """Our address as a peer at `remote_host` would be sent from."""
+        return self.address
+
+    def check_local(self, local: Address) -> None:
+        """Raise OSError unless we may bind to this host address."""
+        if local.host not in WILDCARDS and local.host != self.address:
+            raise os_error(errno.EADDRNOTAVAIL, local)
+
+    def ephemeral_port(self, taken: dict[int, Any]) -> int:
+        """The next free port of the range that kernels pick from."""
+        while self._next_port in taken:
+            self._next_port += 1
+        self._next_port += 1
+        return self._next_port - 1
+
+    def open_ports(self) -> list[str]:
+        """What is open: "udp 5060" ..."""
+        return [f"udp {port}" for port in self.udp]
