@@ -1,0 +1,1 @@
+"""Benchmarks: one script a question, each prints a figure and its ratio to a yardstick run beside it."""

@@ -1,0 +1,168 @@
+"""What the end-to-end benchmarks share: a server process, its CPU time, a yardstick, a table.
+
+Figures are CPU seconds of the server's processes per unit of work (the clock on the wall says little on a
+busy machine), each the median of several rounds. The yardstick runs between the rounds, so that what slows
+the machine slows both.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+HOST = "127.0.0.1"
+REALM = "myphone"
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU time spent so far by a process, its threads and its children."""
+    own = sum(int(path.read_text().split()[0]) for path in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
+    return own + sum(cpu_seconds(child) for child in _children(pid))
+
+
+def resident_bytes(pid: int) -> int:
+    """Proportional set size of a process and its children: pages shared by n processes count 1/n each."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) * 1024 + sum(resident_bytes(child) for child in _children(pid))
+    raise RuntimeError(f"no Pss line for process {pid}")
+
+
+def _children(pid: int) -> list[int]:
+    found: list[int] = []
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        found += [int(child) for child in path.read_text().split()]
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running `myphone serve`."""
+
+    pid: int
+    address: tuple[str, int]
+    ready_seconds: float
+    """From the start of the process to its first answer."""
+
+
+def password_of(number: int) -> str:
+    """The password of a benchmark extension."""
+    return f"secret-{number}"
+
+
+@contextmanager
+def server(extensions: range, *, workers: int = 1) -> Iterator[Server]:
+    """Run the system with these extensions on a free port of the loopback address."""
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind((HOST, 0))
+        port = probe.getsockname()[1]
+        probe.close()
+        config = Path(folder) / "bench.toml"
+        config.write_text(_config(extensions, port, folder, workers))
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "myphone_api.cli", "serve", "--config", str(config)],
+            stdout=subprocess.DEVNULL,
+            stderr=None if os.environ.get("BENCH_LOG") else subprocess.DEVNULL,
+        )
+        try:
+            yield Server(process.pid, (HOST, port), _first_answer((HOST, port)) - began)
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+def _config(extensions: range, port: int, folder: str, workers: int) -> str:
+    lines = [
+        "[sip]",
+        f'listen = "{HOST}"',
+        f"udp_port = {port}",
+        f"tcp_port = {port}",
+        f'realm = "{REALM}"',
+        "[media]",
+        "port_range = [40000, 49998]",
+        f"workers = {workers}",
+        "[store]",
+        f'data_dir = "{folder}"',
+    ]
+    for number in extensions:
+        lines += ["[[extensions]]", f'number = "{number}"', f'password = "{password_of(number)}"']
+    return "\n".join(lines) + "\n"
+
+
+def _first_answer(address: tuple[str, int]) -> float:
+    """Send OPTIONS until something comes back; when that was."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.bind((HOST, 0))
+        client.settimeout(0.02)
+        options = (
+            f"OPTIONS sip:{HOST} SIP/2.0\r\nVia: SIP/2.0/UDP {HOST}:{client.getsockname()[1]};branch=z9hG4bKready\r\n"
+            f"From: <sip:bench@{HOST}>;tag=1\r\nTo: <sip:{HOST}>\r\nCall-ID: ready\r\nCSeq: 1 OPTIONS\r\n"
+            "Max-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
+        ).encode()
+        deadline = time.perf_counter() + 20
+        while time.perf_counter() < deadline:
+            client.sendto(options, address)
+            try:
+                client.recv(4096)
+            except (TimeoutError, ConnectionRefusedError):
+                continue
+            return time.perf_counter()
+    raise RuntimeError("the server did not answer within 20 s; set BENCH_LOG=1 to see its log")
+
+
+def udp_yardstick(datagrams: int = 5000, size: int = 500) -> float:
+    """CPU seconds that the least possible Python server spends on a datagram: receive it and send one back."""
+    code = (
+        "import socket,sys\n"
+        "s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM); s.bind(('127.0.0.1',0))\n"
+        "print(s.getsockname()[1],flush=True)\n"
+        "while True:\n"
+        "    data,peer=s.recvfrom(65535); s.sendto(data,peer)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        port = int(process.stdout.readline())
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.connect((HOST, port))
+            client.settimeout(1)
+            before = cpu_seconds(process.pid)
+            for _ in range(datagrams):
+                client.send(b"x" * size)
+                client.recv(65535)
+            return (cpu_seconds(process.pid) - before) / datagrams
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def measure(rounds: int, unit: Callable[[], int], pid: int) -> tuple[float, float]:
+    """Medians of (CPU seconds of `pid` per unit, CPU seconds of the yardstick per datagram).
+
+    `unit` does one round of work and returns how many units that was.
+    """
+    figures, yardsticks = [], []
+    for _ in range(rounds):
+        yardsticks.append(udp_yardstick())
+        before = cpu_seconds(pid)
+        done = unit()
+        figures.append((cpu_seconds(pid) - before) / done)
+    return statistics.median(figures), statistics.median(yardsticks)
+
+
+def print_table(title: str, rows: list[tuple[str, str]]) -> None:
+    """Two columns under a title."""
+    width = max(len(name) for name, _ in rows)
+    print(title)
+    for name, value in rows:
+        print(f"  {name:<{width}}  {value}")

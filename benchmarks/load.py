@@ -1,0 +1,164 @@
+"""A load generator: the least SIP a phone can speak, independent of our own stack, on one UDP socket a phone."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import socket
+
+from benchmarks.harness import HOST, password_of
+
+_NONCE = re.compile(rb'algorithm=MD5.*?nonce="([^"]+)"|nonce="([^"]+)".*?algorithm=MD5')
+_TO_TAG = re.compile(rb"\r\nTo:[^\r]*;tag=([^;\r]+)", re.IGNORECASE)
+_HEADER = {name: re.compile(rb"\r\n" + name + rb": *([^\r]*)", re.I) for name in (b"Via", b"From", b"To", b"Call-ID", b"CSeq")}
+_CONTACT = re.compile(rb"\r\nContact: *<([^>]+)>", re.IGNORECASE)
+
+
+def _md5(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+class BarePhone:
+    """One extension on one socket. Verbs block until the server's response has come."""
+
+    def __init__(self, number: int, server: tuple[str, int]) -> None:
+        self.number = number
+        self._password = password_of(number)
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind((HOST, 0))
+        self._socket.connect(server)
+        self._socket.settimeout(2)
+        self._uri_host = f"{HOST}:{server[1]}"
+        self.port = self._socket.getsockname()[1]
+        self._count = 0
+
+    def close(self) -> None:
+        """Release the socket."""
+        self._socket.close()
+
+    def receive(self) -> bytes:
+        """The next message of any kind."""
+        return self._socket.recv(65535)
+
+    def expect(self, start: bytes) -> bytes:
+        """The next message that starts so; others are passed over."""
+        while True:
+            message = self.receive()
+            if message.startswith(start):
+                return message
+            if message.startswith((b"SIP/2.0 4", b"SIP/2.0 5", b"SIP/2.0 6")):
+                raise RuntimeError(f"wanted {start!r}, got {message[:200]!r}")
+
+    def register(self) -> None:
+        """REGISTER, 401, REGISTER with credentials, 200."""
+        call_id = f"register-{self.number}-{self.port}"
+        self._send(self._request("REGISTER", f"sip:{self._uri_host}", self.number, call_id, 1, contact=True))
+        challenge = self.expect(b"SIP/2.0 401")
+        credentials = self._authorization(challenge, "REGISTER", f"sip:{self._uri_host}")
+        self._send(
+            self._request("REGISTER", f"sip:{self._uri_host}", self.number, call_id, 2, credentials, contact=True)
+        )
+        self.expect(b"SIP/2.0 200")
+
+    def invite(self, callee: int, media_port: int) -> tuple[str, str]:
+        """INVITE, 401, ACK, INVITE with credentials; returns Call-ID and From tag for `acknowledge` and `bye`."""
+        self._count += 1
+        call_id, uri = f"call-{self.number}-{self.port}-{self._count}", f"sip:{callee}@{self._uri_host}"
+        body = _sdp(media_port)
+        self._send(self._request("INVITE", uri, callee, call_id, 1, contact=True, body=body))
+        challenge = self.expect(b"SIP/2.0 401")
+        self._send(self._request("ACK", uri, callee, call_id, 1, to_tag=_to_tag(challenge)))
+        credentials = self._authorization(challenge, "INVITE", uri)
+        self._send(self._request("INVITE", uri, callee, call_id, 2, credentials, contact=True, body=body))
+        return call_id, uri
+
+    def answer(self, media_port: int) -> None:
+        """Wait for an INVITE; send 180 and 200; wait for the ACK."""
+        invite = self.expect(b"INVITE")
+        contact = f"Contact: <sip:{self.number}@{HOST}:{self.port}>\r\n"
+        self._send(_response(invite, "180 Ringing", contact))
+        self._send(_response(invite, "200 OK", contact, _sdp(media_port)))
+        self.expect(b"ACK")
+
+    def acknowledge_and_hang_up(self, call_id: str, uri: str, callee: int) -> None:
+        """Wait for the 200, send ACK, then BYE, and wait for its 200."""
+        ok = self.expect(b"SIP/2.0 200")
+        target = _CONTACT.search(ok)
+        assert target is not None, ok
+        remote, tag = target[1].decode(), _to_tag(ok)
+        self._send(self._request("ACK", remote, callee, call_id, 2, to_tag=tag))
+        self._send(self._request("BYE", remote, callee, call_id, 3, to_tag=tag))
+        self.expect(b"SIP/2.0 200")
+
+    def confirm_bye(self) -> None:
+        """Wait for the BYE and answer it."""
+        self._send(_response(self.expect(b"BYE"), "200 OK"))
+
+    def _send(self, message: bytes) -> None:
+        self._socket.send(message)
+
+    def _request(
+        self,
+        method: str,
+        uri: str,
+        to: int,
+        call_id: str,
+        cseq: int,
+        headers: str = "",
+        *,
+        to_tag: str = "",
+        contact: bool = False,
+        body: bytes = b"",
+    ) -> bytes:
+        lines = (
+            f"{method} {uri} SIP/2.0\r\n"
+            f"Via: SIP/2.0/UDP {HOST}:{self.port};branch=z9hG4bK-{call_id}-{cseq}-{method};rport\r\n"
+            f"Max-Forwards: 70\r\n"
+            f'From: "Bench {self.number}" <sip:{self.number}@{self._uri_host}>;tag=t{call_id}\r\n'
+            f"To: <sip:{to}@{self._uri_host}>{';tag=' + to_tag if to_tag else ''}\r\n"
+            f"Call-ID: {call_id}\r\n"
+            f"CSeq: {cseq} {method}\r\n"
+            f"User-Agent: bench\r\n"
+        )
+        if contact:
+            lines += f"Contact: <sip:{self.number}@{HOST}:{self.port}>\r\n"
+            lines += "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS\r\nSupported: replaces\r\n"
+        if body:
+            lines += "Content-Type: application/sdp\r\n"
+        return f"{lines}{headers}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+    def _authorization(self, challenge: bytes, method: str, uri: str) -> str:
+        found = _NONCE.search(challenge)
+        assert found is not None, challenge
+        nonce = (found[1] or found[2]).decode()
+        realm = challenge.split(b'realm="', 1)[1].split(b'"', 1)[0].decode()
+        secret = _md5(f"{self.number}:{realm}:{self._password}")
+        answer = _md5(f"{secret}:{nonce}:00000001:c:auth:{_md5(f'{method}:{uri}')}")
+        return (
+            f'Authorization: Digest username="{self.number}", realm="{realm}", nonce="{nonce}", uri="{uri}", '
+            f'response="{answer}", algorithm=MD5, cnonce="c", qop=auth, nc=00000001\r\n'
+        )
+
+
+def _to_tag(message: bytes) -> str:
+    found = _TO_TAG.search(message)
+    return found[1].decode() if found else ""
+
+
+def _response(request: bytes, status: str, headers: str = "", body: bytes = b"") -> bytes:
+    copied = []
+    for name, pattern in _HEADER.items():
+        for value in pattern.findall(request):
+            text = value.decode()
+            copied.append(f"{name.decode()}: {text}{';tag=callee' if name == b'To' and ';tag=' not in text else ''}\r\n")
+    if body:
+        headers += "Content-Type: application/sdp\r\n"
+    return f"SIP/2.0 {status}\r\n{''.join(copied)}{headers}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+def _sdp(port: int) -> bytes:
+    return (
+        f"v=0\r\no=- 1 1 IN IP4 {HOST}\r\ns=-\r\nc=IN IP4 {HOST}\r\nt=0 0\r\nm=audio {port} RTP/AVP 0 8 101\r\n"
+        "a=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\n"
+        "a=ptime:20\r\na=sendrecv\r\n"
+    ).encode()

@@ -1,0 +1,228 @@
+"""A call: the life of one caller's attempt, from the INVITE to the end of the last leg."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import datetime
+from typing import TYPE_CHECKING, NoReturn
+
+from media.engine import Bridge, Echo
+from media.ports import PortsExhausted
+from pbx.forking import Fork
+from pbx.happenings import CallAnswered, CallEnded, CallRang, CallStarted, Happening
+from pbx.leg import Leg, LegState
+from pbx.negotiate import NotAcceptable
+from pbx.plugin import Refused
+from pbx.routing import Outcome, Refuse, Ring, Route, Serve
+from sipcore.syntax.headers import NameAddress
+from sipcore.syntax.message import REASONS, Response
+from sipcore.syntax.uri import Uri
+
+if TYPE_CHECKING:
+    from pbx.directory import Extension
+    from pbx.switch import Switch
+    from sipcore.effects import Invited
+
+logger = logging.getLogger(__name__)
+
+
+class Call:
+    """One caller's attempt. A coroutine per call; when the caller hangs up, it is cancelled wherever it waits."""
+
+    def __init__(self, switch: Switch, call_id: str, caller: Extension, dialled: str) -> None:
+        self.switch = switch
+        self.id = call_id
+        self.caller = caller
+        self.dialled = dialled
+        self.leg: Leg | None = None
+        """The caller's leg; None only while the call is being set up."""
+        self.callee: Leg | None = None
+        """The leg that answered."""
+        self.reasons: tuple[str, ...] = ()
+        """Why the call went where it went."""
+        self._task: asyncio.Task[None] | None = None
+        self._fork: Fork | None = None
+        self._started_at = switch.loop.time()
+        self._answered_at: float | None = None
+
+    # -- life ---------------------------------------------------------------------------------------------
+
+    def start(self, invited: Invited) -> None:
+        """Take the INVITE and begin to serve it."""
+        session = invited.session
+        try:
+            self.leg = Leg(self.switch, self.caller, self, host=self.switch.media_host(session.flow))
+            self.leg.receive_call(session, invited.offer)
+        except PortsExhausted:
+            self._turn_away(invited, 503)
+        except NotAcceptable:
+            self._turn_away(invited, 488)
+        else:
+            number = self.caller.number
+            self._tell(CallStarted(at=self._wall, call=self.id, caller=number, callee=self.dialled, internal=self.internal))
+            route = self.switch.router.route(self.dialled)
+            self._task = self.switch.loop.create_task(self._serve(route), name=f"call {self.id}")
+            self._task.add_done_callback(self._finish)
+
+    def cancel(self) -> None:
+        """End the call from outside: every leg is hung up."""
+        if self._task is not None:
+            self._task.cancel()
+
+    def _turn_away(self, invited: Invited, status: int) -> None:
+        if self.leg is not None:
+            self.leg.reject(status)
+        else:
+            self.switch.driver.perform(invited.session.reject(status, self.switch.loop.time()))
+        self.switch.forget(self)
+
+    def _finish(self, task: asyncio.Task[None]) -> None:
+        """Hang up whatever is left and tell the end. Runs once, however the task ended, begun or not."""
+        status, reason = self._verdict(task)
+        if self._fork is not None:
+            self._fork.stop()
+        if self.callee is not None:
+            self.callee.hang_up()
+        if status >= 300:
+            self.caller_leg.reject(status, reason)
+        self.caller_leg.hang_up()
+        now = self.switch.loop.time()
+        self._tell(
+            CallEnded(
+                at=self._wall,
+                call=self.id,
+                reason=reason or REASONS[status],
+                status=status,
+                seconds=now - self._started_at,
+                talk_seconds=0.0 if self._answered_at is None else now - self._answered_at,
+            )
+        )
+        self.switch.forget(self)
+
+    def _verdict(self, task: asyncio.Task[None]) -> tuple[int, str | None]:
+        """The final response (RFC 3261 section 21) that the task's end amounts to."""
+        if self._answered_at is not None:
+            return 200, None
+        if task.cancelled():
+            return 487, None
+        error = task.exception()
+        if error is None:
+            return 480, None
+        if isinstance(error, Refused):
+            return error.status, error.reason
+        if isinstance(error, PortsExhausted):
+            return 503, "No Media Port Free"
+        logger.error("call %s from %s to %r failed", self.id, self.caller.number, self.dialled, exc_info=error)
+        return 500, None
+
+    @property
+    def _wall(self) -> datetime:
+        return self.switch.environment.wall()
+
+    def _tell(self, happening: Happening) -> None:
+        self.switch.happenings.tell(happening)
+
+    # -- routing -------------------------------------------------------------------------------------------
+
+    async def _serve(self, route: Route) -> None:
+        while True:
+            self.reasons = route.reasons
+            match route.action:
+                case Refuse(status, reason):
+                    raise Refused(status, reason)
+                case Serve(handler, arguments):
+                    return await handler(self, **arguments)
+                case Ring(extension, seconds):
+                    result = await self._ring(extension, seconds)
+                    if isinstance(result, Leg):
+                        return await self._talk(result)
+                    route = self.switch.router.reroute(route, result)
+
+    async def _ring(self, extension: Extension, seconds: float) -> Leg | Outcome:
+        """Ring every phone registered at `extension`; the one that answers, or why none did."""
+        fork = self._fork = Fork(self._on_progress)
+        caller = self.caller_leg
+        for binding in self.switch.bindings(extension):
+            host = self.switch.media_host(binding.flow)
+            leg = Leg(self.switch, extension, fork, host=host, beside=caller)
+            fork.add(leg)
+            leg.call(
+                binding.contact,
+                binding.flow,
+                from_=_name_address(self.caller, binding.flow.local.host),
+                to=_name_address(extension, binding.flow.local.host),
+                codecs=caller.negotiation.offered_codecs,
+                route_set=binding.path,
+            )
+        result = await fork.result(seconds)
+        self._fork = None
+        return result
+
+    def _on_progress(self, leg: Leg, response: Response) -> None:
+        """Pass ringing on to the caller; early media too, while only one phone could be sending it."""
+        assert self._fork is not None
+        if leg.plan is not None and self._fork.only(leg):
+            self.caller_leg.send_early_media(leg.codec)
+            self._bridge(leg)
+        elif response.status == 180 and self.caller_leg.state is LegState.NEW:
+            self.caller_leg.ring()
+            extension = leg.extension
+            number = extension.number if extension else ""
+            self._tell(CallRang(at=self._wall, call=self.id, extension=number))
+
+    # -- verbs of features ---------------------------------------------------------------------------------
+
+    @property
+    def caller_leg(self) -> Leg:
+        """The leg of the caller."""
+        assert self.leg is not None, "the call has not started"
+        return self.leg
+
+    @property
+    def internal(self) -> bool:
+        """Whether both ends are extensions of this system."""
+        return True
+
+    async def answer(self) -> None:
+        """Answer the caller. Returns at once: media flows as soon as both sides know of each other."""
+        self._mark_answered(self.dialled)
+        self.caller_leg.answer()
+
+    async def echo(self) -> NoReturn:
+        """Send the caller's own sound back until the caller hangs up."""
+        self.switch.media.send(Echo(self.caller_leg.stream))
+        await self.switch.loop.create_future()
+        raise AssertionError("unreachable: the caller's hang-up cancels the call")
+
+    async def _talk(self, callee: Leg) -> None:
+        """Join caller and callee; return when the callee hangs up."""
+        self.callee = callee
+        self._mark_answered(callee.extension.number if callee.extension else "")
+        self.caller_leg.answer(callee.codec)
+        self._bridge(callee)
+        await callee.ended
+
+    def _mark_answered(self, by: str) -> None:
+        if self._answered_at is None:
+            self._answered_at = self.switch.loop.time()
+            self._tell(CallAnswered(at=self._wall, call=self.id, by=by))
+
+    def _bridge(self, leg: Leg) -> None:
+        self.switch.media.send(Bridge(self.caller_leg.stream, leg.stream))
+
+    # -- Watcher of the caller's leg ---------------------------------------------------------------------------
+
+    def leg_progressed(self, leg: Leg, response: Response) -> None:
+        """Only called legs make progress."""
+
+    def leg_accepted(self, leg: Leg) -> None:
+        """Only called legs are accepted."""
+
+    def leg_ended(self, leg: Leg, status: int) -> None:
+        """The caller is gone: so is the call."""
+        self.cancel()
+
+
+def _name_address(extension: Extension, host: str) -> NameAddress:
+    return NameAddress(extension.full_name or None, Uri("sip", extension.number, host=host), ())

@@ -1,0 +1,77 @@
+"""Who can be called: extensions, by number and by SIP ID."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+
+from sipcore.registrar.digest import Credentials
+
+
+class BusyDetection(Enum):
+    """What makes an extension busy."""
+
+    PBX = "pbx"
+    """One call of the extension, ringing or established, makes the next one busy."""
+    PHONE = "phone"
+    """The phone itself decides, by answering 486."""
+
+
+@dataclass(frozen=True, slots=True)
+class Diversions:
+    """Numbers that calls go on to; None where the call ends with its natural result instead."""
+
+    always: str | None = None
+    busy: str | None = None
+    no_answer: str | None = None
+    not_registered: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """One user: a number, a name, and how calls to it are handled."""
+
+    number: str
+    first_name: str = ""
+    last_name: str = ""
+    sip_id: str = ""
+    """An alternative user part: `sip:ext100@...` reaches extension 100."""
+    outbound_caller_id: str = ""
+    """The number that external calls show; the extension's own number where empty."""
+    no_answer_seconds: float = 60.0
+    busy_detection: BusyDetection = BusyDetection.PBX
+    diversions: Diversions = field(default_factory=Diversions)
+    credentials: Credentials | None = field(default=None, repr=False)
+    """Digest HA1 values; None for an extension that no phone may register."""
+
+    @property
+    def full_name(self) -> str:
+        """First and last name; empty if the extension has neither."""
+        return f"{self.first_name} {self.last_name}".strip()
+
+    def caller_id(self, *, external: bool) -> str:
+        """The number that calls of this extension show at the other end."""
+        return (self.outbound_caller_id if external else "") or self.number
+
+
+class Directory:
+    """The extensions of one system."""
+
+    def __init__(self, extensions: Iterable[Extension]) -> None:
+        self._by_address: dict[str, Extension] = {}
+        self._extensions = {extension.number: extension for extension in extensions}
+        for extension in self._extensions.values():
+            if extension.sip_id:
+                self._by_address[extension.sip_id.lower()] = extension
+        self._by_address |= self._extensions  # a number wins over another extension's SIP ID
+
+    def find(self, address: str) -> Extension | None:
+        """The extension with this number or SIP ID (any letter case), or None."""
+        return self._by_address.get(address) or self._by_address.get(address.lower())
+
+    def __iter__(self) -> Iterator[Extension]:
+        return iter(self._extensions.values())
+
+    def __len__(self) -> int:
+        return len(self._extensions)

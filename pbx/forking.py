@@ -1,0 +1,89 @@
+"""Forking: every phone of an extension rings, the first to answer gets the call (RFC 3261 section 16.7)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from pbx.leg import Leg
+from pbx.routing import Outcome
+from sipcore.syntax.message import Response
+
+_OUTCOMES = {
+    486: Outcome.BUSY,
+    600: Outcome.BUSY,
+    603: Outcome.DECLINED,
+    415: Outcome.NOT_ACCEPTABLE,
+    488: Outcome.NOT_ACCEPTABLE,
+    606: Outcome.NOT_ACCEPTABLE,
+}
+"""What a final response of a phone says about its user; all others mean that the phone was not reached."""
+
+_SPEAKS_FOR_ALL = frozenset({600, 603})
+"""Responses after which the user's other phones need not ring on (RFC 3261 section 21.6)."""
+
+_WEIGHT = (Outcome.NOT_REACHED, Outcome.NOT_ACCEPTABLE, Outcome.BUSY, Outcome.DECLINED)
+"""Of several refusals the caller learns the one that stands last here."""
+
+
+class Fork:
+    """Rings legs together and decides the race synchronously, at the first 2xx that is processed."""
+
+    def __init__(self, on_progress: Callable[[Leg, Response], None]) -> None:
+        """`on_progress` is told every provisional response of every leg."""
+        self._on_progress = on_progress
+        self._ringing: set[Leg] = set()
+        self._refusal = Outcome.NOT_REACHED
+        self._loop = asyncio.get_running_loop()
+        self._result: asyncio.Future[Leg | Outcome] = self._loop.create_future()
+
+    def add(self, leg: Leg) -> None:
+        """One more phone that rings; to be called before the leg can tell anything."""
+        self._ringing.add(leg)
+
+    async def result(self, seconds: float) -> Leg | Outcome:
+        """The phone that answered, or why none did within `seconds`."""
+        if not self._ringing:
+            return self._refusal
+        no_answer = self._loop.call_later(seconds, self._decide, Outcome.NO_ANSWER)
+        try:
+            return await self._result
+        finally:
+            no_answer.cancel()
+            self.stop()
+
+    def only(self, leg: Leg) -> bool:
+        """Whether `leg` is the only phone that rings."""
+        return self._ringing == {leg}
+
+    def stop(self) -> None:
+        """CANCEL every phone that still rings."""
+        while self._ringing:
+            self._ringing.pop().hang_up()
+
+    def _decide(self, result: Leg | Outcome) -> None:
+        if not self._result.done():
+            self._result.set_result(result)
+        self.stop()
+
+    # -- Watcher --------------------------------------------------------------------------------------
+
+    def leg_progressed(self, leg: Leg, response: Response) -> None:
+        """A phone rings."""
+        self._on_progress(leg, response)
+
+    def leg_accepted(self, leg: Leg) -> None:
+        """The first to come here wins; any other is hung up."""
+        self._ringing.discard(leg)
+        if self._result.done():
+            leg.hang_up()
+        else:
+            self._decide(leg)
+
+    def leg_ended(self, leg: Leg, status: int) -> None:
+        """A phone refused, or is gone."""
+        self._ringing.discard(leg)
+        outcome = _OUTCOMES.get(status, Outcome.NOT_REACHED)
+        self._refusal = max(self._refusal, outcome, key=_WEIGHT.index)
+        if status in _SPEAKS_FOR_ALL or not self._ringing:
+            self._decide(self._refusal)

@@ -1,0 +1,294 @@
+"""A leg: one party of a call, which is one INVITE session and one media stream."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from enum import Enum
+from typing import TYPE_CHECKING, Protocol
+
+from media.engine import ChangeStream, CloseStream, OpenStream
+from media.plan import Codec, StreamPlan
+from pbx.negotiate import Negotiation, NotAcceptable
+from sipcore.effects import (
+    Accepted,
+    Acknowledged,
+    Cancelled,
+    Effect,
+    EndCause,
+    Ended,
+    Offered,
+    Progressed,
+    Rejected,
+)
+from sipcore.syntax.headers import NameAddress
+from sipcore.syntax.message import Response
+from sipcore.syntax.uri import Uri
+from sipcore.transport.flow import Flow
+
+if TYPE_CHECKING:
+    from media.service import MediaService
+    from pbx.directory import Extension
+    from pbx.environment import Environment
+    from sipcore.dialog.invite import InviteSession
+    from sipcore.endpoint import Endpoint
+    from sipcore.net.driver import Driver
+    from sipcore.sdp.description import SessionDescription
+
+
+class LegState(Enum):
+    """How far a leg has come; it only moves downwards."""
+
+    NEW = "new"
+    RINGING = "ringing"
+    ANSWERED = "answered"
+    ENDED = "ended"
+
+
+class Watcher(Protocol):
+    """Whoever steers a leg is told what the other end does. All calls are synchronous: a claim made in one holds."""
+
+    def leg_progressed(self, leg: Leg, response: Response) -> None:
+        """The phone rings, or sends early media."""
+
+    def leg_accepted(self, leg: Leg) -> None:
+        """The phone answered; its media is negotiated."""
+
+    def leg_ended(self, leg: Leg, status: int) -> None:
+        """The leg is over. `status` is the final response of a leg never answered, 200 after a BYE."""
+
+
+class Legs(Protocol):
+    """The book of the legs that exist."""
+
+    def add(self, leg: Leg) -> None:
+        """A leg begins."""
+
+    def discard(self, leg: Leg) -> None:
+        """A leg has ended."""
+
+
+class Station(Protocol):
+    """What a leg needs around it: the switch has it, and so has a phone."""
+
+    environment: Environment
+    loop: asyncio.AbstractEventLoop
+    endpoint: Endpoint
+    driver: Driver
+    media: MediaService
+
+    @property
+    def legs(self) -> Legs:
+        """Where legs are entered and struck out."""
+
+
+class Leg:
+    """One party. Verbs act at once and never wait; what the far end does comes to the `watcher`."""
+
+    def __init__(
+        self, station: Station, extension: Extension | None, watcher: Watcher, *, host: str, beside: Leg | None = None
+    ) -> None:
+        """Reserve a media port (raises `PortsExhausted`), in the worker that serves `beside`."""
+        self.station = station
+        self.extension = extension
+        self.watcher = watcher
+        self.state = LegState.NEW
+        self.session: InviteSession | None = None
+        reservation = station.media.reserve(beside=beside.stream if beside else None)
+        self.stream = reservation.stream
+        self.port = reservation.port
+        self.negotiation = Negotiation(host, reservation.port, station.environment.rng)
+        self.plan: StreamPlan | None = None
+        self.ended: asyncio.Future[int] = station.loop.create_future()
+        station.legs.add(self)
+
+    # -- the far end is a caller ------------------------------------------------------------------
+
+    def receive_call(self, session: InviteSession, offer: SessionDescription | None) -> None:
+        """Take over an incoming INVITE session. Raises NotAcceptable if its offer has nothing for us."""
+        self.session = session
+        session.owner = self
+        if offer is not None:
+            self.negotiation.receive_offer(offer)
+
+    def ring(self) -> None:
+        """Send 180, once."""
+        if self.state is LegState.NEW:
+            self.state = LegState.RINGING
+            self._do(self._session.progress(180, self._now))
+
+    def send_early_media(self, preferred: Codec | None = None) -> None:
+        """Send 183 with our answer, so that the caller hears what we play before the call is answered."""
+        if self.plan is None and self.negotiation.has_remote_offer:
+            description = self.negotiation.answer(preferred)
+            self._do(self._session.progress(183, self._now, description))
+            self._use_plan()
+
+    def answer(self, preferred: Codec | None = None) -> None:
+        """Send 200 with the answer, or with our offer where the caller made none."""
+        if self.state in (LegState.ANSWERED, LegState.ENDED):
+            return
+        self.state = LegState.ANSWERED
+        negotiation = self.negotiation
+        if negotiation.has_remote_offer:
+            description = negotiation.local or negotiation.answer(preferred)
+            self._do(self._session.accept(description, self._now))
+            self._use_plan()
+        else:
+            self._do(self._session.accept(negotiation.offer([preferred] if preferred else ()), self._now))
+
+    def reject(self, status: int, reason: str | None = None) -> None:
+        """Refuse the call with a final response >= 300; hang up where it has been answered."""
+        if self.state is LegState.ANSWERED:
+            self.hang_up()
+        elif self.state is not LegState.ENDED:
+            self._do(self._session.reject(status, self._now, reason))
+            self._end(status)
+
+    # -- the far end is called --------------------------------------------------------------------
+
+    def call(
+        self,
+        target: Uri,
+        flow: Flow,
+        *,
+        from_: NameAddress,
+        to: NameAddress,
+        codecs: Sequence[Codec] = (),
+        route_set: Sequence[NameAddress] = (),
+        owner: object = None,
+    ) -> None:
+        """Send an INVITE that offers `codecs` first and then all others we know.
+
+        `owner` takes the session's effects in place of this leg, and passes on those that it leaves alone.
+        """
+        self.session, effects = self.station.endpoint.invite(
+            target,
+            flow,
+            from_=from_,
+            to=to,
+            offer=self.negotiation.offer(codecs),
+            now=self._now,
+            route_set=route_set,
+            owner=owner or self,
+        )
+        self._do(effects)
+
+    # -- both ---------------------------------------------------------------------------------------
+
+    def hang_up(self) -> None:
+        """End the leg with whatever its state asks for: CANCEL, a final response, or BYE."""
+        if self.state is not LegState.ENDED:
+            effects = self.session.hang_up(self._now) if self.session else []
+            self._end(487)
+            self._do(effects)
+
+    @property
+    def codec(self) -> Codec | None:
+        """The codec in use, once media is negotiated."""
+        return self.plan.codec if self.plan else None
+
+    def on_effect(self, effect: Effect) -> None:
+        """Take what the session tells (the vocabulary of `sipcore.effects`)."""
+        handler = _HANDLERS.get(type(effect))
+        if handler is not None and self.state is not LegState.ENDED:
+            handler(self, effect)
+
+    # -- what the session tells ------------------------------------------------------------------------
+
+    def _on_progressed(self, effect: Progressed) -> None:
+        if effect.description is not None:
+            self._take_answer(effect.description)
+        if self.state is LegState.NEW:
+            self.state = LegState.RINGING
+        self.watcher.leg_progressed(self, effect.response)
+
+    def _on_accepted(self, effect: Accepted) -> None:
+        if effect.description is not None and not self._take_answer(effect.description):
+            self.hang_up()
+            self.watcher.leg_ended(self, 488)
+            return
+        self.state = LegState.ANSWERED
+        self.watcher.leg_accepted(self)
+
+    def _on_rejected(self, effect: Rejected) -> None:
+        self._end(effect.response.status)
+        self.watcher.leg_ended(self, effect.response.status)
+
+    def _on_cancelled(self, effect: Cancelled) -> None:
+        self._end(487)
+        self.watcher.leg_ended(self, 487)
+
+    def _on_ended(self, effect: Ended) -> None:
+        status = 200 if effect.cause in (EndCause.BYE, EndCause.LOCAL) else 408
+        self._end(status)
+        self.watcher.leg_ended(self, status)
+
+    def _on_acknowledged(self, effect: Acknowledged) -> None:
+        if effect.answer is not None and not self._take_answer(effect.answer):
+            self.hang_up()
+            self.watcher.leg_ended(self, 488)
+
+    def _on_offered(self, effect: Offered) -> None:
+        """A re-INVITE or UPDATE: hold, resume, a new address or codec."""
+        negotiation = self.negotiation
+        if effect.offer is None:
+            self._do(self._session.answer(negotiation.offer(), self._now))
+            return
+        try:
+            negotiation.receive_offer(effect.offer)
+            description = negotiation.answer(self.codec)
+        except NotAcceptable:
+            self._do(self._session.refuse(488, self._now))
+            return
+        self._do(self._session.answer(description, self._now))
+        self._use_plan()
+
+    # -- helpers ---------------------------------------------------------------------------------------
+
+    def _take_answer(self, description: SessionDescription) -> bool:
+        try:
+            self.negotiation.receive_answer(description)
+        except NotAcceptable:
+            return False
+        self._use_plan()
+        return True
+
+    def _use_plan(self) -> None:
+        """Hand the negotiated plan to the media engine, if it is news."""
+        plan = self.negotiation.plan(self._session.flow.remote.host)
+        if plan == self.plan:
+            return
+        first, self.plan = self.plan is None, plan
+        send = self.station.media.send
+        send(OpenStream(self.stream, self.port, plan) if first else ChangeStream(self.stream, plan))
+
+    def _end(self, status: int) -> None:
+        self.state = LegState.ENDED
+        self.station.media.send(CloseStream(self.stream))
+        self.station.legs.discard(self)
+        if not self.ended.done():
+            self.ended.set_result(status)
+
+    @property
+    def _session(self) -> InviteSession:
+        assert self.session is not None, "the leg has no session yet"
+        return self.session
+
+    @property
+    def _now(self) -> float:
+        return self.station.loop.time()
+
+    def _do(self, effects: list[Effect]) -> None:
+        self.station.driver.perform(effects)
+
+
+_HANDLERS = {
+    Progressed: Leg._on_progressed,
+    Accepted: Leg._on_accepted,
+    Rejected: Leg._on_rejected,
+    Cancelled: Leg._on_cancelled,
+    Ended: Leg._on_ended,
+    Acknowledged: Leg._on_acknowledged,
+    Offered: Leg._on_offered,
+}

@@ -1,0 +1,219 @@
+"""The switch: where SIP, sound, the directory and the features meet.
+
+It performs no protocol and plays no sound itself. It gives each incoming request to the part that knows the
+answer, starts a `Call` for each INVITE, and keeps the books: which legs exist, and whose they are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from media.engine import StreamFailed, WorkerLost
+from media.service import MediaService, MediaSettings
+from pbx.call import Call
+from pbx.config import Config
+from pbx.dial_table import DialTable, dialled_string
+from pbx.directory import Directory, Extension
+from pbx.environment import Environment
+from pbx.happenings import ExtensionRegistered, ExtensionUnregistered, Happenings
+from pbx.leg import Leg
+from pbx.plugin import Feature
+from pbx.routing import Router
+from sipcore.effects import Arrived, Effect, Invited, RequestInDialog
+from sipcore.endpoint import Endpoint, EndpointSettings
+from sipcore.net.driver import Driver, DriverSettings
+from sipcore.registrar.gate import Account, DigestGate
+from sipcore.registrar.registrar import Binding, BindingChange, Registrar, RegistrarSettings
+from sipcore.syntax.message import response_to
+from sipcore.transaction.timers import Timers
+from sipcore.transport.flow import Flow
+
+logger = logging.getLogger(__name__)
+
+STOP_SECONDS = 3.0
+"""How long a stop waits for phones to confirm that their calls have ended."""
+
+
+class Legs:
+    """The legs that exist, by stream and by extension."""
+
+    def __init__(self) -> None:
+        self._by_stream: dict[int, Leg] = {}
+        self._by_extension: dict[str, set[Leg]] = {}
+
+    def add(self, leg: Leg) -> None:
+        """Enter a leg at its start."""
+        self._by_stream[leg.stream] = leg
+        if leg.extension is not None:
+            self._by_extension.setdefault(leg.extension.number, set()).add(leg)
+
+    def discard(self, leg: Leg) -> None:
+        """Strike a leg out at its end."""
+        self._by_stream.pop(leg.stream, None)
+        if leg.extension is None:
+            return
+        legs = self._by_extension.get(leg.extension.number)
+        if legs is not None:
+            legs.discard(leg)
+            if not legs:
+                del self._by_extension[leg.extension.number]
+
+    def of(self, number: str) -> Iterable[Leg]:
+        """The ringing and established legs of an extension."""
+        return self._by_extension.get(number, ())
+
+    def at(self, stream: int) -> Leg | None:
+        """The leg that owns a media stream."""
+        return self._by_stream.get(stream)
+
+    def __len__(self) -> int:
+        return len(self._by_stream)
+
+
+class Switch:
+    """One phone system. Build it inside a running event loop, then `start()`; `stop()` ends all calls."""
+
+    def __init__(self, environment: Environment, config: Config, features: Iterable[Feature] = ()) -> None:
+        self.environment = environment
+        self.config = config
+        self.loop = asyncio.get_running_loop()
+        self.happenings = Happenings()
+        self.directory = Directory(config.directory())
+        self.dial_table = DialTable.build(features, config)
+        self.router = Router(self.directory, self.dial_table, self)
+        self.legs = Legs()
+        self.calls: dict[str, Call] = {}
+        sip = config.sip
+        self.registrar = Registrar(RegistrarSettings(sip.min_expires, sip.max_expires, max_contacts=sip.max_contacts))
+        gate = DigestGate(sip.realm, self._account, environment.entropy())
+        self.endpoint = Endpoint(EndpointSettings(timers=Timers(sip.t1, sip.t2, sip.t4)), environment.rng, gate)
+        self.driver = Driver(self.endpoint, environment.network, config.driver_settings(), self._on_effect)
+        self.media = MediaService(config.media_settings(), environment.network)
+        self.media.on_event = self._on_media_event
+        self._expiry: asyncio.TimerHandle | None = None
+
+    # -- life ---------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Open the ports. Raises OSError that names the address where one is taken."""
+        await self.media.start()
+        await self.driver.start()
+
+    async def stop(self) -> None:
+        """Hang up every call, wait for the phones to confirm it, and close the ports."""
+        for call in list(self.calls.values()):
+            call.cancel()
+        self.driver.perform(self.endpoint.stop(self.loop.time()))
+        deadline = self.loop.time() + STOP_SECONDS
+        while self.endpoint.live()["sessions"] and self.loop.time() < deadline:
+            await asyncio.sleep(0.02)
+        if self._expiry is not None:
+            self._expiry.cancel()
+        await self.driver.stop()
+        await self.media.stop()
+
+    # -- what others ask ----------------------------------------------------------------------------------
+
+    def registered(self, number: str) -> bool:
+        """Whether a phone is registered at the extension (`pbx.routing.Lines`)."""
+        return bool(self.registrar.bindings(number, self.loop.time()))
+
+    def calls_of(self, number: str) -> int:
+        """How many ringing or established calls the extension has (`pbx.routing.Lines`)."""
+        return sum(1 for _ in self.legs.of(number))
+
+    def bindings(self, extension: Extension) -> list[Binding]:
+        """Where the extension's phones are, preferred ones first."""
+        return self.registrar.bindings(extension.number, self.loop.time())
+
+    def media_host(self, flow: Flow) -> str:
+        """The address that a phone behind `flow` is told to send its media to."""
+        return self.config.media.address or flow.local.host
+
+    def forget(self, call: Call) -> None:
+        """Strike out a call that is over."""
+        self.calls.pop(call.id, None)
+
+    # -- what SIP tells -------------------------------------------------------------------------------------
+
+    def _on_effect(self, effect: Effect) -> None:
+        kind = type(effect)
+        if kind is Arrived:
+            self._on_request(effect)
+        elif kind is Invited:
+            self._on_invite(effect)
+        elif kind is RequestInDialog:
+            self._respond(effect, 200)
+        elif effect.session.owner is not None:
+            effect.session.owner.on_effect(effect)
+
+    def _on_request(self, arrived: Arrived) -> None:
+        if arrived.request.method == "REGISTER":
+            self._register(arrived)
+        else:
+            self._respond(arrived, 200 if arrived.request.method == "OPTIONS" else 405)
+
+    def _respond(self, effect: Arrived | RequestInDialog, status: int) -> None:
+        response = response_to(effect.request, status)
+        self.driver.perform(self.endpoint.respond(effect.transaction, response, self.loop.time()))
+
+    def _on_invite(self, invited: Invited) -> None:
+        caller = self.directory.find(invited.identity)
+        assert caller is not None, "the gate admits extensions only"
+        call = Call(self, self._new_call_id(), caller, dialled_string(invited.request.uri))
+        self.calls[call.id] = call
+        call.start(invited)
+
+    def _new_call_id(self) -> str:
+        return f"{self.environment.rng.getrandbits(64):016x}"
+
+    # -- registrations --------------------------------------------------------------------------------------
+
+    def _account(self, username: str) -> Account | None:
+        extension = self.directory.find(username)
+        if extension is None or extension.credentials is None:
+            return None
+        return Account(extension.number, extension.credentials, extension.sip_id)
+
+    def _register(self, arrived: Arrived) -> None:
+        now = self.loop.time()
+        result = self.registrar.register(arrived.request, arrived.identity, arrived.flow, now)
+        self.driver.perform(self.endpoint.respond(arrived.transaction, result.response, now))
+        self._tell_bindings(result.changes)
+
+    def _tell_bindings(self, changes: Iterable[BindingChange]) -> None:
+        for change in changes:
+            pass
+        self._arm_expiry()
+
+    def _arm_expiry(self) -> None:
+        """Wake up when the next binding expires; the timer is moved only when that is sooner."""
+        due = self.registrar.next_deadline()
+        if due is None or (self._expiry is not None and self._expiry.when() <= due):
+            return
+        if self._expiry is not None:
+            self._expiry.cancel()
+        self._expiry = self.loop.call_at(due, self._expire)
+
+    def _expire(self) -> None:
+        self._expiry = None
+        self._tell_bindings(self.registrar.expire(self.loop.time()))
+
+    # -- what media tells -----------------------------------------------------------------------------------
+
+    def _on_media_event(self, event: Any) -> None:
+        if isinstance(event, WorkerLost):
+            for stream in event.streams:
+                self._lose(stream)
+        elif isinstance(event, StreamFailed):
+            self._lose(event.stream)
+
+    def _lose(self, stream: int) -> None:
+        leg = self.legs.at(stream)
+        if leg is not None:
+            logger.error("media of a leg is gone, hanging it up: %s", leg)
+            leg.hang_up()
+            leg.watcher.leg_ended(leg, 500)
