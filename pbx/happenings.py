@@ -1,0 +1,169 @@
+"""What happened, as frozen facts: told once, to whoever listens (API, lamps, call records, web hooks).
+
+Facts hold plain values only, never a live object, so that they can be stored and sent elsewhere.
+Times are wall time in UTC, `seconds` are durations.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from datetime import datetime
+from enum import Enum
+from functools import partial
+from typing import Any, TypeVar, overload
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """Root of all facts. Each has its time, `at`."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready: `kind` is the class name in snake_case, times are RFC 3339, Enums their value."""
+        return {"kind": _snake_case(type(self).__name__)} | {
+            field.name: _plain(getattr(self, field.name)) for field in fields(self)
+        }
+
+
+# -- calls -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class CallStarted(Happening):
+    """A caller's INVITE was admitted."""
+
+    call: str
+    caller: str
+    callee: str
+    """What was dialled."""
+    internal: bool
+    """Whether both sides belong to this system."""
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CallRang(Happening):
+    """The phones of an extension began to ring for the call."""
+
+    call: str
+    extension: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CallAnswered(Happening):
+    """The call was answered by an extension, or by the feature behind a dial code."""
+
+    call: str
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded(Happening):
+    """The call is over; nothing more is told of it."""
+
+    call: str
+    caller: str
+    callee: str
+    status: int
+    """The final response that the caller got; 200 if the call was answered."""
+    seconds: float
+    """From the answer to the end; 0 if nobody answered."""
+    at: datetime
+
+
+# -- extensions ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ExtensionRegistered(Happening):
+    """A contact of the extension is new: a phone has registered."""
+
+    extension: str
+    contact: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ExtensionUnregistered(Happening):
+    """A contact of the extension is gone."""
+
+    extension: str
+    contact: str
+    reason: str
+    """"removed" by the phone, "expired", "replaced" by a new one of the same phone, "flow-closed"."""
+    at: datetime
+
+
+class ExtensionState(Enum):
+    """What an extension is doing."""
+
+    NOT_REGISTERED = "not-registered"
+    IDLE = "idle"
+    RINGING = "ringing"
+    IN_CALL = "in-call"
+
+
+@dataclass(frozen=True, slots=True)
+class ExtensionStateChanged(Happening):
+    """An extension does something else than before."""
+
+    extension: str
+    state: ExtensionState
+    at: datetime
+
+
+# -- telling ---------------------------------------------------------------------------------------
+
+Kind = TypeVar("Kind", bound=Happening)
+Handler = Callable[[Any], None]
+
+
+class Happenings:
+    """Tells facts to subscribers, synchronously and in the order of subscription."""
+
+    def __init__(self) -> None:
+        self._handlers: dict[type[Happening] | None, tuple[Handler, ...]] = {}
+
+    @overload
+    def subscribe(self, kind: None, handler: Callable[[Happening], None]) -> Callable[[], None]: ...
+    @overload
+    def subscribe(self, kind: type[Kind], handler: Callable[[Kind], None]) -> Callable[[], None]: ...
+    def subscribe(self, kind: type[Happening] | None, handler: Handler) -> Callable[[], None]:
+        """Have `handler` called with every fact of exactly this class (None: with every fact).
+
+        Returns what ends the subscription; ending it twice is harmless. A handler must not wait, and
+        what it raises is logged and hurts nobody else.
+        """
+        subscription = partial(handler)  # an identity of its own: the same handler may be subscribed twice
+        self._handlers[kind] = (*self._handlers.get(kind, ()), subscription)
+
+        def unsubscribe() -> None:
+            left = tuple(other for other in self._handlers.get(kind, ()) if other is not subscription)
+            self._handlers[kind] = left
+
+        return unsubscribe
+
+    def tell(self, happening: Happening) -> None:
+        """Tell a fact: first those who wait for its kind, then those who hear everything."""
+        for kind in (type(happening), None):
+            for handler in self._handlers.get(kind, ()):
+                try:
+                    handler(happening)
+                except Exception:
+                    logger.exception("a listener failed to take %s", happening)
+
+
+def _snake_case(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return value.value if isinstance(value, Enum) else value
