@@ -1,7 +1,7 @@
 """Writing packet captures that every analyser reads: the classic pcap format, link type "raw IP".
 
-A SIP message comes off the stack without the packets that carried it, so each becomes one UDP datagram between
-the true addresses, whatever the transport was: a stream would need sequence numbers that nobody knows.
+A SIP message comes off the stack without the packets that carried it, so each becomes one UDP datagram
+between the true addresses, whatever the transport was: streams would need sequence numbers.
 """
 
 from __future__ import annotations

@@ -47,13 +47,20 @@ class Trace:
     """Writes the messages that concern one extension; give `on_wire` to the driver."""
 
     def __init__(
-        self, names: Iterable[str], file: BinaryIO, writer: Writer, wall: Callable[[], datetime]
+        self,
+        names: Iterable[str],
+        file: BinaryIO,
+        writer: Writer,
+        wall: Callable[[], datetime],
+        *,
+        max_bytes: int = MAX_BYTES,
     ) -> None:
         """`names`: the number of the extension and its other user parts, such as the SIP ID."""
         self._concerns = _user_pattern(names).search
         self._file: BinaryIO | None = file
         self._writer = writer
         self._wall = wall
+        self._max_bytes = max_bytes
 
     def on_wire(self, outgoing: bool, flow: Flow, data: bytes) -> None:
         """Write a message if it is about the extension. Whatever goes wrong ends the trace and no call."""
@@ -62,8 +69,8 @@ class Trace:
         try:
             self._writer.write(self._wall(), flow, outgoing, redacted(data))
             self._file.flush()
-            if self._file.tell() > MAX_BYTES:
-                logger.warning("the trace has reached %d bytes and ends", MAX_BYTES)
+            if self._file.tell() > self._max_bytes:
+                logger.warning("the trace has reached %d bytes and ends", self._max_bytes)
                 self.close()
         except (OSError, ValueError) as error:
             logger.error("the trace cannot be written and ends: %s", error)

@@ -1,4 +1,4 @@
-"""The dial table against brute force: every string over a small alphabet, and a matcher that just tries all ways."""
+"""The dial table against brute force: every short string over a small alphabet, read in every way."""
 
 from __future__ import annotations
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 import pytest
 
 from pbx.dial_table import DialCode, DialTable, DialTableError, Handler, Pattern, dialled_string
+from sipcore.syntax.uri import Uri
 
 
 async def _serve(call: object, **digits: str) -> None:
@@ -161,13 +161,24 @@ def test_codes_and_numbers_that_differ_live_together() -> None:
 # -- what was dialled ------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Uri:
-    """The part of `sipcore.syntax.uri.Uri` that matters here; `user` is unescaped by the parser."""
-
-    user: str | None
-    scheme: str = "sip"
-    parameters: tuple[tuple[str, str | None], ...] = ()
-
-    def parameter(self, name: str) -> str | None:
-        return dict(self.parameters).get(name)
+@pytest.mark.row("DC-05")
+@pytest.mark.parametrize(
+    ("uri", "dialled"),
+    [
+        ("sip:*777@pbx", "*777"),
+        ("sip:%2A777@pbx", "*777"),
+        ("sip:%2a20%2A100@pbx", "*20*100"),
+        ("sip:*777@pbx;user=phone", "*777"),
+        ("sip:%2A777@pbx;user=phone", "*777"),
+        ("sip:*777;phone-context=pbx.example@pbx;user=phone", "*777"),
+        ("sip:+33-1.(2)3@pbx;user=phone", "+33123"),
+        ("sip:1.2@pbx", "1.2"),
+        ("sip:ext-100@pbx;user=phone", "ext-100"),
+        ("tel:*777;phone-context=pbx.example", "*777"),
+        ("tel:+33-1-23", "+33123"),
+        ("sip:%23@pbx", "#"),
+        ("sip:pbx", ""),
+    ],
+)
+def test_what_was_dialled(uri: str, dialled: str) -> None:
+    assert dialled_string(Uri.parse(uri)) == dialled

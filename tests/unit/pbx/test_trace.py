@@ -127,12 +127,12 @@ def test_packets_go_from_sender_to_receiver() -> None:
 def test_a_ladder() -> None:
     file = io.BytesIO()
     writer = LadderTrace(file)
-    writer.write(AT, FLOW, False, message("OPTIONS sip:pbx SIP/2.0", "CSeq: 1 OPTIONS"))
+    writer.write(AT, FLOW, False, message("BYE sip:pbx SIP/2.0", "CSeq: 1 BYE"))
     writer.write(AT, FLOW, True, message("SIP/2.0 200 OK", "Subject: \x1b[2J\n2026-01-02 a forged line"))
     assert file.getvalue().decode().splitlines() == [
-        "2026-01-02 03:04:05.678+00:00  192.0.2.7:5062 UDP  ---- OPTIONS sip:pbx SIP/2.0 --->  192.0.2.1:5060",
-        "    OPTIONS sip:pbx SIP/2.0",
-        "    CSeq: 1 OPTIONS",
+        "2026-01-02 03:04:05.678+00:00  192.0.2.7:5062 UDP  ---- BYE sip:pbx SIP/2.0 --->  192.0.2.1:5060",
+        "    BYE sip:pbx SIP/2.0",
+        "    CSeq: 1 BYE",
         "2026-01-02 03:04:05.678+00:00  192.0.2.7:5062 UDP  <--- SIP/2.0 200 OK ----  192.0.2.1:5060",
         "    SIP/2.0 200 OK",
         r"    Subject: \x1b[2J\n2026-01-02 a forged line",
