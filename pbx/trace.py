@@ -89,7 +89,7 @@ def open_trace(path: Path, names: Iterable[str], wall: Callable[[], datetime]) -
     Raises OSError.
     """
     file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
-    os.fchmod(file.fileno(), 0o600)  # a file that was there before keeps its mode otherwise
+    path.chmod(0o600)  # a file that was there before keeps its mode otherwise
     writer = PcapTrace(file) if path.suffix == ".pcap" else LadderTrace(file)
     return Trace(names, file, writer, wall)
 

@@ -1,0 +1,1 @@
+"""The process: command line, start and stop, logs; later the JSON API."""
