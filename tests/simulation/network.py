@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, Protocol
 from sipcore.transport.flow import Address
 from tests.simulation.impairment import LAN, Channel, Profile
 from tests.simulation.ladder import Ladder
+from tests.simulation.streams import SimulatedListener, SimulatedStream, connect
 
 FIRST_EPHEMERAL_PORT = 49152
 MAXIMUM_DATAGRAM_BYTES = 65507
@@ -58,17 +59,15 @@ class Space:
         self.nodes: dict[str, Node] = {}
         self._gateway = gateway
 
-    def send(self, datagram: Datagram, up: Channel) -> None:
-        """Carry a datagram towards its destination, through gateways if it is not in this space."""
+    def route(self, datagram: Datagram) -> tuple[Node | None, Datagram]:
+        """The node a datagram leads to, through gateways if need be, and the datagram as it looks there."""
         space: Space = self
-        original = datagram
         while (node := space.nodes.get(datagram.destination.host)) is None:
             passed = space._gateway(datagram)
             if passed is None:
-                self.network.note(original, "lost")
-                return
+                return None, datagram
             space, datagram = passed
-        self.network.carry(datagram, original, up, node)
+        return node, datagram
 
 
 class SimulatedNetwork:
@@ -99,12 +98,14 @@ class SimulatedNetwork:
         source, destination, data = datagram
         self.ladder.record(self.loop.time(), source.host, destination.host, data, fate)
 
-    def carry(self, datagram: Datagram, original: Datagram, up: Channel, node: Node) -> None:
-        """Roll the dice of both links and deliver what is left. `original` is what the sender sent."""
-        copies = [here + there for here in up.carry() for there in node.down.carry()]
-        self.note(original, ("lost", "", "twice")[min(len(copies), 2)])
+    def carry(self, datagram: Datagram, up: Channel, space: Space) -> None:
+        """Take a datagram from a host's uplink to where it leads; the dice of both links decide."""
+        node, routed = space.route(datagram)
+        copies = [here + there for here in up.carry() for there in node.down.carry()] if node else []
+        self.note(datagram, ("lost", "", "twice")[min(len(copies), 2)])
         for delay in copies:
-            self.loop.call_later(delay, node.arrive, datagram)
+            assert node is not None
+            self.loop.call_later(delay, node.arrive, routed)
 
     def open_ports(self) -> list[str]:
         """What is still open anywhere, for tests that want nothing left: "10.0.0.1 udp 5060" ..."""
@@ -145,6 +146,8 @@ class HostNetwork:
         self.space = space
         self.address = address
         self.udp: dict[int, SimulatedUdpSocket] = {}
+        self.listeners: dict[int, SimulatedListener] = {}
+        self.streams: set[SimulatedStream] = set()
         self.plugged = True
         self._next_port = FIRST_EPHEMERAL_PORT
         self.up = Channel(link, network.random)
@@ -177,7 +180,7 @@ class HostNetwork:
     def send(self, datagram: Datagram) -> None:
         """Let a datagram out."""
         if self.plugged:
-            self.space.send(datagram, self.up)
+            self.network.carry(datagram, self.up, self.space)
         else:
             self.network.note(datagram, "lost")
 
@@ -189,6 +192,30 @@ class HostNetwork:
             return
         if bound.only_from is None or bound.only_from == source:
             bound.receive(data, source)
+
+    # -- streams
+
+    async def listen(
+        self, local: Address, accept: Callable[[SimulatedStream], None], tls: object = None
+    ) -> SimulatedListener:
+        """Accept connections. With `tls` set, whatever it is, only those that ask for TLS get through."""
+        self.check_local(local)
+        port = local.port or self.ephemeral_port(self.listeners)
+        if port in self.listeners:
+            raise os_error(errno.EADDRINUSE, local)
+        listener = SimulatedListener(self, Address(local.host, port), accept, secure=tls is not None)
+        self.listeners[port] = listener
+        return listener
+
+    def find(self, local: Address, remote: Address) -> tuple[HostNetwork | None, Address]:
+        """The host at an address as reached from here, and our address as it looks there."""
+        node, seen = self.space.route(Datagram(local, remote, b""))
+        return (node if isinstance(node, HostNetwork) else None), seen.source
+
+    async def connect(self, remote: Address, tls: object = None) -> SimulatedStream:
+        """Open a connection. Raises OSError if nobody listens there or only one side speaks TLS."""
+        local = Address(self.address, self.ephemeral_port({}))
+        return await connect(self, local, remote, secure=tls is not None)
 
     # -- addresses
 
@@ -220,5 +247,9 @@ class HostNetwork:
         return self._next_port - 1
 
     def open_ports(self) -> list[str]:
-        """What is open: "udp 5060" ..."""
-        return [f"udp {port}" for port in self.udp]
+        """What is open: "udp 5060", "listen 5060", "stream 10.0.0.2:49152" ..."""
+        return [
+            *(f"udp {port}" for port in self.udp),
+            *(f"listen {port}" for port in self.listeners),
+            *sorted(f"stream {stream.remote}" for stream in self.streams),
+        ]
