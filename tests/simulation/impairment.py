@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -61,11 +62,24 @@ class Channel:
         self._random = random
         self._in_burst = False
 
-    def carry(self) -> list[float]:
+    @property
+    def profile(self) -> Profile:
+        """How good this direction is now."""
+        return self._profile
+
+    @profile.setter
+    def profile(self, profile: Profile) -> None:
+        self._profile = profile
+        plain = Profile(delay_seconds=profile.delay_seconds, segment_bytes=profile.segment_bytes)
+        self._steady = [profile.delay_seconds] if profile == plain else None
+
+    def carry(self) -> Sequence[float]:
         """The fate of one packet: the delays (seconds) of the copies that arrive, none if it is lost."""
+        if self._steady is not None:
+            return self._steady
         if self._loses():
             return []
-        profile = self.profile
+        profile = self._profile
         copies = 2 if profile.duplication and self._random.random() < profile.duplication else 1
         return [self._delay() for _ in range(copies)]
 
@@ -80,7 +94,7 @@ class Channel:
         return waited + self._delay()
 
     def _delay(self) -> float:
-        profile = self.profile
+        profile = self._profile
         delay = profile.delay_seconds
         if profile.jitter_seconds:
             delay += self._random.random() * profile.jitter_seconds
@@ -89,7 +103,7 @@ class Channel:
         return delay
 
     def _loses(self) -> bool:
-        profile = self.profile
+        profile = self._profile
         lost = bool(profile.loss) and self._random.random() < profile.loss
         bursts = profile.bursts
         if bursts is not None:

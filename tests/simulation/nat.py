@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -105,11 +105,8 @@ class NatBox:
         host = self.inside.nodes.get(mapping.private.host)
         if host is not None:
             inwards = Datagram(source, mapping.private, data)
-            self._deliver(host.arrive, inwards, host.down)
-
-    def _deliver(self, arrive: Callable[[Datagram], None], datagram: Datagram, down: Channel) -> None:
-        for delay in down.carry():
-            self._network.loop.call_later(delay, arrive, datagram)
+            for delay in host.down.carry():
+                self._network.deliveries.after(delay, host.arrive, inwards)
 
     def _translate(self, datagram: Datagram) -> tuple[Space, Datagram]:
         source, destination, data = datagram

@@ -12,6 +12,7 @@ import ipaddress
 import os
 import socket
 from collections.abc import Callable
+from heapq import heappop, heappush
 from random import Random
 from typing import Any, NamedTuple, Protocol
 
@@ -70,6 +71,42 @@ class Space:
         return node, datagram
 
 
+class Deliveries:
+    """What is on its way, on one timer of the loop: thousands of packets need no timer each."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._heap: list[tuple[float, int, Callable[[Any], None], Any]] = []
+        self._sent = 0
+        self._delivering = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    def after(self, seconds: float, deliver: Callable[[Any], None], what: Any) -> None:
+        """Call `deliver(what)` later; what is due at the same time comes in the order of sending."""
+        self._sent += 1
+        heappush(self._heap, (self._loop.time() + seconds, self._sent, deliver, what))
+        if not self._delivering and (self._timer is None or self._heap[0][0] < self._timer.when()):
+            self._arm()
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(self._heap[0][0], self._deliver_due)
+
+    def _deliver_due(self) -> None:
+        self._timer = None
+        self._delivering = True
+        now = self._loop.time()
+        try:
+            while self._heap and self._heap[0][0] <= now:
+                _, _, deliver, what = heappop(self._heap)
+                deliver(what)
+        finally:
+            self._delivering = False
+            if self._heap:
+                self._arm()
+
+
 class SimulatedNetwork:
     """The network of one simulation. Everything random in it comes from `random`, in order of sending."""
 
@@ -81,6 +118,7 @@ class SimulatedNetwork:
         self.names: dict[str, list[str]] = {}
         """The whole DNS: host name -> addresses."""
         self.hosts: list[HostNetwork] = []
+        self.deliveries = Deliveries(loop)
 
     def host(
         self, address: str, name: str = "", link: Profile = LAN, space: Space | None = None
@@ -105,7 +143,7 @@ class SimulatedNetwork:
         self.note(datagram, ("lost", "", "twice")[min(len(copies), 2)])
         for delay in copies:
             assert node is not None
-            self.loop.call_later(delay, node.arrive, routed)
+            self.deliveries.after(delay, node.arrive, routed)
 
     def open_ports(self) -> list[str]:
         """What is still open anywhere, for tests that want nothing left: "10.0.0.1 udp 5060" ..."""
