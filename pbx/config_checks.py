@@ -1,0 +1,96 @@
+"""Checks of a configuration that concern more than one value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from pbx.config_errors import Problem
+
+if TYPE_CHECKING:
+    from pbx.config import Config, Extension, Media, Sip
+
+SHORT_PASSWORD = 8
+"""Below so many characters a password is worth a warning: guessing it lets strangers phone at our cost."""
+
+
+def contradictions(config: Config) -> Iterator[Problem]:
+    """Values that are fine alone but not together."""
+    yield from _in_sip(config.sip)
+    yield from _in_media(config.media, config.sip)
+    yield from _in_numbers(config)
+    yield from _in_addresses(config.extensions)
+    yield from _in_forwards(config.extensions)
+
+
+def weaknesses(config: Config) -> Iterator[Problem]:
+    """What works, but should not stay so."""
+    for index, extension in enumerate(config.extensions):
+        password = extension.password.get_secret_value()
+        if len(password) < SHORT_PASSWORD or password in (extension.number, extension.sip_id):
+            remedy = f"is easily guessed, use {SHORT_PASSWORD} or more characters"
+            yield _problem(index, extension, "password", remedy)
+
+
+def _in_sip(sip: Sip) -> Iterator[Problem]:
+    if sip.certificate and not sip.key:
+        yield Problem("sip.key", "is missing, add the private key of the certificate")
+    if sip.key and not sip.certificate:
+        yield Problem("sip.certificate", "is missing, add the certificate of the key")
+    if sip.tls_port and "tls_port" in sip.model_fields_set and not (sip.certificate or sip.key):
+        yield Problem("sip.tls_port", "needs sip.certificate and sip.key, or set it to 0")
+    if not (sip.udp_port or sip.tcp_port or sip.tls):
+        yield Problem("sip.udp_port", "no phone can connect: UDP, TCP and TLS are all off; set a port")
+    if sip.tls and sip.tls_port == sip.tcp_port:
+        yield Problem("sip.tls_port", f"{sip.tls_port} is sip.tcp_port already, choose another")
+    if sip.min_expires > sip.max_expires:
+        yield Problem("sip.min_expires", f"should be {sip.max_expires} (sip.max_expires) or less")
+
+
+def _in_media(media: Media, sip: Sip) -> Iterator[Problem]:
+    low, high = media.port_range
+    if low < 1024 or high - low < 3:
+        yield Problem("media.port_range", "should be [first, last], 1024 or above and with room for 4 ports")
+    elif low <= sip.udp_port <= high:
+        yield Problem("media.port_range", f"should leave out {sip.udp_port} (sip.udp_port)")
+
+
+def _in_numbers(config: Config) -> Iterator[Problem]:
+    reserved = config.numbers.reserved()
+    if len(reserved) < len(type(config.numbers).model_fields):
+        yield Problem("numbers.conference", "is numbers.voicemail already, choose another")
+    for index, extension in enumerate(config.extensions):
+        for key in ("number", "sip_id"):
+            if purpose := reserved.get(getattr(extension, key)):
+                remedy = f"is the {purpose} number, change it or numbers.{purpose}"
+                yield _problem(index, extension, key, remedy)
+
+
+def _in_addresses(extensions: tuple[Extension, ...]) -> Iterator[Problem]:
+    """Two extensions that one address could mean. SIP IDs are told apart without regard to case."""
+    numbers: dict[str, int] = {}
+    for index, extension in enumerate(extensions):
+        first = numbers.setdefault(extension.number, index)
+        if first != index:
+            yield _problem(index, extension, "number", f"is the number of extensions[{first}] already")
+    sip_ids: dict[str, str] = {}
+    for index, extension in enumerate(extensions):
+        sip_id, number = extension.sip_id.lower(), extension.number
+        owner = sip_id if sip_id in numbers else sip_ids.setdefault(sip_id, number)
+        if owner != number:
+            yield _problem(index, extension, "sip_id", f"{sip_id} means extension {owner} already")
+
+
+def _in_forwards(extensions: tuple[Extension, ...]) -> Iterator[Problem]:
+    numbers = {extension.number for extension in extensions}
+    for index, extension in enumerate(extensions):
+        for occasion, target in extension.forward:
+            key = f"forward.{occasion}"
+            if target == extension.number:
+                yield _problem(index, extension, key, "is the extension itself, choose another")
+            elif target is not None and target not in numbers:
+                yield _problem(index, extension, key, f"{target} is no extension, add it or choose another")
+
+
+def _problem(index: int, extension: Extension, key: str, message: str) -> Problem:
+    return Problem(f"extensions[{index}].{key}", f"(extension {extension.number}) {message}")

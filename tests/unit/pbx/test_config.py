@@ -1,0 +1,333 @@
+"""The configuration file: what is taken, and what each mistake is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from pbx.config import Config, ConfigError, Extension, load, parse
+from pbx.config_checks import weaknesses
+from pbx.directory import BusyDetection, Diversions
+from sipcore.registrar.digest import Credentials
+
+LEE = {"number": "100", "password": "correct horse"}
+BAILEY = {"number": "101", "password": "battery staple"}
+
+
+def problems(data: dict[str, Any]) -> list[str]:
+    with pytest.raises(ConfigError) as raised:
+        parse(data)
+    return str(raised.value).splitlines()
+
+
+def with_extension(**keys: Any) -> dict[str, Any]:
+    return {"extensions": [LEE | keys, BAILEY]}
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    (tmp_path / "cert.pem").touch()
+    (tmp_path / "key.pem").touch()
+    return tmp_path
+
+
+# -- what is taken ---------------------------------------------------------------------------------
+
+
+def test_everything_has_a_default_but_an_extension() -> None:
+    config = parse({})
+    assert (config.sip.listen, config.sip.udp_port, config.sip.tcp_port) == ("0.0.0.0", 5060, 5060)
+    assert not config.sip.tls
+    assert (config.media.address, config.media.port_range, config.media.workers) == ("", (20000, 29999), 1)
+    assert config.numbers.reserved() == {"999": "voicemail", "700": "conference"}
+    assert config.extensions == ()
+
+
+def test_an_extension_needs_a_number_and_a_password_only() -> None:
+    [lee] = parse({"extensions": [LEE]}).extensions
+    assert lee.sip_id == "ext100"
+    assert lee.pin.get_secret_value() == "100"
+    assert lee.no_answer_seconds == 60
+    assert lee.busy_detection is BusyDetection.PBX
+
+
+def test_a_whole_file(certificate: Path) -> None:
+    file = certificate / "myphone.toml"
+    file.write_text(
+        """
+        [sip]
+        listen = "::1"
+        udp_port = 5070
+        tcp_port = 0
+        tls_port = 5071
+        certificate = "cert.pem"
+        key = "key.pem"
+        realm = "office"
+        [media]
+        address = "192.0.2.1"
+        port_range = [30000, 30999]
+        workers = 0
+        [store]
+        data_dir = "kept"
+        [numbers]
+        voicemail = "9"
+        [dial_codes]
+        echo = "*43"
+        parking.park = false
+        [[extensions]]
+        number = "100"
+        password = "correct horse"
+        first_name = "Zoé"
+        last_name = "Parker"
+        pin = "4711"
+        sip_id = "zoe"
+        outbound_caller_id = "+33123456789"
+        no_answer_seconds = 20
+        busy_detection = "phone"
+        forward = { busy = "101", no_answer = "101" }
+        [[extensions]]
+        number = "101"
+        password = "battery staple"
+        """,
+        "utf-8",
+    )
+    config = load(file)
+    assert config.sip.tls
+    assert config.sip.certificate == certificate / "cert.pem"
+    assert config.store.data_dir == certificate / "kept"
+    assert config.dial_codes == {"echo": "*43", "parking": {"park": False}}
+    zoe, _ = config.directory()
+    assert zoe.full_name == "Zoé Parker"
+    assert zoe.sip_id == "zoe"
+    assert zoe.outbound_caller_id == "+33123456789"
+    assert zoe.no_answer_seconds == 20
+    assert zoe.busy_detection is BusyDetection.PHONE
+    assert zoe.diversions == Diversions(busy="101", no_answer="101")
+    assert zoe.credentials == Credentials.of("100", "office", "correct horse")
+
+
+def test_the_data_folder_is_beside_the_file_unless_set(tmp_path: Path) -> None:
+    file = tmp_path / "myphone.toml"
+    file.touch()
+    assert load(file).store.data_dir == tmp_path / "data"
+
+
+@pytest.mark.row("ADM-20")
+def test_every_address_can_be_set() -> None:
+    config = parse({"sip": {"listen": "127.0.0.2", "udp_port": 6060}, "media": {"address": "127.0.0.2"}})
+    assert (config.sip.listen, config.sip.udp_port, config.media.address) == ("127.0.0.2", 6060, "127.0.0.2")
+
+
+def test_a_config_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError):
+        parse({}).sip.udp_port = 1  # type: ignore[misc]
+
+
+# -- what is refused -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        ({"sipp": {}}, "sipp: unknown key, did you mean sip?"),
+        ({"sip": {"udp_prt": 1}}, "sip.udp_prt: unknown key, did you mean udp_port?"),
+        (
+            {"store": {"zzz": 1}},
+            "store.zzz: unknown key, known here: data_dir",
+        ),
+        ({"sip": 5}, "sip: should be a table of keys"),
+        ({"sip": {"udp_port": "5060"}}, "sip.udp_port: should be a whole number, without quotes"),
+        ({"sip": {"udp_port": 65536}}, "sip.udp_port: should be less than or equal to 65535"),
+        (
+            {"sip": {"listen": "pbx.example"}},
+            "sip.listen: should be an IP address, such as 192.168.1.5 or 0.0.0.0",
+        ),
+        ({"sip": {"t1": 0}}, "sip.t1: should be greater than 0"),
+        (
+            {"sip": {"certificate": "/no/where.pem"}},
+            "sip.certificate: cannot read /no/where.pem: No such file or directory",
+        ),
+        (
+            {"sip": {"udp_port": 0, "tcp_port": 0}},
+            "sip.udp_port: no phone can connect: UDP, TCP and TLS are all off; set a port",
+        ),
+        ({"sip": {"tls_port": 5061}}, "sip.tls_port: needs sip.certificate and sip.key, or set it to 0"),
+        ({"sip": {"min_expires": 4000}}, "sip.min_expires: should be 3600 (sip.max_expires) or less"),
+        (
+            {"media": {"port_range": [20000, 20002]}},
+            "media.port_range: should be [first, last], 1024 or above and with room for 4 ports",
+        ),
+        (
+            {"media": {"port_range": [1000, 3000]}},
+            "media.port_range: should be [first, last], 1024 or above and with room for 4 ports",
+        ),
+        ({"media": {"port_range": [20000]}}, "media.port_range[1]: is missing, add it"),
+        ({"media": {"port_range": 20000}}, "media.port_range: should be a list in brackets"),
+        ({"media": {"port_range": [5000, 6000]}}, "media.port_range: should leave out 5060 (sip.udp_port)"),
+        ({"media": {"workers": -1}}, "media.workers: should be greater than or equal to 0"),
+        (
+            {"numbers": {"voicemail": "700"}},
+            "numbers.conference: is numbers.voicemail already, choose another",
+        ),
+        (
+            {"dial_codes": {"echo": True}},
+            "dial_codes.echo: should be a pattern in quotes, or false to switch the code off",
+        ),
+        ({"extensions": {}}, "extensions: should be a list in brackets"),
+        ({"extensions": [{"number": "100"}]}, "extensions[0].password: (extension 100) is missing, add it"),
+        ({"extensions": [LEE | {"number": 100}]}, "extensions[0].number: should be a text in quotes"),
+        (with_extension(password=""), "extensions[0].password: (extension 100) is empty, set one"),
+        (
+            with_extension(first_name="a\nb"),
+            "extensions[0].first_name: (extension 100) should have no control characters",
+        ),
+        (
+            with_extension(no_answer_seconds="soon"),
+            "extensions[0].no_answer_seconds: (extension 100) should be a number, without quotes",
+        ),
+        (
+            with_extension(busy_detection="x"),
+            "extensions[0].busy_detection: (extension 100) should be 'pbx' or 'phone'",
+        ),
+        (
+            with_extension(forward={"bussy": "101"}),
+            "extensions[0].forward.bussy: (extension 100) unknown key, did you mean busy?",
+        ),
+        (
+            with_extension(forward={"busy": "100"}),
+            "extensions[0].forward.busy: (extension 100) is the extension itself, choose another",
+        ),
+        (
+            with_extension(forward={"busy": "109"}),
+            "extensions[0].forward.busy: (extension 100) 109 is no extension, add it or choose another",
+        ),
+        (
+            {"extensions": [LEE, LEE | {"sip_id": "x"}]},
+            "extensions[1].number: (extension 100) is the number of extensions[0] already",
+        ),
+        (
+            with_extension(sip_id="EXT101"),
+            "extensions[1].sip_id: (extension 101) ext101 means extension 100 already",
+        ),
+        (
+            with_extension(sip_id="101"),
+            "extensions[0].sip_id: (extension 100) 101 means extension 101 already",
+        ),
+        (
+            {"extensions": [LEE | {"number": "999"}]},
+            "extensions[0].number: (extension 999) is the voicemail number, change it or numbers.voicemail",
+        ),
+        (
+            with_extension(sip_id="700"),
+            "extensions[0].sip_id: (extension 100) is the conference number, change it or numbers.conference",
+        ),
+    ],
+)
+def test_a_mistake_is_one_line_with_key_and_remedy(data: dict[str, Any], problem: str) -> None:
+    assert problems(data) == [problem]
+
+
+def test_a_certificate_needs_its_key(certificate: Path) -> None:
+    path = str(certificate / "cert.pem")
+    assert problems({"sip": {"certificate": path}}) == [
+        "sip.key: is missing, add the private key of the certificate"
+    ]
+    assert problems({"sip": {"key": path}}) == ["sip.certificate: is missing, add the certificate of the key"]
+
+
+def test_tls_and_tcp_need_two_ports(certificate: Path) -> None:
+    sip = {
+        "certificate": str(certificate / "cert.pem"),
+        "key": str(certificate / "key.pem"),
+        "tls_port": 5060,
+    }
+    assert problems({"sip": sip}) == ["sip.tls_port: 5060 is sip.tcp_port already, choose another"]
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    assert len(problems({"sip": {"t1": 0, "x": 1}, "extensions": [{}]})) == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "start"),
+    [
+        ("[sip\n", "is not TOML: "),
+        ("a = 1\na = 2", "is not TOML: "),
+        ("sip = 1", "sip: should be a table of keys"),
+        ("[sip]\nudp_port = 70000", "sip.udp_port: should be less than"),
+    ],
+)
+def test_mistakes_name_the_file(tmp_path: Path, text: str, start: str) -> None:
+    file = tmp_path / "myphone.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigError) as raised:
+        load(file)
+    assert str(raised.value).startswith(f"{file}: {start}")
+
+
+def test_a_syntax_error_names_the_line(tmp_path: Path) -> None:
+    (tmp_path / "myphone.toml").write_text("[sip]\nudp_port = = 3")
+    with pytest.raises(ConfigError, match="line 2"):
+        load(tmp_path / "myphone.toml")
+
+
+@pytest.mark.parametrize("name", ["absent.toml", "."])
+def test_a_file_that_cannot_be_read(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match=r"cannot be read: .*; give the path of a configuration file"):
+        load(tmp_path / name)
+
+
+def test_a_file_that_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "myphone.toml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match="is not TOML"):
+        load(tmp_path / "myphone.toml")
+
+
+# -- secrets ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "extension",
+    [
+        {"number": "100", "password": ["SECRET"]},
+        {"number": "1x", "password": "SECRET", "pin": "SECRET"},
+        {"password": "SECRET"},
+        {"number": "999", "password": "SECRET"},
+        {"number": "100", "password": "SECRET", "pasword": "SECRET"},
+    ],
+)
+def test_errors_repeat_no_password(extension: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError) as raised:
+        parse({"extensions": [extension]})
+    error = raised.value
+    assert "SECRET" not in f"{error} {error!r} {error.__cause__} {error.__context__}"
+
+
+def test_a_config_shows_no_password() -> None:
+    config = parse({"extensions": [{"number": "100", "password": "SECRET", "pin": "SECRET"}]})
+    assert "SECRET" not in f"{config!r} {config} {config.model_dump()} {config.directory()}"
+
+
+def test_built_in_python_the_errors_hide_the_input_too() -> None:
+    with pytest.raises(ValidationError) as raised:
+        Extension(number="1x", password="SECRET")  # type: ignore[arg-type]
+    assert "SECRET" not in str(raised.value)
+
+
+# -- advice ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("password", "weak"), [("100", True), ("ext100", True), ("1234567", True), ("k7wq-29xm", False)]
+)
+def test_weak_passwords_are_pointed_out(password: str, weak: bool) -> None:
+    config = parse({"extensions": [{"number": "100", "password": password}]})
+    assert [problem.key for problem in weaknesses(config)] == ["extensions[0].password"] * weak
+
+
+def test_a_config_may_be_put_together_in_python() -> None:
+    config = Config(extensions=(Extension.model_validate(LEE),))
+    assert [extension.number for extension in config.directory()] == ["100"]
