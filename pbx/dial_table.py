@@ -35,12 +35,12 @@ _REPEAT = {":digit": _ONE, None: _MANY, "?": _ANY}
 class DialTableError(ValueError):
     """Dial codes that cannot be used; the message names the culprits.
 
-    `code` is the dial code to change, where one is at fault rather than a pair.
+    To change any of `codes` would help.
     """
 
-    def __init__(self, reason: str, code: DialCode | None = None) -> None:
+    def __init__(self, reason: str, *codes: DialCode) -> None:
         super().__init__(reason)
-        self.code = code
+        self.codes = codes
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +241,7 @@ class DialTable:
         for first, second in combinations(table.codes, 2):
             dialled = first.pattern.common_string(second.pattern)
             if dialled is not None:
-                raise DialTableError(f"{first} and {second} could both be meant by {dialled}", second)
+                raise DialTableError(f"{first} and {second} could both be meant by {dialled}", first, second)
         taken = dict.fromkeys(extensions, "extension") | dict(reserved or {})
         for code in table.codes:
             for number, purpose in taken.items():

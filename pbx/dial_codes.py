@@ -1,0 +1,65 @@
+"""The dial codes in force: what the features propose, as the configuration changes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pbx.config_errors import ConfigError, Problem
+from pbx.dial_table import DialCode, DialTable, DialTableError, Pattern
+
+if TYPE_CHECKING:
+    from pbx.config import CodeSetting, Config
+    from pbx.plugin import Feature
+
+
+def dial_table(features: Iterable[Feature], config: Config) -> DialTable:
+    """The dial table of a system. Raises ConfigError with the key to change where codes clash."""
+    extensions = [name for extension in config.extensions for name in (extension.number, extension.sip_id)]
+    try:
+        codes = [*_codes_in_force(features, config.dial_codes)]
+        return DialTable.build(codes, extensions, config.numbers.reserved())
+    except DialTableError as error:
+        chosen = [code for code in error.codes if code.handler.feature in config.dial_codes]
+        handler = (chosen or error.codes)[-1].handler
+        remedy = "set another pattern, or false to switch the code off"
+        raise ConfigError(Problem(f"dial_codes.{handler}", f"{error}; {remedy}")) from error
+
+
+def _codes_in_force(
+    features: Iterable[Feature], settings: Mapping[str, CodeSetting | Mapping[str, CodeSetting]]
+) -> Iterator[DialCode]:
+    by_name = {feature.name: feature for feature in features}
+    for name in settings:
+        if name not in by_name:
+            known = ", ".join(sorted(by_name)) or "none"
+            raise ConfigError(Problem(f"dial_codes.{name}", f"no such feature; installed: {known}"))
+    for feature in by_name.values():
+        yield from _codes_of(feature, settings.get(feature.name, {}))
+
+
+def _codes_of(feature: Feature, setting: CodeSetting | Mapping[str, CodeSetting]) -> Iterator[DialCode]:
+    """The codes of one feature. Its only code, or all of them switched off, need no handler name."""
+    key = f"dial_codes.{feature.name}"
+    handlers = ", ".join(code.handler.name for code in feature.codes)
+    if not isinstance(setting, Mapping):
+        if setting and len(feature.codes) != 1:
+            raise ConfigError(Problem(key, f"has several codes, set each as {key}.NAME: {handlers}"))
+        setting = {code.handler.name: setting for code in feature.codes}
+    for name in setting:
+        if name not in {code.handler.name for code in feature.codes}:
+            raise ConfigError(Problem(f"{key}.{name}", f"no such code; {feature.name} has: {handlers}"))
+    for code in feature.codes:
+        chosen = setting.get(code.handler.name, code.pattern.text)
+        if chosen:
+            yield _with_pattern(code, chosen)
+
+
+def _with_pattern(code: DialCode, text: str) -> DialCode:
+    try:
+        changed = replace(code, pattern=Pattern.parse(text))
+        changed.check_arguments()
+    except DialTableError as error:
+        raise DialTableError(str(error), code) from error
+    return changed

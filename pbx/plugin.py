@@ -1,0 +1,100 @@
+"""All that a feature may import.
+
+A feature is a module with coroutines over calls, found through the entry-point group `myphone.features`:
+
+    feature = Feature("echo")
+
+    @feature.dial("*777", summary="Hear yourself")
+    async def echo(call: Call) -> None: ...
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from importlib.metadata import EntryPoint, entry_points
+from typing import TypeVar
+
+from pbx import happenings
+from pbx.call import Call, Refused
+from pbx.dial_table import DialCode, DialTableError, Handler, Pattern
+
+__all__ = ["Call", "Feature", "PluginError", "Refused", "happenings", "load_features"]
+
+GROUP = "myphone.features"
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_Coroutine = TypeVar("_Coroutine", bound=Callable[..., Awaitable[None]])
+
+
+class PluginError(Exception):
+    """A plug-in that cannot be used; the message names it and says what to do."""
+
+
+class Feature:
+    """One thing that people use, and the codes under which they reach it."""
+
+    def __init__(self, name: str) -> None:
+        """`name` (snake_case) is what the feature is called in `[dial_codes]` and in logs."""
+        if not _NAME.fullmatch(name):
+            raise PluginError(f"feature name {name!r}: use small letters, digits and underscores")
+        self.name = name
+        self.codes: list[DialCode] = []
+        """With the patterns that the feature proposes; the configuration may replace each."""
+
+    def __repr__(self) -> str:
+        return f"Feature({self.name!r})"
+
+    def dial(self, pattern: str, *, summary: str) -> Callable[[_Coroutine], _Coroutine]:
+        """Have the decorated coroutine function serve the calls to `pattern` (see `pbx.dial_table`).
+
+        It is called with the call and, by name, the digits dialled for each placeholder; the call ends
+        when it returns. A placeholder that may be missing needs a default. Raises PluginError where the
+        pattern is wrong or does not go with the function.
+        """
+
+        def register(function: _Coroutine) -> _Coroutine:
+            handler = Handler(self.name, function.__name__, function, summary)
+            if any(code.handler.name == handler.name for code in self.codes):
+                raise PluginError(f"feature {self.name} has two handlers named {handler.name}")
+            try:
+                code = DialCode(Pattern.parse(pattern), handler)
+                code.check_arguments()
+            except DialTableError as error:
+                raise PluginError(f"feature {self.name}: {error}") from error
+            self.codes.append(code)
+            return function
+
+        return register
+
+
+def load_features(group: str = GROUP) -> tuple[Feature, ...]:
+    """Import every installed feature, ours and those of others alike, ordered by name.
+
+    Raises PluginError naming the plug-in that cannot be imported, is no `Feature`, or has another's name.
+    """
+    found: dict[str, tuple[Feature, str]] = {}
+    for entry_point in entry_points(group=group):
+        origin = _origin(entry_point)
+        feature = _load(entry_point, origin)
+        if feature.name in found:
+            other = found[feature.name][1]
+            raise PluginError(f"two plug-ins are named {feature.name}: {other} and {origin}; remove one")
+        found[feature.name] = feature, origin
+    return tuple(feature for _, (feature, _) in sorted(found.items()))
+
+
+def _load(entry_point: EntryPoint, origin: str) -> Feature:
+    try:
+        feature = entry_point.load()
+    except (Exception, SystemExit) as error:  # whatever the module of a third party may do on import
+        what = f"{type(error).__name__}: {error}"
+        raise PluginError(f"plug-in {origin} cannot be loaded: {what}; repair or remove it") from error
+    if not isinstance(feature, Feature):
+        raise PluginError(f"plug-in {origin} is no Feature but a {type(feature).__name__}")
+    return feature
+
+
+def _origin(entry_point: EntryPoint) -> str:
+    package = f" of {entry_point.dist.name}" if entry_point.dist else ""
+    return f"{entry_point.name}{package} ({entry_point.value})"
