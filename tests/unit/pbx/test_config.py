@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from pbx.config import Config, ConfigError, Extension, load, parse
+from pbx.config import Config, ConfigError, Extension, Forward, Media, Numbers, Sip, Store, load, parse
 from pbx.config_checks import weaknesses
 from pbx.directory import BusyDetection, Diversions
 from sipcore.registrar.digest import Credentials
@@ -331,3 +333,24 @@ def test_weak_passwords_are_pointed_out(password: str, weak: bool) -> None:
 def test_a_config_may_be_put_together_in_python() -> None:
     config = Config(extensions=(Extension.model_validate(LEE),))
     assert [extension.number for extension in config.directory()] == ["100"]
+
+
+# -- the manual ------------------------------------------------------------------------------------
+
+MANUAL = Path(__file__).parents[3] / "docs" / "configuration.md"
+
+
+@pytest.mark.row("ADM-20")
+@pytest.mark.parametrize("table", [Sip, Media, Store, Numbers, Extension, Forward])
+def test_the_manual_tells_of_every_key(table: type[BaseModel]) -> None:
+    manual = MANUAL.read_text("utf-8")
+    assert [key for key in table.model_fields if f"`{key}`" not in manual] == []
+
+
+def test_the_examples_of_the_manual_are_right() -> None:
+    examples = re.findall(r"```toml\n(.*?)```", MANUAL.read_text("utf-8"), re.DOTALL)
+    assert len(examples) == 3
+    extensions = [entry for example in examples for entry in tomllib.loads(example).get("extensions", [])]
+    config = parse({"extensions": extensions} | tomllib.loads(examples[1]))
+    assert len(config.extensions) == 3
+    assert list(weaknesses(config)) == []
