@@ -1,0 +1,185 @@
+"""Running one system: start, ready, stop."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import gc
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from myphone_api.errors import CommandError, ExitCode
+from myphone_api.logs import LogFormat, configure_logging
+from myphone_api.ports import closed_ports, unusable_certificate
+from myphone_api.signals import signals
+from pbx.config import Config, ConfigError, load
+from pbx.config_checks import weaknesses
+from pbx.config_errors import Problem
+from pbx.dial_codes import dial_table
+from pbx.environment import Environment
+from pbx.plugin import Feature, PluginError, load_features
+from pbx.switch import Switch
+from pbx.trace import open_trace
+
+logger = logging.getLogger(__name__)
+
+
+class StartError(CommandError):
+    """The system cannot start as the machine is now."""
+
+    def __init__(self, *problems: Problem) -> None:
+        super().__init__("\n".join(map(str, problems)), ExitCode.FAILED)
+        self.problems = problems
+
+
+def serve(options: argparse.Namespace) -> ExitCode:
+    """`myphone serve`: run what a configuration file describes until a signal ends it."""
+    configure_logging(sys.stderr, LogFormat(options.log_format), options.log_level)
+    with setup_errors():
+        config, features = prepare(options.config)
+    for weakness in weaknesses(config):
+        logger.warning("%s", weakness)
+    run(config, features, tracing(options, config))
+    return ExitCode.OK
+
+
+def prepare(file: Path) -> tuple[Config, tuple[Feature, ...]]:
+    """Read a configuration and the plug-ins, and check all that can be checked before a port is opened.
+
+    Raises ConfigError and PluginError.
+    """
+    config = load(file)
+    try:
+        return config, check(config)
+    except ConfigError as error:
+        raise error.in_file(file) from None
+
+
+def check(config: Config) -> tuple[Feature, ...]:
+    """Check what a configuration alone cannot tell, and return the plug-ins that this needed.
+
+    Raises ConfigError and PluginError.
+    """
+    features = load_features()
+    dial_table(features, config)
+    if problems := tuple(unusable_certificate(config.sip)):
+        raise ConfigError(*problems)
+    return features
+
+
+@contextlib.contextmanager
+def setup_errors() -> Iterator[None]:
+    """A wrong configuration or plug-in ends the command with its message, not with a traceback."""
+    try:
+        yield
+    except (ConfigError, PluginError) as error:
+        raise CommandError(str(error), ExitCode.USAGE) from error
+
+
+# -- tracing ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Tracing:
+    """A trace that was asked for."""
+
+    names: tuple[str, ...]
+    """The user parts that stand for the extension."""
+    file: Path
+
+
+def tracing(options: argparse.Namespace, config: Config) -> Tracing | None:
+    """What `--trace` and `--trace-file` ask for. Raises CommandError."""
+    if options.trace is None:
+        if options.trace_file is not None:
+            raise CommandError("--trace-file: whose messages? add --trace EXT", ExitCode.USAGE)
+        return None
+    for extension in config.extensions:
+        if extension.number == options.trace:
+            file = options.trace_file or Path(f"trace-{extension.number}.txt")
+            return Tracing((extension.number, extension.sip_id), file)
+    known = ", ".join(extension.number for extension in config.extensions)
+    raise CommandError(f"--trace: no extension {options.trace!r}, there are {known}", ExitCode.USAGE)
+
+
+@contextlib.contextmanager
+def _traced(switch: Switch, wanted: Tracing | None) -> Iterator[None]:
+    if wanted is None:
+        yield
+        return
+    try:
+        trace = open_trace(wanted.file, wanted.names, switch.environment.wall)
+    except OSError as error:
+        raise CommandError(f"--trace-file: cannot write {wanted.file}: {error.strerror}") from error
+    with contextlib.closing(trace):
+        switch.driver.on_wire = trace.on_wire
+        yield
+
+
+# -- running ---------------------------------------------------------------------------------------
+
+
+def run(
+    config: Config,
+    features: tuple[Feature, ...],
+    wanted: Tracing | None = None,
+    announce: Callable[[Switch], None] = lambda switch: None,
+) -> None:
+    """Run a system until SIGTERM or SIGINT; `announce` is called when phones can register.
+
+    A stop hangs up all calls first. SIGHUP reads the certificate again. Raises StartError.
+    """
+    asyncio.run(_run(config, features, wanted, announce))
+
+
+async def _run(
+    config: Config,
+    features: tuple[Feature, ...],
+    wanted: Tracing | None,
+    announce: Callable[[Switch], None],
+) -> None:
+    switch = Switch(Environment.real(), config, features)
+    stopped = asyncio.Event()
+    with _traced(switch, wanted), signals(stopped.set, lambda: _reload(switch)):
+        try:
+            await _start(switch)
+            announce(switch)
+            logger.info("ready: %s", addresses(config))
+            await stopped.wait()
+            logger.info("stopping")
+        finally:
+            await switch.stop()
+    logger.info("stopped")
+
+
+async def _start(switch: Switch) -> None:
+    try:
+        await switch.start()
+    except OSError as error:
+        problems = tuple(closed_ports(switch.config.sip))
+        raise StartError(*problems or (Problem("", f"cannot start: {error}"),)) from error
+    # What has been built by now lives as long as the process: the collector need not look at it again.
+    gc.collect()
+    gc.freeze()
+
+
+def _reload(switch: Switch) -> None:
+    """Take a renewed certificate into use; a bad one leaves the old one in place."""
+    problems = tuple(unusable_certificate(switch.config.sip))
+    for problem in problems:
+        logger.error("certificate not reloaded: %s", problem)
+    if not problems:
+        switch.driver.reload_certificates()
+        logger.info("certificate reloaded")
+
+
+def addresses(config: Config) -> str:
+    """Where phones reach the system, for people: `UDP 0.0.0.0:5060, TCP 0.0.0.0:5060`."""
+    sip = config.sip
+    ports = {"UDP": sip.udp_port, "TCP": sip.tcp_port, "TLS": sip.tls_port if sip.tls else 0}
+    host = f"[{sip.listen}]" if ":" in sip.listen else sip.listen
+    return ", ".join(f"{transport} {host}:{port}" for transport, port in ports.items() if port)

@@ -1,0 +1,35 @@
+"""Signals of the operating system, as calls on the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable, Iterator
+
+
+@contextlib.contextmanager
+def signals(stop: Callable[[], None], reload: Callable[[], None] | None = None) -> Iterator[None]:
+    """SIGTERM and SIGINT stop, and end the process at once if they come again; SIGHUP reloads.
+
+    To be entered inside a running event loop; the handlers from before come back at the end.
+    """
+    loop = asyncio.get_running_loop()
+
+    # Not loop.add_signal_handler: the loops of Windows have none.
+    def on_stop(number: int, _frame: object) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        loop.call_soon_threadsafe(stop)
+
+    def on_reload(_number: int, _frame: object) -> None:
+        if reload is not None:
+            loop.call_soon_threadsafe(reload)
+
+    before = {number: signal.signal(number, on_stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    if reload is not None and hasattr(signal, "SIGHUP"):  # Windows has none
+        before[signal.SIGHUP] = signal.signal(signal.SIGHUP, on_reload)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,47 @@
+"""Signals as calls on the loop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+import pytest
+
+from myphone_api.signals import signals
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops(number: signal.Signals) -> None:
+    async def main() -> None:
+        stopped = asyncio.Event()
+        with signals(stopped.set):
+            os.kill(os.getpid(), number)
+            await stopped.wait()
+            assert signal.getsignal(number) is signal.SIG_DFL  # a second one ends the process
+
+    asyncio.run(main())
+
+
+def test_a_hang_up_reloads_as_often_as_it_comes() -> None:
+    async def main() -> None:
+        reloads: asyncio.Queue[str] = asyncio.Queue()
+        with signals(lambda: None, lambda: reloads.put_nowait("reload")):
+            for _ in range(2):
+                os.kill(os.getpid(), signal.SIGHUP)
+                assert await reloads.get() == "reload"
+
+    asyncio.run(main())
+
+
+def test_the_handlers_from_before_come_back() -> None:
+    def handlers() -> list[object]:
+        return [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)]
+
+    async def main() -> None:
+        before = handlers()
+        with signals(lambda: None, lambda: None):
+            assert handlers() != before
+        assert handlers() == before
+
+    asyncio.run(main())
