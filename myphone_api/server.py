@@ -14,8 +14,8 @@ from pathlib import Path
 
 from myphone_api.errors import CommandError, ExitCode
 from myphone_api.logs import LogFormat, configure_logging
+from myphone_api.loop import run_until_complete, signals
 from myphone_api.ports import closed_ports, unusable_certificate
-from myphone_api.signals import signals
 from pbx.config import Config, ConfigError, load
 from pbx.config_checks import weaknesses
 from pbx.config_errors import Problem
@@ -133,7 +133,7 @@ def run(
 
     A stop hangs up all calls first. SIGHUP reads the certificate again. Raises StartError.
     """
-    asyncio.run(_run(config, features, wanted, announce))
+    run_until_complete(_run(config, features, wanted, announce))
 
 
 async def _run(

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from myphone_api.errors import CommandError, ExitCode
 from myphone_api.logs import LogFormat, configure_logging
-from myphone_api.signals import signals
+from myphone_api.loop import run_until_complete, signals
 from pbx.environment import Environment
 from pbx.phone import CallFailed, Phone, PhoneAccount, PhoneCall, RegistrationFailed
 from sipcore.transport.flow import Address, Transport
@@ -39,7 +39,7 @@ def softphone(options: argparse.Namespace) -> ExitCode:
     session = _Session(options, password(options))
     if options.play is not None and not options.play.is_file():
         raise CommandError(f"--play: there is no file {options.play}", ExitCode.USAGE)
-    return asyncio.run(session.run())
+    return run_until_complete(session.run())
 
 
 # -- options ---------------------------------------------------------------------------------------

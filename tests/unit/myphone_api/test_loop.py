@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from myphone_api.signals import signals
+from myphone_api.loop import run_until_complete, signals
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -20,7 +20,7 @@ def test_a_signal_stops(number: signal.Signals) -> None:
             await stopped.wait()
             assert signal.getsignal(number) is signal.SIG_DFL  # a second one ends the process
 
-    asyncio.run(main())
+    run_until_complete(main())
 
 
 def test_a_hang_up_reloads_as_often_as_it_comes() -> None:
@@ -31,7 +31,7 @@ def test_a_hang_up_reloads_as_often_as_it_comes() -> None:
                 os.kill(os.getpid(), signal.SIGHUP)
                 assert await reloads.get() == "reload"
 
-    asyncio.run(main())
+    run_until_complete(main())
 
 
 def test_the_handlers_from_before_come_back() -> None:
@@ -44,4 +44,4 @@ def test_the_handlers_from_before_come_back() -> None:
             assert handlers() != before
         assert handlers() == before
 
-    asyncio.run(main())
+    run_until_complete(main())

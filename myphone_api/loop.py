@@ -1,11 +1,20 @@
-"""Signals of the operating system, as calls on the event loop."""
+"""The event loop of a command, and signals as calls on it."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
+
+
+def run_until_complete(main: Coroutine[Any, Any, Result]) -> Result:
+    """Run a coroutine in a new loop, of the kind that can watch any socket: on Windows not the default."""
+    with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+        return runner.run(main)
 
 
 @contextlib.contextmanager
