@@ -205,3 +205,7 @@ def port_range(text: str) -> tuple[int, int]:
     if not (first.isdecimal() and last.isdecimal()):
         raise argparse.ArgumentTypeError(f"'{text}' is no range of ports, give one such as 20000-20999")
     return int(first), int(last)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
