@@ -52,6 +52,7 @@ class Arrived:
     request: Request
     identity: str
     """The authenticated extension, as the gate named it."""
+    flow: Flow
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,154 @@
+"""RTP packets (RFC 3550 section 5)."""
+
+from __future__ import annotations
+
+import struct
+from random import Random
+from typing import NamedTuple
+
+HEADER_BYTES = 12
+MAX_PACKET_BYTES = 1500
+_FIXED = struct.Struct("!BBHII")
+_pack = _FIXED.pack
+_unpack = _FIXED.unpack_from
+
+
+class RtpPacket(NamedTuple):
+    """A packet as received; padding, CSRCs and extension are gone."""
+
+    payload_type: int
+    marker: bool
+    sequence: int
+    timestamp: int
+    ssrc: int
+    payload: bytes
+
+
+def parse_rtp(data: bytes) -> RtpPacket | None:
+    """The packet in a datagram; None if it is none (section A.1)."""
+    size = len(data)
+    if size < HEADER_BYTES or size > MAX_PACKET_BYTES:
+        return None
+    first, second, sequence, timestamp, ssrc = _unpack(data)
+    if first == 0x80:  # no padding, no extension, no CSRC: what phones send
+        return RtpPacket(second & 0x7F, second > 0x7F, sequence, timestamp, ssrc, data[12:])
+    if first >> 6 != 2:
+        return None
+    start, end = HEADER_BYTES + 4 * (first & 0x0F), size
+    if first & 0x10:
+        if start + 4 > size:
+            return None
+        start += 4 + 4 * int.from_bytes(data[start + 2 : start + 4], "big")
+    if first & 0x20:
+        padding = data[-1]
+        if padding == 0:
+            return None
+        end -= padding
+    if start > end:
+        return None
+    return RtpPacket(second & 0x7F, second > 0x7F, sequence, timestamp, ssrc, data[start:end])
+
+
+class RtpSender:
+    """One outgoing stream: its SSRC, sequence and timestamps run on, whatever sounds it carries in turn."""
+
+    __slots__ = ("_sequence_offset", "_source", "_timestamp_offset", "octets", "packets", "sequence", "ssrc", "timestamp")
+
+    def __init__(self, random: Random) -> None:
+        self.ssrc = random.getrandbits(32)
+        self.sequence = random.getrandbits(16)
+        """Of the last packet."""
+        self.timestamp = random.getrandbits(32)
+        """Of the last packet, in clock ticks."""
+        self.packets = 0
+        self.octets = 0
+        self._source: int | None = None
+        self._sequence_offset = 0
+        self._timestamp_offset = 0
+
+    def packet(self, payload_type: int, payload: bytes, ticks: int, marker: bool = False, same_time: bool = False) -> bytes:
+        """The next packet of our own making, `ticks` after the last (or at the same time: RFC 4733 section 2.5.1.2)."""
+        self._source = None
+        self.sequence = self.sequence + 1 & 0xFFFF
+        if not same_time:
+            self.timestamp = self.timestamp + ticks & 0xFFFFFFFF
+        self.packets += 1
+        self.octets += len(payload)
+        return _pack(0x80, payload_type | (0x80 if marker else 0), self.sequence, self.timestamp, self.ssrc) + payload
+
+    def relayed(self, packet: RtpPacket, payload_type: int, payload: bytes, ticks: int) -> bytes:
+        """A packet of somebody else in our stream. Gaps and order stay; a new source goes on where the last ended."""
+        marker = packet.marker
+        if packet.ssrc != self._source:
+            marker = self._source is None or marker
+            self._source = packet.ssrc
+            self._sequence_offset = self.sequence + 1 - packet.sequence
+            self._timestamp_offset = self.timestamp + ticks - packet.timestamp
+        sequence = packet.sequence + self._sequence_offset & 0xFFFF
+        timestamp = packet.timestamp + self._timestamp_offset & 0xFFFFFFFF
+        if (sequence - self.sequence & 0xFFFF) < 0x8000:
+            self.sequence, self.timestamp = sequence, timestamp
+        self.packets += 1
+        self.octets += len(payload)
+        return _pack(0x80, payload_type | (0x80 if marker else 0), sequence, timestamp, self.ssrc) + payload
+
+
+class RtpReceiver:
+    """Statistics of one incoming stream (sections 6.4.1, A.3 and A.8)."""
+
+    __slots__ = ("_base", "_cycles", "_expected_before", "_highest", "_jitter", "_received_before", "_transit", "clock_rate", "packets", "ssrc")
+
+    def __init__(self, clock_rate: int) -> None:
+        self.clock_rate = clock_rate
+        self.ssrc: int | None = None
+        self.packets = 0
+        self._base = self._highest = self._cycles = 0
+        self._expected_before = self._received_before = 0
+        self._transit: int | None = None
+        self._jitter = 0.0
+
+    def note(self, packet: RtpPacket, now: float) -> None:
+        """Count a packet that arrived at `now` (seconds)."""
+        if packet.ssrc != self.ssrc:
+            self.ssrc = packet.ssrc
+            self._base = self._highest = packet.sequence
+            self._cycles = self._expected_before = self._received_before = self.packets = 0
+            self._transit = None
+        self.packets += 1
+        ahead = packet.sequence - self._highest & 0xFFFF
+        if 0 < ahead < 0x8000:
+            if packet.sequence < self._highest:
+                self._cycles += 0x10000
+            self._highest = packet.sequence
+        transit = int(now * self.clock_rate) - packet.timestamp
+        if self._transit is not None:
+            difference = abs((transit - self._transit + 0x80000000 & 0xFFFFFFFF) - 0x80000000)
+            self._jitter += (difference - self._jitter) / 16
+        self._transit = transit
+
+    @property
+    def highest_sequence(self) -> int:
+        """Extended highest sequence number."""
+        return self._cycles + self._highest
+
+    @property
+    def expected(self) -> int:
+        """Packets sent to us, by their numbers."""
+        return 0 if self.ssrc is None else self.highest_sequence - self._base + 1
+
+    @property
+    def lost(self) -> int:
+        """Packets that never came; duplicates can make it negative."""
+        return self.expected - self.packets
+
+    @property
+    def jitter(self) -> float:
+        """Interarrival jitter in clock ticks."""
+        return self._jitter
+
+    def fraction_lost(self) -> int:
+        """Loss since the last call, in 1/256 (section A.3)."""
+        expected, received = self.expected - self._expected_before, self.packets - self._received_before
+        self._expected_before, self._received_before = self.expected, self.packets
+        lost = expected - received
+        return 0 if expected <= 0 or lost <= 0 else min(lost * 256 // expected, 255)

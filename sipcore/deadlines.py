@@ -1,0 +1,94 @@
+"""The least of many deadlines, at O(log n) a change."""
+
+from __future__ import annotations
+
+from heapq import heapify, heappop, heappush, heapreplace
+from itertools import count
+from typing import Any, Generic, Protocol, TypeVar
+
+
+class Timed(Protocol):
+    """Something that wants to be ticked at `deadline` (seconds), or never where that is None."""
+
+    @property
+    def deadline(self) -> float | None:
+        """When `tick` wants to be called."""
+
+
+Item = TypeVar("Item", bound=Timed)
+Entry = list[Any]
+"""[time in the heap, order of arrival, item or None once forgotten, deadline wanted]; a list, as it is changed."""
+
+_SLACK = 64
+"""Forgotten entries that are always tolerated, so that short heaps are not rebuilt all the time."""
+
+
+class Deadlines(Generic[Item]):
+    """The items that wait for a time; each is held until it is due, forgotten, or has no deadline any more.
+
+    Most deadlines move to a later time (a retransmission timer gives way to a longer one). Such an item stays
+    where it is in the heap, and is put back when it comes to the top too early. So an item has one entry,
+    and forgotten entries never outnumber the living by more than `_SLACK`.
+    """
+
+    __slots__ = ("_entries", "_forgotten", "_heap", "_order")
+
+    def __init__(self) -> None:
+        self._heap: list[Entry] = []
+        self._entries: dict[Item, Entry] = {}
+        self._forgotten = 0
+        self._order = count()
+
+    def __len__(self) -> int:
+        """How many items have a deadline."""
+        return len(self._entries)
+
+    def watch(self, item: Item) -> None:
+        """Note the item's present deadline. To be called whenever it may have changed."""
+        deadline = item.deadline
+        entry = self._entries.get(item)
+        if entry is not None and deadline is not None and deadline >= entry[0]:
+            entry[3] = deadline
+            return
+        if entry is not None:
+            self.forget(item)
+        if deadline is not None:
+            entry = [deadline, next(self._order), item, deadline]
+            self._entries[item] = entry
+            heappush(self._heap, entry)
+
+    def forget(self, item: Item) -> None:
+        """The item is over, whatever its deadline says."""
+        entry = self._entries.pop(item, None)
+        if entry is None:
+            return
+        entry[2] = None
+        self._forgotten += 1
+        if self._forgotten > len(self._entries) + _SLACK:
+            self._heap = [entry for entry in self._heap if entry[2] is not None]
+            heapify(self._heap)
+            self._forgotten = 0
+
+    def next(self) -> float | None:
+        """The earliest deadline (seconds); None if nothing waits."""
+        heap = self._heap
+        while heap:
+            entry = heap[0]
+            if entry[2] is None:
+                heappop(heap)
+                self._forgotten -= 1
+            elif entry[3] > entry[0]:
+                entry[0] = entry[3]
+                heapreplace(heap, entry)
+            else:
+                return entry[0]  # type: ignore[no-any-return]
+        return None
+
+    def due(self, now: float) -> Item | None:
+        """Take the item with the earliest deadline, if that has come; None otherwise."""
+        deadline = self.next()
+        if deadline is None or deadline > now:
+            return None
+        item: Item = heappop(self._heap)[2]
+        del self._entries[item]
+        return item

@@ -1,0 +1,121 @@
+"""Dialogs: what two user agents remember of each other (RFC 3261 section 12)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sipcore.errors import PeerError
+from sipcore.syntax.headers import NameAddress
+from sipcore.syntax.message import Request, Response
+from sipcore.syntax.uri import Uri
+from sipcore.transport.flow import Flow
+
+MAX_FORWARDS = 70
+DialogId = tuple[str, str, str]
+"""Call-ID, local tag, remote tag."""
+
+
+class Dialog:
+    """One dialog, early or confirmed."""
+
+    __slots__ = (
+        "call_id", "flow", "local", "local_cseq", "local_tag", "remote", "remote_cseq", "remote_tag", "remote_target",
+        "route_set",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        call_id: str,
+        local: NameAddress,
+        remote: NameAddress,
+        remote_target: Uri,
+        route_set: Iterable[NameAddress],
+        flow: Flow,
+        *,
+        local_cseq: int = 0,
+        remote_cseq: int | None = None,
+    ) -> None:
+        self.call_id = call_id
+        self.local = local
+        self.remote = remote
+        self.local_tag = local.tag or ""
+        self.remote_tag = remote.tag or ""
+        self.remote_target = remote_target
+        self.route_set = tuple(route_set)
+        self.flow = flow
+        self.local_cseq = local_cseq
+        self.remote_cseq = remote_cseq
+
+    @classmethod
+    def of_client(cls, request: Request, response: Response, flow: Flow) -> Dialog:
+        """The caller's side (section 12.1.2). Raises PeerError if the response names no target."""
+        return cls(
+            request.call_id,
+            request.from_,
+            response.to,
+            _target(response),
+            reversed(response.record_routes),
+            flow,
+            local_cseq=request.cseq.number,
+        )
+
+    @classmethod
+    def of_server(cls, request: Request, local_tag: str, flow: Flow) -> Dialog:
+        """The called side (section 12.1.1). Raises PeerError if the request names no target."""
+        return cls(
+            request.call_id,
+            request.to.with_tag(local_tag),
+            request.from_,
+            _target(request),
+            request.record_routes,
+            flow,
+            remote_cseq=request.cseq.number,
+        )
+
+    @property
+    def id(self) -> DialogId:
+        """What in-dialog requests are matched by."""
+        return self.call_id, self.local_tag, self.remote_tag
+
+    def request(
+        self, method: str, headers: Iterable[tuple[str, str]] = (), body: bytes = b"", *, cseq: int | None = None
+    ) -> Request:
+        """A request within the dialog, without Via (section 12.2.1.1). `cseq` is given for an ACK only."""
+        if cseq is None:
+            self.local_cseq += 1
+            cseq = self.local_cseq
+        target, routes = self.remote_target, self.route_set
+        if routes and not routes[0].uri.has_parameter("lr"):  # a strict router: it wants the Request-URI
+            target, routes = routes[0].uri, (*routes[1:], NameAddress(None, self.remote_target))
+        return Request(
+            method,
+            target,
+            [
+                ("Max-Forwards", str(MAX_FORWARDS)),
+                *(("Route", str(route)) for route in routes),
+                ("From", str(self.local)),
+                ("To", str(self.remote)),
+                ("Call-ID", self.call_id),
+                ("CSeq", f"{cseq} {method}"),
+                *headers,
+            ],
+            body,
+        )
+
+    def admit(self, request: Request) -> None:
+        """Check and note the CSeq of a request within the dialog (section 12.2.2). Raises PeerError(500)."""
+        number = request.cseq.number
+        if self.remote_cseq is not None and number <= self.remote_cseq:
+            raise PeerError(f"CSeq {number} after {self.remote_cseq}", status=500)
+        self.remote_cseq = number
+
+    def refresh_target(self, message: Request | Response) -> None:
+        """A target refresh request or its response may move the remote target (section 12.2)."""
+        if message.contacts:
+            self.remote_target = message.contacts[0].uri
+
+
+def _target(message: Request | Response) -> Uri:
+    if len(message.contacts) != 1:
+        raise PeerError("a dialog needs one Contact")
+    return message.contacts[0].uri

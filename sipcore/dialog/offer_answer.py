@@ -1,0 +1,63 @@
+"""Offer and answer (RFC 3264, RFC 6337): whose turn it is, and what was agreed last."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from sipcore.errors import PeerError, UsageError
+from sipcore.sdp.description import SessionDescription
+
+
+class OfferState(Enum):
+    """RFC 6337 section 2.1."""
+
+    STABLE = "stable"
+    LOCAL_OFFER = "we offered"
+    REMOTE_OFFER = "the peer offered"
+
+
+class OfferAnswer:
+    """One exchange at a time. A rejected offer leaves what was agreed before."""
+
+    __slots__ = ("_offer", "local", "remote", "state")
+
+    def __init__(self) -> None:
+        self.state = OfferState.STABLE
+        self.local: SessionDescription | None = None
+        """What we last agreed to."""
+        self.remote: SessionDescription | None = None
+        """What the peer last agreed to."""
+        self._offer: SessionDescription | None = None
+
+    def send_offer(self, offer: SessionDescription) -> None:
+        """We offer. Raises UsageError while another offer is pending."""
+        self._expect(OfferState.STABLE, UsageError("an offer is pending"))
+        self.state, self._offer = OfferState.LOCAL_OFFER, offer
+
+    def receive_offer(self, offer: SessionDescription) -> None:
+        """The peer offers. Raises PeerError(491) while our own offer is pending, 500 while its own is."""
+        if self.state is OfferState.LOCAL_OFFER:
+            raise PeerError("offers crossed", status=491)
+        self._expect(OfferState.STABLE, PeerError("two offers at once", status=500))
+        self.state, self._offer = OfferState.REMOTE_OFFER, offer
+
+    def send_answer(self, answer: SessionDescription) -> None:
+        """We answer. Raises UsageError where nothing was offered."""
+        self._expect(OfferState.REMOTE_OFFER, UsageError("there is no offer to answer"))
+        self.state, self.local, self.remote = OfferState.STABLE, answer, self._offer
+        self._offer = None
+
+    def receive_answer(self, answer: SessionDescription) -> None:
+        """The peer answers. Raises PeerError where we had offered nothing."""
+        self._expect(OfferState.LOCAL_OFFER, PeerError("an answer to no offer"))
+        self.state, self.local, self.remote = OfferState.STABLE, self._offer, answer
+        self._offer = None
+
+    def withdraw(self) -> SessionDescription | None:
+        """The pending offer was refused, or its transaction failed; returns that offer."""
+        offer, self.state, self._offer = self._offer, OfferState.STABLE, None
+        return offer
+
+    def _expect(self, state: OfferState, error: Exception) -> None:
+        if self.state is not state:
+            raise error

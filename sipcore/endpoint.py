@@ -1,0 +1,379 @@
+"""The whole pure stack: messages and time in, effects out.
+
+`receive` takes what the network brings, `tick` what time brings; the transaction user speaks through `respond`,
+`request`, `invite`, and the verbs of its sessions. Strangers are refused here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, Protocol
+
+from sipcore.deadlines import Deadlines
+from sipcore.dialog.callee import CalleeSession
+from sipcore.dialog.caller import CallerSession
+from sipcore.dialog.dialog import MAX_FORWARDS, DialogId
+from sipcore.dialog.invite import SDP, InviteSession
+from sipcore.effects import Arrived, Effect, Responded, Transmit
+from sipcore.errors import ParseError, PeerError
+from sipcore.registrar.gate import Admitted, Ignored, Refused
+from sipcore.sdp.description import SessionDescription
+from sipcore.syntax.headers import NameAddress
+from sipcore.syntax.identifiers import Identifiers
+from sipcore.syntax.message import Request, Response, response_to
+from sipcore.syntax.uri import Uri
+from sipcore.transaction.events import FlowFailed, ResponseReceived, TimedOut
+from sipcore.transaction.table import ClientTransaction, ServerTransaction, TransactionTable
+from sipcore.transaction.timers import Timers
+from sipcore.transport.flow import Flow, Transport
+from sipcore.transport.response_routing import response_flow, stamp_via
+
+METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "REGISTER")
+KNOWN_METHODS = frozenset({*METHODS, "MESSAGE", "NOTIFY", "PRACK", "PUBLISH", "REFER", "SUBSCRIBE"})
+"""Methods of RFCs: those among them that are not served get 405, all others 501."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointSettings:
+    """What an endpoint says about itself, and its limits."""
+
+    timers: Timers = field(default_factory=Timers)
+    server: str = "MyPhone PBX"
+    """Server and User-Agent."""
+    methods: Sequence[str] = METHODS
+    """What is served; anything else is refused."""
+    extensions: frozenset[str] = frozenset({"path", "outbound"})
+    """Option tags that a Require may name."""
+    max_sessions: int = 10_000
+    """INVITEs above that get 503."""
+
+
+class Gate(Protocol):
+    """Decides who may ask for anything."""
+
+    def admit(self, request: Request, flow: Flow, now: float) -> Admitted | Refused | Ignored:
+        """Look at a request that belongs to nothing known."""
+
+
+class Endpoint:
+    """One user agent on any number of flows."""
+
+    def __init__(self, settings: EndpointSettings, random: Random, gate: Gate) -> None:
+        self.settings = settings
+        self.random = random
+        self.identifiers = Identifiers(random)
+        self.transactions = TransactionTable(settings.timers)
+        self._gate = gate
+        self._sessions: set[InviteSession] = set()
+        self._dialogs: dict[DialogId, InviteSession] = {}
+        self._deadlines: Deadlines[InviteSession] = Deadlines()
+        self._tag_key = random.randbytes(32)
+        self._allow = ", ".join(settings.methods)
+        self._stopping = False
+
+    # -- what the world brings --------------------------------------------------------------------------
+
+    def receive(self, message: Request | Response, flow: Flow, now: float) -> list[Effect]:
+        """Take a message. Whatever is wrong with it is answered or dropped, never raised."""
+        try:
+            if isinstance(message, Response):
+                return self._receive_response(message, now)
+            stamp_via(message, flow)
+            return self._receive_request(message, flow, now)
+        except PeerError as error:
+            if isinstance(message, Response):
+                return []
+            return self._refuse(message, flow, error.status, [("Warning", _warning(error.reason))])
+
+    def receive_error(self, error: ParseError, flow: Flow, now: float) -> list[Effect]:
+        """Answer bytes that were no acceptable message, where enough of them could be read."""
+        request = error.request
+        if request is None or request.method == "ACK":
+            return []
+        try:
+            stamp_via(request, flow)
+            return self._refuse(request, flow, error.status)
+        except PeerError:
+            return []
+
+    def flow_closed(self, flow: Flow, now: float) -> list[Effect]:
+        """A stream connection is gone, and with it what went over it."""
+        effects = self._translate(self.transactions.flow_closed(flow, now), now)
+        for session in [session for session in self._sessions if session.flow == flow]:
+            effects += session.flow_closed(now)
+        return effects
+
+    def tick(self, now: float) -> list[Effect]:
+        """Do what time asks for."""
+        effects = self._translate(self.transactions.tick(now), now)
+        while (session := self._deadlines.due(now)) is not None:
+            effects += session.tick(now)
+        return effects
+
+    def next_deadline(self) -> float | None:
+        """When `tick` wants to be called."""
+        first, second = self.transactions.next_deadline(), self._deadlines.next()
+        if first is None or second is None:
+            return second if first is None else first
+        return min(first, second)
+
+    # -- what the transaction user asks -----------------------------------------------------------------
+
+    def respond(self, transaction: ServerTransaction, response: Response, now: float) -> list[Effect]:
+        """Answer a request that `Arrived` or `RequestInDialog` told of."""
+        if response.status > 100 and not response.to.tag:
+            response.set("To", str(response.to.with_tag(self._stateless_tag(transaction.request))))
+        response.add("Server", self.settings.server)
+        return self.transactions.respond(transaction, response, now)
+
+    def request(self, request: Request, flow: Flow, now: float) -> tuple[ClientTransaction, list[Effect]]:
+        """Send a request outside any dialog; `Responded` tells what comes of it."""
+        return self.send(request, flow, None, now)
+
+    def invite(
+        self,
+        uri: Uri,
+        flow: Flow,
+        *,
+        from_: NameAddress,
+        to: NameAddress,
+        offer: SessionDescription | None,
+        now: float,
+        headers: Iterable[tuple[str, str]] = (),
+        route_set: Iterable[NameAddress] = (),
+        owner: Any = None,
+    ) -> tuple[InviteSession, list[Effect]]:
+        """Begin a session; `owner` is set before anything can be told of it."""
+        body = b"" if offer is None else offer.to_bytes()
+        all_headers = [
+            ("Max-Forwards", str(MAX_FORWARDS)),
+            *(("Route", str(route)) for route in route_set),
+            ("From", str(from_.with_tag(self.identifiers.tag()))),
+            ("To", str(to)),
+            ("Call-ID", self.identifiers.call_id()),
+            ("CSeq", f"{self.random.randrange(1, 2**16)} INVITE"),
+            *self.local_headers(flow, from_.uri.user or ""),
+            *headers,
+        ]
+        if offer is not None:
+            all_headers.append(("Content-Type", SDP))
+        session = CallerSession(self, Request("INVITE", uri, all_headers, body), flow, offer, owner)
+        return session, session.start(now)
+
+    def stop(self, now: float) -> list[Effect]:
+        """End every session, and take no new one."""
+        self._stopping = True
+        effects: list[Effect] = []
+        for session in list(self._sessions):
+            effects += session.hang_up(now)
+        return effects
+
+    def live(self) -> dict[str, int]:
+        """How many of everything exist: all zero when nothing is going on."""
+        return {
+            "transactions": len(self.transactions),
+            "sessions": len(self._sessions),
+            "dialogs": len(self._dialogs),
+        }
+
+    # -- requests ---------------------------------------------------------------------------------------
+
+    def _receive_request(self, request: Request, flow: Flow, now: float) -> list[Effect]:
+        transaction = self.transactions.find_server(request)
+        if transaction is not None:
+            return self._translate(self.transactions.receive_request(transaction, request, now), now)
+        if request.method == "CANCEL":
+            return self._cancel(request, flow, now)
+        tag = request.to.tag
+        if tag:
+            session = self._dialogs.get((request.call_id, tag, request.from_.tag or ""))
+            if session is not None:
+                return self._in_dialog(session, request, flow, now)
+        if request.method == "ACK":
+            return []
+        if tag:
+            return self._refuse(request, flow, 481)
+        return self._from_stranger(request, flow, now)
+
+    def _from_stranger(self, request: Request, flow: Flow, now: float) -> list[Effect]:
+        """A request that belongs to nothing known: the gate first, then the checks of section 8.2."""
+        verdict = self._gate.admit(request, flow, now)
+        if isinstance(verdict, Ignored):
+            return []
+        if isinstance(verdict, Refused):
+            return self._refuse(request, flow, verdict.status, verdict.headers)
+        if self.transactions.is_merged(request):
+            return self._refuse(request, flow, 482)
+        refusal = self._inspect(request)
+        if refusal is not None:
+            status, headers = refusal
+            return self._refuse(request, flow, status, headers)
+        transaction = self.transactions.accept(request, response_flow(request, flow))
+        if request.method != "INVITE":
+            return [Arrived(transaction, request, verdict.identity, flow)]
+        return self._invited(transaction, flow, verdict.identity, now)
+
+    def _inspect(self, request: Request) -> tuple[int, list[tuple[str, str]]] | None:
+        """What section 8.2 finds wrong with a request: status and headers, or None."""
+        if request.method not in self.settings.methods:
+            return (405 if request.method in KNOWN_METHODS else 501), [("Allow", self._allow)]
+        if request.uri.scheme not in ("sip", "sips", "tel"):
+            return 416, []
+        unknown = [tag for tag in request.require if tag not in self.settings.extensions]
+        if unknown:
+            return 420, [("Unsupported", ", ".join(unknown))]
+        if request.max_forwards == 0 and request.method != "OPTIONS":
+            return 483, []
+        return None
+
+    def _invited(self, transaction: ServerTransaction, flow: Flow, identity: str, now: float) -> list[Effect]:
+        if self._stopping or len(self._sessions) >= self.settings.max_sessions:
+            busy = response_to(transaction.request, 503, headers=[("Retry-After", "10")])
+            return self.respond(transaction, busy, now)
+        trying = self.transactions.respond(transaction, response_to(transaction.request, 100), now)
+        try:
+            session = CalleeSession(self, transaction, flow, identity, self.identifiers.tag())
+        except PeerError as error:
+            return trying + self.respond(transaction, self._error_response(transaction.request, error), now)
+        transaction.user = session
+        return trying + session.start()
+
+    def _in_dialog(self, session: InviteSession, request: Request, flow: Flow, now: float) -> list[Effect]:
+        if request.method == "ACK":
+            return session.receive_ack(request, now)
+        refusal = self._inspect(request)
+        if refusal is not None:
+            status, headers = refusal
+            return self._refuse(request, flow, status, headers)
+        transaction = self.transactions.accept(request, response_flow(request, flow))
+        transaction.user = session
+        trying = response_to(request, 100) if request.method == "INVITE" else None
+        effects = [] if trying is None else self.transactions.respond(transaction, trying, now)
+        try:
+            return effects + session.receive_request(request, transaction, now)
+        except PeerError as error:
+            return effects + self.respond(transaction, self._error_response(request, error), now)
+
+    def _cancel(self, request: Request, flow: Flow, now: float) -> list[Effect]:
+        """CANCEL is answered by itself, and ends what it cancels only if that is still open (section 9.2)."""
+        cancelled = self.transactions.find_server(request, "INVITE")
+        if cancelled is None or cancelled.flow.remote.host != flow.remote.host:
+            return self._refuse(request, flow, 481)
+        transaction = self.transactions.accept(request, response_flow(request, flow))
+        effects = self.respond(transaction, response_to(request, 200), now)
+        session = cancelled.user
+        return effects if session is None else effects + session.receive_cancel(cancelled, now)
+
+    def _error_response(self, request: Request, error: PeerError) -> Response:
+        headers = [("Warning", _warning(error.reason))]
+        if error.status == 500:
+            headers.append(("Retry-After", str(self.random.randrange(0, 11))))
+        elif error.status == 415:
+            headers.append(("Accept", SDP))
+        return response_to(request, error.status, headers=headers)
+
+    def _refuse(
+        self, request: Request, flow: Flow, status: int, headers: Iterable[tuple[str, str]] = ()
+    ) -> list[Effect]:
+        """Answer without keeping anything (section 8.2.7)."""
+        if request.method == "ACK":
+            return []
+        response = response_to(
+            request,
+            status,
+            to_tag=self._stateless_tag(request),
+            headers=[*headers, ("Server", self.settings.server)],
+        )
+        return [Transmit(response_flow(request, flow), response.to_bytes())]
+
+    def _stateless_tag(self, request: Request) -> str:
+        """A To tag that is the same for each retransmission of a request, without remembering it."""
+        text = f"{request.get('Call-ID')}\0{request.get('Via')}".encode("utf-8", "surrogateescape")
+        return hashlib.blake2s(text, key=self._tag_key, digest_size=9).hexdigest()
+
+    # -- responses ----------------------------------------------------------------------------------------
+
+    def _receive_response(self, response: Response, now: float) -> list[Effect]:
+        effects = self.transactions.receive_response(response, now)
+        return [] if effects is None else self._translate(effects, now)
+
+    def _translate(self, effects: list[Effect], now: float) -> list[Effect]:
+        """Give what transactions tell to the session or user that sent the request."""
+        told: list[Effect] = []
+        for effect in effects:
+            if not isinstance(effect, ResponseReceived | TimedOut | FlowFailed):
+                told.append(effect)
+                continue
+            transaction = effect.transaction
+            if transaction.user is not None:
+                told += self._tell_session(transaction.user, effect, now)
+            elif isinstance(effect, ResponseReceived):
+                told.append(Responded(transaction, effect.response))
+            else:
+                status = 503 if isinstance(effect, FlowFailed) else 408
+                told.append(Responded(transaction, response_to(transaction.request, status)))
+        return told
+
+    def _tell_session(self, session: InviteSession, effect: Any, now: float) -> list[Effect]:
+        if isinstance(effect.transaction, ClientTransaction):
+            try:
+                return session.on_transaction(effect, now)
+            except PeerError:  # a response that makes no sense is as good as none
+                return []
+        return session.flow_closed(now)
+
+    # -- what sessions need (sipcore.dialog.invite.Core) ----------------------------------------------------
+
+    def send(self, request: Request, flow: Flow, user: Any, now: float) -> tuple[ClientTransaction, list[Effect]]:
+        """Begin a client transaction: adds the Via, but for a CANCEL, which has that of its INVITE."""
+        if request.method != "CANCEL":
+            request.prepend("Via", self._via(flow))
+        transaction, effects = self.transactions.send(request, flow, now)
+        transaction.user = user
+        return transaction, effects
+
+    def transmit(self, request: Request, flow: Flow) -> Effect:
+        """Send a request that has no transaction: the ACK of a 2xx."""
+        request.prepend("Via", self._via(flow))
+        return Transmit(flow, request.to_bytes())
+
+    def local_headers(self, flow: Flow, user: str) -> list[tuple[str, str]]:
+        """Contact and what every message of ours says about us."""
+        transport = "" if flow.transport is Transport.UDP else f";transport={flow.transport.value.lower()}"
+        return [
+            ("Contact", f"<sip:{user + '@' if user else ''}{flow.local}{transport}>"),
+            ("Allow", self._allow),
+            ("User-Agent", self.settings.server),
+        ]
+
+    def join(self, session: InviteSession) -> None:
+        """The session has begun."""
+        self._sessions.add(session)
+
+    def enter(self, session: InviteSession, dialog: DialogId) -> None:
+        """Requests within this dialog are the session's."""
+        self._dialogs[dialog] = session
+        session.dialog_ids.add(dialog)
+
+    def leave(self, session: InviteSession) -> None:
+        """The session is over; requests within its dialogs are nobody's."""
+        self._sessions.discard(session)
+        self._deadlines.forget(session)
+        for dialog in session.dialog_ids:
+            self._dialogs.pop(dialog, None)
+
+    def watch(self, session: InviteSession) -> None:
+        """The session's deadline has changed."""
+        self._deadlines.watch(session)
+
+    def _via(self, flow: Flow) -> str:
+        return f"SIP/2.0/{flow.transport.value} {flow.local};branch={self.identifiers.branch()};rport"
+
+
+def _warning(reason: str) -> str:
+    """A Warning value (RFC 3261 section 20.43); code 399 is free text, here without anything foreign in it."""
+    text = "".join(character for character in reason if character.isascii() and character.isprintable())
+    return '399 myphone "' + text.replace("\\", "").replace('"', "'")[:120] + '"'

@@ -1,0 +1,1 @@
+"""Sockets: the only files of the SIP stack that wait for anything."""

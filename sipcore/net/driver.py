@@ -1,0 +1,365 @@
+"""The driver: feeds the endpoint what the network brings, performs its effects, and keeps one timer for all of it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+from sipcore.effects import CloseFlow, Effect, Transmit
+from sipcore.endpoint import Endpoint
+from sipcore.errors import ParseError
+from sipcore.net.limits import Limits, RateLimit
+from sipcore.net.network import Listener, Network, Stream, UdpSocket
+from sipcore.syntax.parser import parse_message
+from sipcore.transport.flow import Address, Flow, Transport
+from sipcore.transport.framing import PONG, StreamFramer
+
+logger = logging.getLogger(__name__)
+
+UDP_MAX_BYTES = 1300
+"""Larger requests go over TCP where the peer listens there (RFC 3261 section 18.1.1)."""
+NO_TCP_SECONDS = 600.0
+"""How long a peer that did not listen on TCP is not asked again."""
+MAX_FLOWS = 10_000
+WILDCARDS = ("0.0.0.0", "::")
+
+OnWire = Callable[[bool, Flow, bytes], None]
+"""Told (outgoing, flow, message) of every message."""
+
+
+@dataclass(frozen=True, slots=True)
+class DriverSettings:
+    """Where to listen; None keeps a transport closed. Port 0 takes any."""
+
+    listen: str
+    udp_port: int | None = 5060
+    tcp_port: int | None = None
+    tls_port: int | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+    verify_peers: bool = True
+    """Whether the certificates of servers that we connect to are checked."""
+    limits: Limits = field(default_factory=Limits)
+
+
+class Driver:
+    """One endpoint on one network."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        network: Network,
+        settings: DriverSettings,
+        on_event: Callable[[Effect], None],
+        on_flow_closed: Callable[[Flow], None] = lambda flow: None,
+    ) -> None:
+        """`on_event` is told every effect that is not for the wire."""
+        self.endpoint = endpoint
+        self.on_wire: OnWire | None = None
+        self._network = network
+        self._settings = settings
+        self._on_event = on_event
+        self._on_flow_closed = on_flow_closed
+        self._loop = asyncio.get_running_loop()
+        self._rate = RateLimit(settings.limits)
+        self._udp: UdpSocket | None = None
+        self._udp_flows: dict[Address, Flow] = {}
+        self._listeners: list[Listener] = []
+        self._server_tls: ssl.SSLContext | None = None
+        self._connections: dict[Flow, Connection] = {}
+        self._per_source: Counter[str] = Counter()
+        self._connection_numbers = count(1)
+        self._no_tcp: dict[Address, float] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._stopped = False
+
+    # -- life -------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Open the ports. Raises OSError."""
+        settings = self._settings
+        if settings.udp_port is not None:
+            self._udp = self._network.open_udp(Address(settings.listen, settings.udp_port), self._datagram)
+        if settings.tcp_port is not None:
+            await self._listen(settings.tcp_port, Transport.TCP, None)
+        if settings.tls_port is not None and settings.certificate is not None:
+            self._server_tls = server_tls(settings.certificate, settings.key)
+            await self._listen(settings.tls_port, Transport.TLS, self._server_tls)
+
+    async def _listen(self, port: int, transport: Transport, tls: ssl.SSLContext | None) -> None:
+        address = Address(self._settings.listen, port)
+        listener = await self._network.listen(address, lambda stream: self._accept(stream, transport), tls)
+        self._listeners.append(listener)
+
+    async def stop(self) -> None:
+        """Close everything; what is still unsent is lost."""
+        self._stopped = True
+        if self._timer is not None:
+            self._timer.cancel()
+        for listener in self._listeners:
+            listener.close()
+        for connection in list(self._connections.values()):
+            connection.close()
+        if self._udp is not None:
+            self._udp.close()
+        await asyncio.sleep(0)  # lets closed transports tell so
+
+    def reload_certificates(self) -> None:
+        """Read the certificate again; it serves the handshakes to come. Raises OSError, which includes ssl.SSLError."""
+        if self._server_tls is not None and self._settings.certificate is not None:
+            self._server_tls.load_cert_chain(self._settings.certificate, self._settings.key)
+
+    # -- what the network brings ------------------------------------------------------------------------
+
+    def _datagram(self, data: bytes, remote: Address) -> None:
+        now = self._loop.time()
+        if not self._rate.admit(remote.host, now) or not data.strip(b"\r\n\0"):
+            return  # too much, or a keep-alive (RFC 5626 section 4.4.2 leaves those of UDP to STUN)
+        self.message(data, self.udp_flow(remote), stream=False)
+
+    def message(self, data: bytes, flow: Flow, *, stream: bool) -> None:
+        """Take one message from a flow."""
+        if self.on_wire is not None:
+            self.on_wire(False, flow, data)
+        now = self._loop.time()
+        try:
+            effects = self.endpoint.receive(parse_message(data, stream=stream), flow, now)
+        except ParseError as error:
+            logger.debug("%s: %s", flow, error)
+            effects = self.endpoint.receive_error(error, flow, now)
+        except Exception:
+            logger.exception("a message from %s was too much for us: %r", flow, data[:200])
+            return
+        self.perform(effects)
+
+    def udp_flow(self, remote: Address) -> Flow:
+        """The flow between our UDP port and a peer."""
+        flow = self._udp_flows.get(remote)
+        if flow is None:
+            assert self._udp is not None, "UDP is closed"
+            if len(self._udp_flows) >= MAX_FLOWS:
+                self._udp_flows.clear()
+            local = Address(self._local_host(remote.host), self._udp.local.port)
+            flow = self._udp_flows[remote] = Flow(Transport.UDP, local, remote)
+        return flow
+
+    def _local_host(self, remote_host: str) -> str:
+        listen = self._settings.listen
+        return self._network.local_host_towards(remote_host) if listen in WILDCARDS else listen
+
+    # -- effects ----------------------------------------------------------------------------------------
+
+    def perform(self, effects: Iterable[Effect]) -> None:
+        """Do what the endpoint asks for, and see to the timer."""
+        for effect in effects:
+            kind = type(effect)
+            if kind is Transmit:
+                self._transmit(effect.flow, effect.data)
+            elif kind is CloseFlow:
+                self._close_flow(effect.flow)
+            else:
+                self._tell(effect)
+        self._arm()
+
+    def _tell(self, effect: Effect) -> None:
+        try:
+            self._on_event(effect)
+        except Exception:
+            logger.exception("%s was not handled", type(effect).__name__)
+
+    def _transmit(self, flow: Flow, data: bytes) -> None:
+        if self.on_wire is not None:
+            self.on_wire(True, flow, data)
+        if flow.transport is Transport.UDP:
+            self._send_datagram(flow, data)
+            return
+        connection = self._connections.get(flow)
+        if connection is not None:
+            connection.stream.write(data)
+        else:  # told later: the machine that sent this is still in the middle of its step
+            self._loop.call_soon(self._flow_gone, flow)
+
+    def _send_datagram(self, flow: Flow, data: bytes) -> None:
+        if self._udp is None:
+            return
+        try:
+            self._udp.send(data, flow.remote)
+        except OSError as error:
+            logger.debug("%s: %s", flow, error)
+            self._loop.call_soon(self._flow_gone, flow)
+
+    def _flow_gone(self, flow: Flow) -> None:
+        if not self._stopped:
+            self.perform(self.endpoint.flow_closed(flow, self._loop.time()))
+
+    def _close_flow(self, flow: Flow) -> None:
+        connection = self._connections.get(flow)
+        if connection is not None:
+            connection.close()
+
+    # -- time -------------------------------------------------------------------------------------------
+
+    def _arm(self) -> None:
+        """Move the timer only when something is due sooner than it; a timer that is early just looks again."""
+        deadline = self.endpoint.next_deadline()
+        if deadline is None or self._stopped:
+            return
+        if self._timer is not None:
+            if self._timer.when() <= deadline:
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(deadline, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        try:
+            effects = self.endpoint.tick(self._loop.time())
+        except Exception:
+            logger.exception("a timer was too much for us")
+            effects = []
+        self.perform(effects)
+
+    # -- streams ----------------------------------------------------------------------------------------
+
+    def adopt(self, stream: Stream, transport: Transport) -> Flow:
+        """Take over a connection of whatever kind; it is a flow from now on."""
+        flow = Flow(transport, stream.local, stream.remote, next(self._connection_numbers))
+        self._connections[flow] = Connection(self, stream, flow, self._settings.limits)
+        self._per_source[stream.remote.host] += 1
+        return flow
+
+    def _accept(self, stream: Stream, transport: Transport) -> None:
+        limits = self._settings.limits
+        if (
+            self._stopped
+            or len(self._connections) >= limits.connections
+            or self._per_source[stream.remote.host] >= limits.connections_per_source
+        ):
+            stream.close()
+            return
+        self.adopt(stream, transport)
+
+    def stream_admits(self, flow: Flow) -> bool:
+        """Whether another message of this peer is within its rate."""
+        return self._rate.admit(flow.remote.host, self._loop.time())
+
+    def connection_closed(self, connection: Connection) -> None:
+        """A connection has ended."""
+        flow = connection.flow
+        if self._connections.pop(flow, None) is None:
+            return
+        self._per_source[flow.remote.host] -= 1
+        if not self._per_source[flow.remote.host]:
+            del self._per_source[flow.remote.host]
+        self._flow_gone(flow)
+        if not self._stopped:
+            self._on_flow_closed(flow)
+
+    # -- flows to elsewhere -----------------------------------------------------------------------------
+
+    async def flow_to(self, transport: Transport, remote: Address) -> Flow:
+        """A flow to an address or host name, over a connection that exists or a new one. Raises OSError."""
+        addresses = await self._network.resolve(remote.host)
+        address = Address(addresses[0], remote.port)
+        if transport is Transport.UDP:
+            return self.udp_flow(address)
+        for flow in self._connections:
+            if flow.transport is transport and flow.remote == address:
+                return flow
+        tls = client_tls(self._settings.verify_peers) if transport.secure else None
+        return self.adopt(await self._network.connect(address, tls), transport)
+
+    async def flow_for(self, flow: Flow, size: int) -> Flow:
+        """The flow for a request of so many bytes: TCP for large ones where the peer takes it (section 18.1.1)."""
+        if flow.transport is not Transport.UDP or size <= UDP_MAX_BYTES:
+            return flow
+        now = self._loop.time()
+        if now < self._no_tcp.get(flow.remote, 0.0):
+            return flow
+        try:
+            return await self.flow_to(Transport.TCP, flow.remote)
+        except OSError as error:
+            logger.info("%s takes no TCP, a request of %d bytes goes over UDP: %s", flow.remote, size, error)
+            if len(self._no_tcp) >= MAX_FLOWS:
+                self._no_tcp.clear()
+            self._no_tcp[flow.remote] = now + NO_TCP_SECONDS
+            return flow
+
+
+class Connection:
+    """A stream and the framing of what comes over it; closes what idles, drips, or cannot be cut into messages."""
+
+    def __init__(self, driver: Driver, stream: Stream, flow: Flow, limits: Limits) -> None:
+        self.stream = stream
+        self.flow = flow
+        self._driver = driver
+        self._limits = limits
+        self._loop = asyncio.get_running_loop()
+        self._framer = StreamFramer()
+        self._begun_at: float | None = self._loop.time()
+        """When the message that is not whole yet began."""
+        self._heard_at = self._loop.time()
+        self._watch = self._loop.call_later(limits.message_seconds, self._look)
+        stream.receive = self._receive
+        stream.closed = self._closed
+
+    def close(self) -> None:
+        """End the connection."""
+        self.stream.close()
+        self._closed()
+
+    def _receive(self, data: bytes) -> None:
+        self._heard_at = self._loop.time()
+        try:
+            messages = self._framer.feed(data)
+        except ParseError as error:
+            logger.debug("%s: %s", self.flow, error)
+            self.close()
+            return
+        for message in messages:
+            if not message:
+                self.stream.write(PONG)
+            elif self._driver.stream_admits(self.flow):
+                self._driver.message(message, self.flow, stream=True)
+        if not self._framer.pending:
+            self._begun_at = None
+        elif self._begun_at is None or messages:
+            self._begun_at = self._heard_at
+
+    def _look(self) -> None:
+        """Close what has taken too long; look again when the next thing may have."""
+        now = self._loop.time()
+        slow = self._begun_at is not None and now >= self._begun_at + self._limits.message_seconds
+        if slow or now >= self._heard_at + self._limits.idle_seconds:
+            logger.info("%s: closed, %s", self.flow, "a message took too long" if slow else "idle")
+            self.close()
+            return
+        self._watch = self._loop.call_later(self._limits.message_seconds, self._look)
+
+    def _closed(self) -> None:
+        self._watch.cancel()
+        self._driver.connection_closed(self)
+
+
+def server_tls(certificate: Path, key: Path | None) -> ssl.SSLContext:
+    """TLS 1.2 and above with our certificate. Raises OSError, which includes ssl.SSLError."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(certificate, key)
+    return context
+
+
+def client_tls(verify: bool) -> ssl.SSLContext:
+    """TLS 1.2 and above towards servers; `verify` checks their certificates."""
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context

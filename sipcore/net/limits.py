@@ -1,0 +1,48 @@
+"""How much one source may take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MAX_SOURCES = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Times in seconds."""
+
+    messages_per_second: float = 5000.0
+    """Sustained rate of one source address."""
+    burst: float = 20_000.0
+    """Messages that a source may send at once after a silence."""
+    connections_per_source: int = 100
+    connections: int = 10_000
+    idle_seconds: float = 900.0
+    """A connection over which nothing came for so long is closed; phones ping every two minutes at the latest."""
+    message_seconds: float = 10.0
+    """A message that has begun has to be whole within this time; a new connection has to send one."""
+
+
+class RateLimit:
+    """A token bucket for each source address. What is forgotten starts with a full bucket."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._rate = limits.messages_per_second
+        self._burst = limits.burst
+        self._buckets: dict[str, list[float]] = {}
+
+    def admit(self, source: str, now: float) -> bool:
+        """Take a token of the source's bucket; False if there is none."""
+        bucket = self._buckets.get(source)
+        if bucket is None:
+            if len(self._buckets) >= MAX_SOURCES:
+                self._buckets.clear()
+            self._buckets[source] = [self._burst - 1.0, now]
+            return True
+        tokens = bucket[0] + (now - bucket[1]) * self._rate
+        bucket[1] = now
+        if tokens >= 1.0:
+            bucket[0] = tokens - 1.0 if tokens < self._burst else self._burst - 1.0
+            return True
+        bucket[0] = tokens
+        return False

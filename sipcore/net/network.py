@@ -1,0 +1,122 @@
+"""What the driver asks of a network, and the network of the machine it runs on."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Protocol
+
+from sipcore.net.tcp import connect, listen
+from sipcore.net.udp import SystemUdpSocket
+from sipcore.transport.flow import Address
+
+Receive = Callable[[bytes, Address], None]
+
+
+class UdpSocket(Protocol):
+    """A bound UDP socket."""
+
+    @property
+    def local(self) -> Address:
+        """Where it is bound."""
+
+    def send(self, data: bytes, remote: Address) -> None:
+        """Send one datagram, or lose it. Raises OSError if it can never be sent."""
+
+    def close(self) -> None:
+        """Free the port."""
+
+
+class Stream(Protocol):
+    """One connection. Its user sets `receive` and `closed`."""
+
+    local: Address
+    remote: Address
+    receive: Callable[[bytes], None]
+    closed: Callable[[], None]
+    """Told once, whoever ended the connection."""
+
+    def write(self, data: bytes) -> None:
+        """Send bytes; dropped after the end of the connection."""
+
+    def close(self) -> None:
+        """End the connection."""
+
+
+class Listener(Protocol):
+    """A listening port."""
+
+    def close(self) -> None:
+        """Accept no more; connections live on."""
+
+
+class Network(Protocol):
+    """The network as one host sees it."""
+
+    def open_udp(self, local: Address, receive: Receive) -> UdpSocket:
+        """Bind a UDP port. Raises OSError."""
+
+    async def listen(
+        self, local: Address, accept: Callable[[Stream], None], tls: ssl.SSLContext | None = None
+    ) -> Listener:
+        """Accept connections. Raises OSError."""
+
+    async def connect(self, remote: Address, tls: ssl.SSLContext | None = None) -> Stream:
+        """Open a connection. Raises OSError."""
+
+    async def resolve(self, host: str) -> list[str]:
+        """The addresses of a name. Raises OSError."""
+
+    def local_host_towards(self, remote_host: str) -> str:
+        """Our address as a peer sees it."""
+
+
+class SystemNetwork:
+    """The machine's own network."""
+
+    def __init__(self) -> None:
+        self._towards: dict[str, str] = {}
+
+    def open_udp(self, local: Address, receive: Receive) -> UdpSocket:
+        """Bind a UDP port. Raises OSError."""
+        return SystemUdpSocket(local, receive)
+
+    async def listen(
+        self, local: Address, accept: Callable[[Stream], None], tls: ssl.SSLContext | None = None
+    ) -> Listener:
+        """Accept connections. Raises OSError."""
+        return await listen(local, accept, tls)
+
+    async def connect(self, remote: Address, tls: ssl.SSLContext | None = None) -> Stream:
+        """Open a connection. Raises OSError, which certificate errors are too."""
+        return await connect(remote, tls)
+
+    async def resolve(self, host: str) -> list[str]:
+        """The addresses of a name, in the resolver's order. Raises OSError."""
+        try:
+            return [str(ipaddress.ip_address(host))]
+        except ValueError:
+            found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_DGRAM)
+            return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+    def local_host_towards(self, remote_host: str) -> str:
+        """Our address towards a peer, by asking the routing table; remembered, since routes seldom change."""
+        known = self._towards.get(remote_host)
+        if known is None:
+            if len(self._towards) > 4096:
+                self._towards.clear()
+            known = self._towards[remote_host] = _route(remote_host)
+        return known
+
+
+def _route(remote_host: str) -> str:
+    family = socket.AF_INET6 if ":" in remote_host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((remote_host, 9))  # sends nothing: UDP
+        except OSError:
+            return "::1" if family == socket.AF_INET6 else "127.0.0.1"
+        return str(probe.getsockname()[0])

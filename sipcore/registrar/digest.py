@@ -1,0 +1,227 @@
+"""Digest authentication (RFC 3261 section 22, RFC 7616, RFC 8760): pure functions, and nonces without state."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+NONCE_SECONDS = 300.0
+"""How long a nonce may be used."""
+MAX_NONCE_USES = 2048
+"""Nonces in use whose counts are remembered; the oldest is forgotten, and then stale."""
+COUNT_WINDOW = 64
+"""How far nonce counts may arrive out of order."""
+
+
+class Algorithm(Enum):
+    """In the order in which they are offered: the strongest first (RFC 8760 section 2.4)."""
+
+    SHA256 = "SHA-256"
+    MD5 = "MD5"
+
+    __hash__ = object.__hash__
+
+
+def _md5(text: str) -> str:
+    return hashlib.md5(text.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+HASH: Mapping[Algorithm, Callable[[str], str]] = {Algorithm.SHA256: _sha256, Algorithm.MD5: _md5}
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Credentials:
+    """What is stored in place of a password: HA1 in each algorithm (RFC 7616 section 3.4.2)."""
+
+    md5: str
+    sha256: str
+
+    @classmethod
+    def of(cls, username: str, realm: str, password: str) -> Credentials:
+        """Hash a password; the password itself is not kept."""
+        secret = f"{username}:{realm}:{password}"
+        return cls(_md5(secret), _sha256(secret))
+
+    def ha1(self, algorithm: Algorithm) -> str:
+        """The hash for one algorithm."""
+        return self.sha256 if algorithm is Algorithm.SHA256 else self.md5
+
+    def __repr__(self) -> str:
+        return "Credentials(...)"
+
+
+def digest_response(algorithm: Algorithm, ha1: str, parameters: Mapping[str, str], method: str) -> str:
+    """The `response` value for qop=auth (RFC 7616 section 3.4.1)."""
+    digest = HASH[algorithm]
+    ha2 = digest(f"{method}:{parameters['uri']}")
+    return digest(
+        f"{ha1}:{parameters['nonce']}:{parameters['nc']}:{parameters['cnonce']}:{parameters['qop']}:{ha2}"
+    )
+
+
+_PAIR = re.compile(r'\s*([A-Za-z0-9_-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*))\s*(?:,|$)')
+
+
+def parse_digest(value: str) -> dict[str, str] | None:
+    """The parameters of `Digest name=value, ...`, names in lower case; None if it is anything else."""
+    scheme, _, rest = value.strip().partition(" ")
+    if scheme.lower() != "digest":
+        return None
+    parameters: dict[str, str] = {}
+    position = 0
+    while position < len(rest):
+        found = _PAIR.match(rest, position)
+        if found is None:
+            return None
+        name, quoted, token = found.groups()
+        if name.lower() in parameters:
+            return None
+        parameters[name.lower()] = token if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
+        position = found.end()
+    return parameters
+
+
+class Nonces:
+    """Nonces that prove themselves: a time and a keyed hash of it. Only those in use are remembered, for their counts."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+        self._used: OrderedDict[str, tuple[int, int]] = OrderedDict()
+        """Nonce -> highest count seen, and a bit for each of the counts below it."""
+
+    def issue(self, now: float) -> str:
+        """A nonce for this second; any number of challenges share it."""
+        return self._sign(f"{int(now):x}")
+
+    def is_fresh(self, nonce: str, now: float) -> bool:
+        """Whether we made this nonce, not longer ago than NONCE_SECONDS."""
+        stamp = nonce.partition("-")[0]
+        if len(stamp) > 12 or not hmac.compare_digest(self._sign(stamp).encode(), nonce.encode("utf-8", "replace")):
+            return False
+        age = now - int(stamp, 16)
+        return -1 <= age <= NONCE_SECONDS
+
+    def use(self, nonce: str, username: str, count: int) -> bool:
+        """Note a use; False for a count that was used before (RFC 7616 section 3.4)."""
+        key = f"{nonce} {username}"
+        highest, seen = self._used.get(key, (0, 0))
+        if count > highest:
+            seen = (seen << min(count - highest, COUNT_WINDOW) | 1) & (1 << COUNT_WINDOW) - 1
+            highest = count
+        else:
+            bit = 1 << highest - count
+            if highest - count >= COUNT_WINDOW or seen & bit:
+                return False
+            seen |= bit
+        self._used[key] = highest, seen
+        self._used.move_to_end(key)
+        if len(self._used) > MAX_NONCE_USES:
+            self._used.popitem(last=False)
+        return True
+
+    def _sign(self, stamp: str) -> str:
+        return f"{stamp}-{hmac.digest(self._secret, stamp.encode('utf-8', 'replace'), 'sha256').hex()[:32]}"
+
+
+class Verdict(Enum):
+    """What came of checking credentials."""
+
+    VALID = "valid"
+    STALE = "right, but the nonce is too old or used up"
+    WRONG = "wrong"
+
+
+class Authenticator:
+    """Makes challenges and checks what comes back, for one realm."""
+
+    def __init__(self, realm: str, secret: bytes) -> None:
+        self.realm = realm
+        self._nonces = Nonces(secret)
+        self._nobody = Credentials.of("", realm, secret.hex())
+        """Checked for unknown users, so that these cost what known ones cost."""
+        self._challenges: dict[bool, tuple[int, list[tuple[str, str]]]] = {}
+
+    def challenges(self, now: float, *, stale: bool = False) -> list[tuple[str, str]]:
+        """WWW-Authenticate headers, the strongest algorithm first. Made once a second."""
+        second, headers = self._challenges.get(stale, (-1, []))
+        if second != int(now):
+            nonce = self._nonces.issue(now)
+            tail = ", stale=true" if stale else ""
+            headers = [
+                ("WWW-Authenticate", f'Digest realm="{self.realm}", nonce="{nonce}", algorithm={name.value}, qop="auth"{tail}')
+                for name in Algorithm
+            ]
+            self._challenges[stale] = int(now), headers
+        return headers
+
+    def check(
+        self, parameters: Mapping[str, str], credentials: Credentials | None, method: str, uri: str, now: float
+    ) -> Verdict:
+        """Check the parameters of an Authorization header; `credentials` is None for an unknown user."""
+        algorithm = _algorithm(parameters.get("algorithm", "MD5"))
+        if algorithm is None or parameters.get("qop") != "auth" or parameters.get("realm") != self.realm:
+            return Verdict.WRONG
+        if not {"nonce", "uri", "nc", "cnonce", "response"} <= parameters.keys() or parameters["uri"] != uri:
+            return Verdict.WRONG
+        count = _nonce_count(parameters["nc"])
+        expected = digest_response(algorithm, (credentials or self._nobody).ha1(algorithm), parameters, method)
+        given = parameters["response"].lower().encode("utf-8", "replace")
+        if not hmac.compare_digest(expected.encode(), given) or credentials is None or count is None:
+            return Verdict.WRONG
+        if not self._nonces.is_fresh(parameters["nonce"], now):
+            return Verdict.STALE
+        if not self._nonces.use(parameters["nonce"], parameters.get("username", ""), count):
+            return Verdict.STALE
+        return Verdict.VALID
+
+
+def _algorithm(name: str) -> Algorithm | None:
+    return next((algorithm for algorithm in Algorithm if algorithm.value == name.upper()), None)
+
+
+def _nonce_count(text: str) -> int | None:
+    """Eight hexadecimal digits (RFC 7616 section 3.4); None if it is anything else, or zero."""
+    return (int(text, 16) or None) if re.fullmatch("[0-9A-Fa-f]{8}", text) else None
+
+
+def answer_challenge(
+    challenges: Iterable[str], method: str, uri: str, username: str, password: str, *, nc: int, cnonce: str
+) -> str | None:
+    """The Authorization value for the strongest challenge that we can meet; None if there is none."""
+    offered = {}
+    for challenge in challenges:
+        parameters = parse_digest(challenge)
+        algorithm = None if parameters is None else _algorithm(parameters.get("algorithm", "MD5"))
+        if parameters is not None and algorithm is not None and {"realm", "nonce"} <= parameters.keys():
+            offered.setdefault(algorithm, parameters)
+    for algorithm in Algorithm:
+        if algorithm in offered:
+            return _authorization(algorithm, offered[algorithm], method, uri, username, password, nc, cnonce)
+    return None
+
+
+def _authorization(
+    algorithm: Algorithm, challenge: Mapping[str, str], method: str, uri: str, username: str, password: str, nc: int, cnonce: str
+) -> str:
+    ha1 = Credentials.of(username, challenge["realm"], password).ha1(algorithm)
+    parameters = {"nonce": challenge["nonce"], "uri": uri, "nc": f"{nc:08x}", "cnonce": cnonce, "qop": "auth"}
+    quoted = {"username": username, "realm": challenge["realm"], "nonce": challenge["nonce"], "uri": uri}
+    quoted["response"] = digest_response(algorithm, ha1, parameters, method)
+    quoted["cnonce"] = cnonce
+    if "opaque" in challenge:
+        quoted["opaque"] = challenge["opaque"]
+    texts = [f'{name}="{_escaped(value)}"' for name, value in quoted.items()]
+    return f"Digest {', '.join(texts)}, algorithm={algorithm.value}, qop=auth, nc={nc:08x}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"')

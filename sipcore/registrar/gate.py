@@ -1,0 +1,131 @@
+"""The gate: the one place where strangers are refused, before anything is done or remembered for them."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from sipcore.registrar.digest import Authenticator, Credentials, Verdict, parse_digest
+from sipcore.syntax.message import Request
+from sipcore.transport.flow import Flow
+
+FREE_FAILURES = 5
+"""Wrong guesses of a source that cost it nothing: people mistype."""
+FAILURES_PER_SECOND = 0.2
+"""What a source may try on after these."""
+MAX_SOURCES = 10_000
+"""Sources whose failures or successes are remembered; the oldest is forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """The request comes from this extension."""
+
+    identity: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The answer for a request that is not let in."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """Not even an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Who may authenticate: the extension, its HA1 values, and the other name it may use."""
+
+    number: str
+    credentials: Credentials = field(repr=False)
+    sip_id: str = ""
+
+    def owns(self, user: str | None) -> bool:
+        """Whether a From or To user part is this extension's."""
+        return user is not None and (user == self.number or (bool(self.sip_id) and user.lower() == self.sip_id.lower()))
+
+
+class DigestGate:
+    """Admits what carries good digest credentials of an extension and speaks in its name."""
+
+    def __init__(self, realm: str, accounts: Callable[[str], Account | None], secret: bytes) -> None:
+        """`accounts` finds an account by its user name; `secret` signs the nonces."""
+        self._accounts = accounts
+        self._authenticator = Authenticator(realm, secret)
+        self._throttle = Throttle()
+
+    def admit(self, request: Request, flow: Flow, now: float) -> Admitted | Refused | Ignored:
+        """Look at a request that belongs to no transaction and no dialog."""
+        parameters = self._credentials(request)
+        if parameters is None:
+            return self._challenge(now)
+        source, username = flow.remote.host, parameters.get("username", "")
+        if not self._throttle.may_try(source, username, now):
+            return Ignored()
+        account = self._accounts(username)
+        credentials = None if account is None else account.credentials
+        verdict = self._authenticator.check(parameters, credentials, request.method, request.uri_text, now)
+        if verdict is Verdict.WRONG or account is None:
+            self._throttle.failed(source, now)
+            return self._challenge(now)
+        if verdict is Verdict.STALE:
+            return self._challenge(now, stale=True)
+        self._throttle.succeeded(source, username)
+        return Admitted(account.number) if _speaks_for_itself(request, account) else Refused(403)
+
+    def _credentials(self, request: Request) -> dict[str, str] | None:
+        """The digest parameters for our realm among the Authorization headers; None if there are none."""
+        for value in request.get_all("Authorization"):
+            parameters = parse_digest(value)
+            if parameters is not None and parameters.get("realm") == self._authenticator.realm:
+                return parameters
+        return None
+
+    def _challenge(self, now: float, *, stale: bool = False) -> Refused:
+        return Refused(401, tuple(self._authenticator.challenges(now, stale=stale)))
+
+
+def _speaks_for_itself(request: Request, account: Account) -> bool:
+    """From, and for REGISTER the address-of-record in To, have to be the extension's own."""
+    if not account.owns(request.from_.uri.user):
+        return False
+    return request.method != "REGISTER" or account.owns(request.to.uri.user)
+
+
+class Throttle:
+    """Slows down sources that guess. An owner who was let in from the same source before is never slowed down."""
+
+    def __init__(self) -> None:
+        self._failures: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        """Source -> how full its bucket of failures was, and when."""
+        self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
+        """(source, user name) that have authenticated."""
+
+    def may_try(self, source: str, username: str, now: float) -> bool:
+        """Whether credentials from this source are looked at now."""
+        return (source, username) in self._known or self._level(source, now) < FREE_FAILURES
+
+    def failed(self, source: str, now: float) -> None:
+        """The credentials were wrong."""
+        self._failures[source] = self._level(source, now) + 1, now
+        self._failures.move_to_end(source)
+        if len(self._failures) > MAX_SOURCES:
+            self._failures.popitem(last=False)
+
+    def succeeded(self, source: str, username: str) -> None:
+        """The credentials were right."""
+        key = (source, username)
+        self._known[key] = None
+        self._known.move_to_end(key)
+        if len(self._known) > MAX_SOURCES:
+            self._known.popitem(last=False)
+
+    def _level(self, source: str, now: float) -> float:
+        level, since = self._failures.get(source, (0.0, now))
+        return max(0.0, level - (now - since) * FAILURES_PER_SECOND)

@@ -1,0 +1,259 @@
+"""The registrar: which contacts an address-of-record has (RFC 3261 section 10.3, RFC 3327, RFC 5626)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from sipcore.deadlines import Deadlines
+from sipcore.errors import PeerError
+from sipcore.syntax.headers import NameAddress, format_parameters
+from sipcore.syntax.message import Request, Response, response_to
+from sipcore.syntax.uri import Uri
+from sipcore.transport.flow import Flow
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrarSettings:
+    """Limits; times in seconds."""
+
+    min_expires: int = 60
+    max_expires: int = 3600
+    default_expires: int = 3600
+    max_contacts: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """One contact of an address-of-record, and the flow to reach it by."""
+
+    aor: str
+    contact: Uri
+    flow: Flow
+    expires_at: float
+    q: float = 1.0
+    instance: str | None = None
+    """`+sip.instance` (RFC 5626 section 4.1)."""
+    reg_id: str | None = None
+    path: tuple[NameAddress, ...] = ()
+    call_id: str = ""
+    cseq: int = 0
+    user_agent: str = ""
+
+    def same_contact(self, other: Binding) -> bool:
+        """Whether `other` replaces this binding: the same phone's flow, or else the same URI."""
+        if self.instance and other.instance and self.reg_id and other.reg_id:
+            return (self.instance, self.reg_id) == (other.instance, other.reg_id)
+        return self.contact.matches(other.contact)
+
+
+class Change(Enum):
+    """What became of a binding."""
+
+    ADDED = "added"
+    REMOVED = "removed"
+    """The phone took it back."""
+    REPLACED = "replaced"
+    EXPIRED = "expired"
+    FLOW_CLOSED = "flow closed"
+
+
+@dataclass(frozen=True, slots=True)
+class BindingChange:
+    """A binding that came or went; a refresh is no change."""
+
+    change: Change
+    binding: Binding
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterResult:
+    """The response to a REGISTER, and what it changed."""
+
+    response: Response
+    changes: tuple[BindingChange, ...] = ()
+
+
+class _Record:
+    """The bindings of one address-of-record."""
+
+    __slots__ = ("aor", "bindings")
+
+    def __init__(self, aor: str) -> None:
+        self.aor = aor
+        self.bindings: list[Binding] = []
+
+    @property
+    def deadline(self) -> float | None:
+        """When the next of them expires."""
+        return min((binding.expires_at for binding in self.bindings), default=None)
+
+
+class Registrar:
+    """All bindings. An update is made whole or not at all."""
+
+    def __init__(self, settings: RegistrarSettings) -> None:
+        self._settings = settings
+        self._records: dict[str, _Record] = {}
+        self._deadlines: Deadlines[_Record] = Deadlines()
+
+    def register(self, request: Request, aor: str, flow: Flow, now: float) -> RegisterResult:
+        """Process an admitted REGISTER for `aor`. What is wrong with it becomes the response."""
+        try:
+            return self._register(request, aor, flow, now)
+        except PeerError as error:
+            headers = [("Min-Expires", str(self._settings.min_expires))] if error.status == 423 else []
+            return RegisterResult(response_to(request, error.status, headers=headers))
+
+    def bindings(self, aor: str, now: float) -> list[Binding]:
+        """The contacts that have not expired: highest q first, and the newest first among equals."""
+        record = self._records.get(aor)
+        if record is None:
+            return []
+        live = [binding for binding in reversed(record.bindings) if binding.expires_at > now]
+        return sorted(live, key=lambda binding: -binding.q) if len(live) > 1 else live
+
+    def expire(self, now: float) -> tuple[BindingChange, ...]:
+        """Remove what has expired."""
+        changes: list[BindingChange] = []
+        while (record := self._deadlines.due(now)) is not None:
+            gone = [binding for binding in record.bindings if binding.expires_at <= now]
+            self._store(record, [binding for binding in record.bindings if binding.expires_at > now])
+            changes += [BindingChange(Change.EXPIRED, binding) for binding in gone]
+        return tuple(changes)
+
+    def flow_closed(self, flow: Flow) -> tuple[BindingChange, ...]:
+        """Remove what can only be reached over a connection that is gone."""
+        changes: list[BindingChange] = []
+        for record in list(self._records.values()):
+            gone = [binding for binding in record.bindings if binding.flow == flow]
+            if gone:
+                self._store(record, [binding for binding in record.bindings if binding.flow != flow])
+                changes += [BindingChange(Change.FLOW_CLOSED, binding) for binding in gone]
+        return tuple(changes)
+
+    def next_deadline(self) -> float | None:
+        """When `expire` wants to be called."""
+        return self._deadlines.next()
+
+    # -- one REGISTER -----------------------------------------------------------------------------------
+
+    def _register(self, request: Request, aor: str, flow: Flow, now: float) -> RegisterResult:
+        record = self._records.get(aor) or _Record(aor)
+        current = [binding for binding in record.bindings if binding.expires_at > now]
+        if request.contact_star:
+            updated, changes = self._remove_all(request, current)
+        else:
+            wanted = [self._binding(request, aor, contact, flow, now) for contact in request.contacts]
+            updated, changes = self._update(request, current, wanted, now)
+        self._store(record, updated)
+        return RegisterResult(self._accept(request, updated, now), tuple(changes))
+
+    def _remove_all(self, request: Request, current: list[Binding]) -> tuple[list[Binding], list[BindingChange]]:
+        if request.expires != 0 or len(request.get_all("Contact")) != 1:
+            raise PeerError("Contact: * goes with Expires: 0 alone")
+        for binding in current:
+            _check_order(request, binding)
+        return [], [BindingChange(Change.REMOVED, binding) for binding in current]
+
+    def _binding(self, request: Request, aor: str, contact: NameAddress, flow: Flow, now: float) -> Binding:
+        """What one Contact asks for. Raises PeerError(423) if that is too brief."""
+        return Binding(
+            aor,
+            contact.uri,
+            flow,
+            now + self._lifetime(request, contact),
+            _quality(contact),
+            contact.parameter("+sip.instance"),
+            contact.parameter("reg-id"),
+            tuple(request.paths) if request.has("Path") else (),
+            request.call_id,
+            request.cseq.number,
+            request.user_agent[:200],
+        )
+
+    def _lifetime(self, request: Request, contact: NameAddress) -> int:
+        """Seconds (section 10.2.1.1); 0 removes the binding."""
+        text = contact.parameter("expires")
+        asked = request.expires if text is None else int(text) if text.isdecimal() and len(text) < 11 else None
+        if asked is None:
+            asked = self._settings.default_expires
+        if asked == 0:
+            return 0
+        if asked < self._settings.min_expires:
+            raise PeerError("interval too brief", status=423)
+        return min(asked, self._settings.max_expires)
+
+    def _update(
+        self, request: Request, current: list[Binding], wanted: Sequence[Binding], now: float
+    ) -> tuple[list[Binding], list[BindingChange]]:
+        updated, changes = list(current), []
+        for new in wanted:
+            old = next((binding for binding in updated if binding.same_contact(new)), None)
+            if old is not None:
+                _check_order(request, old)
+                updated.remove(old)
+            if new.expires_at > now:
+                updated.append(new)
+            changes += _changes(old, new, now)
+        if len(updated) > self._settings.max_contacts:
+            raise PeerError("too many contacts", status=403)
+        return updated, changes
+
+    def _accept(self, request: Request, bindings: Iterable[Binding], now: float) -> Response:
+        headers = [("Contact", _contact_value(binding, now)) for binding in bindings]
+        if request.has("Path"):
+            headers += [("Path", value) for value in request.get_all("Path")] + [("Supported", "path")]
+        return response_to(request, 200, headers=headers)
+
+    def _store(self, record: _Record, bindings: list[Binding]) -> None:
+        record.bindings = bindings
+        if bindings:
+            self._records[record.aor] = record
+            self._deadlines.watch(record)
+        else:
+            self._records.pop(record.aor, None)
+            self._deadlines.forget(record)
+
+
+def _changes(old: Binding | None, new: Binding, now: float) -> list[BindingChange]:
+    if new.expires_at <= now:
+        return [] if old is None else [BindingChange(Change.REMOVED, old)]
+    if old is None:
+        return [BindingChange(Change.ADDED, new)]
+    if old.flow == new.flow and old.contact == new.contact:
+        return []
+    return [BindingChange(Change.REPLACED, old), BindingChange(Change.ADDED, new)]
+
+
+def _check_order(request: Request, binding: Binding) -> None:
+    """Section 10.3 step 7: an older REGISTER of the same client changes nothing. Raises PeerError(500)."""
+    if request.call_id == binding.call_id and request.cseq.number <= binding.cseq:
+        raise PeerError("an older REGISTER", status=500)
+
+
+def _quality(contact: NameAddress) -> float:
+    """The q of a contact, 0 to 1 (section 20.10); 1 where it is missing."""
+    text = contact.parameter("q")
+    if text is None:
+        return 1.0
+    try:
+        quality = float(text)
+    except ValueError:
+        raise PeerError(f"no q value: {text[:20]!r}") from None
+    if not 0 <= quality <= 1:
+        raise PeerError(f"no q value: {text[:20]!r}")
+    return quality
+
+
+def _contact_value(binding: Binding, now: float) -> str:
+    """The binding as the response lists it; what the phone sent is quoted anew."""
+    parameters: list[tuple[str, str | None]] = [("expires", str(max(0, round(binding.expires_at - now))))]
+    if binding.q != 1.0:
+        parameters.append(("q", f"{binding.q:g}"))
+    if binding.instance:
+        parameters.append(("+sip.instance", binding.instance))
+    if binding.reg_id:
+        parameters.append(("reg-id", binding.reg_id))
+    return f"<{binding.contact}>{format_parameters(tuple(parameters))}"

@@ -1,0 +1,190 @@
+"""Header field values that have a structure (RFC 3261 section 20)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from sipcore.errors import PeerError
+from sipcore.syntax.uri import Parameters, Uri
+
+_TOKEN = r"[A-Za-z0-9\-.!%*_+`'~]+"
+_QUOTED = r'"(?:[^"\\]|\\.)*"'
+_PARAMETER = re.compile(rf'\s*;\s*(?P<name>{_TOKEN})(?:\s*=\s*(?P<value>{_QUOTED}|[^\s;,"<>]*))?\s*', re.DOTALL)
+_VIA = re.compile(
+    rf"SIP\s*/\s*2\.0\s*/\s*(?P<transport>{_TOKEN})\s+(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)\s*(?::\s*(?P<port>[0-9]{{1,5}}))?",
+    re.IGNORECASE,
+)
+_NAME_ADDRESS = re.compile(rf'\s*(?:(?P<quoted>{_QUOTED})|(?P<tokens>[^"<>,;]*?))\s*<(?P<uri>[^<>]*)>', re.DOTALL)
+
+
+def unquote_string(text: str) -> str:
+    """The text of a quoted-string; any other text as it is."""
+    if len(text) >= 2 and text[0] == text[-1] == '"':
+        return re.sub(r"\\(.)", r"\1", text[1:-1], flags=re.DOTALL)
+    return text
+
+
+def quote_string(text: str) -> str:
+    """A quoted-string (RFC 3261 section 25.1)."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def split_values(text: str) -> list[str]:
+    """Split at the commas outside quotes and angle brackets."""
+    if "," not in text:
+        return [text.strip()]
+    values, start, quoted, angled, escaped = [], 0, False, False, False
+    for position, character in enumerate(text):
+        if escaped:
+            escaped = False
+        elif quoted:
+            escaped = character == "\\"
+            quoted = character != '"'
+        elif character == '"':
+            quoted = True
+        elif character in "<>":
+            angled = character == "<"
+        elif character == "," and not angled:
+            values.append(text[start:position].strip())
+            start = position + 1
+    values.append(text[start:].strip())
+    return [value for value in values if value]
+
+
+def parse_parameters(text: str, position: int = 0) -> Parameters:
+    """`;name=value` pairs to the end of the text; names in lower case, quoted values unquoted."""
+    parameters = []
+    while position < len(text):
+        found = _PARAMETER.match(text, position)
+        if found is None:
+            if text[position:].strip():
+                raise PeerError(f"not a parameter: {text[position:][:40]!r}")
+            break
+        value = found["value"]
+        parameters.append((found["name"].lower(), None if value is None else unquote_string(value)))
+        position = found.end()
+    return tuple(parameters)
+
+
+def format_parameters(parameters: Parameters) -> str:
+    """`;name=value` for each, quoting what is no token."""
+    text = ""
+    for name, value in parameters:
+        if value is None:
+            text += f";{name}"
+        else:
+            text += f";{name}={value if _PLAIN_VALUE.fullmatch(value) else quote_string(value)}"
+    return text
+
+
+_PLAIN_VALUE = re.compile(r"[A-Za-z0-9\-.!%*_+`'~\[\]:]+")
+
+
+@dataclass(frozen=True, slots=True)
+class NameAddress:
+    """A name-addr with header parameters: From, To, Contact, Route, Path and their like."""
+
+    display_name: str | None
+    uri: Uri
+    parameters: Parameters = ()
+
+    @classmethod
+    def parse(cls, text: str) -> NameAddress:
+        """Raises PeerError(400)."""
+        return _parse_name_address(text)
+
+    def parameter(self, name: str) -> str | None:
+        """The value of a header parameter ("" if it has none); None if it is absent."""
+        for key, value in self.parameters:
+            if key == name:
+                return value or ""
+        return None
+
+    @property
+    def tag(self) -> str | None:
+        """The tag parameter (RFC 3261 section 19.3)."""
+        return self.parameter("tag")
+
+    def with_tag(self, tag: str) -> NameAddress:
+        """The same address with this tag and no other parameter."""
+        return NameAddress(self.display_name, self.uri, (("tag", tag),))
+
+    def __str__(self) -> str:
+        name = f"{quote_string(self.display_name)} " if self.display_name else ""
+        return f"{name}<{self.uri}>{format_parameters(self.parameters)}"
+
+
+@lru_cache(maxsize=2048)
+def _parse_name_address(text: str) -> NameAddress:
+    found = _NAME_ADDRESS.match(text)
+    if found is not None:
+        name = unquote_string(found["quoted"]) if found["quoted"] else (found["tokens"] or "").strip()
+        return NameAddress(name or None, Uri.parse(found["uri"].strip()), parse_parameters(text, found.end()))
+    address, semicolon, parameters = text.strip().partition(";")
+    return NameAddress(None, Uri.parse(address.strip()), parse_parameters(semicolon + parameters))
+
+
+@dataclass(frozen=True, slots=True)
+class Via:
+    """One Via value (RFC 3261 section 20.42)."""
+
+    transport: str
+    host: str
+    port: int | None
+    parameters: Parameters = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Via:
+        """Raises PeerError(400)."""
+        found = _VIA.match(text.lstrip())
+        if found is None:
+            raise PeerError(f"not a Via: {text[:80]!r}")
+        port = None if found["port"] is None else int(found["port"])
+        return cls(
+            found["transport"].upper(),
+            found["host"].strip("[]").lower(),
+            port,
+            parse_parameters(text.lstrip(), found.end()),
+        )
+
+    def parameter(self, name: str) -> str | None:
+        """The value of a parameter ("" if it has none); None if it is absent."""
+        for key, value in self.parameters:
+            if key == name:
+                return value or ""
+        return None
+
+    @property
+    def branch(self) -> str:
+        """The branch parameter; empty for RFC 2543 clients without one."""
+        return self.parameter("branch") or ""
+
+    @property
+    def sent_by(self) -> str:
+        """host:port as the client wrote it, lower case."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port is None else f"{host}:{self.port}"
+
+    def __str__(self) -> str:
+        return f"SIP/2.0/{self.transport} {self.sent_by}{format_parameters(self.parameters)}"
+
+
+@dataclass(frozen=True, slots=True)
+class CSeq:
+    """Sequence number and method (RFC 3261 section 20.16)."""
+
+    number: int
+    method: str
+
+    @classmethod
+    def parse(cls, text: str) -> CSeq:
+        """Raises PeerError(400)."""
+        number, _, method = text.partition(" ")
+        if not (number.isdecimal() and number.isascii() and len(number) <= 10 and int(number) < 2**32 and method.strip()):
+            raise PeerError(f"not a CSeq: {text[:60]!r}")
+        return cls(int(number), method.strip())
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.method}"

@@ -1,0 +1,330 @@
+"""Requests and responses (RFC 3261 sections 7, 8.1.1 and 8.2.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from sipcore.errors import PeerError, UsageError
+from sipcore.syntax.headers import CSeq, NameAddress, Via, split_values
+from sipcore.syntax.uri import Uri
+
+Value = TypeVar("Value")
+HeaderList = list[tuple[str, str]]
+
+REASONS = {
+    100: "Trying", 180: "Ringing", 181: "Call Is Being Forwarded", 182: "Queued", 183: "Session Progress",
+    200: "OK", 202: "Accepted", 204: "No Notification",
+    300: "Multiple Choices", 301: "Moved Permanently", 302: "Moved Temporarily", 305: "Use Proxy",
+    380: "Alternative Service",
+    400: "Bad Request", 401: "Unauthorized", 402: "Payment Required", 403: "Forbidden", 404: "Not Found",
+    405: "Method Not Allowed", 406: "Not Acceptable", 407: "Proxy Authentication Required", 408: "Request Timeout",
+    410: "Gone", 412: "Conditional Request Failed", 413: "Request Entity Too Large", 414: "Request-URI Too Long",
+    415: "Unsupported Media Type", 416: "Unsupported URI Scheme", 420: "Bad Extension", 421: "Extension Required",
+    422: "Session Interval Too Small", 423: "Interval Too Brief", 439: "First Hop Lacks Outbound Support",
+    480: "Temporarily Unavailable", 481: "Call/Transaction Does Not Exist", 482: "Loop Detected", 483: "Too Many Hops",
+    484: "Address Incomplete", 485: "Ambiguous", 486: "Busy Here", 487: "Request Terminated",
+    488: "Not Acceptable Here", 489: "Bad Event", 491: "Request Pending", 493: "Undecipherable",
+    500: "Server Internal Error", 501: "Not Implemented", 502: "Bad Gateway", 503: "Service Unavailable",
+    504: "Server Time-out", 505: "Version Not Supported", 513: "Message Too Large",
+    600: "Busy Everywhere", 603: "Decline", 604: "Does Not Exist Anywhere", 606: "Not Acceptable",
+}  # fmt: skip
+"""Reason phrases (RFC 3261 section 21 and the RFCs of later codes)."""
+
+
+class Message:
+    """What requests and responses share: header fields in order, and a body.
+
+    Names are canonical ("Call-ID"), values unfolded and stripped. Typed properties parse on first use, keep the
+    result, and raise PeerError(400) where the value is missing or malformed.
+    """
+
+    __slots__ = ("_bytes", "_cache", "body", "headers")
+
+    def __init__(self, headers: Iterable[tuple[str, str]] = (), body: bytes = b"") -> None:
+        self.headers: HeaderList = list(headers)
+        self.body = body
+        self._cache: dict[str, Any] = {}
+        self._bytes: bytes | None = None
+
+    # -- header fields as text ------------------------------------------------------------------------
+
+    def get(self, name: str) -> str | None:
+        """The first value of a header field; None if it is absent."""
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
+
+    def get_all(self, name: str) -> list[str]:
+        """All values of a header field, a line each."""
+        return [value for key, value in self.headers if key == name]
+
+    def has(self, name: str) -> bool:
+        """Whether the header field is there."""
+        return any(key == name for key, _ in self.headers)
+
+    def add(self, name: str, value: str) -> None:
+        """Append a header field. Raises UsageError if the value could break out of its line."""
+        self._changed(name)
+        self.headers.append((name, checked(value)))
+
+    def prepend(self, name: str, value: str) -> None:
+        """Put a header field in front of all others."""
+        self._changed(name)
+        self.headers.insert(0, (name, checked(value)))
+
+    def set(self, name: str, value: str) -> None:
+        """Replace a header field, in its place; append it if it is new."""
+        self._changed(name)
+        for index, (key, _) in enumerate(self.headers):
+            if key == name:
+                self.headers[index] = (name, checked(value))
+                return
+        self.headers.append((name, checked(value)))
+
+    def remove(self, name: str) -> None:
+        """Take all header fields of this name away."""
+        self._changed(name)
+        self.headers = [header for header in self.headers if header[0] != name]
+
+    def _changed(self, name: str) -> None:
+        self._cache.pop(name, None)
+        self._bytes = None
+
+    # -- header fields as values ----------------------------------------------------------------------
+
+    def _one(self, name: str, parse: Callable[[str], Value]) -> Value:
+        value = self._cache.get(name)
+        if value is None:
+            text = self.get(name)
+            if text is None:
+                raise PeerError(f"{name} is missing")
+            value = self._cache[name] = parse(text)
+        return value  # type: ignore[no-any-return]
+
+    def _list(self, name: str, parse: Callable[[str], Value]) -> list[Value]:
+        values = self._cache.get(name)
+        if values is None:
+            values = [parse(value) for line in self.get_all(name) for value in split_values(line)]
+            self._cache[name] = values
+        return values  # type: ignore[no-any-return]
+
+    @property
+    def vias(self) -> list[Via]:
+        """All Via values, topmost first."""
+        return self._list("Via", Via.parse)
+
+    @property
+    def via(self) -> Via:
+        """The topmost Via."""
+        vias = self.vias
+        if not vias:
+            raise PeerError("Via is missing")
+        return vias[0]
+
+    @property
+    def from_(self) -> NameAddress:
+        """From."""
+        return self._one("From", NameAddress.parse)
+
+    @property
+    def to(self) -> NameAddress:
+        """To."""
+        return self._one("To", NameAddress.parse)
+
+    @property
+    def call_id(self) -> str:
+        """Call-ID."""
+        return self._one("Call-ID", str)
+
+    @property
+    def cseq(self) -> CSeq:
+        """CSeq."""
+        return self._one("CSeq", CSeq.parse)
+
+    @property
+    def contacts(self) -> list[NameAddress]:
+        """Contact values; empty for `*`."""
+        return [] if self.contact_star else self._list("Contact", NameAddress.parse)
+
+    @property
+    def contact_star(self) -> bool:
+        """Whether this is `Contact: *`."""
+        return self.get("Contact") == "*"
+
+    @property
+    def routes(self) -> list[NameAddress]:
+        """Route values, the next hop first."""
+        return self._list("Route", NameAddress.parse)
+
+    @property
+    def record_routes(self) -> list[NameAddress]:
+        """Record-Route values in the order of the message."""
+        return self._list("Record-Route", NameAddress.parse)
+
+    @property
+    def paths(self) -> list[NameAddress]:
+        """Path values (RFC 3327)."""
+        return self._list("Path", NameAddress.parse)
+
+    @property
+    def max_forwards(self) -> int | None:
+        """Max-Forwards; None if it is absent."""
+        return self._number("Max-Forwards")
+
+    @property
+    def expires(self) -> int | None:
+        """Expires in seconds; None if it is absent."""
+        return self._number("Expires")
+
+    @property
+    def require(self) -> list[str]:
+        """Option tags of Require, lower case."""
+        return self._list("Require", str.lower)
+
+    @property
+    def supported(self) -> list[str]:
+        """Option tags of Supported, lower case."""
+        return self._list("Supported", str.lower)
+
+    @property
+    def content_type(self) -> str | None:
+        """Media type without parameters, lower case; None if it is absent."""
+        value = self.get("Content-Type")
+        return None if value is None else value.partition(";")[0].strip().lower()
+
+    @property
+    def user_agent(self) -> str:
+        """User-Agent; empty if it is absent."""
+        return self.get("User-Agent") or ""
+
+    def _number(self, name: str) -> int | None:
+        text = self.get(name)
+        if text is None:
+            return None
+        if not (text.isdecimal() and text.isascii() and len(text) <= 10):
+            raise PeerError(f"{name} is no number: {text[:40]!r}")
+        return min(int(text), 2**32 - 1)
+
+    # -- printing -------------------------------------------------------------------------------------
+
+    def _start_line(self) -> str:
+        raise UsageError("a message is a request or a response")
+
+    def to_bytes(self) -> bytes:
+        """The message as it is sent, with Content-Length; kept until it is changed."""
+        if self._bytes is None:
+            lines = [self._start_line()]
+            lines += [f"{name}: {value}" for name, value in self.headers if name != "Content-Length"]
+            lines.append(f"Content-Length: {len(self.body)}\r\n\r\n")
+            self._bytes = "\r\n".join(lines).encode("utf-8", "surrogateescape") + self.body
+        return self._bytes
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self.to_bytes() == other.to_bytes()  # type: ignore[attr-defined]
+
+    def __hash__(self) -> int:
+        return hash(self.to_bytes())
+
+
+def checked(value: str) -> str:
+    """The value, if it cannot break out of its line. Raises UsageError."""
+    if "\r" in value or "\n" in value or "\0" in value:
+        raise UsageError(f"a header value with a line break: {value[:80]!r}")
+    return value
+
+
+class Request(Message):
+    """A request. `uri` is parsed on first use."""
+
+    __slots__ = ("_uri", "_uri_text", "method")
+
+    def __init__(
+        self, method: str, uri: Uri | str, headers: Iterable[tuple[str, str]] = (), body: bytes = b""
+    ) -> None:
+        super().__init__(headers, body)
+        self.method = method
+        self._uri = uri if isinstance(uri, Uri) else None
+        self._uri_text = checked(str(uri))
+
+    @property
+    def uri(self) -> Uri:
+        """The Request-URI. Raises PeerError(400 or 416)."""
+        if self._uri is None:
+            self._uri = Uri.parse(self._uri_text)
+        return self._uri
+
+    @property
+    def uri_text(self) -> str:
+        """The Request-URI as it was received."""
+        return self._uri_text
+
+    def _start_line(self) -> str:
+        return f"{self.method} {self._uri_text} SIP/2.0"
+
+    def __repr__(self) -> str:
+        return f"<Request {self.method} {self._uri_text}>"
+
+
+class Response(Message):
+    """A response."""
+
+    __slots__ = ("reason", "status")
+
+    def __init__(
+        self, status: int, reason: str | None = None, headers: Iterable[tuple[str, str]] = (), body: bytes = b""
+    ) -> None:
+        super().__init__(headers, body)
+        self.status = status
+        self.reason = checked(REASONS.get(status, "") if reason is None else reason)
+
+    def _start_line(self) -> str:
+        return f"SIP/2.0 {self.status} {self.reason}"
+
+    def __repr__(self) -> str:
+        return f"<Response {self.status} {self.reason}>"
+
+
+def response_to(
+    request: Request,
+    status: int,
+    reason: str | None = None,
+    *,
+    to_tag: str | None = None,
+    headers: Iterable[tuple[str, str]] = (),
+    body: bytes = b"",
+) -> Response:
+    """A response by RFC 3261 section 8.2.6: Via, From, To (with our tag), Call-ID and CSeq of the request."""
+    copied: HeaderList = []
+    for name, value in request.headers:
+        if name == "To" and to_tag and status != 100 and ";tag=" not in value.lower():
+            copied.append((name, f"{value};tag={to_tag}"))
+        elif name in _COPIED:
+            copied.append((name, value))
+    return Response(status, reason, [*copied, *headers], body)
+
+
+_COPIED = frozenset({"Via", "From", "To", "Call-ID", "CSeq"})
+
+
+def ack_for(request: Request, response: Response) -> Request:
+    """The ACK for a final response >= 300 (RFC 3261 section 17.1.1.3)."""
+    return _of_transaction(request, "ACK", response.get("To") or "")
+
+
+def cancel_for(request: Request) -> Request:
+    """The CANCEL for an INVITE (RFC 3261 section 9.1)."""
+    return _of_transaction(request, "CANCEL", request.get("To") or "")
+
+
+def _of_transaction(request: Request, method: str, to: str) -> Request:
+    headers = [("Via", request.get("Via") or ""), ("Max-Forwards", "70")]
+    headers += [("Route", value) for value in request.get_all("Route")]
+    headers += [
+        ("From", request.get("From") or ""),
+        ("To", to),
+        ("Call-ID", request.call_id),
+        ("CSeq", f"{request.cseq.number} {method}"),
+    ]
+    return Request(method, request.uri_text, headers)

@@ -1,0 +1,146 @@
+"""From bytes to messages (RFC 3261 sections 7.3, 7.4, 7.5 and 18.3), in linear time and within limits."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from sipcore.errors import ParseError, PeerError
+from sipcore.syntax.message import Message, Request, Response
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Sizes above which a message is refused."""
+
+    message_bytes: int = 65535
+    header_fields: int = 200
+    line_characters: int = 8192
+    vias: int = 70
+    routes: int = 70
+
+
+LIMITS = Limits()
+_COMPACT = {
+    "i": "Call-ID", "m": "Contact", "e": "Content-Encoding", "l": "Content-Length", "c": "Content-Type",
+    "f": "From", "s": "Subject", "k": "Supported", "t": "To", "v": "Via", "o": "Event", "u": "Allow-Events",
+    "r": "Refer-To", "b": "Referred-By", "x": "Session-Expires", "j": "Reject-Contact", "d": "Request-Disposition",
+    "a": "Accept-Contact", "y": "Identity",
+}  # fmt: skip
+_KNOWN = """Accept Accept-Contact Accept-Encoding Accept-Language Alert-Info Allow Allow-Events Answer-Mode Authorization
+Call-ID Call-Info Contact Content-Disposition Content-Encoding Content-Language Content-Length Content-Type CSeq Date
+Diversion Error-Info Event Expires Flow-Timer From History-Info In-Reply-To Max-Forwards MIME-Version Min-Expires Min-SE
+Organization P-Asserted-Identity P-Preferred-Identity Path Priority Privacy Proxy-Authenticate Proxy-Authorization
+Proxy-Require RAck Reason Record-Route Refer-Sub Refer-To Referred-By Replaces Reply-To Require Retry-After Route RSeq
+Server Service-Route Session-Expires SIP-ETag SIP-If-Match Subject Subscription-State Supported Target-Dialog Timestamp
+To Unsupported User-Agent Via Warning WWW-Authenticate""".split()
+_CANONICAL = {name.lower(): name for name in _KNOWN} | _COMPACT
+_NAME = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+")
+_METHOD = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]{1,64}")
+_ONCE = ("From", "To", "Call-ID", "CSeq", "Content-Length", "Max-Forwards")
+_CONTROL = re.compile(r"[\0\r\n]")
+
+
+def parse_message(data: bytes, *, stream: bool = False, limits: Limits = LIMITS) -> Request | Response:
+    """Parse one whole message. Raises ParseError with the status to answer.
+
+    In a datagram what follows Content-Length bytes of body is dropped; on a stream the framing has cut exactly.
+    """
+    if len(data) > limits.message_bytes:
+        raise ParseError("message too large", status=513)
+    head, separator, body = bytes(data).partition(b"\r\n\r\n")
+    if not separator:
+        head, separator, body = bytes(data).partition(b"\n\n")
+    text = head.decode("utf-8", "surrogateescape").lstrip("\r\n")
+    start_line, _, fields = text.partition("\n")
+    message, error = _start(start_line.rstrip("\r"))
+    try:
+        _read_fields(message, fields, limits)
+        _check(message, limits)
+        if not separator:
+            raise PeerError("the header is not complete")
+        if error is not None:
+            raise error
+        message.body = _cut_body(message, body, stream)
+    except PeerError as fault:
+        partial = message if isinstance(message, Request) and message.method != "ACK" else None
+        raise ParseError(fault.reason, status=fault.status, request=partial) from None
+    return message
+
+
+def _start(line: str) -> tuple[Request | Response, PeerError | None]:
+    """The message of a start line; what is wrong with it, where it can be answered all the same."""
+    if line.startswith("SIP/2.0 "):
+        code, _, reason = line[8:].partition(" ")
+        if len(code) != 3 or not code.isdecimal() or not "100" <= code <= "699":
+            raise ParseError(f"no status code: {line[:40]!r}")
+        return Response(int(code), reason), None
+    method, _, rest = line.partition(" ")
+    uri, _, version = rest.rpartition(" ")
+    if not _METHOD.fullmatch(method) or not uri:
+        raise ParseError(f"no start line: {line[:80]!r}")
+    request = Request(method, uri)
+    if version.upper() != "SIP/2.0":
+        if not version.upper().startswith("SIP/"):
+            raise ParseError(f"not SIP: {line[:80]!r}")
+        return request, PeerError(f"version {version[:20]}", status=505)
+    if any(character.isspace() for character in uri) or uri.startswith("<"):
+        return request, PeerError(f"not a Request-URI: {uri[:80]!r}")
+    return request, None
+
+
+def _read_fields(message: Message, text: str, limits: Limits) -> None:
+    if "\n " in text or "\n\t" in text:
+        text = re.sub(r"\r?\n[ \t]+", " ", text)
+    lines = text.split("\n")
+    if len(lines) > limits.header_fields + 1:
+        raise PeerError("too many header fields")
+    append = message.headers.append
+    canonical = _CANONICAL.get
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if not colon:
+            if line.strip():
+                raise PeerError(f"not a header field: {line[:60]!r}")
+            continue
+        if len(line) > limits.line_characters:
+            raise PeerError(f"header field {name[:40]!r} is too long")
+        name = name.rstrip()
+        known = canonical(name.lower())
+        if known is None:
+            if not _NAME.fullmatch(name):
+                raise PeerError(f"not a header name: {name[:60]!r}")
+            known = name
+        append((known, value.strip()))
+        if _CONTROL.search(value, 0, len(value) - 1):
+            raise PeerError(f"a control character in {known}")
+
+
+def _check(message: Request | Response, limits: Limits) -> None:
+    """What a transaction layer relies on (RFC 3261 section 8.1.1)."""
+    names = [name for name, _ in message.headers]
+    for name in _ONCE:
+        if names.count(name) > 1:
+            raise PeerError(f"{name} is there twice")
+    if len(message.vias) > limits.vias:
+        raise PeerError("too many Via values")
+    if names.count("Route") > limits.routes:
+        raise PeerError("too many Route values")
+    _ = message.via, message.from_, message.to, message.call_id, message.max_forwards
+    if isinstance(message, Request) and message.cseq.method != message.method:
+        raise PeerError(f"CSeq names {message.cseq.method}, the request is {message.method}")
+
+
+def _cut_body(message: Message, body: bytes, stream: bool) -> bytes:
+    text = message.get("Content-Length")
+    if text is None:
+        if stream:
+            raise PeerError("Content-Length is missing")
+        return body
+    if not (text.isdecimal() and text.isascii() and len(text) <= 10):
+        raise PeerError(f"Content-Length is no number: {text[:40]!r}")
+    length = int(text)
+    if length > len(body):
+        raise PeerError("the body is shorter than Content-Length")
+    message.remove("Content-Length")
+    return body[:length]

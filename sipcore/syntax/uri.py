@@ -1,0 +1,151 @@
+"""SIP, SIPS and tel URIs (RFC 3261 section 19.1, RFC 3966)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from urllib.parse import quote, unquote
+
+from sipcore.errors import PeerError
+
+Parameters = tuple[tuple[str, str | None], ...]
+
+_SIP = re.compile(
+    r"(?P<scheme>sips?):"
+    r"(?:(?P<user>[^@:<>\s\"]+)(?::(?P<password>[^@<>\s\"]*))?@)?"
+    r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)"
+    r"(?::(?P<port>[0-9]{1,5}))?"
+    r"(?P<parameters>;[^?<>\s\"]*)?"
+    r"(?:\?(?P<headers>[^<>\s\"]*))?",
+    re.IGNORECASE,
+)
+_ABSOLUTE = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):(?P<rest>[^\s<>\"]+)")
+_USER_SAFE = "-_.!~*'()&=+$,;?/"
+_PARAMETER_SAFE = "-_.!~*'()[]/:&+$"
+
+
+@dataclass(frozen=True, slots=True)
+class Uri:
+    """A parsed URI. `user` and `password` are unescaped; `host` is lower case, IPv6 without brackets.
+
+    For `tel:` (and any other scheme) `user` holds what follows the colon and `host` is empty.
+    """
+
+    scheme: str
+    user: str | None = None
+    password: str | None = None
+    host: str = ""
+    port: int | None = None
+    parameters: Parameters = ()
+    headers: Parameters = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Uri:
+        """Raises PeerError(400), or PeerError(416) for a scheme that is no URI of ours at all."""
+        return _parse(text)
+
+    def parameter(self, name: str) -> str | None:
+        """The value of a parameter ("" if it has none); None if it is absent. `name` in lower case."""
+        for key, value in self.parameters:
+            if key == name:
+                return value or ""
+        return None
+
+    def has_parameter(self, name: str) -> bool:
+        """Whether the parameter is there, with a value or without."""
+        return any(key == name for key, _ in self.parameters)
+
+    def without(self, *names: str) -> Uri:
+        """The same URI without these parameters."""
+        return replace(self, parameters=tuple((key, value) for key, value in self.parameters if key not in names))
+
+    def matches(self, other: Uri) -> bool:
+        """Equivalence by RFC 3261 section 19.1.4."""
+        if (self.scheme, self.user, self.password, self.host, self.port) != (
+            other.scheme,
+            other.user,
+            other.password,
+            other.host,
+            other.port,
+        ):
+            return False
+        return _parameters_match(self, other) and _as_set(self.headers) == _as_set(other.headers)
+
+    def __str__(self) -> str:
+        if not self.host:
+            text = f"{self.scheme}:{self.user or ''}"
+        else:
+            user = "" if self.user is None else _escape(self.user, _USER_SAFE)
+            if self.password is not None:
+                user += ":" + _escape(self.password, _USER_SAFE)
+            host = f"[{self.host}]" if ":" in self.host else self.host
+            port = "" if self.port is None else f":{self.port}"
+            text = f"{self.scheme}:{user}{'@' if self.user is not None else ''}{host}{port}"
+        for key, value in self.parameters:
+            text += f";{key}" if value is None else f";{key}={_escape(value, _PARAMETER_SAFE)}"
+        if self.headers:
+            text += "?" + "&".join(f"{key}={_escape(value or '', _PARAMETER_SAFE)}" for key, value in self.headers)
+        return text
+
+
+_SIGNIFICANT = ("user", "ttl", "method", "maddr", "transport")
+"""Parameters that make two URIs differ when only one has them (RFC 3261 section 19.1.4)."""
+
+
+def _parameters_match(first: Uri, second: Uri) -> bool:
+    ours, theirs = dict(first.parameters), dict(second.parameters)
+    for key in ours.keys() | theirs.keys():
+        if key in ours and key in theirs:
+            if (ours[key] or "").lower() != (theirs[key] or "").lower():
+                return False
+        elif key in _SIGNIFICANT:
+            return False
+    return True
+
+
+def _as_set(headers: Parameters) -> frozenset[tuple[str, str | None]]:
+    return frozenset((key.lower(), value) for key, value in headers)
+
+
+def _escape(text: str, safe: str) -> str:
+    return text if text.isalnum() and text.isascii() else quote(text, safe=safe)
+
+
+@lru_cache(maxsize=4096)
+def _parse(text: str) -> Uri:
+    found = _SIP.fullmatch(text)
+    if found is None:
+        return _parse_other(text)
+    scheme, user, password, host, port, parameters, headers = found.groups()
+    number = None if port is None else int(port)
+    if number is not None and not 0 < number < 65536:
+        raise PeerError(f"no port: {port}")
+    return Uri(
+        scheme.lower(),
+        None if user is None else unquote(user),
+        None if password is None else unquote(password),
+        host.strip("[]").lower(),
+        number,
+        _split(parameters, ";"),
+        _split(headers, "&"),
+    )
+
+
+def _parse_other(text: str) -> Uri:
+    found = _ABSOLUTE.fullmatch(text)
+    if found is None or found["scheme"].lower() in ("sip", "sips"):
+        raise PeerError(f"not a URI: {text[:80]!r}")
+    subject, _, parameters = found["rest"].partition(";")
+    return Uri(found["scheme"].lower(), unquote(subject), parameters=_split(";" + parameters if parameters else None, ";"))
+
+
+def _split(text: str | None, separator: str) -> Parameters:
+    if not text:
+        return ()
+    pairs = []
+    for part in text.lstrip(";").split(separator):
+        if part:
+            key, equals, value = part.partition("=")
+            pairs.append((unquote(key).lower(), unquote(value) if equals else None))
+    return tuple(pairs)

@@ -1,0 +1,35 @@
+"""Where a request came from, written into its Via, so that the response finds back (RFC 3261 section 18.2, RFC 3581)."""
+
+from __future__ import annotations
+
+from sipcore.syntax.headers import Via
+from sipcore.syntax.message import Request
+from sipcore.transport.flow import Address, Flow, Transport
+
+DEFAULT_PORT = 5060
+
+
+def stamp_via(request: Request, flow: Flow) -> None:
+    """Add `received` where the sender is not who it says, and fill in `rport` where it asks for that."""
+    via = request.via
+    wants_port = any(name == "rport" for name, _ in via.parameters)
+    if not wants_port and via.host == flow.remote.host:
+        return
+    parameters = [(name, value) for name, value in via.parameters if name not in ("received", "rport")]
+    if wants_port:
+        parameters.append(("rport", str(flow.remote.port)))
+    parameters.append(("received", flow.remote.host))
+    stamped = Via(via.transport, via.host, via.port, tuple(parameters))
+    first, *others = request.get_all("Via")
+    _, comma, rest = first.partition(",")
+    request.set("Via", f"{stamped}{comma}{rest}")
+
+
+def response_flow(request: Request, flow: Flow) -> Flow:
+    """The flow for the responses to a request: its own, but for a UDP client that never asked for `rport`,
+    which listens at the port it wrote (section 18.2.2)."""
+    via = request.via
+    if flow.transport is not Transport.UDP or any(name == "rport" for name, _ in via.parameters):
+        return flow
+    port = via.port or DEFAULT_PORT
+    return flow if port == flow.remote.port else Flow(flow.transport, flow.local, Address(flow.remote.host, port))

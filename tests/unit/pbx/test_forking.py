@@ -1,0 +1,122 @@
+"""Forking decides races synchronously."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar, cast
+
+import pytest
+
+from pbx.forking import Fork
+from pbx.leg import Leg
+from pbx.routing import Outcome
+from tests.simulation.loop import JumpingLoop
+
+Result = TypeVar("Result")
+
+
+class FakeLeg:
+    """Only what a fork touches: it can be hung up."""
+
+    def __init__(self) -> None:
+        self.hung_up = 0
+
+    def hang_up(self) -> None:
+        self.hung_up += 1
+
+
+def fork_of(*legs: FakeLeg) -> Fork:
+    fork = Fork(lambda leg, response: None)
+    for leg in legs:
+        fork.add(cast(Leg, leg))
+    return fork
+
+
+def run(coroutine: Coroutine[Any, Any, Result]) -> Result:
+    with asyncio.Runner(loop_factory=JumpingLoop) as runner:
+        return runner.run(coroutine)
+
+
+@pytest.mark.row("CORE-07")
+def test_the_first_to_answer_wins_and_the_others_are_cancelled() -> None:
+    async def scenario() -> None:
+        first, second, third = FakeLeg(), FakeLeg(), FakeLeg()
+        fork = fork_of(first, second, third)
+        fork.leg_accepted(cast(Leg, second))
+        fork.leg_accepted(cast(Leg, third))  # its 200 crossed our CANCEL
+        assert await fork.result(60) is cast(Leg, second)
+        assert (first.hung_up, second.hung_up) == (1, 0)
+        assert third.hung_up >= 1
+
+    run(scenario())
+
+
+def test_nobody_answers_in_time() -> None:
+    async def scenario() -> None:
+        leg = FakeLeg()
+        fork = fork_of(leg)
+        began = asyncio.get_running_loop().time()
+        assert await fork.result(25) is Outcome.NO_ANSWER
+        assert asyncio.get_running_loop().time() - began == pytest.approx(25)
+        assert leg.hung_up == 1
+        fork.leg_accepted(cast(Leg, leg))  # too late
+        assert leg.hung_up == 2
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("statuses", "outcome"),
+    [
+        ([486, 480], Outcome.BUSY),
+        ([480, 486], Outcome.BUSY),
+        ([408, 503], Outcome.NOT_REACHED),
+        ([480, 488], Outcome.NOT_ACCEPTABLE),
+        ([486, 488], Outcome.BUSY),
+    ],
+)
+def test_the_weightiest_refusal_decides(statuses: list[int], outcome: Outcome) -> None:
+    async def scenario() -> None:
+        legs = [FakeLeg() for _ in statuses]
+        fork = fork_of(*legs)
+        for leg, status in zip(legs, statuses, strict=True):
+            fork.leg_ended(cast(Leg, leg), status)
+        assert await fork.result(60) is outcome
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(("status", "outcome"), [(603, Outcome.DECLINED), (600, Outcome.BUSY)])
+def test_a_global_refusal_stops_every_phone(status: int, outcome: Outcome) -> None:
+    async def scenario() -> None:
+        refuser, other = FakeLeg(), FakeLeg()
+        fork = fork_of(refuser, other)
+        fork.leg_ended(cast(Leg, refuser), status)
+        assert await fork.result(60) is outcome
+        assert other.hung_up == 1
+
+    run(scenario())
+
+
+def test_a_cancelled_wait_cancels_the_phones() -> None:
+    async def scenario() -> None:
+        leg = FakeLeg()
+        fork = fork_of(leg)
+        waiting = asyncio.ensure_future(fork.result(60))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert leg.hung_up == 1
+        fork.leg_accepted(cast(Leg, leg))
+        assert leg.hung_up == 2
+
+    run(scenario())
+
+
+def test_no_phone_at_all() -> None:
+    async def scenario() -> None:
+        assert await fork_of().result(60) is Outcome.NOT_REACHED
+
+    run(scenario())
