@@ -17,7 +17,7 @@ class Timed(Protocol):
 
 Item = TypeVar("Item", bound=Timed)
 Entry = list[Any]
-"""[time in the heap, order of arrival, item or None once forgotten, deadline wanted]; a list, as it is changed."""
+"""[time in the heap, order of arrival, item or None if forgotten, deadline wanted]: a list, as it changes."""
 
 _SLACK = 64
 """Forgotten entries that are always tolerated, so that short heaps are not rebuilt all the time."""

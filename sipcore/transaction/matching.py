@@ -5,28 +5,46 @@ from __future__ import annotations
 from sipcore.syntax.identifiers import MAGIC_COOKIE
 from sipcore.syntax.message import Request, Response
 
-Key = tuple[str, ...]
+Key = tuple[str | int | None, ...]
+"""Equal keys, same transaction."""
 
 
-def client_key(response: Response) -> Key:
-    """The client transaction a response answers: branch and CSeq method."""
-    return response.via.branch, response.cseq.method
+def client_key(message: Request | Response) -> Key:
+    """The client transaction of a request of ours, or of a response to it: branch and method (17.1.3)."""
+    return message.via.branch, message.cseq.method
 
 
-def server_key(request: Request, method: str | None = None) -> Key:
-    """The server transaction of a request; an ACK has that of its INVITE.
+def server_key(request: Request, method: str) -> Key:
+    """The server transaction of a request, taken for one of `method` (17.2.3).
 
-    `method` overrides the request's own: that of a CANCEL finds what it cancels.
+    That is the request's own method, or INVITE for an ACK, or for a CANCEL and what it cancels (section 9.2).
     """
-    wanted = method or ("INVITE" if request.method == "ACK" else request.method)
     via = request.via
     branch = via.branch
-    if branch.startswith(MAGIC_COOKIE):
-        return branch, via.sent_by, wanted
-    # RFC 2543 clients have no unique branch. The To tag of an ACK is ours, and does not count.
-    return request.call_id, str(request.cseq.number), request.from_.tag or "", str(via), request.uri_text, wanted
+    if is_unique(branch):
+        return branch, via.host, via.port, method
+    return _rfc2543_key(request, method, request.to.tag)
+
+
+def is_unique(branch: str) -> bool:
+    """Whether the branch follows RFC 3261; the cookie alone does not (RFC 4475 section 3.2.1)."""
+    return branch.startswith(MAGIC_COOKIE) and len(branch) > len(MAGIC_COOKIE)
+
+
+def first_invite_key(ack: Request) -> Key:
+    """The INVITE of an RFC 2543 client, where that had no To tag: the ACK has the one of our response."""
+    return _rfc2543_key(ack, "INVITE", None)
+
+
+def _rfc2543_key(request: Request, method: str, to_tag: str | None) -> Key:
+    via = request.via
+    return (
+        request.call_id, request.cseq.number, request.from_.tag, to_tag, request.uri_text,
+        via.host, via.port, via.branch, method,
+    )  # fmt: skip
 
 
 def merged_key(request: Request) -> Key:
-    """The same for two copies of one request that came by different ways."""
-    return request.call_id, request.from_.tag or "", request.get("CSeq") or ""
+    """The same for all copies of one request, by whatever way they come (8.2.2.2)."""
+    cseq = request.cseq
+    return request.call_id, request.from_.tag, cseq.number, cseq.method

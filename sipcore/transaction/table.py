@@ -1,4 +1,18 @@
-"""All transactions of an endpoint: found by the messages that match them, ticked, and dropped at their end."""
+"""All transactions of an endpoint: found by the messages that match them, ticked, and dropped at their end.
+
+How an endpoint uses it:
+
+- A request of ours, with its Via: `send`. The transaction's `user` is then set to whoever is to hear of it.
+- A response: `receive_response`. None means that nobody waits for it: drop it (RFC 6026).
+- A request: `find_server` first. If that gives a transaction, `receive_request` answers the retransmission
+  or absorbs the ACK. Otherwise, where the request is to be served: `is_merged` (then 482), `accept`, and
+  later `respond`, any number of times up to the final response.
+- A CANCEL is a request of its own; what it cancels is `find_server(cancel, "INVITE")`.
+- `tick` when `next_deadline` has come, `flow_closed` when a stream connection is gone.
+
+Every method that may move a transaction returns effects: `Transmit` for the driver, and the events of
+`sipcore.transaction.events`, which tell the `user` of their transaction something.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +21,14 @@ from sipcore.effects import Effect
 from sipcore.syntax.message import Request, Response
 from sipcore.transaction.invite_client import InviteClient
 from sipcore.transaction.invite_server import InviteServer
-from sipcore.transaction.matching import Key, client_key, merged_key, server_key
+from sipcore.transaction.matching import (
+    Key,
+    client_key,
+    first_invite_key,
+    is_unique,
+    merged_key,
+    server_key,
+)
 from sipcore.transaction.request_client import RequestClient
 from sipcore.transaction.request_server import RequestServer
 from sipcore.transaction.timers import Timers
@@ -15,99 +36,146 @@ from sipcore.transport.flow import Flow
 
 ClientTransaction = InviteClient | RequestClient
 ServerTransaction = InviteServer | RequestServer
+AnyTransaction = ClientTransaction | ServerTransaction
 
 
 class TransactionTable:
-    """Every method that may move a machine returns its effects, and keeps the books straight afterwards."""
+    """Finds transactions, watches their deadlines, and keeps nothing of those that have ended."""
 
     def __init__(self, timers: Timers) -> None:
         self.timers = timers
         self._clients: dict[Key, ClientTransaction] = {}
         self._servers: dict[Key, ServerTransaction] = {}
         self._merged: dict[Key, ServerTransaction] = {}
-        self._deadlines: Deadlines[ClientTransaction | ServerTransaction] = Deadlines()
+        self._streams: dict[Flow, dict[AnyTransaction, None]] = {}
+        """The transactions of each stream connection, in order, to be found when it breaks."""
+        self._deadlines: Deadlines[AnyTransaction] = Deadlines()
 
     def __len__(self) -> int:
+        """How many transactions live, those included that only absorb retransmissions."""
         return len(self._clients) + len(self._servers)
 
     # -- clients --------------------------------------------------------------------------------------
 
     def send(self, request: Request, flow: Flow, now: float) -> tuple[ClientTransaction, list[Effect]]:
-        """Begin a client transaction for a request that has its Via."""
+        """Begin a client transaction for a request, but no ACK, that has its Via with a branch of its own."""
         kind = InviteClient if request.method == "INVITE" else RequestClient
         transaction = kind(request, flow, self.timers)
         self._clients[transaction.key] = transaction
+        self._join_stream(transaction)
         return transaction, self._settle(transaction, transaction.start(now))
 
     def receive_response(self, response: Response, now: float) -> list[Effect] | None:
-        """Give a response to its transaction; None if there is none."""
+        """Give a response to its transaction; None if there is none.
+
+        A response with several Via values was meant for somebody else (RFC 3261 section 8.1.3.3).
+        """
         transaction = self._clients.get(client_key(response))
-        return None if transaction is None else self._settle(transaction, transaction.receive(response, now))
+        if transaction is None or len(response.vias) > 1:
+            return None
+        return self._settle(transaction, transaction.receive(response, now))
 
     def abandon(self, transaction: ClientTransaction) -> None:
-        """Drop a client transaction whose response nobody waits for any more (section 9.1)."""
-        self._clients.pop(transaction.key, None)
-        self._deadlines.forget(transaction)
+        """Drop a client transaction in whatever state, for instance an INVITE that was cancelled, and had no
+        final response 64*T1 later (section 9.1). Nothing more is told of it."""
+        self._drop_client(transaction)
 
     # -- servers --------------------------------------------------------------------------------------
 
     def find_server(self, request: Request, method: str | None = None) -> ServerTransaction | None:
-        """The server transaction of a request, or of the request of another method that it speaks of."""
-        return self._servers.get(server_key(request, method))
+        """The transaction that a retransmission, or an ACK for a failure, belongs to; None for a new request.
+
+        An ACK for a 2xx is none of the transaction's business even where it has the branch of its INVITE
+        (RFC 6026 section 7.1: it is passed on): for that, too, the answer is None.
+        `method` INVITE looks for what a CANCEL cancels (section 9.2); other requests than INVITE cannot be.
+        """
+        if request.method == "ACK":
+            return self._find_acknowledged(request)
+        return self._servers.get(server_key(request, method or request.method))
+
+    def _find_acknowledged(self, ack: Request) -> InviteServer | None:
+        found = self._servers.get(server_key(ack, "INVITE"))
+        if found is None and not is_unique(ack.via.branch):
+            found = self._servers.get(first_invite_key(ack))
+        return found if isinstance(found, InviteServer) and not found.accepted else None
 
     def receive_request(self, transaction: ServerTransaction, request: Request, now: float) -> list[Effect]:
-        """Give a retransmission or an ACK to its transaction."""
+        """Give a retransmission or an ACK to the transaction that `find_server` has found."""
         return self._settle(transaction, transaction.receive(request, now))
 
     def is_merged(self, request: Request) -> bool:
-        """Whether the same request has come by another way (section 8.2.2.2)."""
+        """Whether a request that `find_server` did not find is here by another way (section 8.2.2.2)."""
         return not request.to.tag and merged_key(request) in self._merged
 
     def accept(self, request: Request, flow: Flow) -> ServerTransaction:
-        """Begin a server transaction."""
+        """Begin a server transaction; `flow` is where responses go. The caller owes it a final response."""
         kind = InviteServer if request.method == "INVITE" else RequestServer
-        transaction = kind(request, flow, self.timers, server_key(request))
+        transaction = kind(request, flow, self.timers)
         self._servers[transaction.key] = transaction
         if not request.to.tag:
-            self._merged[merged_key(request)] = transaction
+            transaction.merged_key = merged_key(request)
+            self._merged[transaction.merged_key] = transaction
+        self._join_stream(transaction)
         return transaction
 
     def respond(self, transaction: ServerTransaction, response: Response, now: float) -> list[Effect]:
-        """Send a response. Raises UsageError on a second final one."""
+        """Send a response. Raises UsageError on a second final one, unless it is a 2xx of an INVITE again."""
         return self._settle(transaction, transaction.respond(response, now))
 
     # -- time and flows -------------------------------------------------------------------------------
 
     def next_deadline(self) -> float | None:
-        """When `tick` wants to be called."""
+        """When `tick` wants to be called; None if nothing waits."""
         return self._deadlines.next()
 
     def tick(self, now: float) -> list[Effect]:
-        """Tick every transaction whose deadline has come."""
+        """Tick every transaction whose deadline has come; the next deadline is later than `now` then."""
         effects: list[Effect] = []
         while (transaction := self._deadlines.due(now)) is not None:
             effects += self._settle(transaction, transaction.tick(now))
         return effects
 
     def flow_closed(self, flow: Flow, now: float) -> list[Effect]:
-        """Tell every transaction on a flow that it is gone."""
+        """A stream connection is gone: end every transaction on it. (UDP has no connection that could go.)"""
         effects: list[Effect] = []
-        for transaction in [*self._clients.values(), *self._servers.values()]:
-            if transaction.flow == flow:
-                effects += self._settle(transaction, transaction.flow_failed(now))
+        for transaction in self._streams.pop(flow, ()):
+            effects += self._settle(transaction, transaction.flow_failed(now))
         return effects
 
-    def _settle(self, transaction: ClientTransaction | ServerTransaction, effects: list[Effect]) -> list[Effect]:
+    # -- books ----------------------------------------------------------------------------------------
+
+    def _settle(self, transaction: AnyTransaction, effects: list[Effect]) -> list[Effect]:
         """Note what a step has changed."""
         if not transaction.terminated:
             self._deadlines.watch(transaction)
-            return effects
-        self._deadlines.forget(transaction)
-        if isinstance(transaction, InviteClient | RequestClient):
-            self._clients.pop(transaction.key, None)
+        elif isinstance(transaction, ClientTransaction):
+            self._drop_client(transaction)
         else:
-            self._servers.pop(transaction.key, None)
-            merged = merged_key(transaction.request)
-            if self._merged.get(merged) is transaction:
-                del self._merged[merged]
+            self._drop_server(transaction)
         return effects
+
+    def _drop_client(self, transaction: ClientTransaction) -> None:
+        if self._clients.get(transaction.key) is transaction:
+            del self._clients[transaction.key]
+        self._drop(transaction)
+
+    def _drop_server(self, transaction: ServerTransaction) -> None:
+        if self._servers.get(transaction.key) is transaction:
+            del self._servers[transaction.key]
+        merged = transaction.merged_key
+        if merged is not None and self._merged.get(merged) is transaction:
+            del self._merged[merged]
+        self._drop(transaction)
+
+    def _drop(self, transaction: AnyTransaction) -> None:
+        self._deadlines.forget(transaction)
+        if transaction.flow.transport.reliable:
+            others = self._streams.get(transaction.flow)
+            if others is not None:
+                others.pop(transaction, None)
+                if not others:
+                    del self._streams[transaction.flow]
+
+    def _join_stream(self, transaction: AnyTransaction) -> None:
+        if transaction.flow.transport.reliable:
+            self._streams.setdefault(transaction.flow, {})[transaction] = None

@@ -1,4 +1,4 @@
-"""What the four transactions share: whom they serve, their timers, and the actions common to their tables."""
+"""What the four transactions share: timers, the two sides, and the actions of several tables."""
 
 from __future__ import annotations
 
@@ -16,15 +16,21 @@ from sipcore.transport.flow import Flow
 
 
 class Transaction(Machine):
-    """A table with two timers: one that retransmits, and one that moves the transaction on.
+    """A table with two timers: one retransmits, the other moves the transaction on.
 
-    Every method that takes `now` (seconds) returns effects: `Transmit`, and what `sipcore.transaction.events` names.
+    Every method that takes `now` (seconds) returns effects: `Transmit`, and the events of
+    `sipcore.transaction.events`. Whoever calls one reads `deadline` and `terminated` afterwards.
     """
 
-    __slots__ = ("_expires_at", "_expiry", "_interval", "_retransmit_at", "deadline", "flow", "key", "timers", "user")
+    __slots__ = (
+        "_advance", "_advance_at", "_interval", "_retransmit_at",
+        "deadline", "flow", "key", "terminated", "timers", "user",
+    )  # fmt: skip
 
     RETRANSMIT: ClassVar[Enum]
-    """The event of the timer that retransmits (A, E, G)."""
+    """The event of the timer that retransmits (A, E or G)."""
+    LOSE_FLOW: ClassVar[Enum]
+    """The event of a flow that is gone."""
 
     def __init__(self, state: Enum, key: Key, flow: Flow, timers: Timers) -> None:
         self.state = state
@@ -32,23 +38,139 @@ class Transaction(Machine):
         self.flow = flow
         self.timers = timers
         self.user: Any = None
-        """Whoever is to hear of the transaction; set by the endpoint."""
+        """Whoever is to hear of the transaction. A slot for the endpoint: nothing here looks into it."""
         self.deadline: float | None = None
         """When `tick` wants to be called."""
+        self.terminated = False
+        """Whether nothing can happen any more."""
         self._interval = timers.t1
         self._retransmit_at: float | None = None
-        self._expiry: Enum = self.RETRANSMIT
-        self._expires_at: float | None = None
-
-    @property
-    def terminated(self) -> bool:
-        """Whether nothing can happen any more; the table forgets such a transaction."""
-        return self.state.value == "terminated"
+        self._advance = self.LOSE_FLOW
+        self._advance_at: float | None = None
 
     def tick(self, now: float) -> list[Effect]:
-        """A deadline has come."""
-        if self._expires_at is not None and now >= self._expires_at:
-            return self.step(self._expiry, None, now)
+        """A deadline has come; does nothing if it has not."""
+        if self._advance_at is not None and now >= self._advance_at:
+            return self.step(self._advance, None, now)
         if self._retransmit_at is not None and now >= self._retransmit_at:
             return self.step(self.RETRANSMIT, None, now)
         return []
+
+    def flow_failed(self, now: float) -> list[Effect]:
+        """The flow is gone, and flows never come back: the transaction ends at once, in every state.
+
+        RFC 6026 keeps server transactions, as responses might take another way (RFC 3261 section 18.2.2);
+        here they take the flow of the request or none.
+        """
+        return self.step(self.LOSE_FLOW, None, now)
+
+    # -- timers ---------------------------------------------------------------------------------------
+
+    def _retransmit_after(self, interval: float, now: float) -> None:
+        self._interval = interval
+        self._retransmit_at = now + interval
+        self._note_deadline()
+
+    def _advance_after(self, seconds: float, event: Enum, now: float) -> None:
+        """Take `event` after so many seconds; until then nothing is retransmitted unless asked for."""
+        self._retransmit_at = None
+        self._advance, self._advance_at = event, now + seconds
+        self._note_deadline()
+
+    def _linger(self, seconds: float, event: Enum, now: float, effects: list[Effect]) -> None:
+        """Timers D, I, J and K: absorb what is still on its way before `event`. On a reliable transport that
+        is nothing, so the timer is set to zero seconds, and fires at once."""
+        if self.flow.transport.reliable:
+            effects += self.step(event, None, now)
+        else:
+            self._advance_after(seconds, event, now)
+
+    def _stop_timers(self) -> None:
+        self._retransmit_at = self._advance_at = self.deadline = None
+
+    def _note_deadline(self) -> None:
+        first, second = self._retransmit_at, self._advance_at
+        self.deadline = second if first is None else first if second is None or first < second else second
+
+
+class Client(Transaction):
+    """A transaction that sends `request` and passes responses up."""
+
+    __slots__ = ("request",)
+
+    def __init__(self, state: Enum, key: Key, request: Request, flow: Flow, timers: Timers) -> None:
+        super().__init__(state, key, flow, timers)
+        self.request = request
+
+    def _start(self, give_up: Enum, now: float) -> list[Effect]:
+        self._advance_after(self.timers.timeout, give_up, now)
+        if not self.flow.transport.reliable:
+            self._retransmit_after(self.timers.t1, now)
+        return [Transmit(self.flow, self.request.to_bytes())]
+
+
+class Server(Transaction):
+    """A transaction that answers a request, and its retransmissions with the bytes of the last answer.
+
+    With the final response `request` and `user` are given up: for the half minute in which retransmissions
+    are still absorbed, a transaction is little more than those bytes.
+    """
+
+    __slots__ = ("_last", "_request", "merged_key")
+
+    def __init__(self, state: Enum, key: Key, request: Request, flow: Flow, timers: Timers) -> None:
+        super().__init__(state, key, flow, timers)
+        self.merged_key: Key | None = None
+        """Where the table finds the request if it comes by another way too (RFC 3261 section 8.2.2.2)."""
+        self._request: Request | None = request
+        self._last: bytes | None = None
+
+    @property
+    def answered(self) -> bool:
+        """Whether the final response has been sent."""
+        return self._request is None
+
+    @property
+    def request(self) -> Request:
+        """What is to be answered. Raises UsageError after the final response."""
+        if self._request is None:
+            raise UsageError("the request was answered, and is not kept")
+        return self._request
+
+    # -- actions --------------------------------------------------------------------------------------
+
+    def _send(self, response: Response, now: float, effects: list[Effect]) -> None:
+        self._last = response.to_bytes()
+        effects.append(Transmit(self.flow, self._last))
+
+    def _send_final(self, response: Response, now: float, effects: list[Effect]) -> None:
+        self._send(response, now, effects)
+        self._request = self.user = None
+
+    def _send_again(self, _: Any, now: float, effects: list[Effect]) -> None:
+        if self._last is not None:
+            effects.append(Transmit(self.flow, self._last))
+
+
+# -- actions of several tables -------------------------------------------------------------------------
+
+
+def end(transaction: Transaction, _: Any, now: float, effects: list[Effect]) -> None:
+    """Stop the timers. Stands in every row that leads to Terminated."""
+    transaction._stop_timers()
+    transaction.terminated = True
+
+
+def pass_up(transaction: Any, response: Response, now: float, effects: list[Effect]) -> None:
+    """Tell the user of a response."""
+    effects.append(ResponseReceived(transaction, response))
+
+
+def tell_timeout(transaction: Any, _: Any, now: float, effects: list[Effect]) -> None:
+    """Tell the user that no response came."""
+    effects.append(TimedOut(transaction))
+
+
+def tell_flow_failure(transaction: Any, _: Any, now: float, effects: list[Effect]) -> None:
+    """Tell the user that the flow is gone."""
+    effects.append(FlowFailed(transaction))
