@@ -18,9 +18,11 @@ from typing import Any, TypeVar, overload
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Happening:
-    """Root of all facts. Each has its time, `at`."""
+    """Root of all facts."""
+
+    at: datetime
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready: `kind` is the class name in snake_case, times are RFC 3339, Enums their value."""
@@ -32,7 +34,7 @@ class Happening:
 # -- calls -----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallStarted(Happening):
     """A caller's INVITE was admitted."""
 
@@ -42,62 +44,70 @@ class CallStarted(Happening):
     """What was dialled."""
     internal: bool
     """Whether both sides belong to this system."""
-    at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallRang(Happening):
     """The phones of an extension began to ring for the call."""
 
     call: str
     extension: str
-    at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallAnswered(Happening):
     """The call was answered by an extension, or by the feature behind a dial code."""
 
     call: str
     by: str
-    at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallEnded(Happening):
     """The call is over; nothing more is told of it."""
 
     call: str
-    caller: str
-    callee: str
+    reason: str
+    """Why, in words: "Busy Here", "No Answer"."""
     status: int
     """The final response that the caller got; 200 if the call was answered."""
     seconds: float
+    """From the start to the end."""
+    talk_seconds: float = 0.0
     """From the answer to the end; 0 if nobody answered."""
-    at: datetime
 
 
 # -- extensions ------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExtensionRegistered(Happening):
     """A contact of the extension is new: a phone has registered."""
 
     extension: str
     contact: str
-    at: datetime
+    user_agent: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+class Unregistration(Enum):
+    """Why a contact is gone."""
+
+    REMOVED = "removed"
+    """The phone took it back."""
+    EXPIRED = "expired"
+    REPLACED = "replaced"
+    """The same phone registered from elsewhere (RFC 5626 section 6)."""
+    FLOW_CLOSED = "flow-closed"
+    """The connection to the phone broke."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExtensionUnregistered(Happening):
     """A contact of the extension is gone."""
 
     extension: str
     contact: str
-    reason: str
-    """"removed" by the phone, "expired", "replaced" by a new one of the same phone, "flow-closed"."""
-    at: datetime
+    reason: Unregistration
 
 
 class ExtensionState(Enum):
@@ -109,13 +119,12 @@ class ExtensionState(Enum):
     IN_CALL = "in-call"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExtensionStateChanged(Happening):
     """An extension does something else than before."""
 
     extension: str
     state: ExtensionState
-    at: datetime
 
 
 # -- telling ---------------------------------------------------------------------------------------

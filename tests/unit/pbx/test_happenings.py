@@ -19,11 +19,12 @@ from pbx.happenings import (
     ExtensionUnregistered,
     Happening,
     Happenings,
+    Unregistration,
 )
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 600000, tzinfo=UTC)
-RANG = CallRang("c1", "100", AT)
-ENDED = CallEnded("c1", "101", "100", 200, 12.5, AT)
+RANG = CallRang(at=AT, call="c1", extension="100")
+ENDED = CallEnded(at=AT, call="c1", reason="OK", status=200, seconds=12.5, talk_seconds=8.5)
 
 
 @pytest.fixture
@@ -86,27 +87,34 @@ def test_a_failing_handler_is_logged_and_hurts_nobody(
     ("fact", "expected"),
     [
         (
-            CallStarted("c1", "101", "100", True, AT),
+            CallStarted(at=AT, call="c1", caller="101", callee="100", internal=True),
             {"kind": "call_started", "call": "c1", "caller": "101", "callee": "100", "internal": True},
         ),
-        (CallAnswered("c1", "100", AT), {"kind": "call_answered", "call": "c1", "by": "100"}),
+        (CallAnswered(at=AT, call="c1", by="100"), {"kind": "call_answered", "call": "c1", "by": "100"}),
         (
             ENDED,
             {
                 "kind": "call_ended",
                 "call": "c1",
-                "caller": "101",
-                "callee": "100",
+                "reason": "OK",
                 "status": 200,
                 "seconds": 12.5,
+                "talk_seconds": 8.5,
             },
         ),
         (
-            ExtensionRegistered("100", "sip:100@192.0.2.1", AT),
-            {"kind": "extension_registered", "extension": "100", "contact": "sip:100@192.0.2.1"},
+            ExtensionRegistered(at=AT, extension="100", contact="sip:100@192.0.2.1", user_agent="x"),
+            {
+                "kind": "extension_registered",
+                "extension": "100",
+                "contact": "sip:100@192.0.2.1",
+                "user_agent": "x",
+            },
         ),
         (
-            ExtensionUnregistered("100", "sip:100@192.0.2.1", "expired", AT),
+            ExtensionUnregistered(
+                at=AT, extension="100", contact="sip:100@192.0.2.1", reason=Unregistration.EXPIRED
+            ),
             {
                 "kind": "extension_unregistered",
                 "extension": "100",
@@ -115,7 +123,7 @@ def test_a_failing_handler_is_logged_and_hurts_nobody(
             },
         ),
         (
-            ExtensionStateChanged("100", ExtensionState.IN_CALL, AT),
+            ExtensionStateChanged(at=AT, extension="100", state=ExtensionState.IN_CALL),
             {"kind": "extension_state_changed", "extension": "100", "state": "in-call"},
         ),
     ],
