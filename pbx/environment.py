@@ -1,0 +1,45 @@
+"""The outside world, handed in: clock, calendar, dice, network. Tests hand in a simulated one."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from media.net import MediaNetwork, SocketMediaNetwork
+from sipcore.net.network import Network, SystemNetwork
+
+ENTROPY_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What a switch or a phone knows of the world around it."""
+
+    now: Callable[[], float]
+    """Monotonic seconds: the clock of the event loop."""
+    wall: Callable[[], datetime]
+    """The time of day, in UTC, for people and records; it may jump, so nothing is measured by it."""
+    rng: random.Random
+    """For identifiers and back-off times."""
+    entropy: Callable[[], bytes]
+    """32 unpredictable bytes, for secrets; in a simulation they come from its seed."""
+    network: Network
+    """The host's network, for signalling."""
+    media_network: MediaNetwork
+    """The host's network, for sound."""
+
+    @classmethod
+    def real(cls) -> Environment:
+        """The machine that this process runs on."""
+        return cls(
+            now=time.monotonic,  # also the clock of asyncio's own loops
+            wall=lambda: datetime.now(UTC),
+            rng=random.Random(random.SystemRandom().getrandbits(256)),
+            entropy=lambda: os.urandom(ENTROPY_BYTES),
+            network=SystemNetwork(),
+            media_network=SocketMediaNetwork(),
+        )
