@@ -7,13 +7,12 @@ import logging
 from datetime import datetime
 from typing import TYPE_CHECKING, NoReturn
 
-from media.engine import Bridge, Echo
-from media.ports import PortsExhausted
+from media.messages import Bridge, Echo
+from media.service import PortsExhausted
 from pbx.forking import Fork
 from pbx.happenings import CallAnswered, CallEnded, CallRang, CallStarted, Happening
 from pbx.leg import Leg, LegState
 from pbx.negotiate import NotAcceptable
-from pbx.plugin import Refused
 from pbx.routing import Outcome, Refuse, Ring, Route, Serve
 from sipcore.syntax.headers import NameAddress
 from sipcore.syntax.message import REASONS, Response
@@ -25,6 +24,17 @@ if TYPE_CHECKING:
     from sipcore.effects import Invited
 
 logger = logging.getLogger(__name__)
+
+
+class Refused(Exception):
+    """A call cannot be served: the caller gets `status` (400 to 699), and `reason` as its phrase."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        if not 400 <= status <= 699:
+            raise ValueError(f"{status} is not the status of a refusal")
+        super().__init__(f"{status} {reason}")
+        self.status = status
+        self.reason = reason
 
 
 class Call:
@@ -60,7 +70,9 @@ class Call:
             self._turn_away(invited, 488)
         else:
             number = self.caller.number
-            self._tell(CallStarted(at=self._wall, call=self.id, caller=number, callee=self.dialled, internal=self.internal))
+            self._tell(
+                CallStarted(at=self._wall, call=self.id, caller=number, callee=self.dialled, internal=self.internal)
+            )
             route = self.switch.router.route(self.dialled)
             self._task = self.switch.loop.create_task(self._serve(route), name=f"call {self.id}")
             self._task.add_done_callback(self._finish)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
-from media.engine import ChangeStream, CloseStream, OpenStream
+from media.messages import ChangeStream, CloseStream, OpenStream
 from media.plan import Codec, StreamPlan
 from pbx.negotiate import Negotiation, NotAcceptable
 from sipcore.effects import (
@@ -180,7 +180,7 @@ class Leg:
         """End the leg with whatever its state asks for: CANCEL, a final response, or BYE."""
         if self.state is not LegState.ENDED:
             effects = self.session.hang_up(self._now) if self.session else []
-            self._end(487)
+            self._end(200 if self.state is LegState.ANSWERED else 487)
             self._do(effects)
 
     @property

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from media.engine import PlayEnded, PlayFile, PlayTone, RecordFile, SendDigits
+from media.messages import PlayEnded, PlayFile, PlayTone, RecordFile, SendDigits
 from media.plan import Codec, Direction
 from media.service import MediaService, MediaSettings
 from media.tones import Tone
@@ -194,7 +194,9 @@ class Phone:
         self.loop = asyncio.get_running_loop()
         self.endpoint = Endpoint(endpoint_settings or EndpointSettings(), environment.rng, _OpenGate())
         self.driver = Driver(self.endpoint, environment.network, _driver_settings(account, local), self._on_effect)
-        self.media = MediaService(MediaSettings(local.host, port_range, workers=0), environment.network)
+        self.media = MediaService(
+            MediaSettings(local.host, port_range, workers=0), environment.media_network, environment.rng
+        )
         self.media.on_event = self._on_media_event
         self.legs: set[Leg] = set()
         self.calls: set[PhoneCall] = set()

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
 
-from media.engine import StreamFailed, WorkerLost
+from media.messages import Event, StreamFailed, WorkerLost
 from media.service import MediaService, MediaSettings
 from pbx.call import Call
-from pbx.config import Config
-from pbx.dial_table import DialTable, dialled_string
+from pbx.config import Config, Sip
+from pbx.dial_codes import dial_table
+from pbx.dial_table import dialled_string
 from pbx.directory import Directory, Extension
 from pbx.environment import Environment
-from pbx.happenings import ExtensionRegistered, ExtensionUnregistered, Happenings
+from pbx.happenings import ExtensionRegistered, ExtensionUnregistered, Happenings, Unregistration
 from pbx.leg import Leg
 from pbx.plugin import Feature
 from pbx.routing import Router
@@ -26,7 +26,7 @@ from sipcore.effects import Arrived, Effect, Invited, RequestInDialog
 from sipcore.endpoint import Endpoint, EndpointSettings
 from sipcore.net.driver import Driver, DriverSettings
 from sipcore.registrar.gate import Account, DigestGate
-from sipcore.registrar.registrar import Binding, BindingChange, Registrar, RegistrarSettings
+from sipcore.registrar.registrar import Binding, BindingChange, Change, Registrar, RegistrarSettings
 from sipcore.syntax.message import response_to
 from sipcore.transaction.timers import Timers
 from sipcore.transport.flow import Flow
@@ -82,16 +82,21 @@ class Switch:
         self.loop = asyncio.get_running_loop()
         self.happenings = Happenings()
         self.directory = Directory(config.directory())
-        self.dial_table = DialTable.build(features, config)
+        self.dial_table = dial_table(features, config)
         self.router = Router(self.directory, self.dial_table, self)
         self.legs = Legs()
         self.calls: dict[str, Call] = {}
         sip = config.sip
-        self.registrar = Registrar(RegistrarSettings(sip.min_expires, sip.max_expires, max_contacts=sip.max_contacts))
+        self.registrar = Registrar(
+            RegistrarSettings(sip.min_expires, sip.max_expires, sip.max_expires, sip.max_contacts)
+        )
         gate = DigestGate(sip.realm, self._account, environment.entropy())
-        self.endpoint = Endpoint(EndpointSettings(timers=Timers(sip.t1, sip.t2, sip.t4)), environment.rng, gate)
-        self.driver = Driver(self.endpoint, environment.network, config.driver_settings(), self._on_effect)
-        self.media = MediaService(config.media_settings(), environment.network)
+        self.endpoint = Endpoint(EndpointSettings(Timers(sip.t1, sip.t2, sip.t4)), environment.rng, gate)
+        self.driver = Driver(
+            self.endpoint, environment.network, _driver_settings(sip), self._on_effect, self._on_flow_closed
+        )
+        media = MediaSettings(sip.listen, config.media.port_range, config.media.workers)
+        self.media = MediaService(media, environment.media_network, environment.rng)
         self.media.on_event = self._on_media_event
         self._expiry: asyncio.TimerHandle | None = None
 
@@ -186,8 +191,22 @@ class Switch:
 
     def _tell_bindings(self, changes: Iterable[BindingChange]) -> None:
         for change in changes:
-            pass
+            binding, at = change.binding, self.environment.wall()
+            extension, contact = binding.aor, str(binding.contact)
+            if change.change is Change.ADDED:
+                agent = binding.user_agent
+                self.happenings.tell(
+                    ExtensionRegistered(at=at, extension=extension, contact=contact, user_agent=agent)
+                )
+            else:
+                reason = Unregistration(change.change.value)
+                self.happenings.tell(
+                    ExtensionUnregistered(at=at, extension=extension, contact=contact, reason=reason)
+                )
         self._arm_expiry()
+
+    def _on_flow_closed(self, flow: Flow) -> None:
+        self._tell_bindings(self.registrar.flow_closed(flow))
 
     def _arm_expiry(self) -> None:
         """Wake up when the next binding expires; the timer is moved only when that is sooner."""
@@ -204,7 +223,7 @@ class Switch:
 
     # -- what media tells -----------------------------------------------------------------------------------
 
-    def _on_media_event(self, event: Any) -> None:
+    def _on_media_event(self, event: Event) -> None:
         if isinstance(event, WorkerLost):
             for stream in event.streams:
                 self._lose(stream)
@@ -217,3 +236,14 @@ class Switch:
             logger.error("media of a leg is gone, hanging it up: %s", leg)
             leg.hang_up()
             leg.watcher.leg_ended(leg, 500)
+
+
+def _driver_settings(sip: Sip) -> DriverSettings:
+    return DriverSettings(
+        listen=sip.listen,
+        udp_port=sip.udp_port or None,
+        tcp_port=sip.tcp_port or None,
+        tls_port=sip.tls_port if sip.tls else None,
+        certificate=sip.certificate,
+        key=sip.key,
+    )

@@ -95,19 +95,21 @@ class Nonces:
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
+        self._issued = 0
         self._used: OrderedDict[str, tuple[int, int]] = OrderedDict()
         """Nonce -> highest count seen, and a bit for each of the counts below it."""
 
     def issue(self, now: float) -> str:
-        """A nonce for this second; any number of challenges share it."""
-        return self._sign(f"{int(now):x}")
+        """A new nonce."""
+        self._issued += 1
+        return self._sign(f"{int(now):x}.{self._issued:x}")
 
     def is_fresh(self, nonce: str, now: float) -> bool:
         """Whether we made this nonce, not longer ago than NONCE_SECONDS."""
         stamp = nonce.partition("-")[0]
-        if len(stamp) > 12 or not hmac.compare_digest(self._sign(stamp).encode(), nonce.encode("utf-8", "replace")):
+        if len(stamp) > 32 or not hmac.compare_digest(self._sign(stamp).encode(), nonce.encode("utf-8", "replace")):
             return False
-        age = now - int(stamp, 16)
+        age = now - int(stamp.partition(".")[0], 16)
         return -1 <= age <= NONCE_SECONDS
 
     def use(self, nonce: str, username: str, count: int) -> bool:
@@ -148,20 +150,15 @@ class Authenticator:
         self._nonces = Nonces(secret)
         self._nobody = Credentials.of("", realm, secret.hex())
         """Checked for unknown users, so that these cost what known ones cost."""
-        self._challenges: dict[bool, tuple[int, list[tuple[str, str]]]] = {}
+        self._beginnings = [f'Digest realm="{realm}", algorithm={algorithm.value}' for algorithm in Algorithm]
 
-    def challenges(self, now: float, *, stale: bool = False) -> list[tuple[str, str]]:
-        """WWW-Authenticate headers, the strongest algorithm first. Made once a second."""
-        second, headers = self._challenges.get(stale, (-1, []))
-        if second != int(now):
-            nonce = self._nonces.issue(now)
-            tail = ", stale=true" if stale else ""
-            headers = [
-                ("WWW-Authenticate", f'Digest realm="{self.realm}", nonce="{nonce}", algorithm={name.value}, qop="auth"{tail}')
-                for name in Algorithm
-            ]
-            self._challenges[stale] = int(now), headers
-        return headers
+    def challenges(self, now: float, *, stale: bool = False) -> tuple[tuple[str, str], ...]:
+        """WWW-Authenticate headers, the strongest algorithm first."""
+        nonce = self._nonces.issue(now)
+        tail = ", stale=true" if stale else ""
+        return tuple(
+            ("WWW-Authenticate", f'{start}, nonce="{nonce}", qop="auth"{tail}') for start in self._beginnings
+        )
 
     def check(
         self, parameters: Mapping[str, str], credentials: Credentials | None, method: str, uri: str, now: float

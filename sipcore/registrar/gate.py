@@ -88,7 +88,7 @@ class DigestGate:
         return None
 
     def _challenge(self, now: float, *, stale: bool = False) -> Refused:
-        return Refused(401, tuple(self._authenticator.challenges(now, stale=stale)))
+        return Refused(401, self._authenticator.challenges(now, stale=stale))
 
 
 def _speaks_for_itself(request: Request, account: Account) -> bool:

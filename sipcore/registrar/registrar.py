@@ -56,7 +56,7 @@ class Change(Enum):
     """The phone took it back."""
     REPLACED = "replaced"
     EXPIRED = "expired"
-    FLOW_CLOSED = "flow closed"
+    FLOW_CLOSED = "flow-closed"
 
 
 @dataclass(frozen=True, slots=True)

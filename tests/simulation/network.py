@@ -168,6 +168,14 @@ class SimulatedUdpSocket:
             raise os_error(errno.EMSGSIZE, len(data))
         self._host.send(Datagram(Address(self._host.address, self.local.port), Address(*remote), bytes(data)))
 
+    def connect(self, remote: Address) -> None:
+        """From now on only this peer's datagrams come in."""
+        self.only_from = Address(*remote)
+
+    def disconnect(self) -> None:
+        """Anybody's datagrams come in again."""
+        self.only_from = None
+
     def close(self) -> None:
         """Free the port. Packets still on their way here are lost."""
         if self._host.udp.get(self.local.port) is self:
@@ -214,6 +222,12 @@ class HostNetwork:
             raise os_error(errno.EADDRINUSE, local)
         self.udp[port] = SimulatedUdpSocket(self, Address(local.host, port), receive)
         return self.udp[port]
+
+    def open_media(
+        self, local: tuple[str, int], receive: Callable[[bytes, Address], None]
+    ) -> SimulatedUdpSocket:
+        """Bind a port for RTP or RTCP. Raises OSError."""
+        return self.open_udp(Address(*local), receive)
 
     def send(self, datagram: Datagram) -> None:
         """Let a datagram out."""

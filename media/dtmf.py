@@ -1,0 +1,68 @@
+"""Telephone-events (RFC 4733): digits as packets."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+EVENTS = "0123456789*#ABCD"
+VOLUME = 10
+"""Of what we send, in -dBm0."""
+DIGIT_FRAMES = 5
+"""100 ms in packets of 20 ms."""
+GAP_FRAMES = 5
+END_REPEATS = 3
+_PAYLOAD = struct.Struct("!BBH")
+
+
+@dataclass(frozen=True, slots=True)
+class EventPacket:
+    """One packet to send: its payload, and how it stands in the stream."""
+
+    payload: bytes
+    begins: bool
+    """The first packet of a digit: has the marker, and a timestamp of its own."""
+    ends: bool
+
+
+def event_packets(digits: str, frame_ticks: int = 160) -> Iterator[list[EventPacket]]:
+    """What to send in each 20 ms frame; an empty list is a gap. Raises ValueError for what is no digit."""
+    for digit in digits:
+        code = EVENTS.index(digit.upper())
+        for frame in range(1, DIGIT_FRAMES + 1):
+            last = frame == DIGIT_FRAMES
+            payload = _PAYLOAD.pack(code, VOLUME | (0x80 if last else 0), frame * frame_ticks)
+            yield [EventPacket(payload, frame == 1, last)] * (END_REPEATS if last else 1)
+        for _ in range(GAP_FRAMES):
+            yield []
+
+
+class EventReceiver:
+    """Turns packets into digits: one for each timestamp, at its end, or when the next digit shows that it was lost."""
+
+    __slots__ = ("_digit", "_done", "_duration", "_timestamp")
+
+    def __init__(self) -> None:
+        self._timestamp: int | None = None
+        self._digit = ""
+        self._duration = 0
+        self._done = True
+
+    def receive(self, timestamp: int, payload: bytes) -> list[tuple[str, int]]:
+        """Digits that are complete now, with their durations in clock ticks."""
+        if len(payload) < 4 or payload[0] >= len(EVENTS):
+            return []
+        code, flags, duration = _PAYLOAD.unpack_from(payload)
+        told: list[tuple[str, int]] = []
+        if timestamp != self._timestamp:
+            if self._timestamp is not None and (timestamp - self._timestamp & 0xFFFFFFFF) >= 0x80000000:
+                return []  # late: of a digit before
+            if not self._done:
+                told.append((self._digit, self._duration))
+            self._timestamp, self._digit, self._done = timestamp, EVENTS[code], False
+        self._duration = duration
+        if flags & 0x80 and not self._done:
+            self._done = True
+            told.append((self._digit, duration))
+        return told

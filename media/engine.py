@@ -1,0 +1,162 @@
+"""The media engine: carries out the commands of `media.messages` and tells its events.
+
+It runs in the switch's process or in a worker's, and knows no difference.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from media.messages import (
+    Bridge,
+    ChangeStream,
+    CloseStream,
+    Command,
+    DigitReceived,
+    Echo,
+    Event,
+    OpenStream,
+    PlayEnded,
+    PlayFile,
+    PlayTone,
+    PortsReady,
+    Quiet,
+    RecordFile,
+    RecordingFailed,
+    SendDigits,
+    StreamClosed,
+    StreamFailed,
+    StreamLatched,
+)
+from media.net import MediaNetwork
+from media.ports import Ports
+from media.stream import Stream
+from media.ticker import Ticker
+from media.tones import ToneSource
+from media.wav import WavError, WavReader, WavWriter
+
+logger = logging.getLogger(__name__)
+
+
+# -- the engine ------------------------------------------------------------------------------------
+
+
+class MediaEngine:
+    """Carries commands out. Whatever goes wrong with one stream is told as an event and hurts no other."""
+
+    def __init__(
+        self,
+        network: MediaNetwork,
+        ports: Ports,
+        random: Random,
+        tell: Callable[[Event], None],
+        *,
+        worker: int = 0,
+    ) -> None:
+        self._ports = ports
+        self._random = random
+        self._tell = tell
+        self._worker = worker
+        self._loop = asyncio.get_running_loop()
+        self._ticker = Ticker(self._loop)
+        self._streams: dict[int, Stream] = {}
+
+    def start(self) -> None:
+        """Bind the first ports. Raises OSError if there are none."""
+        self._announce(self._ports.fill())
+
+    def stop(self) -> None:
+        """Close every stream and port."""
+        for stream in list(self._streams):
+            self.handle(CloseStream(stream))
+        self._ports.close()
+        self._ticker.stop()
+
+    def handle(self, command: Command) -> None:
+        """Carry out a command; one for a stream that has ended is too late, and ignored."""
+        if isinstance(command, OpenStream):
+            self._open(command)
+            return
+        stream = self._streams.get(command.stream)
+        if stream is None:
+            return
+        match command:
+            case ChangeStream(_, plan):
+                stream.change(plan)
+            case Bridge(_, other):
+                self._bridge(stream, other)
+            case Echo():
+                stream.bridge(stream)
+            case PlayTone(_, tone):
+                stream.play(ToneSource(tone).frame)
+            case PlayFile(_, path):
+                self._play(stream, Path(path))
+            case RecordFile(_, path):
+                self._record(stream, Path(path))
+            case SendDigits(_, digits):
+                stream.send_digits(digits)
+            case Quiet():
+                stream.quiet()
+            case CloseStream():
+                self._close(stream)
+
+    # -- streams ----------------------------------------------------------------------------------------
+
+    def _open(self, command: OpenStream) -> None:
+        pair = self._ports.take(command.port)
+        if pair is None or command.stream in self._streams:
+            self._tell(StreamFailed(command.stream, f"port {command.port} is not ready"))
+            return
+        self._streams[command.stream] = Stream(
+            command.stream, pair, command.plan, self._random, self._ticker, self._loop, self._tell_of
+        )
+        self._announce(self._ports.fill())
+
+    def _tell_of(self, kind: str, stream: int, *facts: Any) -> None:
+        self._tell(_EVENTS[kind](stream, *facts))
+
+    def _close(self, stream: Stream) -> None:
+        del self._streams[stream.id]
+        self._tell(StreamClosed(stream.id, stream.close()))
+        self._ports.release(stream.ports)
+        self._announce(self._ports.fill())
+
+    def _bridge(self, stream: Stream, other: int) -> None:
+        partner = self._streams.get(other)
+        if partner is not None:
+            stream.bridge(partner)
+            partner.bridge(stream)
+
+    def _announce(self, ports: tuple[int, ...]) -> None:
+        if ports:
+            self._tell(PortsReady(self._worker, ports))
+
+    # -- files ------------------------------------------------------------------------------------------
+
+    def _play(self, stream: Stream, path: Path) -> None:
+        try:
+            reader = WavReader(path)
+        except (OSError, WavError) as error:
+            logger.warning("%s cannot be played: %s", path, error)
+            self._tell(PlayEnded(stream.id, str(error)))
+            return
+        stream.play(reader.frame, ended=lambda: self._tell(PlayEnded(stream.id)), close=reader.close)
+
+    def _record(self, stream: Stream, path: Path) -> None:
+        try:
+            stream.record(WavWriter(path))
+        except OSError as error:
+            logger.warning("%s cannot be recorded: %s", path, error)
+            self._tell(RecordingFailed(stream.id, str(error)))
+
+
+_EVENTS: dict[str, Callable[..., Event]] = {
+    "latched": StreamLatched,
+    "digit": DigitReceived,
+    "recording failed": RecordingFailed,
+}

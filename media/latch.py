@@ -1,0 +1,56 @@
+"""Symmetric RTP: learn where a peer behind a NAT sends from, and let nobody else take the stream over."""
+
+from __future__ import annotations
+
+from media.plan import Address, StreamPlan
+
+WINDOW_SECONDS = 0.2
+"""How long the address the peer wrote is waited for, once something comes from elsewhere at a trusted host."""
+
+
+class Latch:
+    """Decides whose packets count. Hosts that are neither in the peer's description nor behind its signalling are
+    strangers, always; among the others the address that the peer wrote wins if it is heard within the window, and
+    else whoever came first. After that the latch is locked until the plan names another remote."""
+
+    __slots__ = ("_candidate", "_since", "locked", "plan", "strangers")
+
+    def __init__(self, plan: StreamPlan) -> None:
+        self.plan = plan
+        self.locked: Address | None = None
+        self.strangers = 0
+        """Packets that did not count."""
+        self._candidate: Address | None = None
+        self._since = 0.0
+
+    @property
+    def remote(self) -> Address | None:
+        """Where to send; None while that is not known."""
+        return self.locked or self.plan.remote
+
+    def change(self, plan: StreamPlan) -> bool:
+        """Take a new plan; whether the latch has been opened for a new remote."""
+        moved = plan.remote != self.plan.remote and plan.remote is not None
+        self.plan = plan
+        if moved and plan.remote != self.locked:
+            self.locked = self._candidate = None
+            return True
+        return False
+
+    def admit(self, source: Address, now: float) -> bool:
+        """Whether a valid packet from `source` counts; may lock the latch."""
+        if self.locked is not None:
+            if source == self.locked:
+                return True
+        elif source == self.plan.remote:
+            self.locked = source
+            return True
+        elif source[0] in self.plan.trusted_hosts:
+            if self._candidate is None:
+                self._candidate, self._since = source, now
+            if source == self._candidate:
+                if now - self._since >= WINDOW_SECONDS:
+                    self.locked = source
+                return True
+        self.strangers += 1
+        return False

@@ -1,0 +1,179 @@
+"""The switch and the engine talk in these plain values: commands down, events up. They travel to worker processes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from media.plan import Address, StreamPlan
+from media.tones import Tone
+
+
+# -- commands --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStream:
+    """Begin a stream on a reserved port."""
+
+    stream: int
+    port: int
+    plan: StreamPlan
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeStream:
+    """Carry on under another plan: hold, resume, another codec or address."""
+
+    stream: int
+    plan: StreamPlan
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """Give each of two streams the sound of the other."""
+
+    stream: int
+    other: int
+
+
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """Give a stream its own sound."""
+
+    stream: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlayTone:
+    """Play a tone until something else is played, bridged, or quiet is asked for."""
+
+    stream: int
+    tone: Tone
+
+
+@dataclass(frozen=True, slots=True)
+class PlayFile:
+    """Play a WAV file; `PlayEnded` tells its end."""
+
+    stream: int
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordFile:
+    """Record what comes in, until the stream is closed."""
+
+    stream: int
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class SendDigits:
+    """Send digits (0-9 * # A-D) as telephone-events."""
+
+    stream: int
+    digits: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """Stop playing, echoing and relaying."""
+
+    stream: int
+
+
+@dataclass(frozen=True, slots=True)
+class CloseStream:
+    """End a stream; `StreamClosed` tells its statistics."""
+
+    stream: int
+
+
+Command = OpenStream | ChangeStream | Bridge | Echo | PlayTone | PlayFile | RecordFile | SendDigits | Quiet | CloseStream
+
+
+# -- events ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PortsReady:
+    """These RTP ports are bound and wait for a stream."""
+
+    worker: int
+    ports: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamLatched:
+    """The peer's packets come from here, and nobody else's count any more."""
+
+    stream: int
+    remote: Address
+
+
+@dataclass(frozen=True, slots=True)
+class PlayEnded:
+    """A file has been played, or could not be: then `problem` says why."""
+
+    stream: int
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingFailed:
+    """A recording could not be begun or continued; the call goes on."""
+
+    stream: int
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class DigitReceived:
+    """The peer sent a digit."""
+
+    stream: int
+    digit: str
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """How a stream went. Times in ms; loss 0 to 1; None where nothing is known."""
+
+    packets_received: int = 0
+    packets_sent: int = 0
+    packets_lost: int = 0
+    packets_from_strangers: int = 0
+    jitter_ms: float = 0.0
+    remote_loss: float | None = None
+    """Of what we sent, in the peer's last report."""
+    round_trip_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamClosed:
+    """A stream has ended."""
+
+    stream: int
+    statistics: Statistics
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFailed:
+    """A stream could not be begun."""
+
+    stream: int
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLost:
+    """A media process has ended unexpectedly, and these streams with it."""
+
+    worker: int
+    streams: tuple[int, ...]
+
+
+Event = (
+    PortsReady | StreamLatched | PlayEnded | RecordingFailed | DigitReceived | StreamClosed | StreamFailed | WorkerLost
+)

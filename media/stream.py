@@ -1,0 +1,295 @@
+"""One RTP stream: both directions of a phone's sound (RFC 3550), with its reports."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from random import Random
+
+from media import rtcp
+from media.codecs import g711
+from media.dtmf import EventPacket, EventReceiver, event_packets
+from media.latch import Latch
+from media.messages import Statistics
+from media.plan import Address, StreamPlan
+from media.ports import PortPair
+from media.rtp import RtpPacket, RtpReceiver, RtpSender, parse_rtp
+from media.ticker import Ticker
+from media.wav import WavWriter
+
+FRAME_TICKS = 160
+FRAME_BYTES = 320
+
+FrameSource = Callable[[], bytes | None]
+"""Gives 20 ms of PCM at 8 kHz a call, and None at its end."""
+Tell = Callable[..., None]
+"""(kind, stream, facts ...)"""
+
+
+class Stream:
+    """What comes from one peer goes to the partner, to the recorder, or nowhere; what goes to it comes from the
+    partner or from a frame source."""
+
+    def __init__(
+        self,
+        stream_id: int,
+        ports: PortPair,
+        plan: StreamPlan,
+        random: Random,
+        ticker: Ticker,
+        loop: asyncio.AbstractEventLoop,
+        tell: Tell,
+    ) -> None:
+        self.id = stream_id
+        self.ports = ports
+        self.plan = plan
+        self._latch = Latch(plan)
+        self._random = random
+        self._ticker = ticker
+        self._loop = loop
+        self._tell = tell
+        self._sender = RtpSender(random)
+        self._receiver = RtpReceiver(plan.codec.clock_rate)
+        self._events = EventReceiver()
+        self._partner: Stream | None = None
+        self._listeners: list[Stream] = []
+        """Streams that have this one for their partner."""
+        self._source: FrameSource | None = None
+        self._source_ended: Callable[[], None] = _nothing
+        self._close_source: Callable[[], None] = _nothing
+        self._recorder: WavWriter | None = None
+        self._recorded = b""
+        self._digits: Iterator[list[EventPacket]] | None = None
+        self._talkspurt = True
+        """Whether the next packet of our own begins a talkspurt: it gets the marker."""
+        self._heard_report: tuple[int, float] | None = None
+        self._remote_loss: float | None = None
+        self._round_trip: float | None = None
+        self._reported_packets = 0
+        ports.rtp.receive = self._receive
+        ports.rtcp.receive = self._receive_report
+        self._report_timer = loop.call_later(rtcp.next_interval(random), self._report)
+
+    # -- verbs ----------------------------------------------------------------------------------------
+
+    def change(self, plan: StreamPlan) -> None:
+        """Carry on under another plan."""
+        self.plan = plan
+        if self._latch.change(plan):
+            self.ports.rtp.disconnect()
+
+    def bridge(self, partner: Stream) -> None:
+        """Hear the partner's sound from now on (its own, for an echo)."""
+        self.quiet()
+        self._partner = partner
+        partner._listeners.append(self)
+
+    def play(
+        self, source: FrameSource, ended: Callable[[], None] | None = None, close: Callable[[], None] | None = None
+    ) -> None:
+        """Hear a frame source from now on."""
+        self.quiet()
+        self._source, self._source_ended, self._close_source = source, ended or _nothing, close or _nothing
+        self._talkspurt = True
+        self._ticker.add(self.id, self._tick)
+
+    def quiet(self) -> None:
+        """Hear nothing."""
+        if self._partner is not None:
+            self._partner._listeners.remove(self)
+            self._partner = None
+        self._close_source()
+        self._source, self._source_ended, self._close_source = None, _nothing, _nothing
+
+    def record(self, writer: WavWriter) -> None:
+        """Write down what comes in."""
+        self._stop_recording()
+        self._recorder = writer
+        self._ticker.add(self.id, self._tick)
+
+    def send_digits(self, digits: str) -> None:
+        """Send telephone-events after those that are still being sent."""
+        if self.plan.dtmf_send_payload_type is None:
+            return
+        more, before = event_packets(digits, FRAME_TICKS), self._digits
+        self._digits = more if before is None else _chain(before, more)
+        self._ticker.add(self.id, self._tick)
+
+    def close(self) -> Statistics:
+        """End the stream, with a BYE to the peer."""
+        self._report_timer.cancel()
+        self._ticker.remove(self.id)
+        self.quiet()
+        for listener in list(self._listeners):
+            listener.quiet()
+        self._stop_recording()
+        self._send_report(bye=True)
+        return self._statistics()
+
+    # -- packets that come ------------------------------------------------------------------------------
+
+    def _receive(self, data: bytes, source: Address) -> None:
+        packet = parse_rtp(data)
+        plan = self.plan
+        latch = self._latch
+        if packet is None or packet.payload_type not in (plan.receive_payload_type, plan.dtmf_receive_payload_type):
+            latch.strangers += 1
+            return
+        now = self._loop.time()
+        if source != latch.locked:
+            if not latch.admit(source, now):
+                return
+            if latch.locked is not None:
+                self.ports.rtp.connect(source)
+                self._tell("latched", self.id, source)
+        self._receiver.note(packet, now)
+        if not plan.direction.receives:
+            return
+        if packet.payload_type != plan.receive_payload_type:
+            self._receive_event(packet)
+        elif self._recorder is not None:
+            self._record_payload(packet.payload)
+        for listener in self._listeners:
+            listener.relay(packet, self)
+
+    def relay(self, packet: RtpPacket, origin: Stream) -> None:
+        """Send the peer a packet of another stream: header and codec become ours."""
+        plan = self.plan
+        remote = self._latch.locked or plan.remote
+        if remote is None or not plan.direction.sends or self._digits is not None:
+            return
+        payload = packet.payload
+        if packet.payload_type == origin.plan.receive_payload_type:
+            payload_type: int | None = plan.send_payload_type
+            if plan.codec is not origin.plan.codec:
+                payload = payload.translate(g711.TRANSLATE[origin.plan.codec, plan.codec])
+        else:
+            payload_type = plan.dtmf_send_payload_type
+            if payload_type is None:
+                return
+        self.ports.rtp.send(self._sender.relayed(packet, payload_type, payload, FRAME_TICKS), remote)
+
+    def _receive_event(self, packet: RtpPacket) -> None:
+        ticks_per_ms = self.plan.codec.clock_rate // 1000
+        for digit, duration in self._events.receive(packet.timestamp, packet.payload):
+            self._tell("digit", self.id, digit, duration // ticks_per_ms)
+
+    # -- packets of our own -----------------------------------------------------------------------------
+
+    def _tick(self) -> None:
+        if self._digits is not None:
+            self._send_digit_frame()
+        elif self._source is not None:
+            self._send_frame(self._source())
+        if self._recorder is not None:
+            self._write_frame()
+        if self._digits is None and self._source is None and self._recorder is None:
+            self._ticker.remove(self.id)
+
+    def _send_frame(self, pcm: bytes | None) -> None:
+        if pcm is None:
+            ended = self._source_ended
+            self.quiet()
+            ended()
+            return
+        remote = self._latch.remote
+        if remote is not None and self.plan.direction.sends:
+            payload = g711.encode(self.plan.codec, pcm)
+            marker, self._talkspurt = self._talkspurt, False
+            self.ports.rtp.send(
+                self._sender.packet(self.plan.send_payload_type, payload, FRAME_TICKS, marker), remote
+            )
+
+    def _send_digit_frame(self) -> None:
+        assert self._digits is not None
+        packets = next(self._digits, None)
+        remote, payload_type = self._latch.remote, self.plan.dtmf_send_payload_type
+        if packets is None:
+            self._digits = None
+            return
+        for packet in packets:
+            if remote is not None and payload_type is not None:
+                same_time = not packet.begins
+                data = self._sender.packet(payload_type, packet.payload, FRAME_TICKS, packet.begins, same_time)
+                self.ports.rtp.send(data, remote)
+
+    # -- recording --------------------------------------------------------------------------------------
+
+    def _record_payload(self, payload: bytes) -> None:
+        if len(self._recorded) < 50 * FRAME_BYTES:  # a flood fills no memory
+            self._recorded += g711.decode(self.plan.codec, payload)
+
+    def _write_frame(self) -> None:
+        """One frame a tick: what has come, or silence."""
+        assert self._recorder is not None
+        frame, self._recorded = self._recorded[:FRAME_BYTES], self._recorded[FRAME_BYTES:]
+        try:
+            self._recorder.write(frame.ljust(FRAME_BYTES, b"\0"))
+        except OSError as error:
+            self._stop_recording()
+            self._tell("recording failed", self.id, str(error))
+
+    def _stop_recording(self) -> None:
+        recorder, self._recorder = self._recorder, None
+        if recorder is not None:
+            try:
+                recorder.close()
+            except OSError as error:
+                self._tell("recording failed", self.id, str(error))
+
+    # -- reports ----------------------------------------------------------------------------------------
+
+    def _report(self) -> None:
+        self._send_report()
+        self._report_timer = self._loop.call_later(rtcp.next_interval(self._random), self._report)
+
+    def _send_report(self, *, bye: bool = False) -> None:
+        remote = self.plan.remote_rtcp
+        locked = self._latch.locked
+        if locked is not None and locked != self.plan.remote:
+            remote = (locked[0], locked[1] + 1)
+        if remote is None or not (self._sender.packets or self._receiver.packets):
+            return
+        sending = self._sender.packets > self._reported_packets
+        self._reported_packets = self._sender.packets
+        cname = f"{self._sender.ssrc:08x}@myphone"
+        data = rtcp.build_report(
+            self._sender, self._receiver, cname, self._loop.time(), self._heard_report, sending=sending, bye=bye
+        )
+        self.ports.rtcp.send(data, remote)
+
+    def _receive_report(self, data: bytes, source: Address) -> None:
+        report = rtcp.parse_report(data)
+        if report is None or source[0] not in self.plan.trusted_hosts:
+            self._latch.strangers += 1
+            return
+        now = self._loop.time()
+        if report.sender_ntp is not None:
+            self._heard_report = report.sender_ntp, now
+        for block in report.blocks:
+            if block.ssrc == self._sender.ssrc:
+                self._remote_loss = block.fraction_lost
+                if block.last_report:
+                    trip = rtcp.ntp_middle(now) - block.last_report - block.delay & 0xFFFFFFFF
+                    self._round_trip = trip / 65536 if trip < 0x80000000 else None
+
+    def _statistics(self) -> Statistics:
+        receiver = self._receiver
+        return Statistics(
+            packets_received=receiver.packets,
+            packets_sent=self._sender.packets,
+            packets_lost=max(0, receiver.lost),
+            packets_from_strangers=self._latch.strangers,
+            jitter_ms=1000 * receiver.jitter / receiver.clock_rate,
+            remote_loss=self._remote_loss,
+            round_trip_ms=None if self._round_trip is None else 1000 * self._round_trip,
+        )
+
+
+def _nothing() -> None:
+    """No one waits for this."""
+
+
+def _chain(*parts: Iterator[list[EventPacket]]) -> Iterator[list[EventPacket]]:
+    for part in parts:
+        yield from part

@@ -1,0 +1,190 @@
+"""A media process: an engine at the other end of a socket pair.
+
+Commands go down and events come up as pickled lists, each behind its length in 4 bytes. The pair is private to
+parent and child, and a broken pair ends the child; so neither ever waits for the other.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import gc
+import logging
+import pickle
+import random
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from media.messages import Command, Event, WorkerLost
+from media.ports import Ports
+
+logger = logging.getLogger(__name__)
+
+STOP_SECONDS = 3.0
+RESTART_SECONDS = 0.2
+
+
+class Channel(asyncio.Protocol):
+    """One end of the pair. What is sent in one turn of the loop goes in one piece."""
+
+    def __init__(self, receive: Callable[[Any], None], closed: Callable[[], None]) -> None:
+        self._receive = receive
+        self._closed = closed
+        self._transport: asyncio.Transport | None = None
+        self._unsent: list[Any] = []
+        self._buffer = bytearray()
+        self._loop = asyncio.get_running_loop()
+
+    def send(self, value: Any) -> None:
+        """Send a value with this turn's others; lost if the other end is gone."""
+        if not self._unsent:
+            self._loop.call_soon(self._flush)
+        self._unsent.append(value)
+
+    def close(self) -> None:
+        """Send what waits, and close."""
+        self._flush()
+        if self._transport is not None:
+            self._transport.close()
+
+    def _flush(self) -> None:
+        values, self._unsent = self._unsent, []
+        if values and self._transport is not None:
+            data = pickle.dumps(values, pickle.HIGHEST_PROTOCOL)
+            self._transport.write(len(data).to_bytes(4, "big") + data)
+
+    # -- asyncio.Protocol -----------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        buffer = self._buffer
+        buffer += data
+        while len(buffer) >= 4:
+            end = 4 + int.from_bytes(buffer[:4], "big")
+            if len(buffer) < end:
+                return
+            values = pickle.loads(buffer[4:end])
+            del buffer[:end]
+            for value in values:
+                self._receive(value)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._transport = None
+        self._closed()
+
+
+# -- the parent's side -----------------------------------------------------------------------------
+
+
+class WorkerProcess:
+    """A worker as the switch sees it. One that dies is told as `WorkerLost` at once, and replaced."""
+
+    def __init__(self, number: int, host: str, port_range: tuple[int, int], tell: Callable[[Event], None]) -> None:
+        self._number = number
+        self._arguments = [str(number), host, *map(str, port_range)]
+        self._tell = tell
+        self._process: subprocess.Popen[bytes] | None = None
+        self._channel: Channel | None = None
+        self._stopping = False
+        self._restart: asyncio.Task[None] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The process, while it runs."""
+        return None if self._process is None else self._process.pid
+
+    async def start(self) -> None:
+        """Start the process. Raises OSError."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen([sys.executable, "-m", "media.worker", *self._arguments], stdin=theirs)
+        loop = asyncio.get_running_loop()
+        _, self._channel = await loop.create_connection(lambda: Channel(self._tell, self._closed), sock=ours)
+
+    def send(self, command: Command) -> None:
+        """Bring a command there."""
+        if self._channel is not None:
+            self._channel.send(command)
+
+    async def stop(self) -> None:
+        """End the process: it closes its streams when the pair breaks."""
+        self._stopping = True
+        if self._restart is not None:
+            self._restart.cancel()
+        if self._channel is not None:
+            self._channel.close()
+        if self._process is not None:
+            await asyncio.get_running_loop().run_in_executor(None, self._reap)
+
+    def _closed(self) -> None:
+        self._channel = None
+        if self._stopping:
+            return
+        self._tell(WorkerLost(self._number, ()))
+        self._restart = asyncio.get_running_loop().create_task(self._start_again())
+
+    async def _start_again(self) -> None:
+        await asyncio.sleep(RESTART_SECONDS)  # one that dies at once does not take the machine with it
+        await asyncio.get_running_loop().run_in_executor(None, self._reap)
+        await self.start()
+
+    def _reap(self) -> None:
+        process = self._process
+        if process is None:
+            return
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+# -- the child's side ------------------------------------------------------------------------------
+
+
+async def serve(pair: socket.socket, number: int, host: str, port_range: tuple[int, int]) -> None:
+    """Run an engine until the parent closes the pair."""
+    from media.engine import MediaEngine
+    from media.net import SocketMediaNetwork
+
+    loop = asyncio.get_running_loop()
+    closed = asyncio.Event()
+    network = SocketMediaNetwork()
+    engine: MediaEngine | None = None
+
+    def receive(command: Command) -> None:
+        assert engine is not None
+        engine.handle(command)
+
+    _, channel = await loop.create_connection(lambda: Channel(receive, closed.set), sock=pair)
+    dice = random.Random(random.SystemRandom().getrandbits(256))
+    engine = MediaEngine(network, Ports(network, host, *port_range), dice, channel.send, worker=number)
+    engine.start()
+    gc.collect()
+    gc.freeze()
+    await closed.wait()
+    engine.stop()
+
+
+def main() -> None:
+    """`python -m media.worker NUMBER HOST FIRST LAST`, with the pair as standard input."""
+    parser = argparse.ArgumentParser(description="A media process of MyPhone PBX; started by it, never by hand.")
+    parser.add_argument("number", type=int)
+    parser.add_argument("host")
+    parser.add_argument("first", type=int)
+    parser.add_argument("last", type=int)
+    options = parser.parse_args()
+    pair = socket.socket(fileno=0)
+    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C reaches the whole group; the parent decides
+        asyncio.run(serve(pair, options.number, options.host, (options.first, options.last)))
+
+
+if __name__ == "__main__":
+    main()
