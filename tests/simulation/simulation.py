@@ -24,7 +24,8 @@ class Simulation:
     def __init__(self, seed: int) -> None:
         self.seed = seed
         self.loop = JumpingLoop()
-        self.random = Random(seed)
+        self.failed = False
+        """Whether a run has failed: what is left then says nothing."""
         self.ladder = Ladder()
         # Each has its own dice: a host that draws once more does not change the weather of the network.
         self.network = SimulatedNetwork(self.loop, self.dice("network"), self.ladder)
@@ -42,6 +43,7 @@ class Simulation:
             result = self.loop.run_until_complete(self._limited(story, longest_seconds))
             self.check()
         except BaseException as error:
+            self.failed = True
             error.add_note(f"seed {self.seed}, at {self.loop.time():.3f} s\n{self.ladder}")
             raise
         return result

@@ -126,7 +126,8 @@ def test_no_answer_diverts_and_keeps_the_reasons() -> None:
 @pytest.mark.row("CORE-27")
 def test_a_ring_of_diversions_ends() -> None:
     ask = router(
-        Extension("101", diversions=Diversions(always="102")), Extension("102", diversions=Diversions(always="101"))
+        Extension("101", diversions=Diversions(always="102")),
+        Extension("102", diversions=Diversions(always="101")),
     )
     route = ask.route("101")
     assert refused(route) == 480
@@ -134,7 +135,9 @@ def test_a_ring_of_diversions_ends() -> None:
 
 
 def test_a_diversion_may_lead_to_a_dial_code() -> None:
-    assert isinstance(router(Extension("101", diversions=Diversions(always="*777"))).route("101").action, Serve)
+    assert isinstance(
+        router(Extension("101", diversions=Diversions(always="*777"))).route("101").action, Serve
+    )
 
 
 def test_only_a_ring_can_fail() -> None:

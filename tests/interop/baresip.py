@@ -1,0 +1,169 @@
+"""A baresip 1.0 softphone: its configuration, its control connection, and what it recorded."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from tests.interop.programs import PATIENCE_SECONDS, Program, require
+from tests.interop.tones import read_samples, write_tone
+
+MODULES = "/usr/lib/baresip/modules"
+
+CONFIG = """\
+poll_method epoll
+sip_listen 127.0.0.1:{sip_port}
+{tls}
+net_interface 127.0.0.1
+rtp_ports {first_rtp_port}-{last_rtp_port}
+call_local_timeout 30
+call_max_calls 4
+audio_source aufile,{folder}/tone.wav
+snd_path {folder}
+ausrc_srate 8000
+auplay_srate 8000
+ausrc_channels 1
+auplay_channels 1
+jitter_buffer_delay 1-5
+ctrl_tcp_listen 127.0.0.1:{control_port}
+module_path {modules}
+module g711.so
+module sndfile.so
+module aufile.so
+module_tmp account.so
+module_app menu.so
+module_app ctrl_tcp.so
+"""
+
+TONE_SECONDS = 90
+"""At the end of its file baresip hangs up; tests are done long before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What one would type into a phone."""
+
+    number: str
+    password: str
+    server: str
+    """ "127.0.30.1:5060" """
+    transport: str = "udp"
+
+
+class Baresip:
+    """One phone that speaks a tone and records what it hears. A context manager.
+
+    It lives on 127.0.0.1, for its RTP sockets send from there whatever address it announces.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        account: Account,
+        *,
+        first_port: int,
+        tone_hz: float,
+        auto_answer: bool = False,
+        certificate_authority: Path | None = None,
+    ) -> None:
+        """`first_port` starts a block of 40 ports for this phone: SIP, SIP over TLS, control, RTP."""
+        self.account = account
+        self.folder = folder
+        self._control_port = first_port + 2
+        folder.mkdir(parents=True)
+        write_tone(folder / "tone.wav", tone_hz, TONE_SECONDS)
+        (folder / "config").write_text(
+            CONFIG.format(
+                sip_port=first_port,
+                tls=f"sip_cafile {certificate_authority}" if certificate_authority else "",
+                first_rtp_port=first_port + 10,
+                last_rtp_port=first_port + 39,
+                folder=folder,
+                control_port=self._control_port,
+                modules=MODULES,
+            )
+        )
+        (folder / "accounts").write_text(
+            f"<sip:{account.number}@{account.server};transport={account.transport}>"
+            f";auth_pass={account.password};regint=600;{'answermode=auto' if auto_answer else ''}\n"
+        )
+        (folder / "contacts").write_text("")
+        self._program = Program([require("baresip"), "-v", "-s", "-f", str(folder)], folder / "output")
+        self._program.wait_until(self._connect, "the control connection")
+
+    def _connect(self) -> bool:
+        try:
+            self._control = socket.create_connection(("127.0.0.1", self._control_port), PATIENCE_SECONDS)
+        except ConnectionRefusedError:
+            return False
+        self._events = self._read_messages()
+        return True
+
+    def _read_messages(self) -> Iterator[dict[str, Any]]:
+        """The control protocol: JSON objects in netstrings ("12:{...},")."""
+        buffer = b""
+        while True:
+            length, colon, rest = buffer.partition(b":")
+            if colon and len(rest) > int(length):
+                yield json.loads(rest[: int(length)])
+                buffer = rest[int(length) + 1 :]
+                continue
+            data = self._control.recv(65536)
+            assert data, f"baresip went away:\n{self._program.text}"
+            buffer += data
+
+    def command(self, name: str, parameters: str = "") -> None:
+        """Give a command of baresip's menu, for example "dial"."""
+        text = json.dumps({"command": name, "params": parameters}).encode()
+        self._control.sendall(b"%d:%s," % (len(text), text))
+
+    def wait_for(self, event: str) -> dict[str, Any]:
+        """Read events until one of this type, for example "CALL_ESTABLISHED"."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        for message in self._events:
+            if message.get("type") == event:
+                return message
+            assert time.monotonic() < deadline, f"no {event}:\n{self._program.text}"
+        raise AssertionError("unreachable: the events have no end")
+
+    def wait_until_registered(self) -> None:
+        """Wait for the registrar's 200. It may have come before the control connection: read the trace."""
+        self._program.wait_for_text("[1 binding]")
+
+    def dial(self, number: str) -> None:
+        """Call an extension of the same server."""
+        self.command("dial", f"sip:{number}@{self.account.server};transport={self.account.transport}")
+
+    def hang_up(self) -> None:
+        """End the current call."""
+        self.command("hangup")
+
+    def wait_until_heard(self, seconds: float) -> None:
+        """Wait until so much sound has been recorded."""
+        wanted = int(seconds * 8000 * 2)
+        self._program.wait_until(
+            lambda: any(path.stat().st_size > wanted for path in self._recordings()), "sound"
+        )
+
+    def heard(self) -> npt.NDArray[np.float64]:
+        """The samples of its one recording of what it heard; read it after the call."""
+        (recording,) = self._recordings()
+        return read_samples(recording)
+
+    def _recordings(self) -> list[Path]:
+        return list(self.folder.glob("dump-*-dec.wav"))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._control.close()
+        self._program.stop()

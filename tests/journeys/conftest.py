@@ -1,0 +1,41 @@
+"""Offices for the journeys. What a test leaves behind in one is a failure too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from tests.simulation.office import Office
+from tests.simulation.simulation import Simulation
+
+
+@pytest.fixture
+def make_office(simulation: Simulation) -> Iterator[Callable[..., Office]]:
+    """`make_office(extensions={"101": {"sip_id": "boss"}}, link=WIRELESS)`: an office to `open()`.
+
+    It is closed at the end of the test.
+    """
+
+    def close(office: Office) -> None:
+        if not simulation.failed:
+            simulation.run(office.close())
+
+    with ExitStack() as stack:
+
+        def make(**settings: Any) -> Office:
+            office = Office(simulation, **settings)
+            stack.callback(close, office)
+            return office
+
+        yield make
+
+
+@pytest.fixture
+def office(make_office: Callable[..., Office], simulation: Simulation) -> Office:
+    """A running office of the demo company on a perfect network."""
+    office = make_office()
+    simulation.run(office.open())
+    return office

@@ -1,0 +1,266 @@
+"""The commands as processes, on the loopback interface: what an administrator sees, and exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 30
+"""Seconds after which a process hangs, on the slowest machine."""
+
+
+class Command:
+    """A running `myphone ...`, of which standard output is read as a JSON object a line."""
+
+    def __init__(self, *arguments: object, password: str = "") -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "myphone_api.cli", *map(str, arguments)],
+            cwd=ROOT,
+            env=os.environ | {"MYPHONE_PASSWORD": password},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def told(self) -> dict[str, Any]:
+        """The next thing it tells; fails with its error output if it ends before."""
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        assert line, self._process.communicate(timeout=PATIENCE)
+        said = json.loads(line)
+        assert isinstance(said, dict)
+        return said
+
+    def wait_for_log(self, text: str) -> None:
+        """Read the log up to the line with this text."""
+        assert self._process.stderr is not None
+        assert any(text in line for line in self._process.stderr), f"ended without {text!r}"
+
+    def signal(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    def end(self) -> tuple[int, list[dict[str, Any]], str]:
+        """Wait for the end: exit code, what else was told, the error output."""
+        out, errors = self._process.communicate(timeout=PATIENCE)
+        return self._process.returncode, [json.loads(line) for line in out.splitlines()], errors
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+Run = Callable[..., Command]
+
+
+@pytest.fixture
+def run() -> Iterator[Run]:
+    """Starts commands; none outlives the test."""
+    started: list[Command] = []
+
+    def run(*arguments: object, password: str = "") -> Command:
+        started.append(Command(*arguments, password=password))
+        return started[-1]
+
+    yield run
+    for command in started:
+        command.kill()
+
+
+@pytest.fixture(scope="session")
+def addresses(worker_id: str) -> Iterator[str]:
+    """Loopback addresses that nobody else uses."""
+    worker = int(worker_id.removeprefix("gw")) if worker_id != "master" else 99
+    return (f"127.0.{100 + worker}.{number}" for number in range(1, 255))
+
+
+@pytest.fixture
+def here(addresses: Iterator[str]) -> str:
+    """The address of the system under test."""
+    return next(addresses)
+
+
+class Demo:
+    """A running demo company."""
+
+    def __init__(self, run: Run, here: str, folder: Path, *options: object) -> None:
+        self._run = run
+        self._here = here
+        self.folder = folder
+        where = ("--listen", here, "--data-dir", folder, "--media-ports", "40000-40999")
+        self.process = run("demo", *where, "--json", "--log-format", "json", *options)
+        self.told = self.process.told()
+        self.passwords = {entry["number"]: entry["password"] for entry in self.told["extensions"]}
+
+    def phone(self, number: str, *options: object, password: str | None = None) -> Command:
+        """A phone of the company."""
+        where = ("--server", self.told["server"], "--listen", self._here)
+        secret = self.passwords[number] if password is None else password
+        return self._run("phone", number, *where, "--json", *options, password=secret)
+
+    def stop(self) -> tuple[int, str]:
+        """Exit code and logs."""
+        self.process.signal(signal.SIGTERM)
+        exit_code, _, logs = self.process.end()
+        return exit_code, logs
+
+
+@pytest.fixture
+def demo(run: Run, here: str, tmp_path: Path) -> Demo:
+    return Demo(run, here, tmp_path / "demo")
+
+
+# -- phones ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.row("CORE-02", "CORE-03", "ADM-20", "SFT-06")
+def test_two_phones_talk(demo: Demo) -> None:
+    called = demo.phone("101", "--answer")
+    assert called.told() == {"event": "registered", "extension": "101", "server": demo.told["server"]}
+    calling = demo.phone("100", "--call", "101", "--seconds", "0.2")
+    exit_code, events, errors = calling.end()
+    assert (exit_code, errors) == (0, "")
+    assert [event["event"] for event in events] == ["registered", "calling", "answered", "ended"]
+    exit_code, events, errors = called.end()
+    assert (exit_code, errors) == (0, "")
+    assert [event["event"] for event in events] == ["answered", "ended"]
+    assert demo.stop()[0] == 0
+
+
+def test_a_call_that_nobody_takes(demo: Demo) -> None:
+    exit_code, events, _ = demo.phone("100", "--call", "101").end()
+    assert exit_code == 1
+    assert events[-1] == {"event": "not answered", "number": "101", "status": 480}
+
+
+def test_a_wrong_password(demo: Demo) -> None:
+    exit_code, events, errors = demo.phone("100", password="wrong").end()
+    assert (exit_code, events) == (1, [])
+    assert "the password is wrong, or there is no such extension" in errors
+
+
+def test_a_phone_waits_until_a_signal_ends_it(demo: Demo) -> None:
+    phone = demo.phone("100")
+    phone.told()
+    phone.signal(signal.SIGINT)
+    exit_code, events, errors = phone.end()
+    assert (exit_code, errors) == (0, "")
+    assert events == [{"event": "interrupted"}]
+
+
+@pytest.mark.skipif(
+    not entry_points(group="myphone.features"),
+    reason="features are found once the package is installed: pip install -e .",
+)
+@pytest.mark.row("DC-01", "DC-05")
+@pytest.mark.parametrize("dialled", ["*777", "%2A777"])
+def test_the_echo_answers(demo: Demo, dialled: str) -> None:
+    exit_code, events, _ = demo.phone("100", "--call", dialled, "--seconds", "0.2").end()
+    assert exit_code == 0
+    assert events[-2]["event"] == "answered"
+
+
+# -- the system ------------------------------------------------------------------------------------
+
+
+def test_a_stop_hangs_up_and_frees_the_ports(demo: Demo, here: str) -> None:
+    called = demo.phone("101", "--answer")
+    called.told()
+    calling = demo.phone("100", "--call", "101")
+    for event in ("registered", "calling", "answered"):
+        assert calling.told()["event"] == event
+    exit_code, logs = demo.stop()
+    assert exit_code == 0
+    assert [event["event"] for event in calling.end()[1]] == ["ended"]
+    assert [event["event"] for event in called.end()[1]] == ["answered", "ended"]
+    assert [json.loads(line)["level"] for line in logs.splitlines()] == ["info"] * 3
+    with socket.create_server((here, 5060)), socket.socket(type=socket.SOCK_DGRAM) as udp:
+        udp.bind((here, 5060))
+
+
+def test_passwords_survive_a_restart(run: Run, here: str, demo: Demo) -> None:
+    assert demo.stop()[0] == 0
+    assert Demo(run, here, demo.folder).passwords == demo.passwords
+
+
+def test_a_port_in_use_is_named(run: Run, here: str, demo: Demo) -> None:
+    second = run("demo", "--listen", here, "--data-dir", demo.folder)
+    exit_code, _, errors = second.end()
+    assert exit_code == 1
+    assert f"myphone: --port: UDP port 5060 at {here} is used by another program" in errors
+
+
+def test_a_trace_holds_the_messages_but_no_secret(run: Run, here: str, tmp_path: Path) -> None:
+    trace = tmp_path / "trace.txt"
+    demo = Demo(run, here, tmp_path, "--trace", "100", "--trace-file", trace)
+    assert demo.phone("100", "--seconds", "0.1").end()[0] == 0
+    assert demo.phone("101", "--seconds", "0.1").end()[0] == 0
+    assert demo.stop()[0] == 0
+    text = trace.read_text()
+    assert "REGISTER sip:" in text
+    assert "SIP/2.0 200 OK" in text
+    assert "sip:101@" not in text
+    assert re.search(r"^    Authorization: \[redacted\]$", text, re.MULTILINE)
+    assert "response=" not in text
+
+
+# -- a configuration of one's own ------------------------------------------------------------------
+
+
+def new_certificate(folder: Path, host: str) -> None:
+    """Write a certificate for `host`, its key, and the authority that a phone has to trust for it."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(folder / "ca.crt")
+    certificate = authority.issue_cert(host)
+    certificate.private_key_pem.write_to_path(folder / "pbx.key")
+    certificate.cert_chain_pems[0].write_to_path(folder / "pbx.crt")
+
+
+TLS_ONLY = """
+[sip]
+listen = "{host}"
+udp_port = 0
+tcp_port = 0
+certificate = "pbx.crt"
+key = "pbx.key"
+[media]
+workers = 0
+[[extensions]]
+number = "100"
+password = "correct horse"
+"""
+
+
+def test_a_certificate_is_renewed_while_running(run: Run, here: str, tmp_path: Path) -> None:
+    new_certificate(tmp_path, here)
+    (tmp_path / "myphone.toml").write_text(TLS_ONLY.format(host=here))
+    system = run("serve", "--config", tmp_path / "myphone.toml")
+    system.wait_for_log("ready")
+
+    def phone() -> int:
+        options = ("--server", here, "--listen", here, "--transport", "tls", "--ca", tmp_path / "ca.crt")
+        exit_code, _, _ = run(
+            "phone", "100", *options, "--json", "--seconds", "0.1", password="correct horse"
+        ).end()
+        return exit_code
+
+    assert phone() == 0
+    new_certificate(tmp_path, here)
+    assert phone() == 1
+    system.signal(signal.SIGHUP)
+    system.wait_for_log("certificate reloaded")
+    assert phone() == 0
+    system.signal(signal.SIGTERM)
+    assert system.end()[0] == 0

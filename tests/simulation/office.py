@@ -1,0 +1,155 @@
+"""An office to play stories in: one PBX and scripted phones, each on a host of its own, in simulated time.
+
+    async def test_lee_calls_richardson(office: Office) -> None:
+        lee, richardson = await office.phone("100"), await office.phone("101")
+        richardson.auto_answer = True
+        call = await lee.call("101")
+        call.hang_up()
+        await office.close()      # hangs up, stops everybody; fails if anything is left
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pbx.config import Config, parse
+from pbx.environment import Environment
+from pbx.happenings import Happening
+from pbx.phone import Phone, PhoneAccount
+from pbx.plugin import Feature
+from pbx.switch import Switch
+from sipcore.transport.flow import Address, Transport
+from tests.simulation.impairment import LAN, Profile
+from tests.simulation.nat import NatBox
+from tests.simulation.network import HostNetwork
+from tests.simulation.simulation import Simulation
+
+PBX = "10.0.0.1"
+EPOCH = datetime(2009, 9, 21, 8, 0, tzinfo=UTC)
+"""The time of day at which virtual time begins: a Monday morning."""
+
+COMPANY = {
+    "100": "Lee Parker",
+    "101": "Richardson Bailey",
+    "102": "Taylor Smith",
+    "103": "Miller Cox",
+    "104": "Bell Shaw",
+    "105": "Thomas White",
+    "107": "Adam Simpson",
+}
+
+SILENCE_SECONDS = 64 * 0.5 + 5.0
+"""64*T1 and T4: after so long every transaction has ended (RFC 3261 section 17)."""
+
+
+def environment(simulation: Simulation, host: HostNetwork, purpose: str) -> Environment:
+    """The world as one simulated host sees it, with dice of its own."""
+    dice = simulation.dice(purpose)
+    return Environment(
+        now=simulation.loop.time,
+        wall=lambda: EPOCH + timedelta(seconds=simulation.loop.time()),
+        rng=dice,
+        entropy=lambda: dice.randbytes(32),
+        network=host,
+        media_network=host,
+    )
+
+
+def password(number: str) -> str:
+    """The password of an extension of the office."""
+    return f"secret of {number}"
+
+
+def configuration(extensions: Mapping[str, Mapping[str, Any]], **tables: Mapping[str, Any]) -> Config:
+    """A configuration for the company; `extensions` adds to (or overrides) keys of single extensions."""
+    people = []
+    for number, name in COMPANY.items():
+        first_name, last_name = name.split()
+        own = {"number": number, "first_name": first_name, "last_name": last_name}
+        people.append(own | {"password": password(number)} | dict(extensions.get(number, {})))
+    sip = {"listen": PBX, "tls_port": 0} | dict(tables.pop("sip", {}))
+    media = {"workers": 0, "port_range": (20000, 20999)} | dict(tables.pop("media", {}))
+    return parse({"sip": sip, "media": media, "extensions": people} | tables)
+
+
+class Office:
+    """A running PBX and its phones. `open()` it first; `close()` it, or leave it to its fixture."""
+
+    def __init__(
+        self,
+        simulation: Simulation,
+        *,
+        extensions: Mapping[str, Mapping[str, Any]] | None = None,
+        features: Iterable[Feature] = (),
+        link: Profile = LAN,
+        **tables: Mapping[str, Any],
+    ) -> None:
+        """What goes into the configuration: keys of single extensions, and whole tables such as `sip={...}`."""
+        self.simulation = simulation
+        self.host = simulation.network.host(PBX, "pbx", link)
+        self.config = configuration(extensions or {}, **tables)
+        self.phones: list[Phone] = []
+        self.told: list[Happening] = []
+        """Every happening, in order."""
+        self._features = tuple(features)
+        self._places = 0
+
+    async def open(self) -> None:
+        """Start the PBX."""
+        world = environment(self.simulation, self.host, "pbx")
+        self.switch = Switch(world, self.config, self._features)
+        self.switch.happenings.subscribe(None, self.told.append)
+        await self.switch.start()
+
+    async def phone(
+        self,
+        number: str,
+        *,
+        register: bool = True,
+        link: Profile = LAN,
+        behind: NatBox | None = None,
+        transport: Transport = Transport.UDP,
+    ) -> Phone:
+        """Put a phone of extension `number` on a desk (`behind` a NAT box: at home) and switch it on."""
+        self._places += 1
+        name = f"phone-{number}" if self._places <= len(COMPANY) else f"phone-{number}-{self._places}"
+        if behind is None:
+            host = self.simulation.network.host(f"10.0.1.{self._places}", name, link)
+        else:
+            host = behind.host(f"192.168.1.{self._places}", name, link)
+        server, owner = Address(PBX, 5060), COMPANY.get(number, "")
+        account = PhoneAccount(number, password(number), server, transport, owner)
+        world = environment(self.simulation, host, name)
+        phone = Phone(world, account, local=Address(host.address, 5060))
+        self.phones.append(phone)
+        await phone.start()
+        if register:
+            await phone.register()
+        return phone
+
+    def told_of(self, kind: type[Happening]) -> list[Any]:
+        """The happenings of one class, in order."""
+        return [happening for happening in self.told if type(happening) is kind]
+
+    def live(self) -> dict[str, int]:
+        """What the PBX holds at the moment, all zero when nobody is calling: for tests of leaks."""
+        return {**self.switch.endpoint.live(), "calls": len(self.switch.calls), "legs": len(self.switch.legs)}
+
+    async def settle(self) -> None:
+        """Let every transaction come to its end; then nothing may be left of past calls."""
+        await asyncio.sleep(SILENCE_SECONDS)
+        assert {name: count for name, count in self.live().items() if count} == {}
+
+    async def close(self) -> None:
+        """Stop phones and PBX; fails if a port or a task is left."""
+        phones, self.phones = self.phones, []
+        for phone in phones:
+            await phone.stop()
+        await self.switch.stop()
+        await asyncio.sleep(SILENCE_SECONDS)
+        assert self.simulation.network.open_ports() == []
+        left = self.simulation.tasks() - {asyncio.current_task()}
+        assert left == set(), f"tasks left: {left}"
