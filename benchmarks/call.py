@@ -1,6 +1,6 @@
 """What does a basic call through the switch cost (INVITE, 401, INVITE, 180, 200, ACK, BYE, 200; media ports set up)?
 
-    python -m benchmarks.call [--calls 500] [--rounds 5]
+python -m benchmarks.call [--calls 500] [--rounds 5]
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ def one_call(caller: BarePhone, callee: BarePhone) -> None:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--calls", type=int, default=500, help="a round (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="the median of so many (default: %(default)s)")
     options = parser.parse_args()
@@ -48,7 +50,10 @@ def main() -> None:
                 ("per call", f"{figure * 1e3:.3f} ms"),
                 ("bare Python UDP receive and send", f"{yardstick * 1e3:.4f} ms"),
                 ("ratio to eight of these (what the call receives)", f"{figure / (8 * yardstick):.1f}"),
-                ("memory grown meanwhile", f"{grown / 1e6:.1f} MB over {options.rounds * options.calls} calls"),
+                (
+                    "memory grown meanwhile",
+                    f"{grown / 1e6:.1f} MB over {options.rounds * options.calls} calls",
+                ),
             ],
         )
         for phone in phones:

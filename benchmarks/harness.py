@@ -25,7 +25,9 @@ REALM = "myphone"
 
 def cpu_seconds(pid: int) -> float:
     """CPU time spent so far by a process, its threads and its children."""
-    own = sum(int(path.read_text().split()[0]) for path in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
+    own = (
+        sum(int(path.read_text().split()[0]) for path in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
+    )
     return own + sum(cpu_seconds(child) for child in _children(pid))
 
 

@@ -10,7 +10,10 @@ from benchmarks.harness import HOST, password_of
 
 _NONCE = re.compile(rb'algorithm=MD5.*?nonce="([^"]+)"|nonce="([^"]+)".*?algorithm=MD5')
 _TO_TAG = re.compile(rb"\r\nTo:[^\r]*;tag=([^;\r]+)", re.IGNORECASE)
-_HEADER = {name: re.compile(rb"\r\n" + name + rb": *([^\r]*)", re.I) for name in (b"Via", b"From", b"To", b"Call-ID", b"CSeq")}
+_HEADER = {
+    name: re.compile(rb"\r\n" + name + rb": *([^\r]*)", re.I)
+    for name in (b"Via", b"From", b"To", b"Call-ID", b"CSeq")
+}
 _CONTACT = re.compile(rb"\r\nContact: *<([^>]+)>", re.IGNORECASE)
 
 
@@ -56,7 +59,9 @@ class BarePhone:
         challenge = self.expect(b"SIP/2.0 401")
         credentials = self._authorization(challenge, "REGISTER", f"sip:{self._uri_host}")
         self._send(
-            self._request("REGISTER", f"sip:{self._uri_host}", self.number, call_id, 2, credentials, contact=True)
+            self._request(
+                "REGISTER", f"sip:{self._uri_host}", self.number, call_id, 2, credentials, contact=True
+            )
         )
         self.expect(b"SIP/2.0 200")
 
@@ -150,10 +155,14 @@ def _response(request: bytes, status: str, headers: str = "", body: bytes = b"")
     for name, pattern in _HEADER.items():
         for value in pattern.findall(request):
             text = value.decode()
-            copied.append(f"{name.decode()}: {text}{';tag=callee' if name == b'To' and ';tag=' not in text else ''}\r\n")
+            copied.append(
+                f"{name.decode()}: {text}{';tag=callee' if name == b'To' and ';tag=' not in text else ''}\r\n"
+            )
     if body:
         headers += "Content-Type: application/sdp\r\n"
-    return f"SIP/2.0 {status}\r\n{''.join(copied)}{headers}Content-Length: {len(body)}\r\n\r\n".encode() + body
+    return (
+        f"SIP/2.0 {status}\r\n{''.join(copied)}{headers}Content-Length: {len(body)}\r\n\r\n".encode() + body
+    )
 
 
 def _sdp(port: int) -> bytes:

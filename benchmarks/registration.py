@@ -1,6 +1,6 @@
 """What does a digest registration cost (REGISTER, 401, REGISTER, 200)?
 
-    python -m benchmarks.registration [--registrations 2000] [--rounds 5]
+python -m benchmarks.registration [--registrations 2000] [--rounds 5]
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ EXTENSIONS = range(1000, 1100)
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--registrations", type=int, default=2000, help="a round (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="the median of so many (default: %(default)s)")
     options = parser.parse_args()

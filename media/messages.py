@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from media.plan import Address, StreamPlan
 from media.tones import Tone
 
-
 # -- commands --------------------------------------------------------------------------------------
 
 
@@ -89,7 +88,18 @@ class CloseStream:
     stream: int
 
 
-Command = OpenStream | ChangeStream | Bridge | Echo | PlayTone | PlayFile | RecordFile | SendDigits | Quiet | CloseStream
+Command = (
+    OpenStream
+    | ChangeStream
+    | Bridge
+    | Echo
+    | PlayTone
+    | PlayFile
+    | RecordFile
+    | SendDigits
+    | Quiet
+    | CloseStream
+)
 
 
 # -- events ----------------------------------------------------------------------------------------
@@ -175,5 +185,12 @@ class WorkerLost:
 
 
 Event = (
-    PortsReady | StreamLatched | PlayEnded | RecordingFailed | DigitReceived | StreamClosed | StreamFailed | WorkerLost
+    PortsReady
+    | StreamLatched
+    | PlayEnded
+    | RecordingFailed
+    | DigitReceived
+    | StreamClosed
+    | StreamFailed
+    | WorkerLost
 )

@@ -52,7 +52,7 @@ class SocketMediaNetwork:
 
 
 class SystemMediaSocket:
-    """A UDP socket on the running event loop. Connected, it costs a lookup less for each packet, and keeps strangers out."""
+    """A UDP socket on the running event loop. Connected, it saves a lookup per packet and keeps strangers out."""
 
     __slots__ = ("_loop", "_peer", "_socket", "receive")
 

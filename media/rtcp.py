@@ -101,7 +101,12 @@ def _packet(kind: int, count: int, body: bytes) -> bytes:
 
 def parse_report(data: bytes) -> Report | None:
     """Read a compound packet; None if it is none (section A.2)."""
-    if len(data) < 8 or len(data) > MAX_PACKET_BYTES or len(data) % 4 or data[1] not in (SENDER_REPORT, RECEIVER_REPORT):
+    if (
+        len(data) < 8
+        or len(data) > MAX_PACKET_BYTES
+        or len(data) % 4
+        or data[1] not in (SENDER_REPORT, RECEIVER_REPORT)
+    ):
         return None
     ssrc = int.from_bytes(data[4:8], "big")
     sender_ntp: int | None = None
@@ -131,4 +136,6 @@ def parse_report(data: bytes) -> Report | None:
 def _block(body: bytes) -> ReportBlock:
     ssrc, loss, _, jitter, last, delay = _BLOCK.unpack_from(body)
     lost = loss & 0xFFFFFF
-    return ReportBlock(ssrc, (loss >> 24) / 256, lost - 0x1000000 if lost & 0x800000 else lost, jitter, last, delay)
+    return ReportBlock(
+        ssrc, (loss >> 24) / 256, lost - 0x1000000 if lost & 0x800000 else lost, jitter, last, delay
+    )

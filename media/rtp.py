@@ -52,7 +52,16 @@ def parse_rtp(data: bytes) -> RtpPacket | None:
 class RtpSender:
     """One outgoing stream: its SSRC, sequence and timestamps run on, whatever sounds it carries in turn."""
 
-    __slots__ = ("_sequence_offset", "_source", "_timestamp_offset", "octets", "packets", "sequence", "ssrc", "timestamp")
+    __slots__ = (
+        "_sequence_offset",
+        "_source",
+        "_timestamp_offset",
+        "octets",
+        "packets",
+        "sequence",
+        "ssrc",
+        "timestamp",
+    )
 
     def __init__(self, random: Random) -> None:
         self.ssrc = random.getrandbits(32)
@@ -66,7 +75,9 @@ class RtpSender:
         self._sequence_offset = 0
         self._timestamp_offset = 0
 
-    def packet(self, payload_type: int, payload: bytes, ticks: int, marker: bool = False, same_time: bool = False) -> bytes:
+    def packet(
+        self, payload_type: int, payload: bytes, ticks: int, marker: bool = False, same_time: bool = False
+    ) -> bytes:
         """The next packet of our own making, `ticks` after the last (or at the same time: RFC 4733 section 2.5.1.2)."""
         self._source = None
         self.sequence = self.sequence + 1 & 0xFFFF
@@ -74,7 +85,10 @@ class RtpSender:
             self.timestamp = self.timestamp + ticks & 0xFFFFFFFF
         self.packets += 1
         self.octets += len(payload)
-        return _pack(0x80, payload_type | (0x80 if marker else 0), self.sequence, self.timestamp, self.ssrc) + payload
+        return (
+            _pack(0x80, payload_type | (0x80 if marker else 0), self.sequence, self.timestamp, self.ssrc)
+            + payload
+        )
 
     def relayed(self, packet: RtpPacket, payload_type: int, payload: bytes, ticks: int) -> bytes:
         """A packet of somebody else in our stream. Gaps and order stay; a new source goes on where the last ended."""
@@ -96,7 +110,18 @@ class RtpSender:
 class RtpReceiver:
     """Statistics of one incoming stream (sections 6.4.1, A.3 and A.8)."""
 
-    __slots__ = ("_base", "_cycles", "_expected_before", "_highest", "_jitter", "_received_before", "_transit", "clock_rate", "packets", "ssrc")
+    __slots__ = (
+        "_base",
+        "_cycles",
+        "_expected_before",
+        "_highest",
+        "_jitter",
+        "_received_before",
+        "_transit",
+        "clock_rate",
+        "packets",
+        "ssrc",
+    )
 
     def __init__(self, clock_rate: int) -> None:
         self.clock_rate = clock_rate

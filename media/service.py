@@ -16,7 +16,16 @@ from random import Random
 from typing import Protocol
 
 from media.engine import MediaEngine
-from media.messages import CloseStream, Command, Event, OpenStream, PortsReady, StreamClosed, StreamFailed, WorkerLost
+from media.messages import (
+    CloseStream,
+    Command,
+    Event,
+    OpenStream,
+    PortsReady,
+    StreamClosed,
+    StreamFailed,
+    WorkerLost,
+)
 from media.net import MediaNetwork
 from media.ports import Ports, PortsExhausted
 from media.worker import WorkerProcess
@@ -82,7 +91,8 @@ class MediaService:
         """Stream -> its worker and port, until the stream is opened."""
         self._open: dict[int, _Worker] = {}
         self._workers = [
-            _Worker(number, self._link(number, ports, network, random)) for number, ports in enumerate(self._shares())
+            _Worker(number, self._link(number, ports, network, random))
+            for number, ports in enumerate(self._shares())
         ]
 
     def _shares(self) -> list[tuple[int, int]]:

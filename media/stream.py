@@ -85,7 +85,10 @@ class Stream:
         partner._listeners.append(self)
 
     def play(
-        self, source: FrameSource, ended: Callable[[], None] | None = None, close: Callable[[], None] | None = None
+        self,
+        source: FrameSource,
+        ended: Callable[[], None] | None = None,
+        close: Callable[[], None] | None = None,
     ) -> None:
         """Hear a frame source from now on."""
         self.quiet()
@@ -132,7 +135,10 @@ class Stream:
         packet = parse_rtp(data)
         plan = self.plan
         latch = self._latch
-        if packet is None or packet.payload_type not in (plan.receive_payload_type, plan.dtmf_receive_payload_type):
+        if packet is None or packet.payload_type not in (
+            plan.receive_payload_type,
+            plan.dtmf_receive_payload_type,
+        ):
             latch.strangers += 1
             return
         now = self._loop.time()
@@ -160,13 +166,13 @@ class Stream:
             return
         payload = packet.payload
         if packet.payload_type == origin.plan.receive_payload_type:
-            payload_type: int | None = plan.send_payload_type
+            payload_type = plan.send_payload_type
             if plan.codec is not origin.plan.codec:
                 payload = payload.translate(g711.TRANSLATE[origin.plan.codec, plan.codec])
-        else:
+        elif plan.dtmf_send_payload_type is not None:
             payload_type = plan.dtmf_send_payload_type
-            if payload_type is None:
-                return
+        else:
+            return
         self.ports.rtp.send(self._sender.relayed(packet, payload_type, payload, FRAME_TICKS), remote)
 
     def _receive_event(self, packet: RtpPacket) -> None:
@@ -210,7 +216,9 @@ class Stream:
         for packet in packets:
             if remote is not None and payload_type is not None:
                 same_time = not packet.begins
-                data = self._sender.packet(payload_type, packet.payload, FRAME_TICKS, packet.begins, same_time)
+                data = self._sender.packet(
+                    payload_type, packet.payload, FRAME_TICKS, packet.begins, same_time
+                )
                 self.ports.rtp.send(data, remote)
 
     # -- recording --------------------------------------------------------------------------------------
@@ -254,7 +262,13 @@ class Stream:
         self._reported_packets = self._sender.packets
         cname = f"{self._sender.ssrc:08x}@myphone"
         data = rtcp.build_report(
-            self._sender, self._receiver, cname, self._loop.time(), self._heard_report, sending=sending, bye=bye
+            self._sender,
+            self._receiver,
+            cname,
+            self._loop.time(),
+            self._heard_report,
+            sending=sending,
+            bye=bye,
         )
         self.ports.rtcp.send(data, remote)
 

@@ -106,7 +106,19 @@ class WavWriter:
 
     def _write_header(self) -> None:
         header = _HEADER.pack(
-            b"RIFF", 36 + self._bytes, b"WAVE", b"fmt ", 16, _PCM, 1, RATE_HZ, 2 * RATE_HZ, 2, 16, b"data", self._bytes
+            b"RIFF",
+            36 + self._bytes,
+            b"WAVE",
+            b"fmt ",
+            16,
+            _PCM,
+            1,
+            RATE_HZ,
+            2 * RATE_HZ,
+            2,
+            16,
+            b"data",
+            self._bytes,
         )
         self._file.seek(0)
         self._file.write(header)

@@ -86,7 +86,9 @@ class Channel(asyncio.Protocol):
 class WorkerProcess:
     """A worker as the switch sees it. One that dies is told as `WorkerLost` at once, and replaced."""
 
-    def __init__(self, number: int, host: str, port_range: tuple[int, int], tell: Callable[[Event], None]) -> None:
+    def __init__(
+        self, number: int, host: str, port_range: tuple[int, int], tell: Callable[[Event], None]
+    ) -> None:
         self._number = number
         self._arguments = [str(number), host, *map(str, port_range)]
         self._tell = tell
@@ -104,7 +106,9 @@ class WorkerProcess:
         """Start the process. Raises OSError."""
         ours, theirs = socket.socketpair()
         with theirs:
-            self._process = subprocess.Popen([sys.executable, "-m", "media.worker", *self._arguments], stdin=theirs)
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "media.worker", *self._arguments], stdin=theirs.fileno()
+            )
         loop = asyncio.get_running_loop()
         _, self._channel = await loop.create_connection(lambda: Channel(self._tell, self._closed), sock=ours)
 
@@ -175,7 +179,9 @@ async def serve(pair: socket.socket, number: int, host: str, port_range: tuple[i
 
 def main() -> None:
     """`python -m media.worker NUMBER HOST FIRST LAST`, with the pair as standard input."""
-    parser = argparse.ArgumentParser(description="A media process of MyPhone PBX; started by it, never by hand.")
+    parser = argparse.ArgumentParser(
+        description="A media process of MyPhone PBX; started by it, never by hand."
+    )
     parser.add_argument("number", type=int)
     parser.add_argument("host")
     parser.add_argument("first", type=int)

@@ -18,7 +18,7 @@ def run_until_complete(main: Coroutine[Any, Any, Result]) -> Result:
 
 
 @contextlib.contextmanager
-def signals(stop: Callable[[], None], reload: Callable[[], None] | None = None) -> Iterator[None]:
+def signals(stop: Callable[[], object], reload: Callable[[], object] | None = None) -> Iterator[None]:
     """SIGTERM and SIGINT stop, and end the process at once if they come again; SIGHUP reloads.
 
     To be entered inside a running event loop; the handlers from before come back at the end.

@@ -64,7 +64,7 @@ def password(options: argparse.Namespace) -> str:
 _SERVER = re.compile(
     r"\[(?P<literal>[^\]]+)\](?::(?P<literal_port>[0-9]{1,5}))?"
     r"|(?P<host>[^:\[\]]+)(?::(?P<port>[0-9]{1,5}))?"
-    r"|(?P<bare>[0-9A-Fa-f:.]+)"
+    r"|(?P<bare>[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*)"
 )
 
 
@@ -175,7 +175,7 @@ class _Session:
 
     async def _end_of(self, call: PhoneCall) -> None:
         """Wait for whichever comes first: the far end hangs up, the time is up, all is played."""
-        ends = [asyncio.ensure_future(call.over())]
+        ends: list[asyncio.Future[object]] = [asyncio.ensure_future(call.over())]
         if self._options.seconds is not None:
             ends.append(asyncio.ensure_future(asyncio.sleep(self._options.seconds, 0)))
         elif self._options.play is not None:

@@ -71,7 +71,9 @@ class Call:
         else:
             number = self.caller.number
             self._tell(
-                CallStarted(at=self._wall, call=self.id, caller=number, callee=self.dialled, internal=self.internal)
+                CallStarted(
+                    at=self._wall, call=self.id, caller=number, callee=self.dialled, internal=self.internal
+                )
             )
             route = self.switch.router.route(self.dialled)
             self._task = self.switch.loop.create_task(self._serve(route), name=f"call {self.id}")
@@ -125,7 +127,9 @@ class Call:
             return error.status, error.reason
         if isinstance(error, PortsExhausted):
             return 503, "No Media Port Free"
-        logger.error("call %s from %s to %r failed", self.id, self.caller.number, self.dialled, exc_info=error)
+        logger.error(
+            "call %s from %s to %r failed", self.id, self.caller.number, self.dialled, exc_info=error
+        )
         return 500, None
 
     @property

@@ -45,7 +45,8 @@ def _ip_address(text: str) -> str:
 
 def _beside_the_file(path: Path, info: ValidationInfo) -> Path:
     """Relative paths start at the folder of the configuration file."""
-    return ((info.context or {}).get("folder", Path()) / path.expanduser()).absolute()
+    folder: Path = (info.context or {}).get("folder", Path())
+    return (folder / path.expanduser()).absolute()
 
 
 def _readable(path: Path) -> Path:
@@ -141,7 +142,7 @@ class Media(_Table):
 class Store(_Table):
     """`[store]`: what is kept."""
 
-    data_dir: Folder = Field(Path("data"), validate_default=True)
+    data_dir: Folder = Field(default=Path("data"), validate_default=True)
 
 
 class Forward(_Table):

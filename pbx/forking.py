@@ -43,7 +43,7 @@ class Fork:
 
     async def result(self, seconds: float) -> Leg | Outcome:
         """The phone that answered, or why none did within `seconds`."""
-        if not self._ringing:
+        if not self._ringing and not self._result.done():
             return self._refusal
         no_answer = self._loop.call_later(seconds, self._decide, Outcome.NO_ANSWER)
         try:

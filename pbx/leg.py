@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from media.messages import ChangeStream, CloseStream, OpenStream
 from media.plan import Codec, StreamPlan
 from pbx.negotiate import Negotiation, NotAcceptable
+from sipcore.dialog.callee import CalleeSession
+from sipcore.dialog.caller import CallerSession
 from sipcore.effects import (
     Accepted,
     Acknowledged,
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     from media.service import MediaService
     from pbx.directory import Extension
     from pbx.environment import Environment
-    from sipcore.dialog.invite import InviteSession
     from sipcore.endpoint import Endpoint
     from sipcore.net.driver import Driver
     from sipcore.sdp.description import SessionDescription
@@ -86,17 +87,23 @@ class Leg:
     """One party. Verbs act at once and never wait; what the far end does comes to the `watcher`."""
 
     def __init__(
-        self, station: Station, extension: Extension | None, watcher: Watcher, *, host: str, beside: Leg | None = None
+        self,
+        station: Station,
+        extension: Extension | None,
+        watcher: Watcher,
+        *,
+        host: str,
+        beside: Leg | None = None,
     ) -> None:
         """Reserve a media port (raises `PortsExhausted`), in the worker that serves `beside`."""
         self.station = station
         self.extension = extension
         self.watcher = watcher
         self.state = LegState.NEW
-        self.session: InviteSession | None = None
+        self.session: CallerSession | CalleeSession | None = None
         reservation = station.media.reserve(beside=beside.stream if beside else None)
-        self.stream = reservation.stream
-        self.port = reservation.port
+        self.stream: int = reservation.stream
+        self.port: int = reservation.port
         self.negotiation = Negotiation(host, reservation.port, station.environment.rng)
         self.plan: StreamPlan | None = None
         self.ended: asyncio.Future[int] = station.loop.create_future()
@@ -104,7 +111,7 @@ class Leg:
 
     # -- the far end is a caller ------------------------------------------------------------------
 
-    def receive_call(self, session: InviteSession, offer: SessionDescription | None) -> None:
+    def receive_call(self, session: CalleeSession, offer: SessionDescription | None) -> None:
         """Take over an incoming INVITE session. Raises NotAcceptable if its offer has nothing for us."""
         self.session = session
         session.owner = self
@@ -115,13 +122,13 @@ class Leg:
         """Send 180, once."""
         if self.state is LegState.NEW:
             self.state = LegState.RINGING
-            self._do(self._session.progress(180, self._now))
+            self._do(self._invitation.progress(180, self._now))
 
     def send_early_media(self, preferred: Codec | None = None) -> None:
         """Send 183 with our answer, so that the caller hears what we play before the call is answered."""
         if self.plan is None and self.negotiation.has_remote_offer:
             description = self.negotiation.answer(preferred)
-            self._do(self._session.progress(183, self._now, description))
+            self._do(self._invitation.progress(183, self._now, description))
             self._use_plan()
 
     def answer(self, preferred: Codec | None = None) -> None:
@@ -132,17 +139,17 @@ class Leg:
         negotiation = self.negotiation
         if negotiation.has_remote_offer:
             description = negotiation.local or negotiation.answer(preferred)
-            self._do(self._session.accept(description, self._now))
+            self._do(self._invitation.accept(description, self._now))
             self._use_plan()
         else:
-            self._do(self._session.accept(negotiation.offer([preferred] if preferred else ()), self._now))
+            self._do(self._invitation.accept(negotiation.offer([preferred] if preferred else ()), self._now))
 
     def reject(self, status: int, reason: str | None = None) -> None:
         """Refuse the call with a final response >= 300; hang up where it has been answered."""
         if self.state is LegState.ANSWERED:
             self.hang_up()
         elif self.state is not LegState.ENDED:
-            self._do(self._session.reject(status, self._now, reason))
+            self._do(self._invitation.reject(status, self._now, reason))
             self._end(status)
 
     # -- the far end is called --------------------------------------------------------------------
@@ -271,8 +278,14 @@ class Leg:
             self.ended.set_result(status)
 
     @property
-    def _session(self) -> InviteSession:
+    def _session(self) -> CallerSession | CalleeSession:
         assert self.session is not None, "the leg has no session yet"
+        return self.session
+
+    @property
+    def _invitation(self) -> CalleeSession:
+        """The session of a far end that calls."""
+        assert isinstance(self.session, CalleeSession), "only who calls can be answered"
         return self.session
 
     @property
@@ -283,7 +296,7 @@ class Leg:
         self.station.driver.perform(effects)
 
 
-_HANDLERS = {
+_HANDLERS: dict[type, Callable[[Leg, Any], None]] = {
     Progressed: Leg._on_progressed,
     Accepted: Leg._on_accepted,
     Rejected: Leg._on_rejected,

@@ -70,7 +70,9 @@ class Negotiation:
 
     # -- what we say --------------------------------------------------------------------------------------
 
-    def offer(self, codecs: Iterable[Codec] = (), direction: Direction = Direction.SENDRECV) -> SessionDescription:
+    def offer(
+        self, codecs: Iterable[Codec] = (), direction: Direction = Direction.SENDRECV
+    ) -> SessionDescription:
         """An offer of `codecs` first, then of all others we know."""
         ordered = dict.fromkeys([*codecs, *Codec])
         formats = {codec.static_payload_type: codec for codec in ordered}
@@ -92,7 +94,8 @@ class Negotiation:
         `signalling_host` is where the peer's SIP comes from: a phone behind a NAT sends its media from there,
         whatever address it has written.
         """
-        assert self.local is not None and self.remote is not None, "nothing is agreed yet"
+        assert self.local is not None, "nothing is agreed yet"
+        assert self.remote is not None, "nothing is agreed yet"
         theirs, ours = _usable_audio(self.remote), _usable_audio(self.local)
         (codec, send_type), *_ = _codecs(theirs) if self._remote_offered is False else _codecs(ours)
         receive_type = next((number for known, number in _codecs(ours) if known is codec), send_type)
@@ -124,12 +127,17 @@ class Negotiation:
         return described
 
     def _audio(self, formats: dict[int, Codec], dtmf: int | None, direction: Direction) -> MediaDescription:
-        attributes = [("rtpmap", f"{number} {codec.encoding_name}/{codec.clock_rate}") for number, codec in formats.items()]
+        attributes: list[tuple[str, str | None]] = [
+            ("rtpmap", f"{number} {codec.encoding_name}/{codec.clock_rate}")
+            for number, codec in formats.items()
+        ]
         if dtmf is not None:
             attributes += [("rtpmap", f"{dtmf} telephone-event/8000"), ("fmtp", f"{dtmf} 0-16")]
         attributes += [("ptime", "20"), (direction.value, None)]
         numbers = [*formats, *([] if dtmf is None else [dtmf])]
-        return MediaDescription("audio", self._port, "RTP/AVP", tuple(map(str, numbers)), attributes=tuple(attributes))
+        return MediaDescription(
+            "audio", self._port, "RTP/AVP", tuple(map(str, numbers)), attributes=tuple(attributes)
+        )
 
 
 def _usable_audio(description: SessionDescription) -> MediaDescription:

@@ -1,12 +1,12 @@
 """A phone to script: on the same stack as the switch, for tests, demos and the command line.
 
-    phone = Phone(environment, PhoneAccount("100", "secret", server), local=Address("127.0.0.1", 5070))
-    await phone.start()
-    await phone.register()
-    call = await phone.call("101")     # raises CallFailed(486) and the like
-    call.play_tone(440)
-    await call.over()
-    await phone.stop()
+phone = Phone(environment, PhoneAccount("100", "secret", server), local=Address("127.0.0.1", 5070))
+await phone.start()
+await phone.register()
+call = await phone.call("101")     # raises CallFailed(486) and the like
+call.play_tone(440)
+await call.over()
+await phone.stop()
 """
 
 from __future__ import annotations
@@ -157,7 +157,11 @@ class PhoneCall:
 
     def on_effect(self, effect: Effect) -> None:
         """Answer a challenge for the INVITE once; leave all else to the leg."""
-        if isinstance(effect, Rejected) and effect.response.status in (401, 407) and not self._credentials_sent:
+        if (
+            isinstance(effect, Rejected)
+            and effect.response.status in (401, 407)
+            and not self._credentials_sent
+        ):
             header = self.phone.credentials_for(effect.session.request, effect.response)
             if header is not None:
                 self._credentials_sent = True
@@ -193,7 +197,9 @@ class Phone:
         self.account = account
         self.loop = asyncio.get_running_loop()
         self.endpoint = Endpoint(endpoint_settings or EndpointSettings(), environment.rng, _OpenGate())
-        self.driver = Driver(self.endpoint, environment.network, _driver_settings(account, local), self._on_effect)
+        self.driver = Driver(
+            self.endpoint, environment.network, _driver_settings(account, local), self._on_effect
+        )
         self.media = MediaService(
             MediaSettings(local.host, port_range, workers=0), environment.media_network, environment.rng
         )
@@ -290,8 +296,18 @@ class Phone:
     @property
     def contact(self) -> Uri:
         """Where this phone is reached."""
-        parameters = () if self.flow.transport is Transport.UDP else (("transport", self.flow.transport.value.lower()),)
-        return Uri("sip", self.account.number, host=self.flow.local.host, port=self.flow.local.port, parameters=parameters)
+        parameters = (
+            ()
+            if self.flow.transport is Transport.UDP
+            else (("transport", self.flow.transport.value.lower()),)
+        )
+        return Uri(
+            "sip",
+            self.account.number,
+            host=self.flow.local.host,
+            port=self.flow.local.port,
+            parameters=parameters,
+        )
 
     def _granted(self, response: Response, asked: int) -> int:
         for contact in response.contacts:
@@ -311,7 +327,9 @@ class Phone:
         call = PhoneCall(self)
         self.calls.add(call)
         target = self._address_of(number)
-        call.leg.call(target.uri, self.flow, from_=self._address_of(self.account.number), to=target, owner=call)
+        call.leg.call(
+            target.uri, self.flow, from_=self._address_of(self.account.number), to=target, owner=call
+        )
         return call
 
     async def call(self, number: str) -> PhoneCall:
@@ -331,7 +349,8 @@ class Phone:
     async def request(self, request: Request) -> Response:
         """Send a request outside any call; return its final response (408 and 503 for failures)."""
         transaction, effects = self.endpoint.request(request, self.flow, self.loop.time())
-        done = self._pending[transaction] = self.loop.create_future()
+        done: asyncio.Future[Response] = self.loop.create_future()
+        self._pending[transaction] = done
         self.driver.perform(effects)
         return await done
 

@@ -11,6 +11,8 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sipcore.dialog.callee import CalleeSession
+    from sipcore.dialog.caller import CallerSession
     from sipcore.dialog.invite import InviteSession
     from sipcore.sdp.description import SessionDescription
     from sipcore.syntax.message import Request, Response
@@ -70,7 +72,7 @@ class Responded:
 class Invited:
     """A new call. `offer` is None for a late offer (RFC 3261 section 13.2.1)."""
 
-    session: InviteSession
+    session: CalleeSession
     request: Request
     identity: str
     offer: SessionDescription | None
@@ -117,7 +119,7 @@ class Accepted:
 class Rejected:
     """Our INVITE failed: a final response >= 300, 408 for a time-out, 503 for a dead flow."""
 
-    session: InviteSession
+    session: CallerSession
     response: Response
 
 

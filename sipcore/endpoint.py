@@ -145,7 +145,7 @@ class Endpoint:
         headers: Iterable[tuple[str, str]] = (),
         route_set: Iterable[NameAddress] = (),
         owner: Any = None,
-    ) -> tuple[InviteSession, list[Effect]]:
+    ) -> tuple[CallerSession, list[Effect]]:
         """Begin a session; `owner` is set before anything can be told of it."""
         body = b"" if offer is None else offer.to_bytes()
         all_headers = [
@@ -327,7 +327,9 @@ class Endpoint:
 
     # -- what sessions need (sipcore.dialog.invite.Core) ----------------------------------------------------
 
-    def send(self, request: Request, flow: Flow, user: Any, now: float) -> tuple[ClientTransaction, list[Effect]]:
+    def send(
+        self, request: Request, flow: Flow, user: Any, now: float
+    ) -> tuple[ClientTransaction, list[Effect]]:
         """Begin a client transaction: adds the Via, but for a CANCEL, which has that of its INVITE."""
         if request.method != "CANCEL":
             request.prepend("Via", self._via(flow))

@@ -1,9 +1,9 @@
 """What can go wrong in SIP, and whose fault it is.
 
-    SipError
-    +-- PeerError(status)    the other side broke the rules; `status` is what a server answers
-    |   +-- ParseError       bytes that are no SIP message; carries what is needed to answer all the same
-    +-- UsageError           this program asked for something the protocol does not allow: our bug
+SipError
++-- PeerError(status)    the other side broke the rules; `status` is what a server answers
+|   +-- ParseError       bytes that are no SIP message; carries what is needed to answer all the same
++-- UsageError           this program asked for something the protocol does not allow: our bug
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from sipcore.dialog.offer_answer import OfferState
 from sipcore.effects import Cancelled, Effect, Invited
 from sipcore.errors import UsageError
 from sipcore.sdp.description import SessionDescription
-from sipcore.syntax.message import Request, response_to
+from sipcore.syntax.message import response_to
 from sipcore.transaction.table import ServerTransaction
 from sipcore.transport.flow import Flow
 
@@ -16,7 +16,9 @@ from sipcore.transport.flow import Flow
 class CalleeSession(InviteSession):
     """A session that we are invited to."""
 
-    def __init__(self, core: Core, transaction: ServerTransaction, flow: Flow, identity: str, local_tag: str) -> None:
+    def __init__(
+        self, core: Core, transaction: ServerTransaction, flow: Flow, identity: str, local_tag: str
+    ) -> None:
         """Raises PeerError for an INVITE that no dialog can come of, or whose body is no offer."""
         request = transaction.request
         super().__init__(core, request, flow, identity)
@@ -52,7 +54,9 @@ class CalleeSession(InviteSession):
         self.state = SessionState.ESTABLISHED
         return self._send_success(self._transaction, description, headers, now)
 
-    def reject(self, status: int, now: float, reason: str | None = None, headers: Headers = ()) -> list[Effect]:
+    def reject(
+        self, status: int, now: float, reason: str | None = None, headers: Headers = ()
+    ) -> list[Effect]:
         """Send a final response >= 300. The session is over, and tells nothing more."""
         self._expect_ringing()
         self._leave()
@@ -87,7 +91,12 @@ class CalleeSession(InviteSession):
     # -- helpers --------------------------------------------------------------------------------------
 
     def _respond(
-        self, status: int, now: float, reason: str | None, description: SessionDescription | None, headers: Headers
+        self,
+        status: int,
+        now: float,
+        reason: str | None,
+        description: SessionDescription | None,
+        headers: Headers,
     ) -> list[Effect]:
         assert self.dialog is not None
         all_headers = list(headers)

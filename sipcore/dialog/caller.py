@@ -110,7 +110,11 @@ class CallerSession(InviteSession):
             self.progress_state = Progress.PROCEEDING
             if self._cancelling_until is not None:
                 return self._send_cancel(now)
-        if response.status == 100 or self._cancelling_until is not None or self.state is not SessionState.SETTING_UP:
+        if (
+            response.status == 100
+            or self._cancelling_until is not None
+            or self.state is not SessionState.SETTING_UP
+        ):
             return []
         if response.to.tag and len(response.contacts) == 1:  # early dialogs may be several (section 13.2.2.1)
             early = Dialog.of_client(self.request, response, self.flow)
@@ -127,7 +131,11 @@ class CallerSession(InviteSession):
             dialog = Dialog.of_client(self.request, response, self.flow)
             description = description_of(response)
         except PeerError:
-            return [] if self.state is not SessionState.SETTING_UP else self._fail(response_to(self.request, 502))
+            return (
+                []
+                if self.state is not SessionState.SETTING_UP
+                else self._fail(response_to(self.request, 502))
+            )
         if self.state is not SessionState.SETTING_UP or self._cancelling_until is not None:
             return self._turn_down(dialog, response.cseq, now)
         self.dialog = dialog

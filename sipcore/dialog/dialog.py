@@ -78,7 +78,12 @@ class Dialog:
         return self.call_id, self.local_tag, self.remote_tag
 
     def request(
-        self, method: str, headers: Iterable[tuple[str, str]] = (), body: bytes = b"", *, cseq: int | None = None
+        self,
+        method: str,
+        headers: Iterable[tuple[str, str]] = (),
+        body: bytes = b"",
+        *,
+        cseq: int | None = None,
     ) -> Request:
         """A request within the dialog, without Via (section 12.2.1.1). `cseq` is given for an ACK only."""
         if cseq is None:

@@ -49,7 +49,9 @@ class Core(Protocol):
     transactions: TransactionTable
     random: Random
 
-    def send(self, request: Request, flow: Flow, user: Any, now: float) -> tuple[ClientTransaction, list[Effect]]:
+    def send(
+        self, request: Request, flow: Flow, user: Any, now: float
+    ) -> tuple[ClientTransaction, list[Effect]]:
         """Begin a client transaction: adds the Via."""
 
     def transmit(self, request: Request, flow: Flow) -> Effect:
@@ -98,7 +100,9 @@ class Unacknowledged:
 class InviteSession:
     """One INVITE session. `owner` is a slot for whoever steers it."""
 
-    def __init__(self, core: Core, request: Request, flow: Flow, identity: str = "", owner: Any = None) -> None:
+    def __init__(
+        self, core: Core, request: Request, flow: Flow, identity: str = "", owner: Any = None
+    ) -> None:
         self.core = core
         self.request = request
         self.flow = flow
@@ -213,8 +217,8 @@ class InviteSession:
             response = event.response
         else:
             response = response_to(transaction.request, 503 if isinstance(event, FlowFailed) else 408)
-        if transaction is self._own_change:
-            return self._change_answered(transaction, response, now)
+        if self._own_change is not None and transaction is self._own_change:
+            return self._change_answered(self._own_change, response, now)
         if response.status < 200:
             return []
         if transaction.request.method == "BYE":
@@ -255,13 +259,17 @@ class InviteSession:
 
     def _send_change(self, method: str, offer: SessionDescription, now: float) -> list[Effect]:
         if not self.can_change:
-            raise UsageError(f"no change can be made to a session that is {self.state.value}, or changing already")
+            raise UsageError(
+                f"no change can be made to a session that is {self.state.value}, or changing already"
+            )
         self.offers.send_offer(offer)
         headers = [*self.core.local_headers(self.flow, self._local_user), ("Content-Type", SDP)]
         self._own_change, effects = self._send_in_dialog(method, now, headers, offer.to_bytes())
         return effects
 
-    def _change_answered(self, transaction: ClientTransaction, response: Response, now: float) -> list[Effect]:
+    def _change_answered(
+        self, transaction: ClientTransaction, response: Response, now: float
+    ) -> list[Effect]:
         if response.status < 200:
             return []
         self._own_change = None
@@ -335,7 +343,11 @@ class InviteSession:
         return self.dialog.local.uri.user or ""
 
     def _send_success(
-        self, transaction: ServerTransaction, description: SessionDescription | None, headers: Headers, now: float
+        self,
+        transaction: ServerTransaction,
+        description: SessionDescription | None,
+        headers: Headers,
+        now: float,
     ) -> list[Effect]:
         """Send a 200; that of an INVITE again and again until its ACK comes."""
         assert self.dialog is not None

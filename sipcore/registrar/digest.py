@@ -91,7 +91,7 @@ def parse_digest(value: str) -> dict[str, str] | None:
 
 
 class Nonces:
-    """Nonces that prove themselves: a time and a keyed hash of it. Only those in use are remembered, for their counts."""
+    """Nonces that prove themselves: a time and a keyed hash of it. Only the counts of those in use are kept."""
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
@@ -107,7 +107,9 @@ class Nonces:
     def is_fresh(self, nonce: str, now: float) -> bool:
         """Whether we made this nonce, not longer ago than NONCE_SECONDS."""
         stamp = nonce.partition("-")[0]
-        if len(stamp) > 32 or not hmac.compare_digest(self._sign(stamp).encode(), nonce.encode("utf-8", "replace")):
+        if len(stamp) > 32 or not hmac.compare_digest(
+            self._sign(stamp).encode(), nonce.encode("utf-8", "replace")
+        ):
             return False
         age = now - int(stamp.partition(".")[0], 16)
         return -1 <= age <= NONCE_SECONDS
@@ -161,7 +163,12 @@ class Authenticator:
         )
 
     def check(
-        self, parameters: Mapping[str, str], credentials: Credentials | None, method: str, uri: str, now: float
+        self,
+        parameters: Mapping[str, str],
+        credentials: Credentials | None,
+        method: str,
+        uri: str,
+        now: float,
     ) -> Verdict:
         """Check the parameters of an Authorization header; `credentials` is None for an unknown user."""
         algorithm = _algorithm(parameters.get("algorithm", "MD5"))
@@ -170,7 +177,9 @@ class Authenticator:
         if not {"nonce", "uri", "nc", "cnonce", "response"} <= parameters.keys() or parameters["uri"] != uri:
             return Verdict.WRONG
         count = _nonce_count(parameters["nc"])
-        expected = digest_response(algorithm, (credentials or self._nobody).ha1(algorithm), parameters, method)
+        expected = digest_response(
+            algorithm, (credentials or self._nobody).ha1(algorithm), parameters, method
+        )
         given = parameters["response"].lower().encode("utf-8", "replace")
         if not hmac.compare_digest(expected.encode(), given) or credentials is None or count is None:
             return Verdict.WRONG
@@ -194,7 +203,7 @@ def answer_challenge(
     challenges: Iterable[str], method: str, uri: str, username: str, password: str, *, nc: int, cnonce: str
 ) -> str | None:
     """The Authorization value for the strongest challenge that we can meet; None if there is none."""
-    offered = {}
+    offered: dict[Algorithm, Mapping[str, str]] = {}
     for challenge in challenges:
         parameters = parse_digest(challenge)
         algorithm = None if parameters is None else _algorithm(parameters.get("algorithm", "MD5"))
@@ -207,7 +216,14 @@ def answer_challenge(
 
 
 def _authorization(
-    algorithm: Algorithm, challenge: Mapping[str, str], method: str, uri: str, username: str, password: str, nc: int, cnonce: str
+    algorithm: Algorithm,
+    challenge: Mapping[str, str],
+    method: str,
+    uri: str,
+    username: str,
+    password: str,
+    nc: int,
+    cnonce: str,
 ) -> str:
     ha1 = Credentials.of(username, challenge["realm"], password).ha1(algorithm)
     parameters = {"nonce": challenge["nonce"], "uri": uri, "nc": f"{nc:08x}", "cnonce": cnonce, "qop": "auth"}

@@ -48,7 +48,9 @@ class Account:
 
     def owns(self, user: str | None) -> bool:
         """Whether a From or To user part is this extension's."""
-        return user is not None and (user == self.number or (bool(self.sip_id) and user.lower() == self.sip_id.lower()))
+        return user is not None and (
+            user == self.number or (bool(self.sip_id) and user.lower() == self.sip_id.lower())
+        )
 
 
 class DigestGate:

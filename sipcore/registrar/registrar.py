@@ -150,7 +150,9 @@ class Registrar:
         self._store(record, updated)
         return RegisterResult(self._accept(request, updated, now), tuple(changes))
 
-    def _remove_all(self, request: Request, current: list[Binding]) -> tuple[list[Binding], list[BindingChange]]:
+    def _remove_all(
+        self, request: Request, current: list[Binding]
+    ) -> tuple[list[Binding], list[BindingChange]]:
         if request.expires != 0 or len(request.get_all("Contact")) != 1:
             raise PeerError("Contact: * goes with Expires: 0 alone")
         for binding in current:
@@ -176,7 +178,9 @@ class Registrar:
     def _lifetime(self, request: Request, contact: NameAddress) -> int:
         """Seconds (section 10.2.1.1); 0 removes the binding."""
         text = contact.parameter("expires")
-        asked = request.expires if text is None else int(text) if text.isdecimal() and len(text) < 11 else None
+        asked = (
+            request.expires if text is None else int(text) if text.isdecimal() and len(text) < 11 else None
+        )
         if asked is None:
             asked = self._settings.default_expires
         if asked == 0:

@@ -55,7 +55,14 @@ class MediaDescription:
         return mapping
 
 
-_STATIC = {"0": "PCMU/8000", "8": "PCMA/8000", "9": "G722/8000", "13": "CN/8000", "18": "G729/8000", "3": "GSM/8000"}
+_STATIC = {
+    "0": "PCMU/8000",
+    "8": "PCMA/8000",
+    "9": "G722/8000",
+    "13": "CN/8000",
+    "18": "G729/8000",
+    "3": "GSM/8000",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +104,12 @@ class SessionDescription:
     def direction_of(self, media: MediaDescription) -> str:
         """One of DIRECTIONS, from the sender's side; 0.0.0.0 is the old way to say hold (RFC 3264 section 8.4)."""
         direction = next(
-            (name for attributes in (media.attributes, self.attributes) for name, _ in attributes if name in DIRECTIONS),
+            (
+                name
+                for attributes in (media.attributes, self.attributes)
+                for name, _ in attributes
+                if name in DIRECTIONS
+            ),
             "sendrecv",
         )
         if self.address_of(media) == "0.0.0.0":
@@ -156,7 +168,12 @@ def _close(media: list[MediaDescription], attributes: list[tuple[str, str | None
 def _media(text: str) -> MediaDescription:
     kind, port, protocol, *formats = text.split() if len(text.split()) >= 4 else ("", "", "")
     number, _, count = port.partition("/")
-    if not (number.isdecimal() and number.isascii() and int(number[:6]) < 65536 and (not count or count.isdecimal())):
+    if not (
+        number.isdecimal()
+        and number.isascii()
+        and int(number[:6]) < 65536
+        and (not count or count.isdecimal())
+    ):
         raise PeerError(f"no media section: {text[:60]!r}")
     return MediaDescription(kind, int(number), protocol, tuple(formats), port_count=int(count or 1))
 

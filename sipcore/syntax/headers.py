@@ -11,12 +11,16 @@ from sipcore.syntax.uri import Parameters, Uri
 
 _TOKEN = r"[A-Za-z0-9\-.!%*_+`'~]+"
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
-_PARAMETER = re.compile(rf'\s*;\s*(?P<name>{_TOKEN})(?:\s*=\s*(?P<value>{_QUOTED}|[^\s;,"<>]*))?\s*', re.DOTALL)
+_PARAMETER = re.compile(
+    rf'\s*;\s*(?P<name>{_TOKEN})(?:\s*=\s*(?P<value>{_QUOTED}|[^\s;,"<>]*))?\s*', re.DOTALL
+)
 _VIA = re.compile(
     rf"SIP\s*/\s*2\.0\s*/\s*(?P<transport>{_TOKEN})\s+(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)\s*(?::\s*(?P<port>[0-9]{{1,5}}))?",
     re.IGNORECASE,
 )
-_NAME_ADDRESS = re.compile(rf'\s*(?:(?P<quoted>{_QUOTED})|(?P<tokens>[^"<>,;]*?))\s*<(?P<uri>[^<>]*)>', re.DOTALL)
+_NAME_ADDRESS = re.compile(
+    rf'\s*(?:(?P<quoted>{_QUOTED})|(?P<tokens>[^"<>,;]*?))\s*<(?P<uri>[^<>]*)>', re.DOTALL
+)
 
 
 def unquote_string(text: str) -> str:
@@ -182,7 +186,13 @@ class CSeq:
     def parse(cls, text: str) -> CSeq:
         """Raises PeerError(400)."""
         number, _, method = text.partition(" ")
-        if not (number.isdecimal() and number.isascii() and len(number) <= 10 and int(number) < 2**32 and method.strip()):
+        if not (
+            number.isdecimal()
+            and number.isascii()
+            and len(number) <= 10
+            and int(number) < 2**32
+            and method.strip()
+        ):
             raise PeerError(f"not a CSeq: {text[:60]!r}")
         return cls(int(number), method.strip())
 

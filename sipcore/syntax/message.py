@@ -101,14 +101,14 @@ class Message:
             if text is None:
                 raise PeerError(f"{name} is missing")
             value = self._cache[name] = parse(text)
-        return value  # type: ignore[no-any-return]
+        return value
 
     def _list(self, name: str, parse: Callable[[str], Value]) -> list[Value]:
         values = self._cache.get(name)
         if values is None:
             values = [parse(value) for line in self.get_all(name) for value in split_values(line)]
             self._cache[name] = values
-        return values  # type: ignore[no-any-return]
+        return values
 
     @property
     def vias(self) -> list[Via]:
@@ -222,7 +222,7 @@ class Message:
         return self._bytes
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self.to_bytes() == other.to_bytes()  # type: ignore[attr-defined]
+        return type(self) is type(other) and self.to_bytes() == other.to_bytes()
 
     def __hash__(self) -> int:
         return hash(self.to_bytes())
@@ -273,7 +273,11 @@ class Response(Message):
     __slots__ = ("reason", "status")
 
     def __init__(
-        self, status: int, reason: str | None = None, headers: Iterable[tuple[str, str]] = (), body: bytes = b""
+        self,
+        status: int,
+        reason: str | None = None,
+        headers: Iterable[tuple[str, str]] = (),
+        body: bytes = b"",
     ) -> None:
         super().__init__(headers, body)
         self.status = status

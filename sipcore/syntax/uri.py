@@ -58,7 +58,9 @@ class Uri:
 
     def without(self, *names: str) -> Uri:
         """The same URI without these parameters."""
-        return replace(self, parameters=tuple((key, value) for key, value in self.parameters if key not in names))
+        return replace(
+            self, parameters=tuple((key, value) for key, value in self.parameters if key not in names)
+        )
 
     def matches(self, other: Uri) -> bool:
         """Equivalence by RFC 3261 section 19.1.4."""
@@ -85,7 +87,9 @@ class Uri:
         for key, value in self.parameters:
             text += f";{key}" if value is None else f";{key}={_escape(value, _PARAMETER_SAFE)}"
         if self.headers:
-            text += "?" + "&".join(f"{key}={_escape(value or '', _PARAMETER_SAFE)}" for key, value in self.headers)
+            text += "?" + "&".join(
+                f"{key}={_escape(value or '', _PARAMETER_SAFE)}" for key, value in self.headers
+            )
         return text
 
 
@@ -137,7 +141,11 @@ def _parse_other(text: str) -> Uri:
     if found is None or found["scheme"].lower() in ("sip", "sips"):
         raise PeerError(f"not a URI: {text[:80]!r}")
     subject, _, parameters = found["rest"].partition(";")
-    return Uri(found["scheme"].lower(), unquote(subject), parameters=_split(";" + parameters if parameters else None, ";"))
+    return Uri(
+        found["scheme"].lower(),
+        unquote(subject),
+        parameters=_split(";" + parameters if parameters else None, ";"),
+    )
 
 
 def _split(text: str | None, separator: str) -> Parameters:

@@ -11,7 +11,9 @@ MAX_MESSAGE_BYTES = 65535
 PING = b"\r\n\r\n"
 PONG = b"\r\n"
 
-_LENGTH = re.compile(rb"(?:^|\n)(?:content-length|l)[ \t]*:[ \t]*([0-9]{1,9})[ \t]*\r?(?:\n|$)", re.IGNORECASE)
+_LENGTH = re.compile(
+    rb"(?:^|\n)(?:content-length|l)[ \t]*:[ \t]*([0-9]{1,9})[ \t]*\r?(?:\n|$)", re.IGNORECASE
+)
 
 
 class StreamFramer:
@@ -38,7 +40,7 @@ class StreamFramer:
 
     def _next(self) -> bytes | None:
         buffer = self._buffer
-        if buffer[:1] in (b"\r", b"\n"):
+        if buffer.startswith((b"\r", b"\n")):
             return self._keep_alive()
         end = buffer.find(b"\r\n\r\n", max(0, self._searched - 3))
         if end < 0:

@@ -1,4 +1,4 @@
-"""Where a request came from, written into its Via, so that the response finds back (RFC 3261 section 18.2, RFC 3581)."""
+"""The way back for a response, kept in the Via of the request (RFC 3261 section 18.2, RFC 3581)."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ def stamp_via(request: Request, flow: Flow) -> None:
         parameters.append(("rport", str(flow.remote.port)))
     parameters.append(("received", flow.remote.host))
     stamped = Via(via.transport, via.host, via.port, tuple(parameters))
-    first, *others = request.get_all("Via")
-    _, comma, rest = first.partition(",")
+    _, comma, rest = (request.get("Via") or "").partition(",")
     request.set("Via", f"{stamped}{comma}{rest}")
 
 
@@ -32,4 +31,6 @@ def response_flow(request: Request, flow: Flow) -> Flow:
     if flow.transport is not Transport.UDP or any(name == "rport" for name, _ in via.parameters):
         return flow
     port = via.port or DEFAULT_PORT
-    return flow if port == flow.remote.port else Flow(flow.transport, flow.local, Address(flow.remote.host, port))
+    if port == flow.remote.port:
+        return flow
+    return Flow(flow.transport, flow.local, Address(flow.remote.host, port))

@@ -18,9 +18,7 @@ FIRST_PORTS = {"udp": 24000, "tcp": 24100, "tls": 24200}
 
 @pytest.mark.row("CORE-01", "CORE-03", "SFT-06", "ADM-20")
 @pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])
-def test_two_phones_talk(
-    transport: str, server: Server, certificate_authority: Path, tmp_path: Path
-) -> None:
+def test_two_phones_talk(transport: str, server: Server, certificate_authority: Path, tmp_path: Path) -> None:
     address = f"{server.address}:{5061 if transport == 'tls' else 5060}"
     port = FIRST_PORTS[transport]
     with (

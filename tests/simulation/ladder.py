@@ -1,8 +1,8 @@
 """The message ladder: what passed over the simulated network, drawn like the figures in the RFCs.
 
-    1000.000  phone-100   >---------- INVITE sip:101@pbx ---------->  pbx
-    1000.001  phone-100   <---------- 100 Trying -------------------<  pbx
-    1000.004  pbx         >--X lost   INVITE sip:101@10.0.0.101 ---->  phone-101
+1000.000  phone-100   >---------- INVITE sip:101@pbx ---------->  pbx
+1000.001  phone-100   <---------- 100 Trying -------------------<  pbx
+1000.004  pbx         >--X lost   INVITE sip:101@10.0.0.101 ---->  phone-101
 """
 
 from __future__ import annotations

@@ -153,14 +153,14 @@ class SimulatedNetwork:
 class SimulatedUdpSocket:
     """A bound UDP socket. It has the shape of sipcore.net.network.UdpSocket."""
 
-    def __init__(self, host: HostNetwork, local: Address, receive: Callable[[bytes, Address], None]) -> None:
+    def __init__(self, host: HostNetwork, local: Address, receive: Callable[[bytes, Any], None]) -> None:
         self._host = host
         self.local = local
         self.receive = receive
         self.only_from: Address | None = None
         """If connected: the kernel drops what comes from anywhere else."""
 
-    def send(self, data: bytes, remote: Address) -> None:
+    def send(self, data: bytes, remote: tuple[str, int]) -> None:
         """Send one datagram. Raises OSError when closed or when the datagram is too long."""
         if self._host.udp.get(self.local.port) is not self:
             raise os_error(errno.EBADF, self.local)
@@ -168,7 +168,7 @@ class SimulatedUdpSocket:
             raise os_error(errno.EMSGSIZE, len(data))
         self._host.send(Datagram(Address(self._host.address, self.local.port), Address(*remote), bytes(data)))
 
-    def connect(self, remote: Address) -> None:
+    def connect(self, remote: tuple[str, int]) -> None:
         """From now on only this peer's datagrams come in."""
         self.only_from = Address(*remote)
 
@@ -224,7 +224,7 @@ class HostNetwork:
         return self.udp[port]
 
     def open_media(
-        self, local: tuple[str, int], receive: Callable[[bytes, Address], None]
+        self, local: tuple[str, int], receive: Callable[[bytes, tuple[str, int]], None]
     ) -> SimulatedUdpSocket:
         """Bind a port for RTP or RTCP. Raises OSError."""
         return self.open_udp(Address(*local), receive)

@@ -1,11 +1,11 @@
 """An office to play stories in: one PBX and scripted phones, each on a host of its own, in simulated time.
 
-    async def test_lee_calls_richardson(office: Office) -> None:
-        lee, richardson = await office.phone("100"), await office.phone("101")
-        richardson.auto_answer = True
-        call = await lee.call("101")
-        call.hang_up()
-        await office.close()      # hangs up, stops everybody; fails if anything is left
+async def test_lee_calls_richardson(office: Office) -> None:
+    lee, richardson = await office.phone("100"), await office.phone("101")
+    richardson.auto_answer = True
+    call = await lee.call("101")
+    call.hang_up()
+    await office.close()      # hangs up, stops everybody; fails if anything is left
 """
 
 from __future__ import annotations

@@ -59,8 +59,8 @@ def test_a_tcp_port_in_use_is_named_with_its_key(tcp: int) -> None:
 
 
 def test_all_closed_ports_are_named(udp: int, tcp: int, pem: Path) -> None:
-    files = {"certificate": pem / "one.crt", "key": pem / "one.key"}
-    sip = Sip(listen=HERE, udp_port=udp, tcp_port=0, tls_port=tcp, **files)
+    certificate, key = pem / "one.crt", pem / "one.key"
+    sip = Sip(listen=HERE, udp_port=udp, tcp_port=0, tls_port=tcp, certificate=certificate, key=key)
     assert [problem.key for problem in closed_ports(sip)] == ["sip.udp_port", "sip.tls_port"]
 
 

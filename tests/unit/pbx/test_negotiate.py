@@ -16,7 +16,14 @@ OURS = ("198.51.100.1", 20000)
 
 def sdp(*media: str, connection: str = PHONE) -> SessionDescription:
     """A phone's description with these media sections, each a block of lines."""
-    lines = ["v=0", f"o=- 1 1 IN IP4 {PHONE}", "s=-", f"c=IN IP4 {connection}", "t=0 0", *"\n".join(media).split("\n")]
+    lines = [
+        "v=0",
+        f"o=- 1 1 IN IP4 {PHONE}",
+        "s=-",
+        f"c=IN IP4 {connection}",
+        "t=0 0",
+        *"\n".join(media).split("\n"),
+    ]
     return SessionDescription.parse("\r\n".join([*lines, ""]).encode())
 
 
@@ -27,7 +34,9 @@ def negotiation() -> Negotiation:
     return Negotiation(*OURS, Random(1))
 
 
-def answered(offer: SessionDescription, preferred: Codec | None = None) -> tuple[Negotiation, SessionDescription]:
+def answered(
+    offer: SessionDescription, preferred: Codec | None = None
+) -> tuple[Negotiation, SessionDescription]:
     """A negotiation that has answered `offer`, and its answer as the peer reads it."""
     side = negotiation()
     side.receive_offer(offer)
@@ -93,7 +102,11 @@ def test_a_refused_offer_leaves_the_agreement_as_it_was() -> None:
 def test_other_media_lines_are_declined_in_their_places() -> None:
     offer = sdp("m=video 4002 RTP/AVP 99", "m=audio 4000 RTP/AVP 0", "m=audio 4004 RTP/AVP 0")
     _, answer = answered(offer)
-    assert [(media.kind, media.port) for media in answer.media] == [("video", 0), ("audio", OURS[1]), ("audio", 0)]
+    assert [(media.kind, media.port) for media in answer.media] == [
+        ("video", 0),
+        ("audio", OURS[1]),
+        ("audio", 0),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ IPV6 = Address("2001:db8::7", 5062), Address("2001:db8::1", 5060)
 
 def internet_sum(data: bytes) -> int:
     """The one's complement sum of RFC 1071, the slow way; 0xFFFF over data with a right checksum in it."""
-    total = sum(struct.unpack(f"!{(len(data) + 1) // 2}H", data + b"\0" * (len(data) % 2)))
+    total: int = sum(struct.unpack(f"!{(len(data) + 1) // 2}H", data + b"\0" * (len(data) % 2)))
     while total > 0xFFFF:
         total = (total & 0xFFFF) + (total >> 16)
     return total
