@@ -64,10 +64,7 @@ class Deadlines(Generic[Item]):
             return
         entry[2] = None
         self._forgotten += 1
-        if self._forgotten > len(self._entries) + _SLACK:
-            self._heap = [entry for entry in self._heap if entry[2] is not None]
-            heapify(self._heap)
-            self._forgotten = 0
+        self._tidy()
 
     def next(self) -> float | None:
         """The earliest deadline (seconds); None if nothing waits."""
@@ -91,4 +88,11 @@ class Deadlines(Generic[Item]):
             return None
         item: Item = heappop(self._heap)[2]
         del self._entries[item]
+        self._tidy()
         return item
+
+    def _tidy(self) -> None:
+        if self._forgotten > len(self._entries) + _SLACK:
+            self._heap = [entry for entry in self._heap if entry[2] is not None]
+            heapify(self._heap)
+            self._forgotten = 0

@@ -1,0 +1,49 @@
+"""Deadlines against a dictionary that is searched in full."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sipcore.deadlines import Deadlines
+
+
+class Item:
+    """Something with a deadline that may change."""
+
+    deadline: float | None = None
+
+
+TIMES = st.integers(0, 20).map(float)
+INDEX = st.integers(0, 9)
+WATCH = st.tuples(st.just("watch"), INDEX, st.none() | TIMES)
+FORGET = st.tuples(st.just("forget"), INDEX, st.none())
+DUE = st.tuples(st.just("due"), st.just(0), TIMES)
+
+
+@given(st.lists(WATCH | WATCH | FORGET | DUE, max_size=60))
+def test_the_least_deadline_is_found_whatever_happened_before(
+    history: list[tuple[str, int, float | None]],
+) -> None:
+    items = [Item() for _ in range(10)]
+    deadlines: Deadlines[Item] = Deadlines()
+    model: dict[Item, float] = {}
+    for action, index, time in history:
+        item = items[index]
+        if action == "watch":
+            item.deadline = time
+            deadlines.watch(item)
+            model.pop(item, None)
+            if time is not None:
+                model[item] = time
+        elif action == "forget":
+            deadlines.forget(item)
+            model.pop(item, None)
+        elif time is not None:
+            least = min(model.values(), default=None)
+            taken = deadlines.due(time)
+            assert (taken is None) == (least is None or least > time)
+            if taken is not None:
+                assert model.pop(taken) == least
+        assert deadlines.next() == min(model.values(), default=None)
+        assert len(deadlines) == len(model)
