@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from ipaddress import IPv6Address
 from urllib.parse import quote, unquote
 
 from sipcore.errors import PeerError
@@ -23,6 +24,8 @@ _SIP = re.compile(
 _ABSOLUTE = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):(?P<rest>[^\s<>\"]+)")
 _USER_SAFE = "-_.!~*'()&=+$,;?/"
 _PARAMETER_SAFE = "-_.!~*'()[]/:&+$"
+_HEADER_SAFE = "-_.!~*'()[]/:?+$"
+_OTHER_SAFE = "-_.!~*'()[]/:&=+$,?@#"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ class Uri:
 
     @classmethod
     def parse(cls, text: str) -> Uri:
-        """Raises PeerError(400), or PeerError(416) for a scheme that is no URI of ours at all."""
+        """Raises PeerError(400). Whether a scheme can be served (416) is for others to say."""
         return _parse(text)
 
     def parameter(self, name: str) -> str | None:
@@ -64,19 +67,20 @@ class Uri:
 
     def matches(self, other: Uri) -> bool:
         """Equivalence by RFC 3261 section 19.1.4."""
-        if (self.scheme, self.user, self.password, self.host, self.port) != (
+        if (self.scheme, self.user, self.password, self.port) != (
             other.scheme,
             other.user,
             other.password,
-            other.host,
             other.port,
         ):
+            return False
+        if self.host != other.host and not _same_address(self.host, other.host):
             return False
         return _parameters_match(self, other) and _as_set(self.headers) == _as_set(other.headers)
 
     def __str__(self) -> str:
         if not self.host:
-            text = f"{self.scheme}:{self.user or ''}"
+            text = f"{self.scheme}:{_escape(self.user or '', _OTHER_SAFE)}"
         else:
             user = "" if self.user is None else _escape(self.user, _USER_SAFE)
             if self.password is not None:
@@ -84,12 +88,10 @@ class Uri:
             host = f"[{self.host}]" if ":" in self.host else self.host
             port = "" if self.port is None else f":{self.port}"
             text = f"{self.scheme}:{user}{'@' if self.user is not None else ''}{host}{port}"
-        for key, value in self.parameters:
-            text += f";{key}" if value is None else f";{key}={_escape(value, _PARAMETER_SAFE)}"
+        for pair in self.parameters:
+            text += ";" + _print_pair(pair, _PARAMETER_SAFE)
         if self.headers:
-            text += "?" + "&".join(
-                f"{key}={_escape(value or '', _PARAMETER_SAFE)}" for key, value in self.headers
-            )
+            text += "?" + "&".join(_print_pair(pair, _HEADER_SAFE) for pair in self.headers)
         return text
 
 
@@ -112,8 +114,28 @@ def _as_set(headers: Parameters) -> frozenset[tuple[str, str | None]]:
     return frozenset((key.lower(), value) for key, value in headers)
 
 
+def _same_address(one: str, other: str) -> bool:
+    """Whether two hosts are spellings of one IPv6 address (RFC 5954 section 4.2)."""
+    if ":" not in one or ":" not in other:
+        return False
+    try:
+        return IPv6Address(one) == IPv6Address(other)
+    except ValueError:
+        return False
+
+
+def _print_pair(pair: tuple[str, str | None], safe: str) -> str:
+    key, value = pair
+    return _escape(key, safe) if value is None else f"{_escape(key, safe)}={_escape(value, safe)}"
+
+
 def _escape(text: str, safe: str) -> str:
-    return text if text.isalnum() and text.isascii() else quote(text, safe=safe)
+    return text if text.isalnum() and text.isascii() else quote(text, safe, "utf-8", "surrogateescape")
+
+
+def _unescape(text: str) -> str:
+    """Bytes that are no UTF-8 become surrogates, as in the rest of a message."""
+    return unquote(text, "utf-8", "surrogateescape")
 
 
 @lru_cache(maxsize=4096)
@@ -127,8 +149,8 @@ def _parse(text: str) -> Uri:
         raise PeerError(f"no port: {port}")
     return Uri(
         scheme.lower(),
-        None if user is None else unquote(user),
-        None if password is None else unquote(password),
+        None if user is None else _unescape(user),
+        None if password is None else _unescape(password),
         host.strip("[]").lower(),
         number,
         _split(parameters, ";"),
@@ -143,7 +165,7 @@ def _parse_other(text: str) -> Uri:
     subject, _, parameters = found["rest"].partition(";")
     return Uri(
         found["scheme"].lower(),
-        unquote(subject),
+        _unescape(subject),
         parameters=_split(";" + parameters if parameters else None, ";"),
     )
 
@@ -155,5 +177,5 @@ def _split(text: str | None, separator: str) -> Parameters:
     for part in text.lstrip(";").split(separator):
         if part:
             key, equals, value = part.partition("=")
-            pairs.append((unquote(key).lower(), unquote(value) if equals else None))
+            pairs.append((_unescape(key).lower(), _unescape(value) if equals else None))
     return tuple(pairs)
