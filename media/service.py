@@ -17,6 +17,7 @@ from typing import Protocol
 
 from media.engine import MediaEngine
 from media.messages import (
+    Bridge,
     CloseStream,
     Command,
     Event,
@@ -89,6 +90,8 @@ class MediaService:
         self._numbers = count(1)
         self._reserved: dict[int, tuple[_Worker, int]] = {}
         """Stream -> its worker and port, until the stream is opened."""
+        self._waiting: dict[int, list[Command]] = {}
+        """Stream -> what it is to do as soon as it is open."""
         self._open: dict[int, _Worker] = {}
         self._workers = [
             _Worker(number, self._link(number, ports, network, random))
@@ -138,22 +141,37 @@ class MediaService:
         return Reservation(stream, port)
 
     def send(self, command: Command) -> None:
-        """Bring a command to the engine of its stream; one for a stream that has ended is too late."""
+        """Bring a command to the engine of its stream; one for a stream that has ended is too late.
+
+        What is asked of a stream that is not open yet waits until it is: with a late offer, a call is answered
+        before the caller's media is known.
+        """
         stream = command.stream
         if isinstance(command, OpenStream) and stream in self._reserved:
             self._open[stream] = self._reserved.pop(stream)[0]
+            self._pass_on(command)
+            for waiting in self._waiting.pop(stream, ()):
+                self.send(waiting)
         elif isinstance(command, CloseStream) and stream in self._reserved:
             worker, port = self._reserved.pop(stream)  # never opened: the port is as good as new
+            self._waiting.pop(stream, None)
             worker.ready.append(port)
             worker.streams.discard(stream)
-            return
-        opened = self._open.get(stream)
+        elif stream in self._reserved:
+            self._waiting.setdefault(stream, []).append(command)
+        elif isinstance(command, Bridge) and command.other in self._reserved:
+            self._waiting.setdefault(command.other, []).append(command)
+        else:
+            self._pass_on(command)
+
+    def _pass_on(self, command: Command) -> None:
+        opened = self._open.get(command.stream)
         if opened is not None:
             opened.link.send(command)
 
     def live(self) -> dict[str, int]:
         """How many streams there are: for tests of leaks."""
-        return {"reserved": len(self._reserved), "streams": len(self._open)}
+        return {"reserved": len(self._reserved), "streams": len(self._open), "waiting": len(self._waiting)}
 
     def _worker_of(self, stream: int) -> _Worker | None:
         reserved = self._reserved.get(stream)
@@ -184,6 +202,7 @@ class MediaService:
         streams = tuple(worker.streams)
         for stream in streams:
             self._reserved.pop(stream, None)
+            self._waiting.pop(stream, None)
             self._open.pop(stream, None)
         worker.streams.clear()
         worker.ready.clear()

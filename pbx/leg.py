@@ -15,6 +15,7 @@ from sipcore.dialog.caller import CallerSession
 from sipcore.effects import (
     Accepted,
     Acknowledged,
+    Answered,
     Cancelled,
     Effect,
     EndCause,
@@ -164,8 +165,9 @@ class Leg:
         codecs: Sequence[Codec] = (),
         route_set: Sequence[NameAddress] = (),
         owner: object = None,
+        offerless: bool = False,
     ) -> None:
-        """Send an INVITE that offers `codecs` first and then all others we know.
+        """Send an INVITE that offers `codecs` first and then all others we know, or one without an offer.
 
         `owner` takes the session's effects in place of this leg, and passes on those that it leaves alone.
         """
@@ -174,7 +176,7 @@ class Leg:
             flow,
             from_=from_,
             to=to,
-            offer=self.negotiation.offer(codecs),
+            offer=None if offerless else self.negotiation.offer(codecs),
             now=self._now,
             route_set=route_set,
             owner=owner or self,
@@ -211,7 +213,9 @@ class Leg:
         self.watcher.leg_progressed(self, effect.response)
 
     def _on_accepted(self, effect: Accepted) -> None:
-        if effect.description is not None and not self._take_answer(effect.description):
+        late_offer = self.negotiation.local is None
+        take = self._answer_late_offer if late_offer else self._take_answer
+        if effect.description is not None and not take(effect.description):
             self.hang_up()
             self.watcher.leg_ended(self, 488)
             return
@@ -251,7 +255,24 @@ class Leg:
         self._do(self._session.answer(description, self._now))
         self._use_plan()
 
+    def _on_answered(self, effect: Answered) -> None:
+        """Our re-INVITE or UPDATE was accepted."""
+        if effect.answer is not None and not self._take_answer(effect.answer):
+            self.hang_up()
+            self.watcher.leg_ended(self, 488)
+
     # -- helpers ---------------------------------------------------------------------------------------
+
+    def _answer_late_offer(self, offer: SessionDescription) -> bool:
+        """Our INVITE made no offer, the 2xx did: its ACK carries our answer."""
+        try:
+            self.negotiation.receive_offer(offer)
+        except NotAcceptable:
+            return False
+        assert isinstance(self.session, CallerSession)
+        self._do(self.session.acknowledge(self.negotiation.answer(), self._now))
+        self._use_plan()
+        return True
 
     def _take_answer(self, description: SessionDescription) -> bool:
         try:
@@ -304,4 +325,5 @@ _HANDLERS: dict[type, Callable[[Leg, Any], None]] = {
     Ended: Leg._on_ended,
     Acknowledged: Leg._on_acknowledged,
     Offered: Leg._on_offered,
+    Answered: Leg._on_answered,
 }

@@ -39,6 +39,8 @@ class Negotiation:
         self._session_id = str(random.getrandbits(48))
         self._version = 0
         self._remote_offered = False
+        self.codecs: tuple[Codec, ...] = tuple(Codec)
+        """What we speak, preferred ones first."""
         self.local: SessionDescription | None = None
         """What we last said."""
         self.remote: SessionDescription | None = None
@@ -48,13 +50,13 @@ class Negotiation:
 
     def receive_offer(self, offer: SessionDescription) -> None:
         """Take an offer; `answer` goes with it. Raises NotAcceptable, and then nothing has changed."""
-        _usable_audio(offer)
+        self._usable_audio(offer)
         self.remote = offer
         self._remote_offered = True
 
     def receive_answer(self, answer: SessionDescription) -> None:
         """Take the answer to our offer. Raises NotAcceptable, and then nothing has changed."""
-        _usable_audio(answer)
+        self._usable_audio(answer)
         self.remote = answer
         self._remote_offered = False
 
@@ -66,26 +68,29 @@ class Negotiation:
     @property
     def offered_codecs(self) -> tuple[Codec, ...]:
         """The codecs of the peer that we know too, in its order; empty before it has said anything."""
-        return () if self.remote is None else tuple(codec for codec, _ in _codecs(_usable_audio(self.remote)))
+        if self.remote is None:
+            return ()
+        return tuple(codec for codec, _ in self._known(self._usable_audio(self.remote)))
 
     # -- what we say --------------------------------------------------------------------------------------
 
     def offer(
         self, codecs: Iterable[Codec] = (), direction: Direction = Direction.SENDRECV
     ) -> SessionDescription:
-        """An offer of `codecs` first, then of all others we know."""
-        ordered = dict.fromkeys([*codecs, *Codec])
-        formats = {codec.static_payload_type: codec for codec in ordered}
+        """An offer of `codecs` first, then of all others we speak."""
+        ordered = dict.fromkeys([*codecs, *self.codecs])
+        formats = {codec.static_payload_type: codec for codec in ordered if codec in self.codecs}
         self._remote_offered = False
         return self._describe([self._audio(formats, OFFERED_DTMF_PAYLOAD_TYPE, direction)])
 
     def answer(self, preferred: Codec | None = None) -> SessionDescription:
         """The answer to the peer's offer: one codec, `preferred` if it is among those offered (RFC 3264 section 6)."""
         assert self.remote is not None, "there is no offer to answer"
-        chosen = _usable_audio(self.remote)
-        codec, payload_type = _choose(chosen, preferred)
+        chosen = self._usable_audio(self.remote)
+        offered = dict(self._known(chosen))
+        codec = preferred if preferred in offered else next(iter(offered))
         direction = _REVERSE[Direction(self.remote.direction_of(chosen))]
-        audio = self._audio({payload_type: codec}, _dtmf(chosen), direction)
+        audio = self._audio({offered[codec]: codec}, _dtmf(chosen), direction)
         return self._describe([audio if media is chosen else _decline(media) for media in self.remote.media])
 
     def plan(self, signalling_host: str) -> StreamPlan:
@@ -96,9 +101,9 @@ class Negotiation:
         """
         assert self.local is not None, "nothing is agreed yet"
         assert self.remote is not None, "nothing is agreed yet"
-        theirs, ours = _usable_audio(self.remote), _usable_audio(self.local)
-        (codec, send_type), *_ = _codecs(theirs) if self._remote_offered is False else _codecs(ours)
-        receive_type = next((number for known, number in _codecs(ours) if known is codec), send_type)
+        theirs, ours = self._usable_audio(self.remote), self._usable_audio(self.local)
+        codec, send_type = next(self._known(ours if self._remote_offered else theirs))
+        receive_type = next((number for known, number in self._known(ours) if known is codec), send_type)
         host = self.remote.address_of(theirs) or signalling_host
         remote = None if _is_unspecified(host) else (host, theirs.port)
         return StreamPlan(
@@ -115,6 +120,26 @@ class Negotiation:
         )
 
     # -- helpers --------------------------------------------------------------------------------------------
+
+    def _usable_audio(self, description: SessionDescription) -> MediaDescription:
+        """The first media section that we can take. Raises NotAcceptable."""
+        for media in description.media:
+            if (
+                media.kind == "audio"
+                and media.protocol == "RTP/AVP"
+                and media.port
+                and any(self._known(media))
+            ):
+                return media
+        raise NotAcceptable("no audio over RTP/AVP in a codec we know")
+
+    def _known(self, media: MediaDescription) -> Iterator[tuple[Codec, int]]:
+        """The codecs we speak and their payload types, in the order of the media section."""
+        mapping = media.rtpmap
+        for number in media.formats:
+            codec = _BY_ENCODING.get(mapping.get(number, "").removesuffix("/1"))
+            if codec in self.codecs:
+                yield codec, int(number)
 
     def _describe(self, media: Sequence[MediaDescription]) -> SessionDescription:
         """Our next description; the version rises only if it says something new (RFC 3264 section 8)."""
@@ -140,30 +165,7 @@ class Negotiation:
         )
 
 
-def _usable_audio(description: SessionDescription) -> MediaDescription:
-    """The first media section that we can take. Raises NotAcceptable."""
-    for media in description.media:
-        if media.kind == "audio" and media.protocol == "RTP/AVP" and media.port and any(_codecs(media)):
-            return media
-    raise NotAcceptable("no audio over RTP/AVP in a codec we know")
-
-
-def _codecs(media: MediaDescription) -> Iterator[tuple[Codec, int]]:
-    """The codecs we know and their payload types, in the order of the media section."""
-    mapping = media.rtpmap
-    for number in media.formats:
-        codec = _BY_ENCODING.get(mapping.get(number, "").removesuffix("/1"))
-        if codec is not None:
-            yield codec, int(number)
-
-
 _BY_ENCODING = {f"{codec.encoding_name}/{codec.clock_rate}": codec for codec in Codec}
-
-
-def _choose(media: MediaDescription, preferred: Codec | None) -> tuple[Codec, int]:
-    offered = dict(_codecs(media))
-    codec = preferred if preferred in offered else next(iter(offered))
-    return codec, offered[codec]
 
 
 def _dtmf(media: MediaDescription) -> int | None:

@@ -77,6 +77,8 @@ class PhoneCall:
     def __init__(self, phone: Phone) -> None:
         self.phone = phone
         self.leg = Leg(phone, None, self, host=phone.media_host)
+        self.leg.negotiation.codecs = phone.codecs
+        self.leg.ended.add_done_callback(self._over)
         self.provisionals: list[int] = []
         """Status codes of the provisional responses heard, in order."""
         self._credentials_sent = False
@@ -153,6 +155,10 @@ class PhoneCall:
         if not self._accepted.done():
             self._accepted.set_exception(CallFailed(status))
             self._accepted.exception()  # retrieved: not every script waits for an answer
+
+    def _over(self, ended: asyncio.Future[int]) -> None:
+        """The leg has ended, whoever ended it."""
+        self.leg_ended(self.leg, ended.result())
         self.phone.calls.discard(self)
 
     def on_effect(self, effect: Effect) -> None:
@@ -208,6 +214,8 @@ class Phone:
         self.calls: set[PhoneCall] = set()
         self.auto_answer = False
         """Whether calls are answered at once; otherwise they wait in `incoming()`."""
+        self.codecs: tuple[Codec, ...] = tuple(Codec)
+        """What this phone speaks."""
         self.refuse_with: int | None = None
         """A final response for every call, such as 486."""
         self._incoming: asyncio.Queue[PhoneCall] = asyncio.Queue()
@@ -323,12 +331,17 @@ class Phone:
     # -- calls ----------------------------------------------------------------------------------------------
 
     def dial(self, number: str, *, offerless: bool = False) -> PhoneCall:
-        """Send an INVITE and return at once."""
+        """Send an INVITE and return at once; `offerless` leaves the offer to the far end."""
         call = PhoneCall(self)
         self.calls.add(call)
         target = self._address_of(number)
         call.leg.call(
-            target.uri, self.flow, from_=self._address_of(self.account.number), to=target, owner=call
+            target.uri,
+            self.flow,
+            from_=self._address_of(self.account.number),
+            to=target,
+            owner=call,
+            offerless=offerless,
         )
         return call
 

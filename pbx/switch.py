@@ -109,10 +109,12 @@ class Switch:
 
     async def stop(self) -> None:
         """Hang up every call, wait for the phones to confirm it, and close the ports."""
-        for call in list(self.calls.values()):
-            call.cancel()
-        self.driver.perform(self.endpoint.stop(self.loop.time()))
         deadline = self.loop.time() + STOP_SECONDS
+        while self.calls and self.loop.time() < deadline:  # those included that begin meanwhile
+            for call in list(self.calls.values()):
+                call.cancel()
+            await asyncio.sleep(0.02)
+        self.driver.perform(self.endpoint.stop(self.loop.time()))
         while self.endpoint.live()["sessions"] and self.loop.time() < deadline:
             await asyncio.sleep(0.02)
         if self._expiry is not None:

@@ -136,7 +136,9 @@ class Office:
 
     def live(self) -> dict[str, int]:
         """What the PBX holds at the moment, all zero when nobody is calling: for tests of leaks."""
-        return {**self.switch.endpoint.live(), "calls": len(self.switch.calls), "legs": len(self.switch.legs)}
+        switch = self.switch
+        books = {"calls": len(switch.calls), "legs": len(switch.legs)}
+        return {**switch.endpoint.live(), **switch.media.live(), **books}
 
     async def settle(self) -> None:
         """Let every transaction come to its end; then nothing may be left of past calls."""
