@@ -126,7 +126,7 @@ class Driver:
     def message(self, data: bytes, flow: Flow, *, stream: bool) -> None:
         """Take one message from a flow."""
         if self.on_wire is not None:
-            self.on_wire(False, flow, data)
+            self._trace(self.on_wire, False, flow, data)
         now = self._loop.time()
         try:
             effects = self.endpoint.receive(parse_message(data, stream=stream), flow, now)
@@ -173,9 +173,16 @@ class Driver:
         except Exception:
             logger.exception("%s was not handled", type(effect).__name__)
 
+    def _trace(self, on_wire: OnWire, outgoing: bool, flow: Flow, data: bytes) -> None:
+        try:
+            on_wire(outgoing, flow, data)
+        except Exception:
+            logger.exception("the trace failed and ends")
+            self.on_wire = None
+
     def _transmit(self, flow: Flow, data: bytes) -> None:
         if self.on_wire is not None:
-            self.on_wire(True, flow, data)
+            self._trace(self.on_wire, True, flow, data)
         if flow.transport is Transport.UDP:
             self._send_datagram(flow, data)
             return
@@ -257,9 +264,13 @@ class Driver:
         self._per_source[flow.remote.host] -= 1
         if not self._per_source[flow.remote.host]:
             del self._per_source[flow.remote.host]
+        if self._stopped:
+            return
         self._flow_gone(flow)
-        if not self._stopped:
+        try:
             self._on_flow_closed(flow)
+        except Exception:
+            logger.exception("the end of a connection was not handled")
 
     # -- flows to elsewhere -----------------------------------------------------------------------------
 
@@ -273,7 +284,11 @@ class Driver:
             if flow.transport is transport and flow.remote == address:
                 return flow
         tls = client_tls(self._settings.verify_peers) if transport.secure else None
-        return self.adopt(await self._network.connect(address, tls), transport)
+        stream = await self._network.connect(address, tls)
+        if self._stopped:
+            stream.close()
+            raise ConnectionAbortedError(f"stopped while connecting to {address}")
+        return self.adopt(stream, transport)
 
     async def flow_for(self, flow: Flow, size: int) -> Flow:
         """The flow for a request of so many bytes: TCP for large ones where the peer takes it (section 18.1.1)."""
@@ -316,21 +331,26 @@ class Connection:
 
     def _receive(self, data: bytes) -> None:
         self._heard_at = self._loop.time()
+        began = False
         try:
-            messages = self._framer.feed(data)
+            while messages := self._framer.feed(data):
+                began, data = True, b""
+                for message in messages:
+                    self._take(message)
         except ParseError as error:
             logger.debug("%s: %s", self.flow, error)
             self.close()
             return
-        for message in messages:
-            if not message:
-                self.stream.write(PONG)
-            elif self._driver.stream_admits(self.flow):
-                self._driver.message(message, self.flow, stream=True)
         if not self._framer.pending:
             self._begun_at = None
-        elif self._begun_at is None or messages:
+        elif self._begun_at is None or began:
             self._begun_at = self._heard_at
+
+    def _take(self, message: bytes) -> None:
+        if not message:
+            self.stream.write(PONG)
+        elif self._driver.stream_admits(self.flow):
+            self._driver.message(message, self.flow, stream=True)
 
     def _look(self) -> None:
         """Close what has taken too long; look again when the next thing may have."""

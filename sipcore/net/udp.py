@@ -35,7 +35,6 @@ class SystemUdpSocket:
         self.local = Address(*self._socket.getsockname()[:2])
         self._receive = receive
         self._closed = False
-        self._peers: dict[object, Address] = {}
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._socket, self._readable)
 

@@ -31,17 +31,29 @@ class StreamFramer:
         return bool(self._buffer)
 
     def feed(self, data: bytes) -> list[bytes]:
-        """The messages that are complete now. Raises ParseError when the stream cannot be cut any further."""
+        """The messages that are complete now. Raises ParseError when the stream cannot be cut any further.
+
+        What is whole before the fault comes first; the next call raises then, with whatever data.
+        """
         self._buffer += data
-        messages = []
-        while (message := self._next()) is not None:
-            messages.append(message)
+        messages: list[bytes] = []
+        try:
+            while (message := self._next()) is not None:
+                messages.append(message)
+        except ParseError:
+            if not messages:
+                raise
         return messages
 
     def _next(self) -> bytes | None:
         buffer = self._buffer
-        if buffer.startswith((b"\r", b"\n")):
-            return self._keep_alive()
+        while buffer.startswith((b"\r", b"\n")):
+            if buffer.startswith(PING):
+                del buffer[:4]
+                return b""
+            if len(buffer) in (1, 3) and PING.startswith(bytes(buffer)):  # may become a ping
+                return None
+            del buffer[: 2 if buffer.startswith(PONG) else 1]  # a pong, or idle chatter
         end = buffer.find(b"\r\n\r\n", max(0, self._searched - 3))
         if end < 0:
             self._searched = len(buffer)
@@ -55,16 +67,6 @@ class StreamFramer:
         del buffer[:size]
         self._searched = 0
         return message
-
-    def _keep_alive(self) -> bytes | None:
-        """A double CRLF is a ping; a single one a pong, or idle chatter: dropped."""
-        if self._buffer.startswith(PING):
-            del self._buffer[:4]
-            return b""
-        if PING.startswith(bytes(self._buffer)) and len(self._buffer) != 2:
-            return None
-        del self._buffer[: 2 if self._buffer.startswith(PONG) else 1]
-        return self._next()
 
     def _body_bytes(self, header: bytes) -> int:
         found = _LENGTH.search(header)

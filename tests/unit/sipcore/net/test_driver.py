@@ -1,0 +1,345 @@
+"""The driver on a simulated network: what comes in, what goes out, by which way, and what mishaps it survives."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+import pytest
+
+from sipcore.effects import CloseFlow, Effect, Responded, Transmit
+from sipcore.net.driver import UDP_MAX_BYTES, Driver, DriverSettings
+from sipcore.net.limits import Limits
+from sipcore.syntax.message import Request, response_to
+from sipcore.syntax.parser import parse_message
+from sipcore.transport.flow import Address, Flow, Transport
+from tests.simulation.network import HostNetwork
+from tests.simulation.simulation import Simulation
+from tests.simulation.streams import SimulatedStream
+from tests.unit.sipcore.net.serving import (
+    CLIENT,
+    SERVER,
+    Datagrams,
+    ask,
+    connect,
+    options,
+    our_request,
+    serving,
+    travel,
+)
+
+# -- UDP -------------------------------------------------------------------------------------------
+
+
+async def test_a_datagram_is_answered_where_it_came_from(simulation: Simulation, client: HostNetwork) -> None:
+    async with serving(simulation) as server:
+        udp = Datagrams(client, 40000)
+        udp.send(options(transport="UDP"))
+        await travel()
+        assert server.flow == Flow(Transport.UDP, SERVER, Address(CLIENT, 40000))
+        [answer] = udp.received
+        assert answer.startswith(b"SIP/2.0 200 OK\r\n")
+        assert b";rport=40000;received=10.0.1.1\r\n" in answer
+
+
+@pytest.mark.parametrize("keep_alive", [b"\r\n\r\n", b"\r\n", b"\0\0\0\0", b""])
+async def test_a_keep_alive_over_udp_is_dropped(
+    simulation: Simulation, client: HostNetwork, keep_alive: bytes
+) -> None:
+    async with serving(simulation) as server:
+        udp = Datagrams(client)
+        seen: list[bytes] = []
+        server.driver.on_wire = lambda outgoing, flow, data: seen.append(data)
+        udp.send(keep_alive)
+        await travel()
+        assert (udp.received, seen) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("datagram", "status"),
+    [
+        (b"\xff\xfe\xfd", None),
+        (b"GET / HTTP/1.1\r\n\r\n", None),
+        (b"SIP/2.0 200 OK\r\n\r\n", None),
+        (options(transport="UDP").replace(b"CSeq: 1 OPTIONS", b"CSeq: 1 INFO"), 400),
+        (options(transport="UDP").replace(b"sip:server SIP/2.0", b"sip:server SIP/3.0"), 505),
+        (options(transport="UDP").replace(b"Content-Length: 0", b"Content-Length: 99"), 400),
+        (options(transport="UDP").replace(b"OPTIONS", b"ACK").replace(b"CSeq: 1", b"CSeq: x"), None),
+    ],
+)
+async def test_a_datagram_that_is_no_message_is_answered_if_it_can_be(
+    simulation: Simulation, client: HostNetwork, datagram: bytes, status: int | None
+) -> None:
+    async with serving(simulation) as server:
+        udp = Datagrams(client)
+        udp.send(datagram)
+        await travel()
+        assert [int(answer[8:11]) for answer in udp.received] == ([] if status is None else [status])
+        assert server.told == []
+
+
+async def test_every_message_is_shown_to_the_trace(simulation: Simulation, client: HostNetwork) -> None:
+    async with serving(simulation) as server:
+        seen: list[tuple[bool, bytes]] = []
+        server.driver.on_wire = lambda outgoing, flow, data: seen.append((outgoing, data[:11]))
+        Datagrams(client).send(options(transport="UDP"))
+        connection = await connect(client)
+        connection.stream.write(options(2))
+        await travel()
+        one = [(False, b"OPTIONS sip"), (True, b"SIP/2.0 200")]
+        assert seen == one + one
+
+
+async def test_a_datagram_that_can_never_be_sent_ends_its_transaction(simulation: Simulation) -> None:
+    async with serving(simulation) as server:
+        flow = server.driver.udp_flow(Address(CLIENT, 5060))
+        now = asyncio.get_running_loop().time()
+        _, effects = server.endpoint.request(our_request(flow, size=65500), flow, now)
+        server.driver.perform(effects)
+        await asyncio.sleep(64)
+        [told] = server.told
+        assert isinstance(told, Responded)
+        assert told.response.status in (408, 503)
+        assert server.endpoint.live()["transactions"] == 0
+
+
+# -- flows -----------------------------------------------------------------------------------------
+
+
+async def test_a_request_to_a_client_goes_over_the_connection_that_it_opened(
+    simulation: Simulation, client: HostNetwork
+) -> None:
+    """RFC 5626: the flow is the way back; nobody listens at the client."""
+    async with serving(simulation) as server:
+        connection = await connect(client)
+        connection.stream.write(options())
+        await travel()
+        del connection.received[:]
+        ask(server, server.flow)
+        await travel()
+        request = parse_message(bytes(connection.received), stream=True)
+        assert isinstance(request, Request)
+        assert str(request.via).startswith("SIP/2.0/TCP 10.0.0.1:5060;")
+        connection.stream.write(response_to(request, 200).to_bytes())
+        await travel()
+        assert isinstance(server.told[-1], Responded)
+        assert server.told[-1].response.status == 200
+
+
+async def test_one_connection_serves_all_requests_to_an_address(
+    simulation: Simulation, client: HostNetwork
+) -> None:
+    accepted: list[SimulatedStream] = []
+    await client.listen(Address(CLIENT, 5060), accepted.append)
+    async with serving(simulation) as server:
+        first = await server.driver.flow_to(Transport.TCP, Address(CLIENT, 5060))
+        second = await server.driver.flow_to(Transport.TCP, Address(CLIENT, 5060))
+        assert first == second
+        assert len(accepted) == 1
+        accepted[0].close()
+        await travel()
+        third = await server.driver.flow_to(Transport.TCP, Address(CLIENT, 5060))
+        assert third != first
+        assert len(accepted) == 2
+
+
+async def test_a_name_leads_to_a_flow(simulation: Simulation, client: HostNetwork) -> None:
+    await client.listen(Address(CLIENT, 5061), lambda stream: None, tls=True)
+    async with serving(simulation) as server:
+        for transport, port in ((Transport.UDP, 5060), (Transport.TLS, 5061)):
+            flow = await server.driver.flow_to(transport, Address("client", port))
+            assert (flow.transport, flow.remote) == (transport, Address(CLIENT, port))
+        with pytest.raises(OSError, match="not known"):
+            await server.driver.flow_to(Transport.UDP, Address("nowhere", 5060))
+
+
+@pytest.mark.parametrize(
+    ("size", "transport"),
+    [(UDP_MAX_BYTES, Transport.UDP), (UDP_MAX_BYTES + 1, Transport.TCP), (60_000, Transport.TCP)],
+)
+async def test_a_large_request_goes_over_tcp(
+    simulation: Simulation, client: HostNetwork, size: int, transport: Transport
+) -> None:
+    """RFC 3261 section 18.1.1."""
+    await client.listen(Address(CLIENT, 5060), lambda stream: None)
+    async with serving(simulation) as server:
+        udp = server.driver.udp_flow(Address(CLIENT, 5060))
+        flow = await server.driver.flow_for(udp, size)
+        assert (flow.transport, flow.remote) == (transport, udp.remote)
+
+
+async def test_a_large_request_goes_over_udp_where_nobody_takes_tcp(
+    simulation: Simulation, client: HostNetwork
+) -> None:
+    """RFC 3261 section 18.1.1: for elements that do not do TCP. For a while the peer is not asked again."""
+    async with serving(simulation) as server:
+        udp = server.driver.udp_flow(Address(CLIENT, 5060))
+        assert await server.driver.flow_for(udp, 2000) == udp
+        await client.listen(Address(CLIENT, 5060), lambda stream: None)
+        assert await server.driver.flow_for(udp, 2000) == udp
+        await asyncio.sleep(3600)
+        assert (await server.driver.flow_for(udp, 2000)).transport is Transport.TCP
+
+
+async def test_a_stream_flow_serves_requests_of_any_size(simulation: Simulation, client: HostNetwork) -> None:
+    async with serving(simulation) as server:
+        connection = await connect(client)
+        connection.stream.write(options())
+        await travel()
+        assert await server.driver.flow_for(server.flow, 60_000) == server.flow
+
+
+# -- ends ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("end", [SimulatedStream.close, SimulatedStream.break_off])
+async def test_the_end_of_a_connection_ends_what_hangs_on_it(
+    simulation: Simulation, client: HostNetwork, end: Callable[[SimulatedStream], None]
+) -> None:
+    async with serving(simulation) as server:
+        server.answers = False
+        connection = await connect(client)
+        connection.stream.write(options())
+        await travel()
+        flow = server.flow
+        ask(server, flow)
+        assert server.endpoint.live()["transactions"] == 2
+        end(connection.stream)
+        await travel()
+        assert server.endpoint.live()["transactions"] == 0
+        assert isinstance(server.told[-1], Responded)
+        assert server.told[-1].response.status == 503
+        assert server.gone == [flow]
+
+
+async def test_what_is_sent_over_a_connection_that_is_gone_fails_at_once(
+    simulation: Simulation, client: HostNetwork
+) -> None:
+    async with serving(simulation) as server:
+        connection = await connect(client)
+        connection.stream.write(options())
+        await travel()
+        flow = server.flow
+        connection.stream.close()
+        await travel()
+        ask(server, flow)
+        assert not isinstance(server.told[-1], Responded)  # never within the step that sends
+        await travel()
+        assert server.told[-1].response.status == 503
+
+
+async def test_the_endpoint_may_close_a_flow(simulation: Simulation, client: HostNetwork) -> None:
+    async with serving(simulation) as server:
+        connection = await connect(client)
+        connection.stream.write(options())
+        await travel()
+        server.driver.perform([Transmit(server.flow, b"last words"), CloseFlow(server.flow)])
+        server.driver.perform([CloseFlow(server.flow)])
+        await travel()
+        assert connection.received.endswith(b"last words")
+        assert not connection.stream.is_open
+        assert len(server.gone) == 1
+
+
+async def test_a_stop_frees_every_port_and_tells_the_clients(
+    simulation: Simulation, client: HostNetwork
+) -> None:
+    async with serving(simulation) as server:
+        connections = [await connect(client) for _ in range(5)]
+        ask(server, server.driver.udp_flow(Address(CLIENT, 5060)))
+    await travel()
+    assert not any(connection.stream.is_open for connection in connections)
+    settings = DriverSettings(SERVER.host, SERVER.port, SERVER.port)
+    again = Driver(server.endpoint, server.host, settings, lambda effect: None)
+    await again.start()
+    await again.stop()
+    assert server.host.open_ports() == []
+
+
+async def test_a_start_that_fails_frees_what_it_had_opened(
+    simulation: Simulation, client: HostNetwork
+) -> None:
+    async with serving(simulation) as server:
+        settings = DriverSettings(SERVER.host, 5070, SERVER.port)
+        second = Driver(server.endpoint, server.host, settings, lambda effect: None)
+        with pytest.raises(OSError, match="in use"):
+            await second.start()
+        await second.stop()
+        assert server.host.open_ports() == ["udp 5060", "listen 5060"]
+
+
+async def test_a_connection_that_is_made_during_a_stop_is_closed(
+    simulation: Simulation, client: HostNetwork
+) -> None:
+    await client.listen(Address(CLIENT, 5060), lambda stream: None)
+    async with serving(simulation) as server:
+        connecting = asyncio.ensure_future(server.driver.flow_to(Transport.TCP, Address(CLIENT, 5060)))
+        await asyncio.sleep(0)
+        await server.driver.stop()
+        with pytest.raises(OSError, match="stopped"):
+            await connecting
+
+
+# -- mishaps ---------------------------------------------------------------------------------------
+
+
+def break_down(effect: Effect) -> None:
+    raise ValueError("a bug of the user")
+
+
+async def test_a_handler_that_fails_is_logged_and_ends_nothing(
+    simulation: Simulation, client: HostNetwork, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(simulation) as server:
+        connection, udp = await connect(client), Datagrams(client)
+        server.before = break_down
+        connection.stream.write(options(1) + options(2))
+        udp.send(options(3, transport="UDP"))
+        await travel()
+        server.before = lambda effect: None
+        connection.stream.write(options(4))
+        udp.send(options(5, transport="UDP"))
+        await travel()
+    assert [record.message for record in caplog.records if record.levelno >= logging.ERROR] == [
+        "Arrived was not handled"
+    ] * 3
+    assert "a bug of the user" in caplog.text
+    assert connection.statuses[-1] == 200
+    assert udp.received[-1].startswith(b"SIP/2.0 200")
+
+
+async def test_a_handler_that_fails_at_the_end_of_a_connection_is_logged(
+    simulation: Simulation, client: HostNetwork, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(simulation, Limits(message_seconds=10.0)) as server:
+
+        def on_flow_closed(flow: Flow) -> None:
+            raise ValueError("a bug of the user")
+
+        server.driver._on_flow_closed = on_flow_closed
+        connections = [await connect(client) for _ in range(3)]
+        connections[0].stream.close()
+        connections[1].stream.write(b"no SIP at all\r\n\r\n")
+        await asyncio.sleep(60)
+        assert [connection.stream.is_open for connection in connections] == [False] * 3
+    assert [record.message for record in caplog.records if record.levelno >= logging.ERROR] == [
+        "the end of a connection was not handled"
+    ] * 3
+
+
+async def test_a_trace_that_fails_ends_nothing(
+    simulation: Simulation, client: HostNetwork, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(simulation) as server:
+
+        def on_wire(outgoing: bool, flow: Flow, data: bytes) -> None:
+            raise OSError("the disk is full")
+
+        server.driver.on_wire = on_wire
+        udp = Datagrams(client)
+        udp.send(options(transport="UDP"))
+        await travel()
+        assert udp.received[0].startswith(b"SIP/2.0 200")
+        assert server.driver.on_wire is None
+    assert "the disk is full" in caplog.text
