@@ -46,12 +46,13 @@ class MediaDescription:
 
     @property
     def rtpmap(self) -> dict[str, str]:
-        """Payload type -> `PCMU/8000`, upper-case name; static types of RFC 3551 included."""
+        """Payload type (a number below 128) -> `PCMU/8000`, upper-case name; static types of RFC 3551 included."""
         mapping = {number: _STATIC[number] for number in self.formats if number in _STATIC}
         for name, value in self.attributes:
             if name == "rtpmap" and value:
                 number, _, encoding = value.partition(" ")
-                mapping[number] = encoding.strip().upper()
+                if _is_number(number, 127):
+                    mapping[number] = encoding.strip().upper()
         return mapping
 
 
@@ -120,7 +121,9 @@ class SessionDescription:
 def _parse(data: bytes) -> SessionDescription:
     if len(data) > MAX_BYTES:
         raise PeerError("session description too large")
-    lines = data.decode("utf-8", "surrogateescape").splitlines()
+    lines = [
+        line.decode("utf-8", "surrogateescape") for line in data.splitlines()
+    ]  # of bytes: at CR and LF only
     if len(lines) > MAX_LINES:
         raise PeerError("session description too long")
     session: dict[str, str] = {}
@@ -150,7 +153,7 @@ def _parse(data: bytes) -> SessionDescription:
         raise PeerError("no session description: v=0 and o= are missing")
     return SessionDescription(
         _origin(session["o"]),
-        session.get("s", "-"),
+        session.get("s") or "-",
         _address(session["c"]) if "c" in session else None,
         session.get("t", "0 0"),
         tuple(attributes),
@@ -167,13 +170,8 @@ def _close(media: list[MediaDescription], attributes: list[tuple[str, str | None
 
 def _media(text: str) -> MediaDescription:
     kind, port, protocol, *formats = text.split() if len(text.split()) >= 4 else ("", "", "")
-    number, _, count = port.partition("/")
-    if not (
-        number.isdecimal()
-        and number.isascii()
-        and int(number[:6]) < 65536
-        and (not count or count.isdecimal())
-    ):
+    number, slash, count = port.partition("/")
+    if not _is_number(number, 65535) or (slash and not (_is_number(count, 65535) and int(count))):
         raise PeerError(f"no media section: {text[:60]!r}")
     return MediaDescription(kind, int(number), protocol, tuple(formats), port_count=int(count or 1))
 
@@ -187,9 +185,15 @@ def _origin(text: str) -> Origin:
 
 def _address(text: str) -> str:
     parts = text.split()
-    if len(parts) != 3 or parts[0] != "IN":
+    address = parts[2].partition("/")[0] if len(parts) == 3 and parts[0] == "IN" else ""
+    if not (address and address.isascii() and address.isprintable()):
         raise PeerError(f"no connection: {text[:60]!r}")
-    return parts[2].partition("/")[0]
+    return address
+
+
+def _is_number(text: str, largest: int) -> bool:
+    """Whether `text` is a decimal number up to `largest`, of no more digits than that takes."""
+    return text.isascii() and text.isdecimal() and len(text) <= len(str(largest)) and int(text) <= largest
 
 
 def _family(address: str) -> str:
