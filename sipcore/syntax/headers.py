@@ -19,8 +19,8 @@ _VIA = re.compile(
     re.IGNORECASE,
 )
 _NAME_ADDRESS = re.compile(
-    rf'\s*(?:(?P<quoted>{_QUOTED})|(?P<tokens>[^"<>,;]*?))\s*<(?P<uri>[^<>]*)>', re.DOTALL
-)
+    rf'(?:\s*(?P<quoted>{_QUOTED})\s*|(?P<tokens>[^"<>,;]*+))<(?P<uri>[^<>]*)>', re.DOTALL
+)  # linear: white space has one way to match
 
 
 def unquote_string(text: str) -> str:
@@ -38,7 +38,7 @@ def quote_string(text: str) -> str:
 def split_values(text: str) -> list[str]:
     """Split at the commas outside quotes and angle brackets."""
     if "," not in text:
-        return [text.strip()]
+        return [value] if (value := text.strip()) else []
     values, start, quoted, angled, escaped = [], 0, False, False, False
     for position, character in enumerate(text):
         if escaped:
@@ -79,11 +79,15 @@ def format_parameters(parameters: Parameters) -> str:
         if value is None:
             text += f";{name}"
         else:
-            text += f";{name}={value if _PLAIN_VALUE.fullmatch(value) else quote_string(value)}"
+            plain = _UNQUOTED_VALUE if name in _NEVER_QUOTED else _PLAIN_VALUE
+            text += f";{name}={value if plain.fullmatch(value) else quote_string(value)}"
     return text
 
 
 _PLAIN_VALUE = re.compile(r"[A-Za-z0-9\-.!%*_+`'~\[\]:]+")
+_UNQUOTED_VALUE = re.compile(r'[^\s;,"<>]+')
+_NEVER_QUOTED = frozenset({"branch", "tag"})
+"""Their owner compares them as text, and may have put in what is no token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +131,10 @@ def _parse_name_address(text: str) -> NameAddress:
         name = unquote_string(found["quoted"]) if found["quoted"] else (found["tokens"] or "").strip()
         return NameAddress(name or None, Uri.parse(found["uri"].strip()), parse_parameters(text, found.end()))
     address, semicolon, parameters = text.strip().partition(";")
-    return NameAddress(None, Uri.parse(address.strip()), parse_parameters(semicolon + parameters))
+    uri = Uri.parse(address.strip())
+    if uri.headers:  # section 20.10: such a URI is written in angle brackets
+        raise PeerError(f"a URI with headers and without brackets: {text[:80]!r}")
+    return NameAddress(None, uri, parse_parameters(semicolon + parameters))
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +153,8 @@ class Via:
         if found is None:
             raise PeerError(f"not a Via: {text[:80]!r}")
         port = None if found["port"] is None else int(found["port"])
+        if port is not None and not 0 < port < 65536:
+            raise PeerError(f"no port: {port}")
         return cls(
             found["transport"].upper(),
             found["host"].strip("[]").lower(),
@@ -185,7 +194,7 @@ class CSeq:
     @classmethod
     def parse(cls, text: str) -> CSeq:
         """Raises PeerError(400)."""
-        number, _, method = text.partition(" ")
+        number, _, method = text.replace("\t", " ").partition(" ")
         if not (
             number.isdecimal()
             and number.isascii()
