@@ -60,20 +60,25 @@ class Credentials:
 
 
 def digest_response(algorithm: Algorithm, ha1: str, parameters: Mapping[str, str], method: str) -> str:
-    """The `response` value for qop=auth (RFC 7616 section 3.4.1)."""
+    """The `response` value for qop=auth (RFC 7616 section 3.4.1), or without qop (RFC 2617 section 3.2.2.1)."""
     digest = HASH[algorithm]
     ha2 = digest(f"{method}:{parameters['uri']}")
+    if "qop" not in parameters:
+        return digest(f"{ha1}:{parameters['nonce']}:{ha2}")
     return digest(
         f"{ha1}:{parameters['nonce']}:{parameters['nc']}:{parameters['cnonce']}:{parameters['qop']}:{ha2}"
     )
 
 
-_PAIR = re.compile(r'\s*([A-Za-z0-9_-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*))\s*(?:,|$)')
+# Possessive (*+): whitespace is never given back, so the time is linear whatever a stranger sends.
+_PAIR = re.compile(
+    r"""\s*+([A-Za-z0-9\-.!%*_+`'~]++)\s*+=\s*+(?:"((?:[^"\\]|\\.)*+)"|([^\s,"]*+))\s*+(?:,|$)"""
+)
 
 
 def parse_digest(value: str) -> dict[str, str] | None:
     """The parameters of `Digest name=value, ...`, names in lower case; None if it is anything else."""
-    scheme, _, rest = value.strip().partition(" ")
+    scheme, rest = [*value.strip().split(maxsplit=1), "", ""][:2]
     if scheme.lower() != "digest":
         return None
     parameters: dict[str, str] = {}
@@ -96,8 +101,10 @@ class Nonces:
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
         self._issued = 0
-        self._used: OrderedDict[str, tuple[int, int]] = OrderedDict()
-        """Nonce -> highest count seen, and a bit for each of the counts below it."""
+        self._used: OrderedDict[tuple[str, str], tuple[int, int]] = OrderedDict()
+        """(nonce, account) -> highest count seen, and a bit for each of the counts below it."""
+        self._forgotten = 0
+        """The last nonce whose counts were forgotten; none up to here may begin to be used."""
 
     def issue(self, now: float) -> str:
         """A new nonce."""
@@ -107,33 +114,38 @@ class Nonces:
     def is_fresh(self, nonce: str, now: float) -> bool:
         """Whether we made this nonce, not longer ago than NONCE_SECONDS."""
         stamp = nonce.partition("-")[0]
-        if len(stamp) > 32 or not hmac.compare_digest(
-            self._sign(stamp).encode(), nonce.encode("utf-8", "replace")
-        ):
+        if not nonce.isascii() or len(stamp) > 32 or not hmac.compare_digest(self._sign(stamp), nonce):
             return False
         age = now - int(stamp.partition(".")[0], 16)
         return -1 <= age <= NONCE_SECONDS
 
-    def use(self, nonce: str, username: str, count: int) -> bool:
-        """Note a use; False for a count that was used before (RFC 7616 section 3.4)."""
-        key = f"{nonce} {username}"
+    def use(self, nonce: str, account: str, count: int) -> bool:
+        """Note a use of a nonce of ours; False for a count that was used before (RFC 7616 section 3.4)."""
+        key = nonce, account
+        if key not in self._used and _number(nonce) <= self._forgotten:
+            return False
         highest, seen = self._used.get(key, (0, 0))
         if count > highest:
             seen = (seen << min(count - highest, COUNT_WINDOW) | 1) & (1 << COUNT_WINDOW) - 1
             highest = count
+        elif highest - count >= COUNT_WINDOW or seen >> highest - count & 1:
+            return False
         else:
-            bit = 1 << highest - count
-            if highest - count >= COUNT_WINDOW or seen & bit:
-                return False
-            seen |= bit
+            seen |= 1 << highest - count
         self._used[key] = highest, seen
         self._used.move_to_end(key)
         if len(self._used) > MAX_NONCE_USES:
-            self._used.popitem(last=False)
+            (forgotten, _), _ = self._used.popitem(last=False)
+            self._forgotten = max(self._forgotten, _number(forgotten))
         return True
 
     def _sign(self, stamp: str) -> str:
-        return f"{stamp}-{hmac.digest(self._secret, stamp.encode('utf-8', 'replace'), 'sha256').hex()[:32]}"
+        return f"{stamp}-{hmac.digest(self._secret, stamp.encode(), 'sha256').hex()[:32]}"
+
+
+def _number(nonce: str) -> int:
+    """Which of our nonces this is, in the order in which they were issued."""
+    return int(nonce.partition("-")[0].partition(".")[2], 16)
 
 
 class Verdict(Enum):
@@ -185,7 +197,8 @@ class Authenticator:
             return Verdict.WRONG
         if not self._nonces.is_fresh(parameters["nonce"], now):
             return Verdict.STALE
-        if not self._nonces.use(parameters["nonce"], parameters.get("username", ""), count):
+        # By account, for the response does not cover the name under which the account was found.
+        if not self._nonces.use(parameters["nonce"], credentials.sha256, count):
             return Verdict.STALE
         return Verdict.VALID
 
@@ -207,7 +220,9 @@ def answer_challenge(
     for challenge in challenges:
         parameters = parse_digest(challenge)
         algorithm = None if parameters is None else _algorithm(parameters.get("algorithm", "MD5"))
-        if parameters is not None and algorithm is not None and {"realm", "nonce"} <= parameters.keys():
+        if parameters is None or algorithm is None or not {"realm", "nonce"} <= parameters.keys():
+            continue
+        if "auth" in re.split(r"[\s,]+", parameters.get("qop", "auth").lower()):
             offered.setdefault(algorithm, parameters)
     for algorithm in Algorithm:
         if algorithm in offered:
@@ -226,14 +241,16 @@ def _authorization(
     cnonce: str,
 ) -> str:
     ha1 = Credentials.of(username, challenge["realm"], password).ha1(algorithm)
-    parameters = {"nonce": challenge["nonce"], "uri": uri, "nc": f"{nc:08x}", "cnonce": cnonce, "qop": "auth"}
     quoted = {"username": username, "realm": challenge["realm"], "nonce": challenge["nonce"], "uri": uri}
-    quoted["response"] = digest_response(algorithm, ha1, parameters, method)
-    quoted["cnonce"] = cnonce
+    plain = {"algorithm": algorithm.value}
+    if "qop" in challenge:
+        quoted["cnonce"] = cnonce
+        plain |= {"qop": "auth", "nc": f"{nc:08x}"}
+    quoted["response"] = digest_response(algorithm, ha1, quoted | plain, method)
     if "opaque" in challenge:
         quoted["opaque"] = challenge["opaque"]
     texts = [f'{name}="{_escaped(value)}"' for name, value in quoted.items()]
-    return f"Digest {', '.join(texts)}, algorithm={algorithm.value}, qop=auth, nc={nc:08x}"
+    return f"Digest {', '.join([*texts, *(f'{name}={value}' for name, value in plain.items())])}"
 
 
 def _escaped(text: str) -> str:
