@@ -48,6 +48,10 @@ class Fork:
         no_answer = self._loop.call_later(seconds, self._decide, Outcome.NO_ANSWER)
         try:
             return await self._result
+        except asyncio.CancelledError:
+            if not self._result.cancelled():
+                self._turn_away(self._result.result())
+            raise
         finally:
             no_answer.cancel()
             self.stop()
@@ -65,6 +69,11 @@ class Fork:
         if not self._result.done():
             self._result.set_result(result)
         self.stop()
+
+    def _turn_away(self, result: Leg | Outcome) -> None:
+        """Whoever waited was cancelled between the answer and its turn: hang up, nobody else knows of the leg."""
+        if not isinstance(result, Outcome):
+            result.hang_up()
 
     # -- Watcher --------------------------------------------------------------------------------------
 

@@ -167,6 +167,7 @@ class PhoneCall:
             isinstance(effect, Rejected)
             and effect.response.status in (401, 407)
             and not self._credentials_sent
+            and self.leg.state is not LegState.ENDED
         ):
             header = self.phone.credentials_for(effect.session.request, effect.response)
             if header is not None:

@@ -94,7 +94,7 @@ class CallerSession(InviteSession):
 
     def on_transaction(self, event: ResponseReceived | Any, now: float) -> list[Effect]:
         transaction = event.transaction
-        if transaction.request.method == "CANCEL":
+        if transaction.request.method == "CANCEL" or self._ends_unwanted_dialog(transaction.request):
             return []
         if transaction is not self._transaction:
             return super().on_transaction(event, now)
@@ -165,9 +165,13 @@ class CallerSession(InviteSession):
     def _turn_down(self, dialog: Dialog, cseq: CSeq, now: float) -> list[Effect]:
         """A 2xx that nobody wants: of another branch, or one that crossed our CANCEL."""
         ack = self._ack(dialog, cseq)
-        bye = self.core.send(dialog.request("BYE"), self.flow, None, now)[1]
+        bye = self.core.send(dialog.request("BYE"), self.flow, self, now)[1]
         wanted = self.state is SessionState.SETTING_UP
         return [ack, *bye, *(self._fail(response_to(self.request, 487)) if wanted else [])]
+
+    def _ends_unwanted_dialog(self, request: Request) -> bool:
+        """Whether a request of ours is the BYE of `_turn_down`, of which nobody wants to hear."""
+        return request.method == "BYE" and (self.dialog is None or request.to.tag != self.dialog.remote_tag)
 
     def _ack(self, dialog: Dialog, cseq: CSeq, answer: SessionDescription | None = None) -> Effect:
         headers = [(name, value) for name, value in self.request.headers if name.endswith("Authorization")]
