@@ -48,6 +48,11 @@ def request(
     )
 
 
+def rfc2543(method: str = "INVITE", *, branch: str = "1", **changed: str) -> Request:
+    """The same of a client that knows no magic cookie."""
+    return request(method, branch=branch, **changed)
+
+
 def response(status: int, to: Request | None = None, *, to_tag: str = "a6c85cf") -> Response:
     """A response to `to`, by default to the INVITE that `request` makes."""
     return response_to(to or request(), status, to_tag=to_tag)
