@@ -49,8 +49,9 @@ def next_interval(random: Random) -> float:
 
 
 def ntp_middle(now: float) -> int:
-    """Middle 32 bits of an NTP time. Any steady clock serves: the peer only gives it back (section 6.4.1)."""
-    return int(now * 65536) & 0xFFFFFFFF
+    """Middle 32 bits of the NTP time that a report of `now` carries. Any steady clock serves: the peer only
+    gives it back (section 6.4.1)."""
+    return (int(now) + _NTP_EPOCH_SECONDS & 0xFFFF) << 16 | int(now % 1 * 65536)
 
 
 def build_report(
@@ -119,6 +120,8 @@ def parse_report(data: bytes) -> Report | None:
         if first >> 6 != 2 or end > len(data):
             return None
         body = data[position + 8 : end]
+        if kind in (SENDER_REPORT, RECEIVER_REPORT) and end < position + 8:
+            return None
         if kind == SENDER_REPORT:
             if len(body) < 20:
                 return None

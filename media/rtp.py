@@ -90,6 +90,10 @@ class RtpSender:
             + payload
         )
 
+    def skip(self, ticks: int) -> None:
+        """Time passes in which nothing is sent."""
+        self.timestamp = self.timestamp + ticks & 0xFFFFFFFF
+
     def relayed(self, packet: RtpPacket, payload_type: int, payload: bytes, ticks: int) -> bytes:
         """A packet of somebody else in our stream. Gaps and order stay; a new source goes on where the last ended."""
         marker = packet.marker
@@ -139,6 +143,7 @@ class RtpReceiver:
             self._base = self._highest = packet.sequence
             self._cycles = self._expected_before = self._received_before = self.packets = 0
             self._transit = None
+            self._jitter = 0.0
         self.packets += 1
         ahead = packet.sequence - self._highest & 0xFFFF
         if 0 < ahead < 0x8000:
