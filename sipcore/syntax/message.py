@@ -302,7 +302,7 @@ def response_to(
     """A response by RFC 3261 section 8.2.6: Via, From, To (with our tag), Call-ID and CSeq of the request."""
     copied: HeaderList = []
     for name, value in request.headers:
-        if name == "To" and to_tag and status != 100 and ";tag=" not in value.lower():
+        if name == "To" and to_tag and status != 100 and not _has_tag(request, value):
             copied.append((name, f"{value};tag={to_tag}"))
         elif name in _COPIED:
             copied.append((name, value))
@@ -312,14 +312,27 @@ def response_to(
 _COPIED = frozenset({"Via", "From", "To", "Call-ID", "CSeq"})
 
 
+def _has_tag(request: Request, to: str) -> bool:
+    """Whether To has a tag; a guess where it cannot be read, as a 400 says so with To in it."""
+    if "tag" not in to.lower():
+        return False
+    try:
+        return request.to.tag is not None
+    except PeerError:
+        return ";tag=" in to.lower()
+
+
 def ack_for(request: Request, response: Response) -> Request:
     """The ACK for a final response >= 300 (RFC 3261 section 17.1.1.3)."""
     return _of_transaction(request, "ACK", response.get("To") or "")
 
 
-def cancel_for(request: Request) -> Request:
+def cancel_for(request: Request, headers: Iterable[tuple[str, str]] = ()) -> Request:
     """The CANCEL for an INVITE (RFC 3261 section 9.1)."""
-    return _of_transaction(request, "CANCEL", request.get("To") or "")
+    cancel = _of_transaction(request, "CANCEL", request.get("To") or "")
+    for name, value in headers:
+        cancel.add(name, value)
+    return cancel
 
 
 def _of_transaction(request: Request, method: str, to: str) -> Request:
