@@ -11,9 +11,9 @@ WINDOW_SECONDS = 0.2
 class Latch:
     """Decides whose packets count. Hosts that are neither in the peer's description nor behind its signalling are
     strangers, always; among the others the address that the peer wrote wins if it is heard within the window, and
-    else whoever came first. After that the latch is locked until the plan names another remote."""
+    else whoever came first and went on sending. After that the latch is locked until the plan names another remote."""
 
-    __slots__ = ("_candidate", "_since", "locked", "plan", "strangers")
+    __slots__ = ("_candidate", "_heard", "_since", "locked", "plan", "strangers")
 
     def __init__(self, plan: StreamPlan) -> None:
         self.plan = plan
@@ -21,7 +21,7 @@ class Latch:
         self.strangers = 0
         """Packets that did not count."""
         self._candidate: Address | None = None
-        self._since = 0.0
+        self._since = self._heard = 0.0
 
     @property
     def remote(self) -> Address | None:
@@ -46,9 +46,10 @@ class Latch:
             self.locked = source
             return True
         elif source[0] in self.plan.trusted_hosts:
-            if self._candidate is None:
-                self._candidate, self._since = source, now
+            if self._candidate is None or (now - self._heard >= WINDOW_SECONDS and source != self._candidate):
+                self._candidate, self._since = source, now  # one stray packet keeps nobody out for long
             if source == self._candidate:
+                self._heard = now
                 if now - self._since >= WINDOW_SECONDS:
                     self.locked = source
                 return True
