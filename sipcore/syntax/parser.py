@@ -133,6 +133,8 @@ def parse_message(data: bytes, *, stream: bool = False, limits: Limits = LIMITS)
 
 def _start(line: str) -> tuple[Request | Response, PeerError | None]:
     """The message of a start line; what is wrong with it, where it can be answered all the same."""
+    if _CONTROL.search(line):
+        raise ParseError(f"a control character in the start line: {line[:80]!r}")
     if line.startswith("SIP/2.0 "):
         code, _, reason = line[8:].partition(" ")
         if len(code) != 3 or not code.isdecimal() or not "100" <= code <= "699":
@@ -174,9 +176,9 @@ def _read_fields(message: Message, text: str, limits: Limits) -> None:
             if not _NAME.fullmatch(name):
                 raise PeerError(f"not a header name: {name[:60]!r}")
             known = name
-        append((known, value.strip()))
         if _CONTROL.search(value, 0, len(value) - 1):
             raise PeerError(f"a control character in {known}")
+        append((known, value.strip()))
 
 
 def _check(message: Request | Response, limits: Limits) -> None:

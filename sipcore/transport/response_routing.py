@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sipcore.syntax.headers import Via
+from sipcore.syntax.headers import Via, split_values
 from sipcore.syntax.message import Request
 from sipcore.transport.flow import Address, Flow, Transport
 
@@ -20,8 +20,8 @@ def stamp_via(request: Request, flow: Flow) -> None:
         parameters.append(("rport", str(flow.remote.port)))
     parameters.append(("received", flow.remote.host))
     stamped = Via(via.transport, via.host, via.port, tuple(parameters))
-    _, comma, rest = (request.get("Via") or "").partition(",")
-    request.set("Via", f"{stamped}{comma}{rest}")
+    others = split_values(request.get("Via") or "")[1:]
+    request.set("Via", ", ".join([str(stamped), *others]))
 
 
 def response_flow(request: Request, flow: Flow) -> Flow:

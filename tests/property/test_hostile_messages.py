@@ -1,0 +1,180 @@
+"""Whatever bytes come, the stack answers or drops them: nothing is raised, and no answer goes astray."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from sipcore.effects import Arrived, Effect, Transmit
+from sipcore.endpoint import METHODS, Endpoint, EndpointSettings
+from sipcore.errors import ParseError
+from sipcore.registrar.digest import Credentials
+from sipcore.registrar.gate import Account, Admitted, DigestGate
+from sipcore.registrar.registrar import Registrar, RegistrarSettings
+from sipcore.syntax.message import Request
+from sipcore.syntax.parser import parse_message
+from sipcore.transport.flow import Address, Flow, Transport
+from sipcore.transport.framing import StreamFramer
+
+FLOWS = [
+    Flow(transport, Address("10.0.0.1", 5060), Address("10.0.1.1", 5060), connection)
+    for transport, connection in ((Transport.UDP, 0), (Transport.TCP, 1))
+]
+
+BODY = """\
+v=0\r
+o=- 1 1 IN IP4 10.0.1.1\r
+s=-\r
+c=IN IP4 10.0.1.1\r
+t=0 0\r
+m=audio 4000 RTP/AVP 0 8 101\r
+a=rtpmap:101 telephone-event/8000\r
+a=sendrecv\r
+"""
+
+HEADERS = """\
+Via: SIP/2.0/UDP 10.0.1.1:5060;branch=z9hG4bK1;rport\r
+Via: SIP/2.0/UDP 10.0.1.2:5070;branch=z9hG4bKx;received=10.0.1.3, SIP/2.0/TCP phone;branch=z9hG4bKy\r
+Max-Forwards: 70\r
+From: "Lee Parker" <sip:100@10.0.0.1>;tag=a1\r
+t: <sip:101@10.0.0.1:5060;transport=udp>\r
+Call-ID: 1@x\r
+CSeq: 1 {method}\r
+Contact: <sip:100@10.0.1.1:5060>;expires=300;q=0.5;+sip.instance="<urn:uuid:1>";reg-id=1\r
+Authorization: Digest username="100", realm="myphone", nonce="5.1-ab", uri="sip:101@10.0.0.1",\r
+ response="0123", algorithm=MD5, qop=auth, nc=00000001, cnonce="x"\r
+Require: path\r
+Path: <sip:10.0.9.9;lr>\r
+Route: <sip:10.0.0.1;lr>\r
+Record-Route: <sip:10.0.9.9;lr>\r
+Expires: 300\r
+Content-Type: application/sdp\r
+Content-Length: {length}\r
+\r
+"""
+
+SPANNERS = [
+    *(character.encode() for character in "\0 \t\r\n,;:@<>[]\"'\\%*=\x0b\x85\xb2\u0663\uff11\u2028"),
+    *(b"\r\n", b"\r\n\r\n", b"\xff", b"%00", b"%zz", b"-1", b"70000", b"4294967296", b"9" * 500),
+    *(b"SIP/2.0", b"sips:", b"tel:+1", b"[::1]", b'"a,b"', b";lr;lr", b"\xc3\x28"),
+]
+"""What is thrown into the works."""
+
+Mutation = Callable[[bytes], bytes]
+
+
+def valid(method: str, *, response: bool = False) -> bytes:
+    start = "SIP/2.0 200 OK" if response else f"{method} sip:101@10.0.0.1 SIP/2.0"
+    return f"{start}\r\n{HEADERS.format(method=method, length=len(BODY))}{BODY}".encode()
+
+
+def replaced(start: float, length: int, new: bytes) -> Mutation:
+    """Bytes at a share of the message give way to others."""
+
+    def mutate(data: bytes) -> bytes:
+        at = int(start * len(data))
+        return data[:at] + new + data[at + length :]
+
+    return mutate
+
+
+def lines_moved(taken: float, put: float, kept: bool) -> Mutation:
+    """A line is moved to another place, or copied there."""
+
+    def mutate(data: bytes) -> bytes:
+        lines = data.split(b"\r\n")
+        line = lines[int(taken * len(lines))]
+        if not kept:
+            lines.remove(line)
+        lines.insert(int(put * (len(lines) + 1)), line)
+        return b"\r\n".join(lines)
+
+    return mutate
+
+
+shares = st.floats(0, 1, exclude_max=True)
+mutations = st.lists(
+    st.one_of(
+        st.builds(replaced, shares, st.integers(0, 20), st.sampled_from(SPANNERS)),
+        st.builds(replaced, shares, st.integers(0, 20), st.binary(max_size=3)),
+        st.builds(lines_moved, shares, shares, st.booleans()),
+    ),
+    min_size=1,
+    max_size=6,
+)
+messages = st.one_of(
+    st.builds(valid, st.sampled_from([*METHODS, "SUBSCRIBE", "FOO"])),
+    st.builds(valid, st.sampled_from(METHODS), response=st.just(True)),
+)
+
+
+class OpenGate:
+    """Lets everybody in: behind a gate that is shut little can go wrong."""
+
+    def admit(self, request: Request, flow: Flow, now: float) -> Admitted:
+        return Admitted("100")
+
+
+def digest_gate() -> DigestGate:
+    account = Account("100", Credentials.of("100", "myphone", "secret"))
+    return DigestGate("myphone", lambda name: account if name == "100" else None, b"k" * 32)
+
+
+def feed(data: bytes, flow: Flow) -> None:
+    """Give bytes to a stack with an open gate, and to one with a real gate; look at what comes out."""
+    stream = flow.transport.reliable
+    for gate in (OpenGate(), digest_gate()):
+        endpoint = Endpoint(EndpointSettings(), Random(1), gate)
+        registrar = Registrar(RegistrarSettings())
+        for now in (1000.0, 1000.5):  # and once more, as a retransmission
+            try:
+                effects = endpoint.receive(parse_message(data, stream=stream), flow, now)
+            except ParseError as error:
+                effects = endpoint.receive_error(error, flow, now)
+            look_at(effects, endpoint, registrar, flow, now)
+        for now in (1040.0, 1080.0, 1120.0):
+            look_at(endpoint.tick(now), endpoint, registrar, flow, now)
+
+
+def look_at(effects: list[Effect], endpoint: Endpoint, registrar: Registrar, flow: Flow, now: float) -> None:
+    """Answers go back to the host they are for, nothing in them splits them, and REGISTER is served."""
+    for effect in effects:
+        if isinstance(effect, Transmit):
+            assert effect.flow.remote.host == flow.remote.host
+            assert 0 < effect.flow.remote.port < 65536
+            assert effect.data.startswith(b"SIP/2.0 ")
+            assert StreamFramer().feed(effect.data) == [effect.data]
+        elif isinstance(effect, Arrived) and effect.request.method == "REGISTER":
+            response = registrar.register(effect.request, "100", effect.flow, now).response
+            look_at(endpoint.respond(effect.transaction, response, now), endpoint, registrar, flow, now)
+
+
+@given(st.binary(max_size=2000), st.sampled_from(FLOWS))
+def test_noise_is_dropped(data: bytes, flow: Flow) -> None:
+    feed(data, flow)
+
+
+@given(messages, mutations, st.sampled_from(FLOWS))
+@example(valid("OPTIONS"), [lambda data: data.replace(b";rport", b';x="a,b";rport')], FLOWS[0])
+@example(valid("OPTIONS"), [lambda data: data.replace(b"5060;branch=z9hG4bK1;rport", b"70000")], FLOWS[0])
+@example(valid("OPTIONS"), [lambda data: data.replace(b"z9hG4bK1", b"z9hG4bK\x001")], FLOWS[0])
+@example(valid("OPTIONS"), [lambda data: data.replace(b"SIP/2.0\r\n", b"SIP/2.0\rx", 1)], FLOWS[0])
+@example(valid("OPTIONS", response=True), [lambda data: data.replace(b"OK", b"OK\r<")], FLOWS[0])
+def test_a_mutated_message_is_answered_or_dropped(
+    message: bytes, changes: list[Mutation], flow: Flow
+) -> None:
+    for change in changes:
+        message = change(message)
+    feed(message, flow)
+
+
+def test_without_mutations_all_is_well() -> None:
+    """Otherwise the mutations would mutate what is refused anyway."""
+    for method in METHODS:
+        assert isinstance(parse_message(valid(method)), Request)
+    endpoint = Endpoint(EndpointSettings(), Random(1), OpenGate())
+    [arrived] = endpoint.receive(parse_message(valid("REGISTER")), FLOWS[0], 1000.0)
+    assert isinstance(arrived, Arrived)
