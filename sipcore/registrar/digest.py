@@ -10,6 +10,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from sipcore.errors import PeerError
+from sipcore.syntax.uri import Uri
+
 NONCE_SECONDS = 300.0
 """How long a nonce may be used."""
 MAX_NONCE_USES = 2048
@@ -164,14 +167,19 @@ class Authenticator:
         self._nonces = Nonces(secret)
         self._nobody = Credentials.of("", realm, secret.hex())
         """Checked for unknown users, so that these cost what known ones cost."""
-        self._beginnings = [f'Digest realm="{realm}", algorithm={algorithm.value}' for algorithm in Algorithm]
+        self._beginnings = {
+            algorithm: f'Digest realm="{realm}", algorithm={algorithm.value}' for algorithm in Algorithm
+        }
 
-    def challenges(self, now: float, *, stale: bool = False) -> tuple[tuple[str, str], ...]:
+    def challenges(
+        self, now: float, algorithms: Iterable[Algorithm] = tuple(Algorithm), *, stale: bool = False
+    ) -> tuple[tuple[str, str], ...]:
         """WWW-Authenticate headers, the strongest algorithm first."""
         nonce = self._nonces.issue(now)
         tail = ", stale=true" if stale else ""
         return tuple(
-            ("WWW-Authenticate", f'{start}, nonce="{nonce}", qop="auth"{tail}') for start in self._beginnings
+            ("WWW-Authenticate", f'{self._beginnings[algorithm]}, nonce="{nonce}", qop="auth"{tail}')
+            for algorithm in algorithms
         )
 
     def check(
@@ -186,7 +194,9 @@ class Authenticator:
         algorithm = _algorithm(parameters.get("algorithm", "MD5"))
         if algorithm is None or parameters.get("qop") != "auth" or parameters.get("realm") != self.realm:
             return Verdict.WRONG
-        if not {"nonce", "uri", "nc", "cnonce", "response"} <= parameters.keys() or parameters["uri"] != uri:
+        if not {"nonce", "uri", "nc", "cnonce", "response"} <= parameters.keys():
+            return Verdict.WRONG
+        if parameters["uri"] != uri and not _same_resource(parameters["uri"], uri):
             return Verdict.WRONG
         count = _nonce_count(parameters["nc"])
         expected = digest_response(
@@ -201,6 +211,18 @@ class Authenticator:
         if not self._nonces.use(parameters["nonce"], credentials.sha256, count):
             return Verdict.STALE
         return Verdict.VALID
+
+
+def _same_resource(first: str, second: str) -> bool:
+    """Whether two URIs name the same user at the same host (RFC 7616 section 3.4.6).
+
+    Clients and proxies differ in the port and parameters that they write into one and not into the other.
+    """
+    try:
+        one, other = Uri.parse(first), Uri.parse(second)
+    except PeerError:
+        return False
+    return (one.user, one.host) == (other.user, other.host)
 
 
 def _algorithm(name: str) -> Algorithm | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from sipcore.registrar.digest import Authenticator, Credentials, Verdict, parse_digest
+from sipcore.registrar.digest import Algorithm, Authenticator, Credentials, Verdict, parse_digest
 from sipcore.syntax.message import Request
 from sipcore.transport.flow import Flow
 
@@ -15,7 +16,11 @@ FREE_FAILURES = 5
 FAILURES_PER_SECOND = 0.2
 """What a source may try on after these."""
 MAX_SOURCES = 10_000
-"""Sources whose failures or successes are remembered; the oldest is forgotten."""
+"""Sources whose failures, successes or silences are remembered; the oldest is forgotten."""
+RETRY_SECONDS = 5.0
+"""A client that asks again without credentials after this time did not overlook the challenge: it gave up."""
+_GIVES_UP = re.compile(r"baresip v[01]\.|SIPp\b")
+"""User-Agents that are known to give up at a challenge whose algorithm they do not know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +66,17 @@ class DigestGate:
         self._accounts = accounts
         self._authenticator = Authenticator(realm, secret)
         self._throttle = Throttle()
+        self._old_clients = OldClients()
 
     def admit(self, request: Request, flow: Flow, now: float) -> Admitted | Refused | Ignored:
         """Look at a request that belongs to no transaction and no dialog."""
         parameters = self._credentials(request)
+        source = flow.remote.host
         if parameters is None:
-            return self._challenge(now)
-        source, username = flow.remote.host, parameters.get("username", "")
+            return self._challenge(now, old=self._old_clients.challenge(request, source, now))
+        username = parameters.get("username", "")
+        old = parameters.get("algorithm", "MD5").upper() == Algorithm.MD5.value
+        self._old_clients.answered(request, source, old=old)
         if not self._throttle.may_try(source, username, now):
             return Ignored()
         account = self._accounts(username)
@@ -75,9 +84,9 @@ class DigestGate:
         verdict = self._authenticator.check(parameters, credentials, request.method, request.uri_text, now)
         if verdict is Verdict.WRONG or account is None:
             self._throttle.failed(source, now)
-            return self._challenge(now)
+            return self._challenge(now, old=old)
         if verdict is Verdict.STALE:
-            return self._challenge(now, stale=True)
+            return self._challenge(now, old=old, stale=True)
         self._throttle.succeeded(source, username)
         return Admitted(account.number) if _speaks_for_itself(request, account) else Refused(403)
 
@@ -89,8 +98,9 @@ class DigestGate:
                 return parameters
         return None
 
-    def _challenge(self, now: float, *, stale: bool = False) -> Refused:
-        return Refused(401, self._authenticator.challenges(now, stale=stale))
+    def _challenge(self, now: float, *, old: bool, stale: bool = False) -> Refused:
+        algorithms = (Algorithm.MD5,) if old else tuple(Algorithm)
+        return Refused(401, self._authenticator.challenges(now, algorithms, stale=stale))
 
 
 def _speaks_for_itself(request: Request, account: Account) -> bool:
@@ -98,6 +108,32 @@ def _speaks_for_itself(request: Request, account: Account) -> bool:
     if not account.owns(request.from_.uri.user):
         return False
     return request.method != "REGISTER" or account.owns(request.to.uri.user)
+
+
+class OldClients:
+    """Clients that give up at a SHA-256 challenge, though they should skip what they do not know (RFC 8760, 2.4).
+
+    They are known by name, or found out: one that was challenged, and comes back without credentials, is offered MD5
+    alone. That gives nothing away, for MD5 is offered to all.
+    """
+
+    def __init__(self) -> None:
+        self._challenged: OrderedDict[tuple[str, str], float] = OrderedDict()
+        """(source, user name) that has not answered yet, and since when."""
+
+    def challenge(self, request: Request, source: str, now: float) -> bool:
+        """Note that a client is challenged; whether it is an old one."""
+        if _GIVES_UP.match(request.get("User-Agent") or ""):
+            return True
+        since = self._challenged.setdefault((source, request.from_.uri.user or ""), now)
+        if len(self._challenged) > MAX_SOURCES:
+            self._challenged.popitem(last=False)
+        return now - since >= RETRY_SECONDS
+
+    def answered(self, request: Request, source: str, *, old: bool) -> None:
+        """It answered; by what an old one answers with, it goes on being challenged."""
+        if not old:
+            self._challenged.pop((source, request.from_.uri.user or ""), None)
 
 
 class Throttle:

@@ -118,9 +118,9 @@ class Registrar:
         """Remove what has expired."""
         changes: list[BindingChange] = []
         while (record := self._deadlines.due(now)) is not None:
-            gone = [binding for binding in record.bindings if binding.expires_at <= now]
-            self._store(record, [binding for binding in record.bindings if binding.expires_at > now])
-            changes += [BindingChange(Change.EXPIRED, binding) for binding in gone]
+            expired, live = _split(record.bindings, now)
+            self._store(record, live)
+            changes += expired
         return tuple(changes)
 
     def flow_closed(self, flow: Flow) -> tuple[BindingChange, ...]:
@@ -141,14 +141,18 @@ class Registrar:
 
     def _register(self, request: Request, aor: str, flow: Flow, now: float) -> RegisterResult:
         record = self._records.get(aor) or _Record(aor)
-        current = [binding for binding in record.bindings if binding.expires_at > now]
+        expired, current = _split(record.bindings, now)
         if request.contact_star:
             updated, changes = self._remove_all(request, current)
         else:
-            wanted = [self._binding(request, aor, contact, flow, now) for contact in request.contacts]
+            contacts = request.contacts
+            if len(contacts) > 2 * self._settings.max_contacts:  # more than all go and as many come
+                raise PeerError("too many contacts", status=403)
+            wanted = [self._binding(request, aor, contact, flow, now) for contact in contacts]
             updated, changes = self._update(request, current, wanted, now)
+        response = self._accept(request, updated, now)
         self._store(record, updated)
-        return RegisterResult(self._accept(request, updated, now), tuple(changes))
+        return RegisterResult(response, (*expired, *changes))
 
     def _remove_all(
         self, request: Request, current: list[Binding]
@@ -178,9 +182,10 @@ class Registrar:
     def _lifetime(self, request: Request, contact: NameAddress) -> int:
         """Seconds (section 10.2.1.1); 0 removes the binding."""
         text = contact.parameter("expires")
-        asked = (
-            request.expires if text is None else int(text) if text.isdecimal() and len(text) < 11 else None
-        )
+        if text is None:
+            asked = request.expires
+        else:
+            asked = int(text) if text.isdecimal() and text.isascii() and len(text) < 11 else None
         if asked is None:
             asked = self._settings.default_expires
         if asked == 0:
@@ -196,7 +201,8 @@ class Registrar:
         for new in wanted:
             old = next((binding for binding in updated if binding.same_contact(new)), None)
             if old is not None:
-                _check_order(request, old)
+                if old in current:  # otherwise this REGISTER names it twice, and the last one counts
+                    _check_order(request, old)
                 updated.remove(old)
             if new.expires_at > now:
                 updated.append(new)
@@ -221,6 +227,12 @@ class Registrar:
             self._deadlines.forget(record)
 
 
+def _split(bindings: Iterable[Binding], now: float) -> tuple[list[BindingChange], list[Binding]]:
+    """What has expired, and what has not."""
+    expired = [BindingChange(Change.EXPIRED, binding) for binding in bindings if binding.expires_at <= now]
+    return expired, [binding for binding in bindings if binding.expires_at > now]
+
+
 def _changes(old: Binding | None, new: Binding, now: float) -> list[BindingChange]:
     if new.expires_at <= now:
         return [] if old is None else [BindingChange(Change.REMOVED, old)]
@@ -238,7 +250,7 @@ def _check_order(request: Request, binding: Binding) -> None:
 
 
 def _quality(contact: NameAddress) -> float:
-    """The q of a contact, 0 to 1 (section 20.10); 1 where it is missing."""
+    """The q of a contact, 0 to 1 in thousandths (section 20.10); 1 where it is missing."""
     text = contact.parameter("q")
     if text is None:
         return 1.0
@@ -248,7 +260,7 @@ def _quality(contact: NameAddress) -> float:
         raise PeerError(f"no q value: {text[:20]!r}") from None
     if not 0 <= quality <= 1:
         raise PeerError(f"no q value: {text[:20]!r}")
-    return quality
+    return round(quality, 3)
 
 
 def _contact_value(binding: Binding, now: float) -> str:

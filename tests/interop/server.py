@@ -11,7 +11,7 @@ from typing import Self
 
 from tests.interop.programs import Program
 
-PASSWORD = "correct horse battery staple"
+PASSWORD = "correct-horse-battery-staple"
 
 CONFIG = """\
 [sip]

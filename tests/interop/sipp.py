@@ -30,6 +30,8 @@ class SippPhone:
             *("-i", self.address, "-p", "5060", "-mi", self.address, "-mp", "6000"),
             *("-s", dial or self.number, "-key", "number", self.number),
             *("-au", self.number, "-ap", self.password),
+            # SIPp puts remote_ip:remote_port into its credentials, whatever the Request-URI is.
+            *("-auth_uri", f"{dial}@{self.server}" if dial else self.server),
             *("-timeout", f"{PATIENCE_SECONDS:.0f}", "-timeout_error"),
             *("-trace_msg", "-message_file", str(self.trace(scenario))),
             *("-trace_err", "-error_file", str(self.folder / f"{scenario}.errors")),
