@@ -62,8 +62,10 @@ class CalleeSession(InviteSession):
         self._leave()
         return self._respond(status, now, reason, None, headers)
 
-    def hang_up(self, now: float) -> list[Effect]:
-        return self.reject(480, now) if self.state is SessionState.SETTING_UP else super().hang_up(now)
+    def hang_up(self, now: float, headers: Headers = ()) -> list[Effect]:
+        if self.state is SessionState.SETTING_UP:
+            return self.reject(480, now, headers=headers)
+        return super().hang_up(now, headers)
 
     # -- what the endpoint brings -----------------------------------------------------------------------
 

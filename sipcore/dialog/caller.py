@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Any
 
 from sipcore.dialog.dialog import Dialog
-from sipcore.dialog.invite import SDP, Core, InviteSession, SessionState, description_of
+from sipcore.dialog.invite import SDP, Core, Headers, InviteSession, SessionState, description_of
 from sipcore.dialog.offer_answer import OfferState
 from sipcore.effects import Accepted, Effect, Progressed, Rejected
 from sipcore.errors import PeerError, UsageError
@@ -14,7 +14,7 @@ from sipcore.sdp.description import SessionDescription
 from sipcore.syntax.headers import CSeq
 from sipcore.syntax.message import Request, Response, cancel_for, response_to
 from sipcore.transaction.events import FlowFailed, ResponseReceived
-from sipcore.transaction.table import ClientTransaction
+from sipcore.transaction.table import ClientTransaction, ServerTransaction
 from sipcore.transport.flow import Flow
 
 
@@ -40,9 +40,11 @@ class CallerSession(InviteSession):
         self.progress_state = Progress.CALLING
         self._cancelling_until: float | None = None
         self._cancel_sent = False
+        self._cancel_headers: Headers = ()
         self._transaction: ClientTransaction | None = None
-        self._acks: dict[str, Effect] = {}
-        """To tag -> the ACK of that 2xx, sent again for each retransmission (section 13.2.2.4)."""
+        self._acks: dict[str, Effect | None] = {}
+        """To tag -> the ACK of that 2xx, sent again for each retransmission (section 13.2.2.4); None as long as the
+        user owes the answer that goes with it."""
         self._late_offer = offer is None
         if offer is not None:
             self.offers.send_offer(offer)
@@ -60,12 +62,14 @@ class CallerSession(InviteSession):
 
     # -- verbs ----------------------------------------------------------------------------------------
 
-    def cancel(self, now: float) -> list[Effect]:
+    def cancel(self, now: float, headers: Headers = ()) -> list[Effect]:
         """Give the call up. The CANCEL waits for a provisional response (section 9.1); a 2xx that crosses it is
-        acknowledged and ended with BYE. The user is told Rejected(487) in every case."""
+        acknowledged and ended with BYE. The user is told Rejected in every case: with 487, or with the refusal
+        that crossed."""
         if self.state is not SessionState.SETTING_UP or self._cancelling_until is not None:
             return []
         self._cancelling_until = now + self.core.transactions.timers.timeout
+        self._cancel_headers = headers
         self.core.watch(self)
         return self._send_cancel(now) if self.progress_state is Progress.PROCEEDING else []
 
@@ -87,8 +91,13 @@ class CallerSession(InviteSession):
         self.state = SessionState.SETTING_UP
         return self.start(now)
 
-    def hang_up(self, now: float) -> list[Effect]:
-        return self.cancel(now) if self.state is SessionState.SETTING_UP else super().hang_up(now)
+    def hang_up(self, now: float, headers: Headers = ()) -> list[Effect]:
+        if self.state is SessionState.SETTING_UP:
+            return self.cancel(now, headers)
+        effects: list[Effect] = []
+        if self.dialog is not None and None in self._acks.values():  # nobody will answer the late offer
+            effects.append(self._ack(self.dialog, self.request.cseq))
+        return effects + super().hang_up(now, headers)
 
     # -- responses to the INVITE ------------------------------------------------------------------------
 
@@ -126,27 +135,37 @@ class CallerSession(InviteSession):
     def _accepted(self, response: Response, now: float) -> list[Effect]:
         tag = response.to.tag or ""
         if tag in self._acks:
-            return [self._acks[tag]]
+            ack = self._acks[tag]
+            return [] if ack is None else [ack]
         try:
-            dialog = Dialog.of_client(self.request, response, self.flow)
+            dialog = self._confirmed(response)
+        except PeerError:
+            setting_up = self.state is SessionState.SETTING_UP
+            return self._fail(response_to(self.request, 502)) if setting_up else []
+        if self.state is not SessionState.SETTING_UP or self._cancelling_until is not None:
+            return self._turn_down(dialog, response.cseq, now, 487)
+        try:
             description = description_of(response)
         except PeerError:
-            return (
-                []
-                if self.state is not SessionState.SETTING_UP
-                else self._fail(response_to(self.request, 502))
-            )
-        if self.state is not SessionState.SETTING_UP or self._cancelling_until is not None:
-            return self._turn_down(dialog, response.cseq, now)
+            return self._turn_down(dialog, response.cseq, now, 502)
         self.dialog = dialog
         self.core.enter(self, dialog.id)
         self.progress_state = Progress.ACCEPTED
         self.state = SessionState.ESTABLISHED
         if self._late_offer and description is not None:
+            self._acks[tag] = None
             self.offers.receive_offer(description)
             return [Accepted(self, response, description)]
         effects = [self._ack(dialog, response.cseq)]
         return effects + self._agree(response, description, now)
+
+    def _confirmed(self, response: Response) -> Dialog:
+        """The dialog of a 2xx. Where it was early before, only the sequence numbers are kept (section 13.2.2.4)."""
+        dialog, early = Dialog.of_client(self.request, response, self.flow), self.dialog
+        if early is not None and early.id == dialog.id:
+            dialog.local_cseq = max(dialog.local_cseq, early.local_cseq)
+            dialog.remote_cseq = early.remote_cseq
+        return dialog
 
     def _agree(self, response: Response, answer: SessionDescription | None, now: float) -> list[Effect]:
         if answer is not None and self.offers.state is OfferState.LOCAL_OFFER:
@@ -162,12 +181,13 @@ class CallerSession(InviteSession):
             self.progress_state = Progress.CHALLENGED
         return effects
 
-    def _turn_down(self, dialog: Dialog, cseq: CSeq, now: float) -> list[Effect]:
-        """A 2xx that nobody wants: of another branch, or one that crossed our CANCEL."""
+    def _turn_down(self, dialog: Dialog, cseq: CSeq, now: float, status: int) -> list[Effect]:
+        """A 2xx that nobody wants: of another branch, or one that crossed our CANCEL or cannot be read. `status` is
+        told where the call has no other end yet."""
         ack = self._ack(dialog, cseq)
         bye = self.core.send(dialog.request("BYE"), self.flow, self, now)[1]
         wanted = self.state is SessionState.SETTING_UP
-        return [ack, *bye, *(self._fail(response_to(self.request, 487)) if wanted else [])]
+        return [ack, *bye, *(self._fail(response_to(self.request, status)) if wanted else [])]
 
     def _ends_unwanted_dialog(self, request: Request) -> bool:
         """Whether a request of ours is the BYE of `_turn_down`, of which nobody wants to hear."""
@@ -187,7 +207,14 @@ class CallerSession(InviteSession):
         if self._cancel_sent:
             return []
         self._cancel_sent = True
-        return self.core.send(cancel_for(self.request), self.flow, self, now)[1]
+        return self.core.send(cancel_for(self.request, self._cancel_headers), self.flow, self, now)[1]
+
+    def _receive_bye(self, transaction: ServerTransaction, now: float) -> list[Effect]:
+        """The called side must not end an early dialog with BYE (section 15); where it does, the call is given up."""
+        if self.state is not SessionState.SETTING_UP:
+            return super()._receive_bye(transaction, now)
+        answered = self.core.transactions.respond(transaction, response_to(transaction.request, 200), now)
+        return answered + self.cancel(now)
 
     def _fail(self, response: Response) -> list[Effect]:
         """The terminal fact of a call that was never answered, told once."""

@@ -117,8 +117,11 @@ class InviteSession:
         """The peer's re-INVITE or UPDATE that waits for our answer."""
         self._own_change: ClientTransaction | None = None
         """Our re-INVITE or UPDATE that waits for the peer's."""
-        self._retry: tuple[float, SessionDescription] | None = None
-        """When a change that met a 491 is tried again, and its offer."""
+        self._retry: tuple[float, str, SessionDescription] | None = None
+        """When a change that met a 491 is tried again, by which method, and its offer."""
+        self._forsaken: tuple[float, ClientTransaction] | None = None
+        """How long a change of ours is waited for that had no final response at the end: its INVITE transaction
+        would wait for ever."""
 
     # -- what both sides have agreed on ---------------------------------------------------------------
 
@@ -135,7 +138,7 @@ class InviteSession:
     @property
     def deadline(self) -> float | None:
         """When `tick` wants to be called."""
-        deadlines = [] if self._retry is None else [self._retry[0]]
+        deadlines = [pending[0] for pending in (self._retry, self._forsaken) if pending is not None]
         if self._unacknowledged is not None:
             deadlines.append(min(self._unacknowledged.retransmit_at, self._unacknowledged.give_up_at))
         return min(deadlines, default=None)
@@ -169,13 +172,16 @@ class InviteSession:
         """Send another request within the dialog (INFO, NOTIFY ...); nobody is told of its response."""
         return self._send_in_dialog(method, now, headers, body)[1]
 
-    def hang_up(self, now: float) -> list[Effect]:
-        """End the session with what its state asks for; does nothing where it is ending already."""
+    def hang_up(self, now: float, headers: Headers = ()) -> list[Effect]:
+        """End the session with what its state asks for; does nothing where it is ending already.
+
+        `headers`, such as Reason (RFC 3326), go with it.
+        """
         if self.state is not SessionState.ESTABLISHED:
             return []
         self.state = SessionState.ENDING
         effects = self._drop_changes(now)
-        return effects if self._unacknowledged is not None else effects + self._send_bye(now)
+        return effects if self._unacknowledged is not None else effects + self._send_bye(now, headers)
 
     # -- what the endpoint brings -----------------------------------------------------------------------
 
@@ -222,7 +228,7 @@ class InviteSession:
         if response.status < 200:
             return []
         if transaction.request.method == "BYE":
-            return self._end(EndCause.LOCAL)
+            return self._end(EndCause.LOCAL, now)
         if transaction.request.method == "INVITE" and response.status < 300:
             return self._acknowledge(response)  # a retransmitted 2xx: the ACK was lost
         return self._gone(now) if response.status in _GONE else []
@@ -239,9 +245,10 @@ class InviteSession:
             waiting.retransmit_at = now + waiting.interval
             effects.append(Transmit(waiting.transaction.flow, waiting.response.to_bytes()))
         if self._retry is not None and now >= self._retry[0]:
-            offer, self._retry = self._retry[1], None
-            if self.state is SessionState.ESTABLISHED and self.offers.state is OfferState.STABLE:
-                effects += self.modify(offer, now)
+            effects += self._try_again(self._retry[1], self._retry[2], now)
+        if self._forsaken is not None and now >= self._forsaken[0]:
+            self.core.transactions.abandon(self._forsaken[1])
+            self._forsaken = None
         self.core.watch(self)
         return effects
 
@@ -249,9 +256,10 @@ class InviteSession:
 
     @property
     def can_change(self) -> bool:
-        """Whether `modify` and `update` are allowed now."""
+        """Whether `modify` and `update` are allowed now: no INVITE and no offer is pending (section 14.1)."""
         return (
             self.state is SessionState.ESTABLISHED
+            and self._unacknowledged is None
             and self._own_change is None
             and self._change is None
             and self.offers.state is OfferState.STABLE
@@ -262,6 +270,7 @@ class InviteSession:
             raise UsageError(
                 f"no change can be made to a session that is {self.state.value}, or changing already"
             )
+        self._retry = None
         self.offers.send_offer(offer)
         headers = [*self.core.local_headers(self.flow, self._local_user), ("Content-Type", SDP)]
         self._own_change, effects = self._send_in_dialog(method, now, headers, offer.to_bytes())
@@ -278,21 +287,26 @@ class InviteSession:
             return effects + self._change_accepted(response, now)
         offer = self.offers.withdraw()
         if response.status == 491 and offer is not None and self.state is SessionState.ESTABLISHED:
-            self._retry = now + self._back_off(), offer
+            self._retry = now + self._back_off(), transaction.request.method, offer
             self.core.watch(self)
             return []
         return self._gone(now) if response.status in _GONE else [OfferRefused(self, response)]
 
     def _change_accepted(self, response: Response, now: float) -> list[Effect]:
         assert self.dialog is not None
-        self.dialog.refresh_target(response)
-        if self.offers.state is not OfferState.LOCAL_OFFER:
-            return []
         try:
+            self.dialog.refresh_target(response)
             return [Answered(self, self._take_answer(response))]
-        except PeerError:
+        except PeerError:  # the two sides do not agree on what the session is now
             self.offers.withdraw()
             return self.hang_up(now)
+
+    def _try_again(self, method: str, offer: SessionDescription, now: float) -> list[Effect]:
+        """Repeat a change that met a 491; later, if the peer is changing something just now."""
+        if self.can_change:
+            return self._send_change(method, offer, now)
+        self._retry = now + self._back_off(), method, offer
+        return []
 
     def _back_off(self) -> float:
         """Seconds until a change that met a 491 is tried again (section 14.1), in steps of 10 ms."""
@@ -306,12 +320,16 @@ class InviteSession:
         assert self.dialog is not None
         if self.state in (SessionState.ENDING, SessionState.ENDED):
             raise PeerError("the session has ended", status=481)
-        if self._change is not None or (request.method == "INVITE" and self.state is SessionState.SETTING_UP):
-            raise PeerError("a change is pending", status=500)
-        if self._own_change is not None:
+        setting_up = self.state is SessionState.SETTING_UP
+        if self._own_change is not None or (setting_up and request.method == "INVITE" and self.made_call_id):
             raise PeerError("changes crossed", status=491)
+        if self._change is not None or (setting_up and request.method == "INVITE"):
+            raise PeerError("a change is pending", status=500)
         offer = description_of(request)
+        _ = request.contacts  # those that make no sense are refused before anything has changed
         if offer is not None:
+            if setting_up and self.offers.state is OfferState.STABLE:
+                raise PeerError("the first offer is still to come", status=500)
             self.offers.receive_offer(offer)
         self.dialog.refresh_target(request)
         if offer is None and request.method == "UPDATE":
@@ -384,38 +402,42 @@ class InviteSession:
         """The way to the peer is gone; an established session has no use without it."""
         if self.state is SessionState.SETTING_UP:
             return []
-        return self._end(EndCause.FLOW_LOST)
+        return self._end(EndCause.FLOW_LOST, now)
 
     def _receive_bye(self, transaction: ServerTransaction, now: float) -> list[Effect]:
         effects = self.core.transactions.respond(transaction, response_to(transaction.request, 200), now)
-        return effects + self._drop_changes(now) + self._end(EndCause.BYE)
+        return effects + self._end(EndCause.BYE, now)
 
-    def _send_bye(self, now: float) -> list[Effect]:
-        return self._send_in_dialog("BYE", now)[1]
+    def _send_bye(self, now: float, headers: Headers = ()) -> list[Effect]:
+        return self._send_in_dialog("BYE", now, headers)[1]
 
     def _never_acknowledged(self, now: float) -> list[Effect]:
         """Section 13.3.1.4: the session is taken as established, and ended with a BYE."""
         if self.state is SessionState.ENDING:
             return self._send_bye(now)
-        return self._send_bye(now) + self._end(EndCause.NO_ACK)
+        return self._send_bye(now) + self._end(EndCause.NO_ACK, now)
 
     def _gone(self, now: float) -> list[Effect]:
-        if self.state is SessionState.ENDED:
+        if self.state is not SessionState.ESTABLISHED:
             return []
-        return self._send_bye(now) + self._end(EndCause.TIMEOUT)
+        return self._send_bye(now) + self._end(EndCause.TIMEOUT, now)
 
     def _drop_changes(self, now: float) -> list[Effect]:
         """Settle what is pending: the peer's change gets 487, ours is not waited for."""
         effects: list[Effect] = []
         if self._change is not None:
             effects = self.refuse(487, now)
+        if self._own_change is not None:
+            self._forsaken = now + self.core.transactions.timers.timeout, self._own_change
+            self.core.watch(self)
         self._own_change = self._retry = None
         self.offers.withdraw()
         return effects
 
-    def _end(self, cause: EndCause) -> list[Effect]:
+    def _end(self, cause: EndCause, now: float) -> list[Effect]:
         """The terminal fact of an established session, told once."""
-        return [] if self._leave() else [Ended(self, cause)]
+        effects = self._drop_changes(now)
+        return effects if self._leave() else [*effects, Ended(self, cause)]
 
     def _leave(self) -> bool:
         """Leave the endpoint's tables; whether that had been done before."""
@@ -424,6 +446,7 @@ class InviteSession:
         self.state = SessionState.ENDED
         self._unacknowledged = self._retry = None
         self.core.leave(self)
+        self.core.watch(self)
         return False
 
 
