@@ -32,7 +32,10 @@ def unquote_string(text: str) -> str:
 
 def quote_string(text: str) -> str:
     """A quoted-string (RFC 3261 section 25.1)."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return '"' + _ESCAPED.sub(r"\\\g<0>", text) + '"'
+
+
+_ESCAPED = re.compile(r'["\\\x00-\x08\x0b\x0c\x0e-\x1f\x7f]')
 
 
 def split_values(text: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
@@ -228,9 +229,13 @@ class Message:
         return hash(self.to_bytes())
 
 
+_BARE_NULL = re.compile(r"(?<!\\)\0")
+"""Escaped in a quoted string it is allowed (section 25.1)."""
+
+
 def checked(value: str) -> str:
     """The value, if it cannot break out of its line. Raises UsageError."""
-    if "\r" in value or "\n" in value or "\0" in value:
+    if "\r" in value or "\n" in value or ("\0" in value and _BARE_NULL.search(value)):
         raise UsageError(f"a header value with a line break: {value[:80]!r}")
     return value
 

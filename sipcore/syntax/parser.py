@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from sipcore.errors import ParseError, PeerError
+from sipcore.syntax.headers import split_values
 from sipcore.syntax.message import Message, Request, Response
 
 
@@ -101,7 +102,9 @@ _CANONICAL = {name.lower(): name for name in _KNOWN} | _COMPACT
 _NAME = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+")
 _METHOD = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]{1,64}")
 _ONCE = ("From", "To", "Call-ID", "CSeq", "Content-Length", "Max-Forwards")
-_CONTROL = re.compile(r"[\0\r\n]")
+_SUSPECT = re.compile(r"[\0\r\n]")
+_CONTROL = re.compile(r"[\r\n]|(?<!\\)\0")
+"""What breaks lines, here or elsewhere; a quoted-pair may hold a null (section 25.1)."""
 
 
 def parse_message(data: bytes, *, stream: bool = False, limits: Limits = LIMITS) -> Request | Response:
@@ -111,12 +114,12 @@ def parse_message(data: bytes, *, stream: bool = False, limits: Limits = LIMITS)
     """
     if len(data) > limits.message_bytes:
         raise ParseError("message too large", status=513)
-    head, separator, body = bytes(data).partition(b"\r\n\r\n")
+    data = bytes(data).lstrip(b"\r\n")
+    head, separator, body = data.partition(b"\r\n\r\n")
     if not separator:
-        head, separator, body = bytes(data).partition(b"\n\n")
-    text = head.decode("utf-8", "surrogateescape").lstrip("\r\n")
-    start_line, _, fields = text.partition("\n")
-    message, error = _start(start_line.rstrip("\r"))
+        head, separator, body = data.partition(b"\n\n")
+    start_line, _, fields = head.decode("utf-8", "surrogateescape").partition("\n")
+    message, error = _start(start_line.rstrip("\r\t "))
     try:
         _read_fields(message, fields, limits)
         _check(message, limits)
@@ -135,9 +138,9 @@ def _start(line: str) -> tuple[Request | Response, PeerError | None]:
     """The message of a start line; what is wrong with it, where it can be answered all the same."""
     if _CONTROL.search(line):
         raise ParseError(f"a control character in the start line: {line[:80]!r}")
-    if line.startswith("SIP/2.0 "):
+    if line[:8].upper() == "SIP/2.0 ":
         code, _, reason = line[8:].partition(" ")
-        if len(code) != 3 or not code.isdecimal() or not "100" <= code <= "699":
+        if len(code) != 3 or not code.isdecimal() or not code.isascii() or not "100" <= code <= "699":
             raise ParseError(f"no status code: {line[:40]!r}")
         return Response(int(code), reason), None
     method, _, rest = line.partition(" ")
@@ -158,7 +161,7 @@ def _read_fields(message: Message, text: str, limits: Limits) -> None:
     if "\n " in text or "\n\t" in text:
         text = re.sub(r"\r?\n[ \t]+", " ", text)
     lines = text.split("\n")
-    if len(lines) > limits.header_fields + 1:
+    if len(lines) > limits.header_fields:
         raise PeerError("too many header fields")
     append = message.headers.append
     canonical = _CANONICAL.get
@@ -176,9 +179,10 @@ def _read_fields(message: Message, text: str, limits: Limits) -> None:
             if not _NAME.fullmatch(name):
                 raise PeerError(f"not a header name: {name[:60]!r}")
             known = name
-        if _CONTROL.search(value, 0, len(value) - 1):
+        value = value.strip()
+        if _SUSPECT.search(value) and _CONTROL.search(value):
             raise PeerError(f"a control character in {known}")
-        append((known, value.strip()))
+        append((known, value))
 
 
 def _check(message: Request | Response, limits: Limits) -> None:
@@ -189,11 +193,14 @@ def _check(message: Request | Response, limits: Limits) -> None:
             raise PeerError(f"{name} is there twice")
     if len(message.vias) > limits.vias:
         raise PeerError("too many Via values")
-    if names.count("Route") > limits.routes:
+    if "Route" in names and sum(len(split_values(line)) for line in message.get_all("Route")) > limits.routes:
         raise PeerError("too many Route values")
-    _ = message.via, message.from_, message.to, message.call_id, message.max_forwards
-    if isinstance(message, Request) and message.cseq.method != message.method:
-        raise PeerError(f"CSeq names {message.cseq.method}, the request is {message.method}")
+    _ = message.via, message.from_, message.to, message.max_forwards
+    if not message.call_id:
+        raise PeerError("Call-ID is empty")
+    method = message.cseq.method
+    if isinstance(message, Request) and method != message.method:
+        raise PeerError(f"CSeq names {method}, the request is {message.method}")
 
 
 def _cut_body(message: Message, body: bytes, stream: bool) -> bytes:

@@ -98,8 +98,8 @@ def test_values_are_read_from_all_lines_and_commas() -> None:
 
 def test_what_is_absent_is_empty_where_it_may_be() -> None:
     message = Message()
-    assert not (message.vias or message.routes or message.record_routes or message.paths or message.contacts)
-    assert not (message.require or message.supported)
+    lists = [message.vias, message.routes, message.record_routes, message.paths, message.contacts]
+    assert not any([*lists, message.require, message.supported])
     assert message.max_forwards is None
     assert message.expires is None
     assert message.content_type is None
