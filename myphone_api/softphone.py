@@ -89,6 +89,7 @@ class _Session:
         self._options = options
         self._secret = secret
         self._host, self._port, self._transport = server(options.server, options.transport)
+        self._registered = False
         self._succeeded = False
         """Whether the call was answered, or no call was asked for and the registration went well."""
 
@@ -115,7 +116,11 @@ class _Session:
         except (OSError, ValueError) as error:
             raise CommandError(f"--server: cannot find {self._host}: {error}") from error
         account = PhoneAccount(
-            self._options.extension, self._secret, Address(host, self._port), self._transport
+            self._options.extension,
+            self._secret,
+            Address(self._host, self._port),
+            self._transport,
+            authorities=self._options.ca,
         )
         return Phone(environment, account, local=Address(local, 0))
 
@@ -129,12 +134,14 @@ class _Session:
         except RegistrationFailed as error:
             why = _WHY_NOT_REGISTERED.get(error.status, "see RFC 3261 section 21 for what that means")
             raise CommandError(f"{where}: registration failed with {error.status}: {why}") from error
+        self._registered = True
         self._tell("registered", extension=self._options.extension, server=self._options.server)
 
     async def _leave(self, phone: Phone) -> None:
-        with contextlib.suppress(RegistrationFailed, TimeoutError):
-            async with asyncio.timeout(GOODBYE_SECONDS):
-                await phone.unregister()
+        if self._registered:
+            with contextlib.suppress(RegistrationFailed, TimeoutError):
+                async with asyncio.timeout(GOODBYE_SECONDS):
+                    await phone.unregister()
         await phone.stop()
 
     async def _phone(self, phone: Phone) -> None:

@@ -62,6 +62,8 @@ class PhoneAccount:
     server: Address
     transport: Transport = Transport.UDP
     display_name: str = ""
+    authorities: Path | None = None
+    """Who may have signed the server's certificate; None: whom the operating system trusts."""
 
 
 class _OpenGate:
@@ -434,4 +436,4 @@ class Phone:
 
 
 def _driver_settings(account: PhoneAccount, local: Address) -> DriverSettings:
-    return DriverSettings(listen=local.host, udp_port=local.port, tcp_port=None)
+    return DriverSettings(listen=local.host, udp_port=local.port, authorities=account.authorities)

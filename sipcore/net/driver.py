@@ -45,6 +45,8 @@ class DriverSettings:
     key: Path | None = None
     verify_peers: bool = True
     """Whether the certificates of servers that we connect to are checked."""
+    authorities: Path | None = None
+    """Who may have signed these; None: whom the operating system trusts."""
     limits: Limits = field(default_factory=Limits)
 
 
@@ -283,8 +285,10 @@ class Driver:
         for flow in self._connections:
             if flow.transport is transport and flow.remote == address:
                 return flow
-        tls = client_tls(self._settings.verify_peers) if transport.secure else None
-        stream = await self._network.connect(address, tls)
+        tls = (
+            client_tls(self._settings.verify_peers, self._settings.authorities) if transport.secure else None
+        )
+        stream = await self._network.connect(address, tls, remote.host)
         if self._stopped:
             stream.close()
             raise ConnectionAbortedError(f"stopped while connecting to {address}")
@@ -375,9 +379,9 @@ def server_tls(certificate: Path, key: Path | None) -> ssl.SSLContext:
     return context
 
 
-def client_tls(verify: bool) -> ssl.SSLContext:
-    """TLS 1.2 and above towards servers; `verify` checks their certificates."""
-    context = ssl.create_default_context()
+def client_tls(verify: bool, authorities: Path | None = None) -> ssl.SSLContext:
+    """TLS 1.2 and above towards servers; `verify` checks their certificates. Raises OSError."""
+    context = ssl.create_default_context(cafile=authorities)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if not verify:
         context.check_hostname = False

@@ -64,8 +64,10 @@ class Network(Protocol):
     ) -> Listener:
         """Accept connections. Raises OSError."""
 
-    async def connect(self, remote: Address, tls: ssl.SSLContext | None = None) -> Stream:
-        """Open a connection. Raises OSError."""
+    async def connect(
+        self, remote: Address, tls: ssl.SSLContext | None = None, server_name: str | None = None
+    ) -> Stream:
+        """Open a connection; over TLS to whoever proves to be `server_name`. Raises OSError."""
 
     async def resolve(self, host: str) -> list[str]:
         """The addresses of a name. Raises OSError."""
@@ -90,9 +92,14 @@ class SystemNetwork:
         """Accept connections. Raises OSError."""
         return await listen(local, accept, tls)
 
-    async def connect(self, remote: Address, tls: ssl.SSLContext | None = None) -> Stream:
-        """Open a connection. Raises OSError, which certificate errors are too."""
-        return await connect(remote, tls)
+    async def connect(
+        self, remote: Address, tls: ssl.SSLContext | None = None, server_name: str | None = None
+    ) -> Stream:
+        """Open a connection; over TLS to whoever proves to be `server_name`.
+
+        Raises OSError, which certificate errors are too.
+        """
+        return await connect(remote, tls, server_name)
 
     async def resolve(self, host: str) -> list[str]:
         """The addresses of a name, in the resolver's order. Raises OSError."""

@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+import socket
 import ssl
+from collections import Counter
 from collections.abc import Callable
 
 from sipcore.transport.flow import Address
+
+logger = logging.getLogger(__name__)
 
 MAX_UNSENT_BYTES = 1024 * 1024
 """A peer that does not read what we write is cut off above this."""
 CONNECT_SECONDS = 5.0
 HANDSHAKE_SECONDS = 10.0
+MAX_HANDSHAKES = 400
+"""TLS handshakes that a port is in the middle of; each takes 256 KiB before anything is known of the peer."""
+MAX_HANDSHAKES_PER_SOURCE = 100
+CLOSE_SECONDS = 5.0
+"""How long a peer may take to read what was still to be sent, and to confirm the end of TLS."""
+BACKLOG = 128
+RETRY_SECONDS = 1.0
+"""How long a port rests that cannot accept, for want of descriptors or memory."""
 
 
 class SystemStream(asyncio.Protocol):
@@ -21,6 +34,7 @@ class SystemStream(asyncio.Protocol):
     def __init__(self, accept: Callable[[SystemStream], None] | None = None) -> None:
         self._accept = accept
         self._transport: asyncio.Transport | None = None
+        self._cut_off: asyncio.TimerHandle | None = None
         self.local = self.remote = Address("", 0)
         self.receive: Callable[[bytes], None] = _ignore
         self.closed: Callable[[], None] = lambda: None
@@ -35,9 +49,11 @@ class SystemStream(asyncio.Protocol):
             transport.abort()
 
     def close(self) -> None:
-        """End the connection once what was written is sent."""
-        if self._transport is not None:
-            self._transport.close()
+        """End the connection once what was written is sent; cut off a peer that takes too long to read it."""
+        transport = self._transport
+        if transport is not None and self._cut_off is None:
+            self._cut_off = asyncio.get_running_loop().call_later(CLOSE_SECONDS, transport.abort)
+            transport.close()
 
     # -- asyncio.Protocol -----------------------------------------------------------------------------
 
@@ -54,6 +70,8 @@ class SystemStream(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._transport = None
+        if self._cut_off is not None:
+            self._cut_off.cancel()
         self.closed()
 
 
@@ -62,35 +80,93 @@ def _ignore(data: bytes) -> None:
 
 
 class SystemListener:
-    """A listening port."""
+    """A listening port. It accepts by itself, to know who asks before a TLS handshake costs anything."""
 
-    def __init__(self, server: asyncio.Server) -> None:
-        self._server = server
+    def __init__(
+        self, local: Address, accept: Callable[[SystemStream], None], tls: ssl.SSLContext | None
+    ) -> None:
+        """Raises OSError."""
+        family = socket.AF_INET6 if ":" in local.host else socket.AF_INET
+        self._socket = socket.create_server(local, family=family, backlog=BACKLOG)
+        self._socket.setblocking(False)
+        self.local = Address(*self._socket.getsockname()[:2])
+        self._accept = accept
+        self._tls = tls
+        self._beginning: set[asyncio.Task[None]] = set()
+        self._per_source: Counter[str] = Counter()
+        """How many of those that are beginning come from an address."""
+        self._retry: asyncio.TimerHandle | None = None
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._socket, self._acceptable)
 
     def close(self) -> None:
-        """Accept no more."""
-        self._server.close()
+        """Accept no more, and drop who is still shaking hands."""
+        if self._retry is not None:
+            self._retry.cancel()
+        if self._socket.fileno() >= 0:
+            self._loop.remove_reader(self._socket)
+            self._socket.close()
+        for task in self._beginning:
+            task.cancel()
+
+    def _acceptable(self) -> None:
+        for _ in range(BACKLOG):
+            try:
+                connection, peer = self._socket.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:  # the port stays ready to read, so it has to rest
+                logger.error("%s cannot accept connections: %s", self.local, error)
+                self._loop.remove_reader(self._socket)
+                self._retry = self._loop.call_later(
+                    RETRY_SECONDS, self._loop.add_reader, self._socket, self._acceptable
+                )
+                return
+            self._begin(connection, peer[0])
+
+    def _begin(self, connection: socket.socket, host: str) -> None:
+        if self._tls is not None and (
+            len(self._beginning) >= MAX_HANDSHAKES or self._per_source[host] >= MAX_HANDSHAKES_PER_SOURCE
+        ):
+            connection.close()
+            return
+        connection.setblocking(False)
+        task = self._loop.create_task(self._shake_hands(connection))
+        self._beginning.add(task)
+        self._per_source[host] += 1
+        task.add_done_callback(lambda task: self._begun(task, host))
+
+    async def _shake_hands(self, connection: socket.socket) -> None:
+        try:
+            await self._loop.connect_accepted_socket(
+                lambda: SystemStream(self._accept),
+                connection,
+                ssl=self._tls,
+                ssl_handshake_timeout=HANDSHAKE_SECONDS if self._tls else None,
+            )
+        except OSError as error:
+            logger.debug("no connection to %s: %s", self.local, error)
+
+    def _begun(self, task: asyncio.Task[None], host: str) -> None:
+        self._beginning.discard(task)
+        self._per_source[host] -= 1
+        if not self._per_source[host]:
+            del self._per_source[host]
 
 
 async def listen(
     local: Address, accept: Callable[[SystemStream], None], tls: ssl.SSLContext | None
 ) -> SystemListener:
     """Accept connections. Raises OSError."""
-    server = await asyncio.get_running_loop().create_server(
-        lambda: SystemStream(accept),
-        local.host,
-        local.port,
-        ssl=tls,
-        ssl_handshake_timeout=HANDSHAKE_SECONDS if tls else None,
-        reuse_address=True,
-    )
-    return SystemListener(server)
+    return SystemListener(local, accept, tls)
 
 
-async def connect(remote: Address, tls: ssl.SSLContext | None) -> SystemStream:
+async def connect(
+    remote: Address, tls: ssl.SSLContext | None, server_name: str | None = None
+) -> SystemStream:
     """Open a connection. Raises OSError."""
     loop = asyncio.get_running_loop()
-    name = remote.host if tls is not None else None
+    name = None if tls is None else server_name or remote.host
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(CONNECT_SECONDS):
             _, stream = await loop.create_connection(

@@ -264,7 +264,9 @@ class HostNetwork:
         node, seen = self.space.route(Datagram(local, remote, b""))
         return (node if isinstance(node, HostNetwork) else None), seen.source
 
-    async def connect(self, remote: Address, tls: object = None) -> SimulatedStream:
+    async def connect(
+        self, remote: Address, tls: object = None, server_name: str | None = None
+    ) -> SimulatedStream:
         """Open a connection. Raises OSError if nobody listens there or only one side speaks TLS."""
         local = Address(self.address, self.ephemeral_port({}))
         return await connect(self, local, remote, secure=tls is not None)
