@@ -11,7 +11,7 @@ from media.messages import Bridge, Echo
 from media.service import PortsExhausted
 from pbx.forking import Fork
 from pbx.happenings import CallAnswered, CallEnded, CallRang, CallStarted, Happening
-from pbx.leg import Leg, LegState
+from pbx.leg import Leg
 from pbx.negotiate import NotAcceptable
 from pbx.routing import Outcome, Refuse, Ring, Route, Serve
 from sipcore.syntax.headers import NameAddress
@@ -53,6 +53,8 @@ class Call:
         """Why the call went where it went."""
         self._task: asyncio.Task[None] | None = None
         self._fork: Fork | None = None
+        self._ringing: Extension | None = None
+        """The extension that was last told to ring."""
         self._started_at = switch.loop.time()
         self._answered_at: float | None = None
 
@@ -178,14 +180,18 @@ class Call:
     def _on_progress(self, leg: Leg, response: Response) -> None:
         """Pass ringing on to the caller; early media too, while only one phone could be sending it."""
         assert self._fork is not None
-        if leg.plan is not None and self._fork.only(leg):
-            self.caller_leg.send_early_media(leg.codec)
+        caller = self.caller_leg
+        has_media = leg.plan is not None
+        if response.status != 180 and not has_media:
+            return
+        if self._ringing is not leg.extension:
+            self._ringing = leg.extension
+            self._tell(CallRang(at=self._wall, call=self.id, extension=_number(leg)))
+        if has_media and self._fork.only(leg) and caller.negotiation.has_remote_offer:
+            caller.send_early_media(leg.codec)
             self._bridge(leg)
-        elif response.status == 180 and self.caller_leg.state is LegState.NEW:
-            self.caller_leg.ring()
-            extension = leg.extension
-            number = extension.number if extension else ""
-            self._tell(CallRang(at=self._wall, call=self.id, extension=number))
+        else:
+            caller.ring()
 
     # -- verbs of features ---------------------------------------------------------------------------------
 
@@ -214,7 +220,7 @@ class Call:
     async def _talk(self, callee: Leg) -> None:
         """Join caller and callee; return when the callee hangs up."""
         self.callee = callee
-        self._mark_answered(callee.extension.number if callee.extension else "")
+        self._mark_answered(_number(callee))
         self.caller_leg.answer(callee.codec)
         self._bridge(callee)
         await callee.ended
@@ -238,6 +244,10 @@ class Call:
     def leg_ended(self, leg: Leg, status: int) -> None:
         """The caller is gone: so is the call."""
         self.cancel()
+
+
+def _number(leg: Leg) -> str:
+    return leg.extension.number if leg.extension else ""
 
 
 def _name_address(extension: Extension, host: str) -> NameAddress:

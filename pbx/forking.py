@@ -19,11 +19,15 @@ _OUTCOMES = {
 }
 """What a final response of a phone says about its user; all others mean that the phone was not reached."""
 
-_SPEAKS_FOR_ALL = frozenset({600, 603})
-"""Responses after which the user's other phones need not ring on (RFC 3261 section 21.6)."""
+_SPEAKS_FOR_ALL = {600: 'SIP;cause=600;text="Busy Everywhere"', 603: 'SIP;cause=603;text="Decline"'}
+"""Responses after which the user's other phones need not ring on (RFC 3261 section 21.6), and what these are told."""
 
 _WEIGHT = (Outcome.NOT_REACHED, Outcome.NOT_ACCEPTABLE, Outcome.BUSY, Outcome.DECLINED)
 """Of several refusals the caller learns the one that stands last here."""
+
+
+_ELSEWHERE = 'SIP;cause=200;text="Call completed elsewhere"'
+"""What keeps the other phones from showing a missed call (RFC 3326)."""
 
 
 class Fork:
@@ -32,14 +36,14 @@ class Fork:
     def __init__(self, on_progress: Callable[[Leg, Response], None]) -> None:
         """`on_progress` is told every provisional response of every leg."""
         self._on_progress = on_progress
-        self._ringing: set[Leg] = set()
+        self._ringing: dict[Leg, None] = {}
         self._refusal = Outcome.NOT_REACHED
         self._loop = asyncio.get_running_loop()
         self._result: asyncio.Future[Leg | Outcome] = self._loop.create_future()
 
     def add(self, leg: Leg) -> None:
         """One more phone that rings; to be called before the leg can tell anything."""
-        self._ringing.add(leg)
+        self._ringing[leg] = None
 
     async def result(self, seconds: float) -> Leg | Outcome:
         """The phone that answered, or why none did within `seconds`."""
@@ -58,17 +62,18 @@ class Fork:
 
     def only(self, leg: Leg) -> bool:
         """Whether `leg` is the only phone that rings."""
-        return self._ringing == {leg}
+        return self._ringing == {leg: None}
 
-    def stop(self) -> None:
-        """CANCEL every phone that still rings."""
-        while self._ringing:
-            self._ringing.pop().hang_up()
+    def stop(self, reason: str | None = None) -> None:
+        """CANCEL every phone that still rings; `reason` (RFC 3326) tells them why."""
+        ringing, self._ringing = self._ringing, {}
+        for leg in ringing:
+            leg.hang_up(reason)
 
-    def _decide(self, result: Leg | Outcome) -> None:
+    def _decide(self, result: Leg | Outcome, reason: str | None = None) -> None:
         if not self._result.done():
             self._result.set_result(result)
-        self.stop()
+        self.stop(reason)
 
     def _turn_away(self, result: Leg | Outcome) -> None:
         """Whoever waited was cancelled between the answer and its turn: hang up, nobody else knows of the leg."""
@@ -83,16 +88,16 @@ class Fork:
 
     def leg_accepted(self, leg: Leg) -> None:
         """The first to come here wins; any other is hung up."""
-        self._ringing.discard(leg)
+        self._ringing.pop(leg, None)
         if self._result.done():
-            leg.hang_up()
+            leg.hang_up(_ELSEWHERE)
         else:
-            self._decide(leg)
+            self._decide(leg, _ELSEWHERE)
 
     def leg_ended(self, leg: Leg, status: int) -> None:
         """A phone refused, or is gone."""
-        self._ringing.discard(leg)
+        self._ringing.pop(leg, None)
         outcome = _OUTCOMES.get(status, Outcome.NOT_REACHED)
         self._refusal = max(self._refusal, outcome, key=_WEIGHT.index)
         if status in _SPEAKS_FOR_ALL or not self._ringing:
-            self._decide(self._refusal)
+            self._decide(self._refusal, _SPEAKS_FOR_ALL.get(status))

@@ -185,10 +185,14 @@ class Leg:
 
     # -- both ---------------------------------------------------------------------------------------
 
-    def hang_up(self) -> None:
-        """End the leg with whatever its state asks for: CANCEL, a final response, or BYE."""
+    def hang_up(self, reason: str | None = None) -> None:
+        """End the leg with whatever its state asks for: CANCEL, a final response, or BYE.
+
+        `reason` is the value of their Reason header (RFC 3326).
+        """
         if self.state is not LegState.ENDED:
-            effects = self.session.hang_up(self._now) if self.session else []
+            headers = [("Reason", reason)] if reason else []
+            effects = self.session.hang_up(self._now, headers) if self.session else []
             self._end(200 if self.state is LegState.ANSWERED else 487)
             self._do(effects)
 

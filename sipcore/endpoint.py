@@ -67,7 +67,7 @@ class Endpoint:
         self.identifiers = Identifiers(random)
         self.transactions = TransactionTable(settings.timers)
         self._gate = gate
-        self._sessions: set[InviteSession] = set()
+        self._sessions: dict[InviteSession, None] = {}  # in order: same seed, same trace
         self._dialogs: dict[DialogId, InviteSession] = {}
         self._deadlines: Deadlines[InviteSession] = Deadlines()
         self._tag_key = random.randbytes(32)
@@ -353,7 +353,7 @@ class Endpoint:
 
     def join(self, session: InviteSession) -> None:
         """The session has begun."""
-        self._sessions.add(session)
+        self._sessions[session] = None
 
     def enter(self, session: InviteSession, dialog: DialogId) -> None:
         """Requests within this dialog are the session's."""
@@ -362,7 +362,7 @@ class Endpoint:
 
     def leave(self, session: InviteSession) -> None:
         """The session is over; requests within its dialogs are nobody's."""
-        self._sessions.discard(session)
+        self._sessions.pop(session, None)
         self._deadlines.forget(session)
         for dialog in session.dialog_ids:
             self._dialogs.pop(dialog, None)

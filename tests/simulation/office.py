@@ -115,7 +115,8 @@ class Office:
     ) -> Phone:
         """Put a phone of extension `number` on a desk (`behind` a NAT box: at home) and switch it on."""
         self._places += 1
-        name = f"phone-{number}" if self._places <= len(COMPANY) else f"phone-{number}-{self._places}"
+        others = sum(phone.account.number == number for phone in self.phones)
+        name = f"phone-{number}-{others + 1}" if others else f"phone-{number}"
         if behind is None:
             host = self.simulation.network.host(f"10.0.1.{self._places}", name, link)
         else:

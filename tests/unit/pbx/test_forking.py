@@ -20,10 +20,14 @@ class FakeLeg:
     """Only what a fork touches: it can be hung up."""
 
     def __init__(self) -> None:
-        self.hung_up = 0
+        self.reasons: list[str | None] = []
 
-    def hang_up(self) -> None:
-        self.hung_up += 1
+    def hang_up(self, reason: str | None = None) -> None:
+        self.reasons.append(reason)
+
+    @property
+    def hung_up(self) -> int:
+        return len(self.reasons)
 
 
 def fork_of(*legs: FakeLeg) -> Fork:
@@ -48,6 +52,7 @@ def test_the_first_to_answer_wins_and_the_others_are_cancelled() -> None:
         assert await fork.result(60) is cast(Leg, second)
         assert (first.hung_up, second.hung_up) == (1, 0)
         assert third.hung_up >= 1
+        assert {*first.reasons, *third.reasons} == {'SIP;cause=200;text="Call completed elsewhere"'}
 
     run(scenario())
 
@@ -59,7 +64,7 @@ def test_nobody_answers_in_time() -> None:
         began = asyncio.get_running_loop().time()
         assert await fork.result(25) is Outcome.NO_ANSWER
         assert asyncio.get_running_loop().time() - began == pytest.approx(25)
-        assert leg.hung_up == 1
+        assert leg.reasons == [None], "nobody took the call: it was missed"
         fork.leg_accepted(cast(Leg, leg))  # too late
         assert leg.hung_up == 2
 
@@ -94,7 +99,9 @@ def test_a_global_refusal_stops_every_phone(status: int, outcome: Outcome) -> No
         fork = fork_of(refuser, other)
         fork.leg_ended(cast(Leg, refuser), status)
         assert await fork.result(60) is outcome
-        assert other.hung_up == 1
+        [reason] = other.reasons
+        assert reason is not None
+        assert reason.startswith(f"SIP;cause={status};")
 
     run(scenario())
 
