@@ -87,8 +87,7 @@ class CalleeSession(InviteSession):
     def flow_closed(self, now: float) -> list[Effect]:
         if self.state is not SessionState.SETTING_UP:
             return super().flow_closed(now)
-        self._leave()
-        return [Cancelled(self)]
+        return [*self.reject(480, now), Cancelled(self)]  # on UDP a flow may work again
 
     # -- helpers --------------------------------------------------------------------------------------
 

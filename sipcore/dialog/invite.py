@@ -117,6 +117,7 @@ class InviteSession:
         """The peer's re-INVITE or UPDATE that waits for our answer."""
         self._own_change: ClientTransaction | None = None
         """Our re-INVITE or UPDATE that waits for the peer's."""
+        self._bye_headers: Headers = ()
         self._retry: tuple[float, str, SessionDescription] | None = None
         """When a change that met a 491 is tried again, by which method, and its offer."""
         self._forsaken: tuple[float, ClientTransaction] | None = None
@@ -180,8 +181,9 @@ class InviteSession:
         if self.state is not SessionState.ESTABLISHED:
             return []
         self.state = SessionState.ENDING
+        self._bye_headers = headers
         effects = self._drop_changes(now)
-        return effects if self._unacknowledged is not None else effects + self._send_bye(now, headers)
+        return effects if self._unacknowledged is not None else effects + self._send_bye(now)
 
     # -- what the endpoint brings -----------------------------------------------------------------------
 
@@ -408,8 +410,8 @@ class InviteSession:
         effects = self.core.transactions.respond(transaction, response_to(transaction.request, 200), now)
         return effects + self._end(EndCause.BYE, now)
 
-    def _send_bye(self, now: float, headers: Headers = ()) -> list[Effect]:
-        return self._send_in_dialog("BYE", now, headers)[1]
+    def _send_bye(self, now: float) -> list[Effect]:
+        return self._send_in_dialog("BYE", now, self._bye_headers)[1]
 
     def _never_acknowledged(self, now: float) -> list[Effect]:
         """Section 13.3.1.4: the session is taken as established, and ended with a BYE."""
