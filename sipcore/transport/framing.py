@@ -8,22 +8,30 @@ from sipcore.errors import ParseError
 
 MAX_HEADER_BYTES = 32768
 MAX_MESSAGE_BYTES = 65535
-PING = b"\r\n\r\n"
 PONG = b"\r\n"
+PING = PONG + PONG
+HEADER_END = b"\r\n\r\n"
 
 _LENGTH = re.compile(
-    rb"(?:^|\n)(?:content-length|l)[ \t]*:[ \t]*([0-9]{1,9})[ \t]*\r?(?:\n|$)", re.IGNORECASE
+    rb"(?:^|\n)(?:content-length|l)[ \t]*:[ \t]*(?:\r?\n[ \t]+)?([0-9]{1,9})[ \t]*\r?(?:\n|$)", re.IGNORECASE
 )
 
 
 class StreamFramer:
-    """Takes bytes as they come, gives whole messages. A ping is given as an empty message."""
+    """Takes bytes as they come, gives whole messages. A ping is given as an empty message.
 
-    __slots__ = ("_buffer", "_searched")
+    However the bytes are divided, they give the same: a CRLF alone is dropped (a pong, or idle chatter), and one that
+    follows it at whatever time makes it a ping.
+    """
+
+    __slots__ = ("_buffer", "_half_ping", "_searched", "_size")
 
     def __init__(self) -> None:
         self._buffer = bytearray()
+        self._half_ping = False
         self._searched = 0
+        self._size: int | None = None
+        """Of the message that has begun, once its header is whole."""
 
     @property
     def pending(self) -> bool:
@@ -46,27 +54,42 @@ class StreamFramer:
         return messages
 
     def _next(self) -> bytes | None:
+        if self._size is None:
+            if self._ping():
+                return b""
+            self._size = self._message_bytes()
+        if self._size is None or len(self._buffer) < self._size:
+            return None
+        message = bytes(self._buffer[: self._size])
+        del self._buffer[: self._size]
+        self._searched, self._size = 0, None
+        return message
+
+    def _ping(self) -> bool:
+        """Drop what stands before a message; stop after a ping."""
         buffer = self._buffer
         while buffer.startswith((b"\r", b"\n")):
-            if buffer.startswith(PING):
-                del buffer[:4]
-                return b""
-            if len(buffer) in (1, 3) and PING.startswith(bytes(buffer)):  # may become a ping
-                return None
-            del buffer[: 2 if buffer.startswith(PONG) else 1]  # a pong, or idle chatter
-        end = buffer.find(b"\r\n\r\n", max(0, self._searched - 3))
+            if buffer == b"\r":  # may become a CRLF
+                return False
+            whole = buffer.startswith(PONG)
+            del buffer[: 2 if whole else 1]
+            if whole and self._half_ping:
+                self._half_ping = False
+                return True
+            self._half_ping = whole
+        if buffer:
+            self._half_ping = False
+        return False
+
+    def _message_bytes(self) -> int | None:
+        buffer = self._buffer
+        end = buffer.find(HEADER_END, max(0, self._searched - 3))
+        if end > MAX_HEADER_BYTES or (end < 0 and len(buffer) > MAX_HEADER_BYTES + 3):
+            raise ParseError("the header is too large", status=513)
         if end < 0:
             self._searched = len(buffer)
-            if len(buffer) > MAX_HEADER_BYTES:
-                raise ParseError("the header has no end", status=513)
             return None
-        size = end + 4 + self._body_bytes(bytes(buffer[:end]))
-        if len(buffer) < size:
-            return None
-        message = bytes(buffer[:size])
-        del buffer[:size]
-        self._searched = 0
-        return message
+        return end + 4 + self._body_bytes(bytes(buffer[:end]))
 
     def _body_bytes(self, header: bytes) -> int:
         found = _LENGTH.search(header)
