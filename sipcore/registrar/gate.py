@@ -125,7 +125,7 @@ class OldClients:
         """Note that a client is challenged; whether it is an old one."""
         if _GIVES_UP.match(request.get("User-Agent") or ""):
             return True
-        since = self._challenged.setdefault((source, request.from_.uri.user or ""), now)
+        since = self._challenged.setdefault(_client(request, source), now)
         if len(self._challenged) > MAX_SOURCES:
             self._challenged.popitem(last=False)
         return now - since >= RETRY_SECONDS
@@ -133,7 +133,12 @@ class OldClients:
     def answered(self, request: Request, source: str, *, old: bool) -> None:
         """It answered; by what an old one answers with, it goes on being challenged."""
         if not old:
-            self._challenged.pop((source, request.from_.uri.user or ""), None)
+            self._challenged.pop(_client(request, source), None)
+
+
+def _client(request: Request, source: str) -> tuple[str, str]:
+    """What a client is remembered by; strangers may call themselves anything, but not at any length."""
+    return source, (request.from_.uri.user or "")[:64]
 
 
 class Throttle:
@@ -151,7 +156,8 @@ class Throttle:
 
     def failed(self, source: str, now: float) -> None:
         """The credentials were wrong."""
-        self._failures[source] = self._level(source, now) + 1, now
+        # Never fuller than that, for known owners go on trying: the source is let off some seconds after they stop.
+        self._failures[source] = min(self._level(source, now), FREE_FAILURES) + 1, now
         self._failures.move_to_end(source)
         if len(self._failures) > MAX_SOURCES:
             self._failures.popitem(last=False)
