@@ -14,8 +14,11 @@ _QUOTED = r'"(?:[^"\\]|\\.)*"'
 _PARAMETER = re.compile(
     rf'\s*;\s*(?P<name>{_TOKEN})(?:\s*=\s*(?P<value>{_QUOTED}|[^\s;,"<>]*))?\s*', re.DOTALL
 )
-_VIA = re.compile(
-    rf"SIP\s*/\s*2\.0\s*/\s*(?P<transport>{_TOKEN})\s+(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)\s*(?::\s*(?P<port>[0-9]{{1,5}}))?",
+_SIMPLE_PARAMETERS = re.compile(rf'(?:;{_TOKEN}(?:=[^\s;,"<>]*)?)*')
+"""Those of nearly every message: no white space, nothing quoted."""
+_SENT_BY = re.compile(
+    rf"\s*SIP\s*/\s*2\.0\s*/\s*(?P<transport>{_TOKEN})\s+(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)"
+    r"\s*(?::\s*(?P<port>[0-9]{1,5})\s*)?",
     re.IGNORECASE,
 )
 _NAME_ADDRESS = re.compile(
@@ -62,6 +65,8 @@ def split_values(text: str) -> list[str]:
 
 def parse_parameters(text: str, position: int = 0) -> Parameters:
     """`;name=value` pairs to the end of the text; names in lower case, quoted values unquoted."""
+    if _SIMPLE_PARAMETERS.fullmatch(text, position):
+        return _split_parameters(text[position + 1 :]) if position < len(text) else ()
     parameters = []
     while position < len(text):
         found = _PARAMETER.match(text, position)
@@ -73,6 +78,11 @@ def parse_parameters(text: str, position: int = 0) -> Parameters:
         parameters.append((found["name"].lower(), None if value is None else unquote_string(value)))
         position = found.end()
     return tuple(parameters)
+
+
+def _split_parameters(text: str) -> Parameters:
+    pairs = [part.partition("=") for part in text.split(";")]
+    return tuple([(name.lower(), value if equals else None) for name, equals, value in pairs])
 
 
 def format_parameters(parameters: Parameters) -> str:
@@ -127,17 +137,34 @@ class NameAddress:
         return f"{name}<{self.uri}>{format_parameters(self.parameters)}"
 
 
-@lru_cache(maxsize=2048)
 def _parse_name_address(text: str) -> NameAddress:
-    found = _NAME_ADDRESS.match(text)
-    if found is not None:
-        name = unquote_string(found["quoted"]) if found["quoted"] else (found["tokens"] or "").strip()
-        return NameAddress(name or None, Uri.parse(found["uri"].strip()), parse_parameters(text, found.end()))
+    end = _end_of_brackets(text)
+    if end:
+        return NameAddress(*_parse_brackets(text[:end]), parse_parameters(text, end))
     address, semicolon, parameters = text.strip().partition(";")
     uri = Uri.parse(address.strip())
     if uri.headers:  # section 20.10: such a URI is written in angle brackets
         raise PeerError(f"a URI with headers and without brackets: {text[:80]!r}")
     return NameAddress(None, uri, parse_parameters(semicolon + parameters))
+
+
+def _end_of_brackets(text: str) -> int:
+    """Where the parameters begin, after `<uri>`; 0 where there are no brackets."""
+    end = text.rfind(">") + 1
+    if end and _SIMPLE_PARAMETERS.fullmatch(text, end):
+        return end
+    found = _NAME_ADDRESS.match(text)
+    return 0 if found is None else found.end()
+
+
+@lru_cache(maxsize=2048)
+def _parse_brackets(text: str) -> tuple[str | None, Uri]:
+    """Display name and URI of `"name" <uri>`, of which there are fewer than of tags."""
+    found = _NAME_ADDRESS.fullmatch(text)
+    if found is None:
+        raise PeerError(f"not an address: {text[:80]!r}")
+    name = unquote_string(found["quoted"]) if found["quoted"] else (found["tokens"] or "").strip()
+    return name or None, Uri.parse(found["uri"].strip())
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,18 +179,8 @@ class Via:
     @classmethod
     def parse(cls, text: str) -> Via:
         """Raises PeerError(400)."""
-        found = _VIA.match(text.lstrip())
-        if found is None:
-            raise PeerError(f"not a Via: {text[:80]!r}")
-        port = None if found["port"] is None else int(found["port"])
-        if port is not None and not 0 < port < 65536:
-            raise PeerError(f"no port: {port}")
-        return cls(
-            found["transport"].upper(),
-            found["host"].strip("[]").lower(),
-            port,
-            parse_parameters(text.lstrip(), found.end()),
-        )
+        sent_by, semicolon, parameters = text.partition(";")
+        return cls(*_parse_sent_by(sent_by), parse_parameters(semicolon + parameters))
 
     def parameter(self, name: str) -> str | None:
         """The value of a parameter ("" if it has none); None if it is absent."""
@@ -185,6 +202,19 @@ class Via:
 
     def __str__(self) -> str:
         return f"SIP/2.0/{self.transport} {self.sent_by}{format_parameters(self.parameters)}"
+
+
+@lru_cache(maxsize=2048)
+def _parse_sent_by(text: str) -> tuple[str, str, int | None]:
+    """Transport, host and port of a Via, of which there are as many as peers."""
+    found = _SENT_BY.fullmatch(text)
+    if found is None:
+        raise PeerError(f"not a Via: {text[:80]!r}")
+    transport, host, port = found.groups()
+    number = None if port is None else int(port)
+    if number is not None and not 0 < number < 65536:
+        raise PeerError(f"no port: {port}")
+    return transport.upper(), host.strip("[]").lower(), number
 
 
 @dataclass(frozen=True, slots=True)

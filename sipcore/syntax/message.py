@@ -40,22 +40,24 @@ class Message:
     result, and raise PeerError(400) where the value is missing or malformed.
     """
 
-    __slots__ = ("_bytes", "_cache", "body", "headers")
+    __slots__ = ("_bytes", "_cache", "_first", "body", "headers")
 
     def __init__(self, headers: Iterable[tuple[str, str]] = (), body: bytes = b"") -> None:
         self.headers: HeaderList = list(headers)
         self.body = body
         self._cache: dict[str, Any] = {}
         self._bytes: bytes | None = None
+        self._first: dict[str, str] | None = None
+        """Name -> its first value; None until it is asked for."""
 
     # -- header fields as text ------------------------------------------------------------------------
 
     def get(self, name: str) -> str | None:
         """The first value of a header field; None if it is absent."""
-        for key, value in self.headers:
-            if key == name:
-                return value
-        return None
+        first = self._first
+        if first is None:
+            first = self._first = dict(reversed(self.headers))
+        return first.get(name)
 
     def get_all(self, name: str) -> list[str]:
         """All values of a header field, a line each."""
@@ -63,7 +65,7 @@ class Message:
 
     def has(self, name: str) -> bool:
         """Whether the header field is there."""
-        return any(key == name for key, _ in self.headers)
+        return self.get(name) is not None
 
     def add(self, name: str, value: str) -> None:
         """Append a header field. Raises UsageError if the value could break out of its line."""
@@ -91,7 +93,14 @@ class Message:
 
     def _changed(self, name: str) -> None:
         self._cache.pop(name, None)
-        self._bytes = None
+        self._bytes = self._first = None
+
+    def replace_via(self, via: Via) -> None:
+        """Put another topmost Via in the place of the one there is."""
+        vias = [via, *self.vias[1:]]
+        others = split_values(self.get("Via") or "")[1:]
+        self.set("Via", ", ".join([str(via), *others]))
+        self._cache["Via"] = vias
 
     # -- header fields as values ----------------------------------------------------------------------
 

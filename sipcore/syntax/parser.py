@@ -98,11 +98,12 @@ _KNOWN = [
     "Warning",
     "WWW-Authenticate",
 ]
-_CANONICAL = {name.lower(): name for name in _KNOWN} | _COMPACT
+_CANONICAL = {name.lower(): name for name in _KNOWN} | {name: name for name in _KNOWN} | _COMPACT
+"""Spellings -> the name as the RFCs write it."""
 _NAME = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+")
 _METHOD = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]{1,64}")
 _ONCE = ("From", "To", "Call-ID", "CSeq", "Content-Length", "Max-Forwards")
-_SUSPECT = re.compile(r"[\0\r\n]")
+_SPACE = re.compile(r"\s")
 _CONTROL = re.compile(r"[\r\n]|(?<!\\)\0")
 """What breaks lines, here or elsewhere; a quoted-pair may hold a null (section 25.1)."""
 
@@ -152,7 +153,7 @@ def _start(line: str) -> tuple[Request | Response, PeerError | None]:
         if not version.upper().startswith("SIP/"):
             raise ParseError(f"not SIP: {line[:80]!r}")
         return request, PeerError(f"version {version[:20]}", status=505)
-    if any(character.isspace() for character in uri) or uri.startswith("<"):
+    if _SPACE.search(uri) or uri.startswith("<"):
         return request, PeerError(f"not a Request-URI: {uri[:80]!r}")
     return request, None
 
@@ -163,34 +164,47 @@ def _read_fields(message: Message, text: str, limits: Limits) -> None:
     lines = text.split("\n")
     if len(lines) > limits.header_fields:
         raise PeerError("too many header fields")
-    append = message.headers.append
-    canonical = _CANONICAL.get
+    if len(text) > limits.line_characters and max(map(len, lines)) > limits.line_characters:
+        raise PeerError("a header field is too long")
+    try:
+        fields = [line.split(":", 1) for line in lines]
+        canonical = _CANONICAL.get
+        message.headers = [
+            (canonical(name) or _canonical_name(name), value.strip()) for name, value in fields
+        ]
+    except (ValueError, PeerError):
+        _read_odd_fields(message, lines)
+    if ("\0" in text or text.count("\r") != text.count("\r\n")) and any(
+        _CONTROL.search(value) for _, value in message.headers
+    ):
+        raise PeerError("a control character in a header field")
+
+
+def _read_odd_fields(message: Message, lines: list[str]) -> None:
+    """Read up to the first line that is no header field: what stands before it may be enough for an answer."""
     for line in lines:
         name, colon, value = line.partition(":")
-        if not colon:
-            if line.strip():
-                raise PeerError(f"not a header field: {line[:60]!r}")
-            continue
-        if len(line) > limits.line_characters:
-            raise PeerError(f"header field {name[:40]!r} is too long")
-        name = name.rstrip()
-        known = canonical(name.lower())
-        if known is None:
-            if not _NAME.fullmatch(name):
-                raise PeerError(f"not a header name: {name[:60]!r}")
-            known = name
-        value = value.strip()
-        if _SUSPECT.search(value) and _CONTROL.search(value):
-            raise PeerError(f"a control character in {known}")
-        append((known, value))
+        if colon:
+            message.headers.append((_canonical_name(name), value.strip()))
+        elif line.strip():
+            raise PeerError(f"not a header field: {line[:60]!r}")
+
+
+def _canonical_name(name: str) -> str:
+    """The name as the RFC writes it, however the peer does. Raises PeerError."""
+    name = name.rstrip()
+    if not _NAME.fullmatch(name):
+        raise PeerError(f"not a header name: {name[:60]!r}")
+    return _CANONICAL.get(name.lower(), name)
 
 
 def _check(message: Request | Response, limits: Limits) -> None:
     """What a transaction layer relies on (RFC 3261 section 8.1.1)."""
     names = [name for name, _ in message.headers]
-    for name in _ONCE:
-        if names.count(name) > 1:
-            raise PeerError(f"{name} is there twice")
+    if len(set(names)) < len(names):
+        for name in _ONCE:
+            if names.count(name) > 1:
+                raise PeerError(f"{name} is there twice")
     if len(message.vias) > limits.vias:
         raise PeerError("too many Via values")
     if "Route" in names and sum(len(split_values(line)) for line in message.get_all("Route")) > limits.routes:

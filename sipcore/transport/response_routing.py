@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sipcore.syntax.headers import Via, split_values
+from sipcore.syntax.headers import Via
 from sipcore.syntax.message import Request
 from sipcore.transport.flow import Address, Flow, Transport
 
@@ -12,23 +12,21 @@ DEFAULT_PORT = 5060
 def stamp_via(request: Request, flow: Flow) -> None:
     """Add `received` where the sender is not who it says, and fill in `rport` where it asks for that."""
     via = request.via
-    wants_port = any(name == "rport" for name, _ in via.parameters)
+    wants_port = via.parameter("rport") is not None
     if not wants_port and via.host == flow.remote.host:
         return
     parameters = [(name, value) for name, value in via.parameters if name not in ("received", "rport")]
     if wants_port:
         parameters.append(("rport", str(flow.remote.port)))
     parameters.append(("received", flow.remote.host))
-    stamped = Via(via.transport, via.host, via.port, tuple(parameters))
-    others = split_values(request.get("Via") or "")[1:]
-    request.set("Via", ", ".join([str(stamped), *others]))
+    request.replace_via(Via(via.transport, via.host, via.port, tuple(parameters)))
 
 
 def response_flow(request: Request, flow: Flow) -> Flow:
     """The flow for the responses to a request: its own, but for a UDP client that never asked for `rport`,
     which listens at the port it wrote (section 18.2.2)."""
     via = request.via
-    if flow.transport is not Transport.UDP or any(name == "rport" for name, _ in via.parameters):
+    if flow.transport is not Transport.UDP or via.parameter("rport") is not None:
         return flow
     port = via.port or DEFAULT_PORT
     if port == flow.remote.port:
