@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,9 @@ from tests.journeys.talking import assert_talk, listen
 from tests.simulation.impairment import AWFUL, LAN, WIRELESS, Profile
 from tests.simulation.office import Office
 from tests.simulation.simulation import Simulation
+
+STORMY = replace(AWFUL, bursts=None)
+"""Each fifth packet gets lost, but never all of a transaction: then nobody could know of a BYE."""
 
 ELSEWHERE = 'SIP;cause=200;text="Call completed elsewhere"'
 
@@ -103,7 +107,7 @@ async def test_answers_at_the_same_instant_make_one_call(office: Office, tmp_pat
 @given(
     seed=st.integers(0, 2**32),
     delays_ms=st.lists(st.integers(0, 60), min_size=2, max_size=4),
-    link=st.sampled_from([LAN, WIRELESS, AWFUL]),
+    link=st.sampled_from([LAN, WIRELESS, STORMY]),
     gives_up_ms=st.none() | st.integers(0, 120),
 )
 def test_however_answers_and_a_cancel_cross_there_is_one_call_or_none(
@@ -123,13 +127,13 @@ def test_however_answers_and_a_cancel_cross_there_is_one_call_or_none(
             loop.create_task(answer_after(phone, delay_ms / 1000))
             for phone, delay_ms in zip(phones, delays_ms, strict=True)
         ]
-        await asyncio.sleep(50)  # whatever was lost has been repeated, and has timed out
+        await asyncio.sleep(120)  # whatever was lost has been repeated, and has timed out
         talking = [call for phone in phones for call in phone.calls]
         assert len(talking) == len(lee.calls) <= 1
         assert office.live()["legs"] == 2 * len(talking)
         for answer in answers:
             answer.cancel()  # of phones that no INVITE has reached
-        for call in lee.calls:
+        for call in list(lee.calls):
             call.hang_up()
         await asyncio.sleep(40)
         await office.settle()
