@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from media.plan import Codec
 RATE_HZ = 8000
 FRAME_SAMPLES = 160
 _HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
+_LONGEST = 0xFFFFFFFF
+"""A longer file (of three days) says this, and is read to its end."""
 _PCM, _ALAW, _ULAW = 1, 6, 7
 _G711 = {_ALAW: Codec.PCMA, _ULAW: Codec.PCMU}
 
@@ -27,9 +30,12 @@ class WavReader:
         self._file = path.open("rb")
         try:
             self._codec, self._left = self._read_header()
-        except (WavError, struct.error) as error:
+        except WavError as error:
             self._file.close()
-            raise WavError(f"{path}: {error}") from None
+            raise WavError(f"{path} {error}") from None
+        except struct.error:
+            self._file.close()
+            raise WavError(f"{path} is cut short") from None
 
     def frame(self) -> bytes | None:
         """The next 20 ms of PCM, the last filled up with silence; None at the end."""
@@ -61,10 +67,12 @@ class WavReader:
                 if not known:
                     raise WavError("has no format before its data")
                 return codec, size
+            skip = size + size % 2
             if name == b"fmt ":
-                codec, known = _format(self._file.read(min(size, 64))), True
-                size = max(0, size - 64)
-            self._file.seek(size + size % 2, 1)
+                fields = self._file.read(min(size, 64))
+                codec, known = _format(fields), True
+                skip -= len(fields)
+            self._file.seek(skip, 1)
         raise WavError("has no data")
 
 
@@ -87,7 +95,12 @@ class WavWriter:
         self._file = path.open("wb")
         self._bytes = 0
         self._header_bytes = 0
-        self._write_header()
+        try:
+            self._write_header()
+        except OSError:
+            with contextlib.suppress(OSError):  # what could not be written is tried again
+                self._file.close()
+            raise
 
     def write(self, pcm: bytes) -> None:
         """Append PCM. Raises OSError when the disk is full."""
@@ -107,7 +120,7 @@ class WavWriter:
     def _write_header(self) -> None:
         header = _HEADER.pack(
             b"RIFF",
-            36 + self._bytes,
+            min(36 + self._bytes, _LONGEST),
             b"WAVE",
             b"fmt ",
             16,
@@ -118,7 +131,7 @@ class WavWriter:
             2,
             16,
             b"data",
-            self._bytes,
+            min(self._bytes, _LONGEST),
         )
         self._file.seek(0)
         self._file.write(header)

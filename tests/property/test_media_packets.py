@@ -8,6 +8,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
+from media.dtmf import EVENTS, EventReceiver
 from media.rtcp import build_report, parse_report
 from media.rtp import RtpPacket, RtpReceiver, RtpSender, parse_rtp
 
@@ -103,3 +104,11 @@ def test_any_bytes_are_a_report_or_none(data: bytes) -> None:
     if report is not None:
         assert len(data) % 4 == 0
         assert len(report.blocks) * 24 < len(data)
+
+
+@given(st.lists(st.tuples(WORDS, st.binary(max_size=6)), max_size=20))
+def test_any_payloads_are_digits_or_nothing(packets: list[tuple[int, bytes]]) -> None:
+    receiver = EventReceiver()
+    told = [digit for timestamp, payload in packets for digit in receiver.receive(timestamp, payload)]
+    assert len(told) <= len(packets)
+    assert all(digit in EVENTS and 0 <= duration < 0x10000 for digit, duration in told)
