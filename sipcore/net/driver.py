@@ -113,9 +113,14 @@ class Driver:
         await asyncio.sleep(0)  # lets closed transports tell so
 
     def reload_certificates(self) -> None:
-        """Read the certificate again; it serves the handshakes to come. Raises OSError, which includes ssl.SSLError."""
-        if self._server_tls is not None and self._settings.certificate is not None:
-            self._server_tls.load_cert_chain(self._settings.certificate, self._settings.key)
+        """Read the certificate again; it serves the handshakes to come. A bad one leaves the old one in place.
+
+        Raises OSError, which includes ssl.SSLError.
+        """
+        certificate, key = self._settings.certificate, self._settings.key
+        if self._server_tls is not None and certificate is not None:
+            server_tls(certificate, key)  # a failure would leave a context in use half changed
+            self._server_tls.load_cert_chain(certificate, key)
 
     # -- what the network brings ------------------------------------------------------------------------
 

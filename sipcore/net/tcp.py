@@ -26,16 +26,21 @@ CLOSE_SECONDS = 5.0
 BACKLOG = 128
 RETRY_SECONDS = 1.0
 """How long a port rests that cannot accept, for want of descriptors or memory."""
+NOWHERE = Address("", 0)
 
 
 class SystemStream(asyncio.Protocol):
     """One connection on the running event loop."""
 
-    def __init__(self, accept: Callable[[SystemStream], None] | None = None) -> None:
+    def __init__(
+        self, remote: Address = NOWHERE, accept: Callable[[SystemStream], None] | None = None
+    ) -> None:
+        """`remote` is who it is if the kernel cannot tell: the connection may be over before it begins."""
         self._accept = accept
         self._transport: asyncio.Transport | None = None
         self._cut_off: asyncio.TimerHandle | None = None
-        self.local = self.remote = Address("", 0)
+        self.local = NOWHERE
+        self.remote = remote
         self.receive: Callable[[bytes], None] = _ignore
         self.closed: Callable[[], None] = lambda: None
 
@@ -60,8 +65,8 @@ class SystemStream(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        self.local = Address(*transport.get_extra_info("sockname")[:2])
-        self.remote = Address(*transport.get_extra_info("peername")[:2])
+        self.local = Address(*(transport.get_extra_info("sockname") or self.local)[:2])
+        self.remote = Address(*(transport.get_extra_info("peername") or self.remote)[:2])
         if self._accept is not None:
             self._accept(self)
 
@@ -122,33 +127,36 @@ class SystemListener:
                     RETRY_SECONDS, self._loop.add_reader, self._socket, self._acceptable
                 )
                 return
-            self._begin(connection, peer[0])
+            self._begin(connection, Address(*peer[:2]))
 
-    def _begin(self, connection: socket.socket, host: str) -> None:
+    def _begin(self, connection: socket.socket, remote: Address) -> None:
+        host = remote.host
         if self._tls is not None and (
             len(self._beginning) >= MAX_HANDSHAKES or self._per_source[host] >= MAX_HANDSHAKES_PER_SOURCE
         ):
             connection.close()
             return
         connection.setblocking(False)
-        task = self._loop.create_task(self._shake_hands(connection))
+        task = self._loop.create_task(self._shake_hands(connection, remote))
         self._beginning.add(task)
         self._per_source[host] += 1
-        task.add_done_callback(lambda task: self._begun(task, host))
+        task.add_done_callback(lambda task: self._begun(task, connection, host))
 
-    async def _shake_hands(self, connection: socket.socket) -> None:
+    async def _shake_hands(self, connection: socket.socket, remote: Address) -> None:
         try:
             await self._loop.connect_accepted_socket(
-                lambda: SystemStream(self._accept),
+                lambda: SystemStream(remote, self._accept),
                 connection,
                 ssl=self._tls,
                 ssl_handshake_timeout=HANDSHAKE_SECONDS if self._tls else None,
             )
         except OSError as error:
-            logger.debug("no connection to %s: %s", self.local, error)
+            logger.debug("no connection from %s: %s", remote, error)
 
-    def _begun(self, task: asyncio.Task[None], host: str) -> None:
+    def _begun(self, task: asyncio.Task[None], connection: socket.socket, host: str) -> None:
         self._beginning.discard(task)
+        if task.cancelled():
+            connection.close()
         self._per_source[host] -= 1
         if not self._per_source[host]:
             del self._per_source[host]

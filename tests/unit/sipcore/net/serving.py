@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from random import Random
 
 from sipcore.effects import Arrived, Effect
 from sipcore.endpoint import Endpoint, EndpointSettings
 from sipcore.net.driver import Driver, DriverSettings
 from sipcore.net.limits import Limits
+from sipcore.net.network import Network
 from sipcore.registrar.gate import Admitted
 from sipcore.syntax.message import Request, response_to
 from sipcore.syntax.uri import Uri
@@ -34,10 +36,9 @@ class OpenGate:
 class Server:
     """A driver whose user answers every request with 200 and keeps what it is told."""
 
-    def __init__(self, simulation: Simulation, settings: DriverSettings) -> None:
-        self.host = simulation.network.host(SERVER.host, "server")
-        self.endpoint = Endpoint(EndpointSettings(), simulation.dice("server"), OpenGate())
-        self.driver = Driver(self.endpoint, self.host, settings, self._on_event, self._on_flow_closed)
+    def __init__(self, network: Network, random: Random, settings: DriverSettings) -> None:
+        self.endpoint = Endpoint(EndpointSettings(), random, OpenGate())
+        self.driver = Driver(self.endpoint, network, settings, self._on_event, self._on_flow_closed)
         self.told: list[Effect] = []
         self.gone: list[Flow] = []
         self.answers = True
@@ -63,13 +64,19 @@ class Server:
         return arrived.flow
 
 
+class SimulatedServer(Server):
+    """One on a host of the simulated network."""
+
+    def __init__(self, simulation: Simulation, settings: DriverSettings) -> None:
+        self.host = simulation.network.host(SERVER.host, "server")
+        super().__init__(self.host, simulation.dice("server"), settings)
+
+
 @asynccontextmanager
-async def serving(
-    simulation: Simulation, limits: Limits | None = None, *, tcp_port: int | None = SERVER.port
-) -> AsyncIterator[Server]:
+async def serving(simulation: Simulation, limits: Limits | None = None) -> AsyncIterator[SimulatedServer]:
     """A started server on UDP and TCP; at the end it leaves nothing open."""
-    settings = DriverSettings(SERVER.host, SERVER.port, tcp_port, limits=limits or Limits())
-    server = Server(simulation, settings)
+    settings = DriverSettings(SERVER.host, SERVER.port, SERVER.port, limits=limits or Limits())
+    server = SimulatedServer(simulation, settings)
     await server.driver.start()
     try:
         yield server
