@@ -37,6 +37,10 @@ REFRESH_SHARE = 0.8
 """A registration is refreshed after this share of its life."""
 
 
+RETRY_SECONDS = 30.0
+"""How long after a refresh that failed it is tried again."""
+
+
 class CallFailed(Exception):
     """The call was not answered; `status` is the final response."""
 
@@ -327,9 +331,17 @@ class Phone:
         return asked
 
     def _start_refresh(self, seconds: int) -> None:
-        task = self.loop.create_task(self.register(seconds))
+        task = self.loop.create_task(self._keep_registered(seconds))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _keep_registered(self, seconds: int) -> None:
+        """Register again, and once more where the server is not reached or refuses."""
+        while True:
+            try:
+                return await self.register(seconds)
+            except RegistrationFailed:
+                await asyncio.sleep(RETRY_SECONDS)
 
     # -- calls ----------------------------------------------------------------------------------------------
 
