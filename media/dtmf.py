@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 EVENTS = "0123456789*#ABCD"
@@ -28,8 +28,11 @@ class EventPacket:
 
 def event_packets(digits: str, frame_ticks: int = 160) -> Iterator[list[EventPacket]]:
     """What to send in each 20 ms frame; an empty list is a gap. Raises ValueError for what is no digit."""
-    for digit in digits:
-        code = EVENTS.index(digit.upper())
+    return _frames([EVENTS.index(digit.upper()) for digit in digits], frame_ticks)
+
+
+def _frames(codes: Sequence[int], frame_ticks: int) -> Iterator[list[EventPacket]]:
+    for code in codes:
         for frame in range(1, DIGIT_FRAMES + 1):
             last = frame == DIGIT_FRAMES
             payload = _PAYLOAD.pack(code, VOLUME | (0x80 if last else 0), frame * frame_ticks)

@@ -99,7 +99,7 @@ class MediaEngine:
             case RecordFile(_, path):
                 self._record(stream, Path(path))
             case SendDigits(_, digits):
-                stream.send_digits(digits)
+                self._send_digits(stream, digits)
             case Quiet():
                 stream.quiet()
             case CloseStream():
@@ -131,6 +131,12 @@ class MediaEngine:
         if partner is not None:
             stream.bridge(partner)
             partner.bridge(stream)
+
+    def _send_digits(self, stream: Stream, digits: str) -> None:
+        try:
+            stream.send_digits(digits)
+        except ValueError:
+            logger.warning("these are no digits to send: %r", digits)
 
     def _announce(self, ports: tuple[int, ...]) -> None:
         if ports:

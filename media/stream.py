@@ -8,7 +8,7 @@ from random import Random
 
 from media import rtcp
 from media.codecs import g711
-from media.dtmf import EventPacket, EventReceiver, event_packets
+from media.dtmf import DIGIT_FRAMES, EventPacket, EventReceiver, event_packets
 from media.latch import Latch
 from media.messages import Statistics
 from media.plan import Address, StreamPlan
@@ -51,6 +51,7 @@ class Stream:
         self._sender = RtpSender(random)
         self._receiver = RtpReceiver(plan.codec.clock_rate)
         self._events = EventReceiver()
+        self._events_source: int | None = None
         self._partner: Stream | None = None
         self._listeners: list[Stream] = []
         """Streams that have this one for their partner."""
@@ -111,7 +112,7 @@ class Stream:
         self._ticker.add(self.id, self._tick)
 
     def send_digits(self, digits: str) -> None:
-        """Send telephone-events after those that are still being sent."""
+        """Send telephone-events after those that are still being sent. Raises ValueError for what is no digit."""
         if self.plan.dtmf_send_payload_type is None:
             return
         more, before = event_packets(digits, FRAME_TICKS), self._digits
@@ -176,6 +177,8 @@ class Stream:
         self.ports.rtp.send(self._sender.relayed(packet, payload_type, payload, FRAME_TICKS), remote)
 
     def _receive_event(self, packet: RtpPacket) -> None:
+        if packet.ssrc != self._events_source:  # its timestamps have nothing to do with those before
+            self._events_source, self._events = packet.ssrc, EventReceiver()
         ticks_per_ms = self.plan.codec.clock_rate // 1000
         for digit, duration in self._events.receive(packet.timestamp, packet.payload):
             self._tell("digit", self.id, digit, duration // ticks_per_ms)
@@ -220,6 +223,9 @@ class Stream:
                     payload_type, packet.payload, FRAME_TICKS, packet.begins, same_time
                 )
                 self.ports.rtp.send(data, remote)
+        # A digit has the timestamp of its begin; what follows has the time that has passed (RFC 4733 section 2.2.1).
+        frames = (DIGIT_FRAMES - 1 if packets[0].ends else 0) if packets else 1
+        self._sender.skip(frames * FRAME_TICKS)
 
     # -- recording --------------------------------------------------------------------------------------
 
