@@ -1,14 +1,16 @@
-"""Offices for the journeys. What a test leaves behind in one is a failure too."""
+"""Offices and processes for the journeys. What a test leaves behind in an office is a failure too."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.journeys.commands import Command, Demo, Run
 from tests.simulation.office import Office
 from tests.simulation.simulation import Simulation
 
@@ -48,3 +50,38 @@ def office(make_office: Callable[..., Office], simulation: Simulation) -> Office
     office = make_office()
     simulation.run(office.open())
     return office
+
+
+# -- processes ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def run() -> Iterator[Run]:
+    """Starts commands; none outlives the test."""
+    started: list[Command] = []
+
+    def run(*arguments: object, password: str = "") -> Command:
+        started.append(Command(*arguments, password=password))
+        return started[-1]
+
+    yield run
+    for command in started:
+        command.kill()
+
+
+@pytest.fixture(scope="session")
+def addresses(worker_id: str) -> Iterator[str]:
+    """Loopback addresses that nobody else uses."""
+    worker = int(worker_id.removeprefix("gw")) if worker_id != "master" else 99
+    return (f"127.0.{100 + worker}.{number}" for number in range(1, 255))
+
+
+@pytest.fixture
+def here(addresses: Iterator[str]) -> str:
+    """The address of the system under test."""
+    return next(addresses)
+
+
+@pytest.fixture
+def demo(run: Run, here: str, tmp_path: Path) -> Demo:
+    return Demo(run, here, tmp_path / "demo")
