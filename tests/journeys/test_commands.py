@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import socket
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
 
 import pytest
 import trustme
+
+from tests.journeys.commands import Demo, Run
 
 # -- phones ----------------------------------------------------------------------------------------
 
