@@ -6,6 +6,7 @@ It runs in the switch's process or in a worker's, and knows no difference.
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -68,7 +69,10 @@ class MediaEngine:
 
     def start(self) -> None:
         """Bind the first ports. Raises OSError if there are none."""
-        self._announce(self._ports.fill())
+        ports = self._ports.fill()
+        if not ports:
+            raise OSError(errno.EADDRINUSE, f"no media port can be bound: {self._ports}")
+        self._announce(ports)
 
     def stop(self) -> None:
         """Close every stream and port."""
@@ -108,8 +112,8 @@ class MediaEngine:
     # -- streams ----------------------------------------------------------------------------------------
 
     def _open(self, command: OpenStream) -> None:
-        pair = self._ports.take(command.port)
-        if pair is None or command.stream in self._streams:
+        pair = None if command.stream in self._streams else self._ports.take(command.port)
+        if pair is None:
             self._tell(StreamFailed(command.stream, f"port {command.port} is not ready"))
             return
         self._streams[command.stream] = Stream(
@@ -123,8 +127,7 @@ class MediaEngine:
     def _close(self, stream: Stream) -> None:
         del self._streams[stream.id]
         self._tell(StreamClosed(stream.id, stream.close()))
-        self._ports.release(stream.ports)
-        self._announce(self._ports.fill())
+        self._announce(self._ports.release(stream.ports))
 
     def _bridge(self, stream: Stream, other: int) -> None:
         partner = self._streams.get(other)
@@ -151,7 +154,18 @@ class MediaEngine:
             logger.warning("%s cannot be played: %s", path, error)
             self._tell(PlayEnded(stream.id, str(error)))
             return
-        stream.play(reader.frame, ended=lambda: self._tell(PlayEnded(stream.id)), close=reader.close)
+        problem = ""
+
+        def frame() -> bytes | None:
+            nonlocal problem
+            try:
+                return reader.frame()
+            except OSError as error:
+                logger.warning("%s cannot be played to its end: %s", path, error)
+                problem = str(error)
+                return None
+
+        stream.play(frame, ended=lambda: self._tell(PlayEnded(stream.id, problem)), close=reader.close)
 
     def _record(self, stream: Stream, path: Path) -> None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from dataclasses import dataclass
 
@@ -10,6 +11,10 @@ from media.plan import Address
 
 READY = 64
 """Pairs that are bound and wait, where the range has as many."""
+MOST_READY = 512
+"""Pairs that have been in use are kept up to this number: binding a port costs more than a call does otherwise."""
+
+logger = logging.getLogger(__name__)
 
 
 class PortsExhausted(Exception):
@@ -33,6 +38,10 @@ class Ports:
         self._host = host
         self._free = deque(range(first + first % 2, last, 2))
         self._ready: dict[int, PortPair] = {}
+        self._name = f"{host} {first}-{last}"
+
+    def __str__(self) -> str:
+        return self._name
 
     def fill(self) -> tuple[int, ...]:
         """Bind pairs until READY of them wait; the new ones. A pair that somebody else uses is passed over."""
@@ -53,19 +62,36 @@ class Ports:
         """A pair that was ready; None if it was not."""
         return self._ready.pop(port, None)
 
-    def release(self, pair: PortPair) -> None:
-        """Close a pair; its port will be the last to be used again, so that stragglers find nobody."""
-        pair.rtp.close()
-        pair.rtcp.close()
-        self._free.append(pair.port)
+    def release(self, pair: PortPair) -> tuple[int, ...]:
+        """Take a pair back. It stays bound and waits again, as the last in the row: stragglers find nobody there.
+
+        Returns its port, or nothing where so many wait that it is closed.
+        """
+        try:
+            for socket in (pair.rtp, pair.rtcp):
+                socket.receive = _ignore
+                socket.disconnect()
+        except OSError as error:  # somebody else was quicker to bind it
+            logger.warning("port %d is lost for now: %s", pair.port, error)
+            self._close(pair)
+            return ()
+        if len(self._ready) >= MOST_READY:
+            self._close(pair)
+            return ()
+        self._ready[pair.port] = pair
+        return (pair.port,)
 
     def close(self) -> None:
         """Close what waits."""
         for pair in self._ready.values():
-            pair.rtp.close()
-            pair.rtcp.close()
+            self._close(pair)
         self._ready.clear()
         self._free.clear()
+
+    def _close(self, pair: PortPair) -> None:
+        pair.rtp.close()
+        pair.rtcp.close()
+        self._free.append(pair.port)
 
     def _bind(self, port: int) -> PortPair | None:
         opened: list[MediaSocket] = []

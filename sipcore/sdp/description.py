@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from types import MappingProxyType
 
 from sipcore.errors import PeerError
 
@@ -45,15 +48,20 @@ class MediaDescription:
         return _first(self.attributes, name)
 
     @property
-    def rtpmap(self) -> dict[str, str]:
+    def rtpmap(self) -> Mapping[str, str]:
         """Payload type (a number below 128) -> `PCMU/8000`, upper-case name; static types of RFC 3551 included."""
-        mapping = {number: _STATIC[number] for number in self.formats if number in _STATIC}
-        for name, value in self.attributes:
-            if name == "rtpmap" and value:
-                number, _, encoding = value.partition(" ")
-                if _is_number(number, 127):
-                    mapping[number] = encoding.strip().upper()
-        return mapping
+        return _rtpmap(self.formats, self.attributes)
+
+
+@lru_cache(maxsize=1024)  # asked for at every turn of a negotiation, and a phone always says the same
+def _rtpmap(formats: tuple[str, ...], attributes: Attributes) -> Mapping[str, str]:
+    mapping = {number: _STATIC[number] for number in formats if number in _STATIC}
+    for name, value in attributes:
+        if name == "rtpmap" and value:
+            number, _, encoding = value.partition(" ")
+            if _is_number(number, 127):
+                mapping[number] = encoding.strip().upper()
+    return MappingProxyType(mapping)
 
 
 _STATIC = {
