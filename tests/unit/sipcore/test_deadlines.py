@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from random import Random
 
 import pytest
 
@@ -157,6 +158,14 @@ def test_forgotten_items_leave_the_heap_also_when_the_others_were_due() -> None:
     assert len(deadlines) == 1
     assert len(deadlines._heap) <= 70
     assert drain(deadlines, 2.0) == [items[500]]
+
+
+def test_the_order_holds_when_many_are_forgotten() -> None:
+    random = Random(1)
+    deadlines, items = watching(*(random.random() for _ in range(1000)))
+    for item in items[:800]:
+        deadlines.forget(item)
+    assert drain(deadlines, 1.0) == sorted(items[800:], key=lambda item: item.deadline or 0.0)
 
 
 def test_an_item_that_moves_all_the_time_has_one_entry() -> None:

@@ -299,6 +299,13 @@ def test_nothing_waits_in_an_empty_table(table: TransactionTable) -> None:
     assert table.tick(1e6) == []
 
 
+def test_a_table_counts_the_transactions_of_both_sides(table: TransactionTable) -> None:
+    table.send(request(), UDP, 0.0)
+    table.send(OPTIONS, UDP, 0.0)
+    table.accept(request(), UDP)
+    assert len(table) == 3
+
+
 def test_one_tick_serves_every_transaction_that_is_due(table: TransactionTable) -> None:
     table.send(request(branch="z9hG4bK1"), UDP, 0.0)
     table.send(request("OPTIONS", branch="z9hG4bK2"), UDP, 0.2)
