@@ -189,7 +189,10 @@ def main() -> None:
     options = parser.parse_args()
     pair = socket.socket(fileno=0)
     with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C reaches the whole group; the parent decides
-        asyncio.run(serve(pair, options.number, options.host, (options.first, options.last)))
+        try:
+            asyncio.run(serve(pair, options.number, options.host, (options.first, options.last)))
+        except OSError as error:
+            sys.exit(f"media worker {options.number}: {error}")
 
 
 if __name__ == "__main__":
