@@ -98,7 +98,7 @@ def format_parameters(parameters: Parameters) -> str:
 
 
 _PLAIN_VALUE = re.compile(r"[A-Za-z0-9\-.!%*_+`'~\[\]:]+")
-_UNQUOTED_VALUE = re.compile(r'[^\s;,"<>]+')
+_UNQUOTED_VALUE = re.compile(r'[^\s;,"<>\x00-\x1f\x7f]+')
 _NEVER_QUOTED = frozenset({"branch", "tag"})
 """Their owner compares them as text, and may have put in what is no token."""
 

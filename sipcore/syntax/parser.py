@@ -131,6 +131,8 @@ def parse_message(data: bytes, *, stream: bool = False, limits: Limits = LIMITS)
         message.body = _cut_body(message, body, stream)
     except PeerError as fault:
         partial = message if isinstance(message, Request) and message.method != "ACK" else None
+        if partial is not None:  # an answer copies what is there
+            partial.headers = [header for header in partial.headers if not _CONTROL.search(header[1])]
         raise ParseError(fault.reason, status=fault.status, request=partial) from None
     return message
 
@@ -209,7 +211,9 @@ def _check(message: Request | Response, limits: Limits) -> None:
         raise PeerError("too many Via values")
     if "Route" in names and sum(len(split_values(line)) for line in message.get_all("Route")) > limits.routes:
         raise PeerError("too many Route values")
-    _ = message.via, message.from_, message.to, message.max_forwards
+    if not split_values(message.get("Via") or ""):
+        raise PeerError("Via is missing")
+    _ = message.from_, message.to, message.max_forwards
     if not message.call_id:
         raise PeerError("Call-ID is empty")
     method = message.cseq.method

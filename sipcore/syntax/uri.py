@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from ipaddress import IPv6Address
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote_to_bytes
 
 from sipcore.errors import PeerError
 
@@ -21,7 +21,7 @@ _SIP = re.compile(
     r"(?:\?(?P<headers>[^<>\s\"]*))?",
     re.IGNORECASE,
 )
-_ABSOLUTE = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):(?P<rest>[^\s<>\"]+)")
+_ABSOLUTE = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):(?P<rest>[^\s<>\";][^\s<>\"]*)")
 _USER_SAFE = "-_.!~*'()&=+$,;?/"
 _PARAMETER_SAFE = "-_.!~*'()[]/:&+$"
 _HEADER_SAFE = "-_.!~*'()[]/:?+$"
@@ -135,7 +135,9 @@ def _escape(text: str, safe: str) -> str:
 
 def _unescape(text: str) -> str:
     """Bytes that are no UTF-8 become surrogates, as in the rest of a message."""
-    return unquote(text, "utf-8", "surrogateescape")
+    if "%" not in text:
+        return text
+    return unquote_to_bytes(text.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
 
 
 @lru_cache(maxsize=4096)

@@ -222,7 +222,7 @@ def test_what_is_no_header_field_is_refused_with_400(line: str, end: str) -> Non
     assert refused.status == 400
     assert refused.request is not None
     assert refused.request.call_id == "a@b"
-    assert "\0" not in str(refused.request.headers)
+    assert not any(character in value for _, value in refused.request.headers for character in "\r\0")
 
 
 def test_a_null_may_be_escaped_in_a_quoted_string() -> None:
@@ -285,6 +285,12 @@ def test_a_response_may_have_a_cseq_of_any_method_but_a_readable_one() -> None:
 def test_other_values_are_read_only_when_they_are_asked_for() -> None:
     message = request(options("Contact: ;;;", "Expires: never", "Date: yesterday", "Record-Route: ???"))
     assert message.get("Contact") == ";;;"
+
+
+@pytest.mark.parametrize("first", ["", " ", ", ,"])
+def test_the_topmost_via_is_in_the_first_line(first: str) -> None:
+    """An empty line in front of it would make the way back ambiguous."""
+    assert refusal(options(f"Via: {first}", VIA, without="Via")).status == 400
 
 
 def test_an_ack_is_never_answered() -> None:

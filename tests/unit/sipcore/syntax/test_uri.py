@@ -109,6 +109,7 @@ def test_a_canonical_uri_is_printed_as_it_was_written(text: str) -> None:
         "sip:alice@atlanta.com\r\nVia: x",
         "sip:alice@atlanta.com\n",
         "tel:",
+        "tel:;ext=1",
         "tel:1 2",
         "1tel:12",
     ],
