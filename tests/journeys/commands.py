@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import trustme
+
 ROOT = Path(__file__).parents[2]
 PATIENCE = 30
 """Seconds after which a process hangs, on the slowest machine."""
@@ -42,6 +44,16 @@ class Command:
         """Read the log up to the line with this text."""
         assert self._process.stderr is not None
         assert any(text in line for line in self._process.stderr), f"ended without {text!r}"
+
+    @property
+    def pid(self) -> int:
+        """The number of the process."""
+        return self._process.pid
+
+    @property
+    def runs(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._process.poll() is None
 
     def signal(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
@@ -82,3 +94,12 @@ class Demo:
         self.process.signal(signal.SIGTERM)
         exit_code, _, logs = self.process.end()
         return exit_code, logs
+
+
+def new_certificate(folder: Path, host: str) -> None:
+    """Write a certificate for `host`, its key, and the authority that a phone has to trust for it."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(folder / "ca.crt")
+    certificate = authority.issue_cert(host)
+    certificate.private_key_pem.write_to_path(folder / "pbx.key")
+    certificate.cert_chain_pems[0].write_to_path(folder / "pbx.crt")

@@ -10,9 +10,8 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
-import trustme
 
-from tests.journeys.commands import Demo, Run
+from tests.journeys.commands import Demo, Run, new_certificate
 
 # -- phones ----------------------------------------------------------------------------------------
 
@@ -107,15 +106,6 @@ def test_a_trace_holds_the_messages_but_no_secret(run: Run, here: str, tmp_path:
 
 
 # -- a configuration of one's own ------------------------------------------------------------------
-
-
-def new_certificate(folder: Path, host: str) -> None:
-    """Write a certificate for `host`, its key, and the authority that a phone has to trust for it."""
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(folder / "ca.crt")
-    certificate = authority.issue_cert(host)
-    certificate.private_key_pem.write_to_path(folder / "pbx.key")
-    certificate.cert_chain_pems[0].write_to_path(folder / "pbx.crt")
 
 
 TLS_ONLY = """
