@@ -15,9 +15,10 @@ EXTENSIONS = range(1000, 1020)
 
 def one_call(caller: BarePhone, callee: BarePhone) -> None:
     """From the INVITE to the last 200."""
-    call_id, uri = caller.invite(callee.number, media_port=20000)
+    call_id = caller.invite(callee.number, media_port=20000)
     callee.answer(media_port=20002)
-    caller.acknowledge_and_hang_up(call_id, uri, callee.number)
+    caller.acknowledge(call_id, callee.number)
+    caller.hang_up(call_id, callee.number)
     callee.confirm_bye()
 
 

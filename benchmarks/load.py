@@ -14,6 +14,7 @@ _HEADER = {
     name: re.compile(rb"\r\n" + name + rb": *([^\r]*)", re.I)
     for name in (b"Via", b"From", b"To", b"Call-ID", b"CSeq")
 }
+_MEDIA = re.compile(rb"\nm=audio ([0-9]+) ")
 _CONTACT = re.compile(rb"\r\nContact: *<([^>]+)>", re.IGNORECASE)
 
 
@@ -34,6 +35,8 @@ class BarePhone:
         self._uri_host = f"{HOST}:{server[1]}"
         self.port = self._socket.getsockname()[1]
         self._count = 0
+        self._remote = self._tag = ""
+        """Target and To tag of the call acknowledged last."""
 
     def close(self) -> None:
         """Release the socket."""
@@ -65,8 +68,8 @@ class BarePhone:
         )
         self.expect(b"SIP/2.0 200")
 
-    def invite(self, callee: int, media_port: int) -> tuple[str, str]:
-        """INVITE, 401, ACK, INVITE with credentials; returns Call-ID and From tag for `acknowledge` and `bye`."""
+    def invite(self, callee: int, media_port: int) -> str:
+        """INVITE, 401, ACK, INVITE with credentials; returns the Call-ID."""
         self._count += 1
         call_id, uri = f"call-{self.number}-{self.port}-{self._count}", f"sip:{callee}@{self._uri_host}"
         body = _sdp(media_port)
@@ -75,24 +78,29 @@ class BarePhone:
         self._send(self._request("ACK", uri, callee, call_id, 1, to_tag=_to_tag(challenge)))
         credentials = self._authorization(challenge, "INVITE", uri)
         self._send(self._request("INVITE", uri, callee, call_id, 2, credentials, contact=True, body=body))
-        return call_id, uri
+        return call_id
 
-    def answer(self, media_port: int) -> None:
-        """Wait for an INVITE; send 180 and 200; wait for the ACK."""
+    def answer(self, media_port: int) -> int:
+        """Wait for an INVITE; send 180 and 200; wait for the ACK; returns the server's media port."""
         invite = self.expect(b"INVITE")
         contact = f"Contact: <sip:{self.number}@{HOST}:{self.port}>\r\n"
         self._send(_response(invite, "180 Ringing", contact))
         self._send(_response(invite, "200 OK", contact, _sdp(media_port)))
         self.expect(b"ACK")
+        return _media_port(invite)
 
-    def acknowledge_and_hang_up(self, call_id: str, uri: str, callee: int) -> None:
-        """Wait for the 200, send ACK, then BYE, and wait for its 200."""
+    def acknowledge(self, call_id: str, callee: int) -> int:
+        """Wait for the 200 and send ACK; returns the server's media port."""
         ok = self.expect(b"SIP/2.0 200")
         target = _CONTACT.search(ok)
         assert target is not None, ok
-        remote, tag = target[1].decode(), _to_tag(ok)
-        self._send(self._request("ACK", remote, callee, call_id, 2, to_tag=tag))
-        self._send(self._request("BYE", remote, callee, call_id, 3, to_tag=tag))
+        self._remote, self._tag = target[1].decode(), _to_tag(ok)
+        self._send(self._request("ACK", self._remote, callee, call_id, 2, to_tag=self._tag))
+        return _media_port(ok)
+
+    def hang_up(self, call_id: str, callee: int) -> None:
+        """Send BYE in the call acknowledged last, and wait for its 200."""
+        self._send(self._request("BYE", self._remote, callee, call_id, 3, to_tag=self._tag))
         self.expect(b"SIP/2.0 200")
 
     def confirm_bye(self) -> None:
@@ -143,6 +151,12 @@ class BarePhone:
             f'Authorization: Digest username="{self.number}", realm="{realm}", nonce="{nonce}", uri="{uri}", '
             f'response="{answer}", algorithm=MD5, cnonce="c", qop=auth, nc=00000001\r\n'
         )
+
+
+def _media_port(message: bytes) -> int:
+    found = _MEDIA.search(message)
+    assert found is not None, message
+    return int(found[1])
 
 
 def _to_tag(message: bytes) -> str:

@@ -1,0 +1,114 @@
+"""What does a relayed RTP packet cost, in and out?
+
+python -m benchmarks.relay [--calls 10] [--packets 500] [--rounds 5]
+
+Calls are set up between bare phones; then each side sends its packets, and what arrives on the other is counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import socket
+import struct
+import time
+from dataclasses import dataclass
+
+from benchmarks.harness import HOST, measure, print_table, server
+from benchmarks.load import BarePhone
+
+PAYLOAD = bytes(range(160))
+HEADER = struct.Struct("!BBHII")
+PCMU = 0
+
+
+@dataclass(slots=True)
+class Side:
+    """One phone of a call: where it sends RTP, and what it has sent."""
+
+    socket: socket.socket
+    sequence: int = 0
+
+    def send(self) -> None:
+        """Send one packet of 20 ms."""
+        self.sequence += 1
+        header = HEADER.pack(0x80, PCMU, self.sequence & 0xFFFF, self.sequence * 160 & 0xFFFFFFFF, 0x1234)
+        self.socket.send(header + PAYLOAD)
+
+    def drain(self) -> int:
+        """How many packets have come."""
+        count = 0
+        while True:
+            try:
+                self.socket.recv(2048)
+            except (BlockingIOError, ConnectionRefusedError):
+                return count
+            count += 1
+
+
+def media_socket() -> socket.socket:
+    """A socket for RTP on a free even port."""
+    while True:
+        bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        bound.bind((HOST, 0))
+        if bound.getsockname()[1] % 2 == 0:
+            bound.setblocking(False)
+            return bound
+        bound.close()
+
+
+def connect(caller: BarePhone, callee: BarePhone) -> tuple[Side, Side]:
+    """Set a call up; it stays until the server ends."""
+    first, second = media_socket(), media_socket()
+    call_id = caller.invite(callee.number, media_port=first.getsockname()[1])
+    offered = callee.answer(media_port=second.getsockname()[1])
+    answered = caller.acknowledge(call_id, callee.number)
+    first.connect((HOST, answered))
+    second.connect((HOST, offered))
+    return Side(first), Side(second)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--calls", type=int, default=10, help="at once (default: %(default)s)")
+    parser.add_argument("--packets", type=int, default=500, help="a side and round (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="the median of so many (default: %(default)s)")
+    options = parser.parse_args()
+    numbers = range(1000, 1000 + 2 * options.calls)
+    with server(numbers) as running:
+        phones = [BarePhone(number, running.address) for number in numbers]
+        for phone in phones:
+            phone.register()
+        sides = [side for pair in zip(phones[::2], phones[1::2], strict=True) for side in connect(*pair)]
+        counts = {"sent": 0, "received": 0}
+
+        def unit() -> int:
+            """Send at the pace of real phones but for the waiting: one packet of each side, then the next."""
+            received = 0
+            for _ in range(options.packets):
+                for side in sides:
+                    side.send()
+                time.sleep(0.002)  # the server's turn: phones do not send in bursts either
+                received += sum(side.drain() for side in sides)
+            counts["sent"] += options.packets * len(sides)
+            counts["received"] += received
+            return received
+
+        unit()  # the first round latches, warms caches up, and is not counted
+        counts.update(sent=0, received=0)
+        figure, yardstick = measure(options.rounds, unit, running.pid)
+        print_table(
+            f"RTP relayed between two sides, {options.calls} calls, CPU of all server processes",
+            [
+                ("per packet in and out", f"{figure * 1e6:.1f} us"),
+                ("bare Python UDP receive and send", f"{yardstick * 1e6:.1f} us"),
+                ("ratio", f"{figure / yardstick:.2f}"),
+                ("packets relayed of packets sent", f"{counts['received']} of {counts['sent']}"),
+            ],
+        )
+
+
+if __name__ == "__main__":
+    main()
