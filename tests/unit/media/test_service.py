@@ -1,0 +1,236 @@
+"""The switch's side of media: ports are handed out and come back, and every stream has an end."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from media.messages import (
+    Bridge,
+    CloseStream,
+    Echo,
+    Event,
+    OpenStream,
+    PlayTone,
+    StreamClosed,
+    StreamFailed,
+)
+from media.service import MediaService, MediaSettings, PortsExhausted, Reservation
+from media.tones import Tone
+from tests.simulation.simulation import Simulation
+from tests.unit.media.studio import PBX, Peer, frames, plan_for
+
+HELLO = frames(1, 10)
+NOTHING = {"reserved": 0, "streams": 0, "waiting": 0}
+
+
+class House:
+    """A service with an inline engine, and what it tells."""
+
+    def __init__(self, simulation: Simulation, first: int = 20000, last: int = 20007) -> None:
+        self.simulation = simulation
+        self.host = simulation.network.host(PBX)
+        settings = MediaSettings(PBX, (first, last), workers=0)
+        self.service = MediaService(settings, self.host, simulation.dice("media"))
+        self.told: list[Event] = []
+        self.service.on_event = self.told.append
+        self._hosts = 0
+
+    def reserve(self) -> tuple[OpenStream, Peer]:
+        """What opens a stream that has been reserved, and its peer."""
+        self._hosts += 1
+        peer = Peer(self.simulation, self.simulation.network.host(f"10.0.1.{self._hosts}"))
+        reserved = self.service.reserve()
+        peer.towards = (PBX, reserved.port)
+        return OpenStream(reserved.stream, reserved.port, plan_for(peer.address)), peer
+
+    def open(self) -> tuple[int, Peer]:
+        """A stream and its peer."""
+        command, peer = self.reserve()
+        self.service.send(command)
+        return command.stream, peer
+
+    async def stop(self) -> None:
+        """Stop; fails if anything is left."""
+        await self.service.stop()
+        assert self.service.live() == NOTHING
+        assert self.host.open_ports() == []
+
+
+async def started(simulation: Simulation, first: int = 20000, last: int = 20007) -> House:
+    house = House(simulation, first, last)
+    await house.service.start()
+    return house
+
+
+async def test_every_reservation_is_another_stream_on_another_port(simulation: Simulation) -> None:
+    house = await started(simulation)
+    reserved = [house.service.reserve() for _ in range(4)]
+    assert [each.port for each in reserved] == [20000, 20002, 20004, 20006]
+    assert len({each.stream for each in reserved}) == 4
+    assert house.service.live() == NOTHING | {"reserved": 4}
+    for each in reserved:
+        house.service.send(CloseStream(each.stream))
+    await house.stop()
+
+
+async def test_without_a_free_port_there_is_no_reservation_until_one_is_freed(simulation: Simulation) -> None:
+    house = await started(simulation)
+    streams = [house.open()[0] for _ in range(4)]
+    with pytest.raises(PortsExhausted):
+        house.service.reserve()
+    assert house.service.live() == NOTHING | {"streams": 4}
+    house.service.send(CloseStream(streams[2]))
+    again = house.service.reserve()
+    assert again == Reservation(again.stream, 20004)
+    assert again.stream not in streams
+    house.service.send(CloseStream(again.stream))
+    await house.stop()
+
+
+async def test_a_reservation_that_was_never_used_gives_its_port_back(simulation: Simulation) -> None:
+    """A call that was refused: no stream was opened, so none is told as closed."""
+    house = await started(simulation, 20000, 20001)
+    for _ in range(10):
+        house.service.send(CloseStream(house.service.reserve().stream))
+    assert house.service.live() == NOTHING
+    assert house.told == []
+    await house.stop()
+
+
+async def test_a_port_that_comes_back_serves_the_next_call(simulation: Simulation) -> None:
+    house = await started(simulation, 20000, 20003)
+    for _ in range(10):
+        (one, lee), (other, richardson) = house.open(), house.open()
+        house.service.send(Bridge(one, other))
+        await asyncio.gather(lee.say(HELLO), richardson.say(HELLO))
+        assert (lee.heard(), richardson.heard()) == (HELLO, HELLO)
+        house.service.send(CloseStream(one))
+        house.service.send(CloseStream(other))
+        assert house.service.live() == NOTHING
+    await house.stop()
+
+
+async def test_packets_of_the_call_before_do_not_reach_the_next(simulation: Simulation) -> None:
+    """The same port, and the old phone has not noticed yet that it was hung up."""
+    house = await started(simulation, 20000, 20001)
+    first, late = house.open()
+    await late.say(HELLO)
+    house.service.send(CloseStream(first))
+    second, lee = house.open()
+    house.service.send(Echo(second))
+    assert late.towards == lee.towards
+    await asyncio.gather(late.say(frames(200, 10)), lee.say(HELLO))
+    assert lee.heard() == HELLO
+    assert late.heard() == []
+    await house.stop()
+
+
+async def test_a_stream_beside_another_is_served_by_the_same_engine(simulation: Simulation) -> None:
+    house = await started(simulation)
+    stream, _ = house.open()
+    beside = house.service.reserve(beside=stream)
+    beside_reserved = house.service.reserve(beside=beside.stream)
+    beside_nobody = house.service.reserve(beside=4711)
+    assert house.service.live() == NOTHING | {"reserved": 3, "streams": 1}
+    for each in (beside, beside_reserved, beside_nobody):
+        house.service.send(CloseStream(each.stream))
+    await house.stop()
+
+
+async def test_what_is_asked_of_a_reserved_stream_waits_until_it_is_open(simulation: Simulation) -> None:
+    """A call may be answered before the caller's media is known: RFC 3264 section 5, of a late offer."""
+    house = await started(simulation)
+    command, lee = house.reserve()
+    house.service.send(PlayTone(command.stream, Tone.sine(440)))
+    house.service.send(Echo(command.stream))
+    await asyncio.sleep(0.1)
+    assert house.service.live() == NOTHING | {"reserved": 1, "waiting": 1}
+    house.service.send(command)
+    assert house.service.live() == NOTHING | {"streams": 1}
+    await lee.say(HELLO)
+    assert lee.heard() == HELLO  # in their order: the echo was the last
+    await house.stop()
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("asked", [0, 1])
+async def test_a_bridge_waits_for_both_its_streams(simulation: Simulation, asked: int, turned: bool) -> None:
+    """Asked for when none or one of them is open."""
+    house = await started(simulation)
+    (first, lee), (second, richardson) = house.reserve(), house.reserve()
+    one, other = (second, first) if turned else (first, second)
+    for command in (first, second)[:asked]:
+        house.service.send(command)
+    house.service.send(Bridge(one.stream, other.stream))
+    for command in (first, second)[asked:]:
+        house.service.send(command)
+    await asyncio.gather(lee.say(HELLO), richardson.say(HELLO))
+    assert (lee.heard(), richardson.heard()) == (HELLO, HELLO)
+    await house.stop()
+
+
+@pytest.mark.parametrize("gone_first", [False, True])
+async def test_what_waits_for_a_stream_that_is_never_opened_is_forgotten(
+    simulation: Simulation, gone_first: bool
+) -> None:
+    house = await started(simulation)
+    (first, lee), (second, _) = house.reserve(), house.reserve()
+    house.service.send(first)
+    house.service.send(Bridge(first.stream, second.stream))
+    for command in (first, second) if gone_first else (second, first):
+        house.service.send(CloseStream(command.stream))
+    assert house.service.live() == NOTHING
+    await lee.say(HELLO)
+    assert lee.heard() == []
+    await house.stop()
+
+
+async def test_events_go_to_whoever_asked_for_them(simulation: Simulation) -> None:
+    house = await started(simulation)
+    stream, lee = house.open()
+    await lee.say(HELLO)
+    house.service.send(CloseStream(stream))
+    [closed] = [event for event in house.told if isinstance(event, StreamClosed)]
+    assert (closed.stream, closed.statistics.packets_received) == (stream, len(HELLO))
+    await house.stop()
+
+
+async def test_commands_for_a_stream_that_has_ended_or_never_was_are_dropped(simulation: Simulation) -> None:
+    house = await started(simulation)
+    stream, lee = house.open()
+    house.service.send(CloseStream(stream))
+    before = list(house.told)
+    for number in (stream, 4711):
+        house.service.send(PlayTone(number, Tone.sine(440)))
+        house.service.send(CloseStream(number))
+        house.service.send(OpenStream(number, 20000, plan_for(lee.address)))
+    await asyncio.sleep(1)
+    assert house.told == before
+    assert lee.heard() == []
+    await house.stop()
+
+
+async def test_a_stream_that_failed_is_forgotten(simulation: Simulation) -> None:
+    house = await started(simulation)
+    reserved = house.service.reserve()
+    house.service.send(OpenStream(reserved.stream, 29998, plan_for(("10.0.9.9", 4000))))
+    assert house.told == [StreamFailed(reserved.stream, "port 29998 is not ready")]
+    assert house.service.live() == NOTHING
+    await house.stop()
+
+
+async def test_stopping_ends_every_stream(simulation: Simulation) -> None:
+    house = await started(simulation)
+    streams = {house.open()[0] for _ in range(3)}
+    await house.stop()
+    assert {event.stream for event in house.told if isinstance(event, StreamClosed)} == streams
+
+
+async def test_a_service_whose_ports_are_all_taken_does_not_start(simulation: Simulation) -> None:
+    house = House(simulation)
+    for port in range(20000, 20008):
+        house.host.open_media((PBX, port), lambda data, source: None)
+    with pytest.raises(OSError, match="no media port"):
+        await house.service.start()
