@@ -34,6 +34,8 @@ from sipcore.transport.response_routing import response_flow, stamp_via
 METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "REGISTER")
 KNOWN_METHODS = frozenset({*METHODS, "MESSAGE", "NOTIFY", "PRACK", "PUBLISH", "REFER", "SUBSCRIBE"})
 """Methods of RFCs: those among them that are not served get 405, all others 501."""
+DIALOG_METHODS = frozenset({"BYE", "INFO", "PRACK", "UPDATE"})
+"""Methods that mean nothing outside a dialog."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,16 @@ class Endpoint:
         if response.status > 100 and not response.to.tag:
             response.set("To", str(response.to.with_tag(self._stateless_tag(transaction.request))))
         response.add("Server", self.settings.server)
+        if response.status < 300 and response.cseq.method == "OPTIONS":
+            self._add_abilities(response)
         return self.transactions.respond(transaction, response, now)
+
+    def _add_abilities(self, response: Response) -> None:
+        """What the answer to an OPTIONS tells (section 11.2)."""
+        extensions = ", ".join(sorted(self.settings.extensions))
+        for name, value in (("Allow", self._allow), ("Accept", SDP), ("Supported", extensions)):
+            if not response.has(name):
+                response.add(name, value)
 
     def request(self, request: Request, flow: Flow, now: float) -> tuple[ClientTransaction, list[Effect]]:
         """Send a request outside any dialog; `Responded` tells what comes of it."""
@@ -225,8 +236,12 @@ class Endpoint:
         unknown = [tag for tag in request.require if tag not in self.settings.extensions]
         if unknown:
             return 420, [("Unsupported", ", ".join(unknown))]
-        if request.max_forwards == 0 and request.method != "OPTIONS":
+        if request.to.tag:
+            return None
+        if request.max_forwards == 0 and request.method != "OPTIONS":  # we might call on for it
             return 483, []
+        if request.method in DIALOG_METHODS:
+            return 481, []
         return None
 
     def _invited(self, transaction: ServerTransaction, flow: Flow, identity: str, now: float) -> list[Effect]:
@@ -272,7 +287,7 @@ class Endpoint:
         if error.status == 500:
             headers.append(("Retry-After", str(self.random.randrange(0, 11))))
         elif error.status == 415:
-            headers.append(("Accept", SDP))
+            headers += [("Accept", SDP), ("Accept-Encoding", "identity")]
         return response_to(request, error.status, headers=headers)
 
     def _refuse(

@@ -8,6 +8,7 @@ Every verb returns effects. A session tells its user exactly one terminal fact: 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 Headers = Iterable[tuple[str, str]]
 SDP = "application/sdp"
+_OPTIONAL = re.compile(r";\s*handling\s*=\s*optional\b", re.IGNORECASE)
 _GONE = (408, 481)
 """Responses that end the dialog, whatever the request was (section 12.2.1.2)."""
 
@@ -453,9 +455,15 @@ class InviteSession:
 
 
 def description_of(message: Request | Response) -> SessionDescription | None:
-    """The session description in a message; None if it has no body. Raises PeerError(400 or 415)."""
+    """The session description in a message; None if it has no body. Raises PeerError(400 or 415).
+
+    A body of another kind may be left unread where the sender says so (section 8.2.3).
+    """
     if not message.body:
         return None
-    if message.content_type != SDP:
-        raise PeerError(f"a body of type {message.content_type}", status=415)
+    encoding = message.get("Content-Encoding") or "identity"
+    if message.content_type != SDP or encoding.lower() != "identity":
+        if _OPTIONAL.search(message.get("Content-Disposition") or ""):
+            return None
+        raise PeerError(f"a body of type {message.content_type}, encoding {encoding}", status=415)
     return SessionDescription.parse(message.body)
