@@ -54,18 +54,20 @@ class SocketMediaNetwork:
 class SystemMediaSocket:
     """A UDP socket on the running event loop. Connected, it saves a lookup per packet and keeps strangers out."""
 
-    __slots__ = ("_loop", "_peer", "_socket", "receive")
+    __slots__ = ("_loop", "_peer", "_sifted", "_socket", "receive")
 
     def __init__(self, local: Address, receive: Receive) -> None:
         self.receive = receive
         self._peer: Address | None = None
+        self._sifted = False
+        """Whether all that was queued before connecting has been read: the kernel sorts out only what comes later."""
         self._loop = asyncio.get_running_loop()
         self._socket = _bind(local)
         self._loop.add_reader(self._socket, self._readable)
 
     def send(self, data: bytes, remote: Address) -> None:
         """Send one datagram; what cannot be sent now is lost, as on any network."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, OverflowError):  # the latter: there is no such port
             if remote == self._peer:
                 self._socket.send(data)
             else:
@@ -73,9 +75,9 @@ class SystemMediaSocket:
 
     def connect(self, remote: Address) -> None:
         """From now on only this peer's datagrams come in."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, OverflowError):
             self._socket.connect(remote)
-            self._peer = remote
+            self._peer, self._sifted = remote, False
 
     def disconnect(self) -> None:
         """Anybody's datagrams come in again. The system call for that is out of reach: the port is opened anew."""
@@ -83,7 +85,7 @@ class SystemMediaSocket:
             return
         local = self._socket.getsockname()[:2]
         self.close()
-        self._peer = None
+        self._peer, self._sifted = None, False
         self._socket = _bind(local)
         self._loop.add_reader(self._socket, self._readable)
 
@@ -94,16 +96,16 @@ class SystemMediaSocket:
             self._socket.close()
 
     def _readable(self) -> None:
-        peer = self._peer
         try:
-            if peer is not None:  # the common case: one packet a wake-up
-                self.receive(self._socket.recv(MAX_DATAGRAM_BYTES), peer)
+            if self._sifted and self._peer is not None:  # the common case: one packet a wake-up
+                self.receive(self._socket.recv(MAX_DATAGRAM_BYTES), self._peer)
                 return
             for _ in range(DRAIN):
                 data, source = self._socket.recvfrom(MAX_DATAGRAM_BYTES)
-                self.receive(data, (source[0], source[1]))
-                if self._peer is not None or self._socket.fileno() < 0:
-                    return
+                if self._peer in (None, source[:2]):
+                    self.receive(data, (source[0], source[1]))
+        except BlockingIOError:
+            self._sifted = self._peer is not None
         except OSError:
             return  # nothing left, or an ICMP error of an earlier datagram
 

@@ -1,0 +1,254 @@
+"""RTP sockets on the machine's own network: one peer's packets, and errors that stay where they belong."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import pytest
+
+from media.net import DRAIN, MAX_DATAGRAM_BYTES, SocketMediaNetwork
+from media.plan import Address
+from tests.unit.sipcore.net.loopback import HERE, run, until
+
+
+class Port:
+    """An RTP socket; keeps what comes, and is locked on a peer once it has been told to `lock_on` it."""
+
+    def __init__(self, port: int = 0) -> None:
+        self.address: Address = (HERE, port or free_port())
+        self.received: list[bytes] = []
+        self.sources: list[Address] = []
+        self.lock_on: Address | None = None
+        self.socket = SocketMediaNetwork().open_media(self.address, self._receive)
+
+    def _receive(self, data: bytes, source: Address) -> None:
+        self.received.append(data)
+        self.sources.append(source)
+        if source == self.lock_on:
+            self.lock_on = None
+            self.socket.connect(source)
+
+
+class Phone:
+    """A plain socket: what it sends has been queued at the receiver when `send` returns."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(type=socket.SOCK_DGRAM)
+        self._socket.bind((HERE, 0))
+        self.address: Address = self._socket.getsockname()
+
+    def send(self, data: bytes, port: Port) -> None:
+        self._socket.sendto(data, port.address)
+
+    def receive(self) -> tuple[bytes, Address]:
+        self._socket.settimeout(20)
+        return self._socket.recvfrom(2048)
+
+    def __enter__(self) -> Phone:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+
+def free_port() -> int:
+    """A port that nobody uses at the moment."""
+    with socket.socket(type=socket.SOCK_DGRAM) as trial:
+        trial.bind((HERE, 0))
+        return int(trial.getsockname()[1])
+
+
+def test_a_packet_tells_where_it_comes_from() -> None:
+    async def story() -> None:
+        port = Port()
+        with Phone() as one, Phone() as other:
+            one.send(b"one", port)
+            other.send(b"other", port)
+            await until(lambda: len(port.received) == 2)
+            assert port.received == [b"one", b"other"]
+            assert port.sources == [one.address, other.address]
+        port.socket.close()
+
+    run(story())
+
+
+@pytest.mark.parametrize("connected", [False, True])
+def test_a_packet_goes_out_from_the_port(connected: bool) -> None:
+    async def story() -> None:
+        port = Port()
+        with Phone() as phone:
+            if connected:
+                port.socket.connect(phone.address)
+            port.socket.send(b"hello", phone.address)
+            assert phone.receive() == (b"hello", port.address)
+        port.socket.close()
+
+    run(story())
+
+
+def test_a_connected_port_hears_its_peer_alone() -> None:
+    async def story() -> None:
+        port = Port()
+        with Phone() as phone, Phone() as stranger:
+            port.socket.connect(phone.address)
+            for number in range(100):
+                stranger.send(b"noise", port)
+                phone.send(b"%d" % number, port)
+            await until(lambda: b"99" in port.received)
+            assert port.received == [b"%d" % number for number in range(100)]
+            assert set(port.sources) == {phone.address}
+        port.socket.close()
+
+    run(story())
+
+
+@pytest.mark.parametrize("queued", [1, DRAIN, 3 * DRAIN])
+def test_what_strangers_queued_before_the_lock_is_not_taken_for_the_peers(queued: int) -> None:
+    """The kernel sorts out only what comes after connecting."""
+
+    async def story() -> None:
+        port = Port()
+        with Phone() as phone, Phone() as stranger:
+            port.lock_on = phone.address
+            phone.send(b"first", port)
+            for _ in range(queued):
+                stranger.send(b"noise", port)
+            phone.send(b"second", port)
+            await until(lambda: b"second" in port.received)
+            stranger.send(b"noise", port)
+            phone.send(b"third", port)
+            await until(lambda: b"third" in port.received)
+            assert port.received == [b"first", b"second", b"third"]
+            assert set(port.sources) == {phone.address}
+        port.socket.close()
+
+    run(story())
+
+
+def test_a_port_that_was_disconnected_hears_everybody_again() -> None:
+    async def story() -> None:
+        port = Port()
+        with Phone() as phone, Phone() as other:
+            port.socket.connect(phone.address)
+            port.socket.disconnect()
+            port.socket.disconnect()
+            other.send(b"other", port)
+            phone.send(b"phone", port)
+            await until(lambda: len(port.received) == 2)
+            assert port.sources == [other.address, phone.address]
+            port.socket.connect(other.address)
+            phone.send(b"noise", port)
+            other.send(b"again", port)
+            await until(lambda: len(port.received) > 2)
+            assert port.received[2:] == [b"again"]
+        port.socket.close()
+
+    run(story())
+
+
+def test_a_heap_of_packets_lets_others_have_their_turn() -> None:
+    async def story() -> None:
+        port = Port()
+        with Phone() as phone:
+            for number in range(3 * DRAIN):
+                phone.send(b"%d" % number, port)
+            seen = set()
+            while len(port.received) < 3 * DRAIN:
+                await asyncio.sleep(0)
+                seen.add(len(port.received))
+            assert {DRAIN, 2 * DRAIN} <= seen
+        port.socket.close()
+
+    run(story())
+
+
+def test_a_datagram_that_is_too_long_is_cut() -> None:
+    """More than any RTP packet, so that it is refused above."""
+
+    async def story() -> None:
+        port = Port()
+        with Phone() as phone:
+            phone.send(bytes(60_000), port)
+            await until(lambda: port.received)
+            assert len(port.received[0]) == MAX_DATAGRAM_BYTES
+        port.socket.close()
+
+    run(story())
+
+
+@pytest.mark.parametrize(
+    "remote",
+    [
+        pytest.param((HERE, 0), id="port 0"),
+        pytest.param((HERE, 65536), id="port 65536"),
+        pytest.param((HERE, -1), id="port -1"),
+        pytest.param(("::1", 4000), id="IPv6 from IPv4"),
+        pytest.param(("255.255.255.255", 4000), id="broadcast"),
+    ],
+)
+def test_what_cannot_be_sent_is_lost_and_hurts_nobody(remote: Address) -> None:
+    async def story() -> None:
+        port = Port()
+        with Phone() as phone:
+            port.socket.send(b"lost", remote)
+            port.socket.connect(remote)
+            port.socket.send(b"hello", phone.address)
+            assert phone.receive() == (b"hello", port.address)
+        port.socket.close()
+
+    run(story())
+
+
+def test_a_peer_that_has_gone_does_no_harm() -> None:
+    """Its machine says so in ICMP, and the next system call fails."""
+
+    async def story() -> None:
+        port = Port()
+        with Phone() as phone:
+            gone = phone.address
+        port.socket.connect(gone)
+        for _ in range(5):
+            port.socket.send(b"is anybody there?", gone)
+            await asyncio.sleep(0)
+        port.socket.disconnect()
+        with Phone() as phone:
+            phone.send(b"I am", port)
+            await until(lambda: port.received)
+            assert port.sources == [phone.address]
+        port.socket.close()
+
+    run(story())
+
+
+def test_a_port_may_be_closed_while_its_packets_are_handled() -> None:
+    async def story() -> None:
+        port = Port()
+        received = []
+
+        def close(data: bytes, source: Address) -> None:
+            received.append(data)
+            port.socket.close()
+
+        port.socket.receive = close
+        with Phone() as phone:
+            phone.send(b"first", port)
+            phone.send(b"second", port)
+            await until(lambda: received)
+        await asyncio.sleep(0)
+        assert received == [b"first"]
+        port.socket.close()
+        port.socket.send(b"lost", port.address)
+
+    run(story())
+
+
+def test_a_port_is_bound_once_and_free_again_when_closed() -> None:
+    async def story() -> None:
+        port = Port()
+        with pytest.raises(OSError, match="in use"):
+            Port(port.address[1])
+        port.socket.close()
+        Port(port.address[1]).socket.close()
+
+    run(story())
