@@ -21,6 +21,7 @@ from media.messages import (
     DigitReceived,
     Echo,
     Event,
+    FillPorts,
     OpenStream,
     PlayEnded,
     PlayFile,
@@ -85,6 +86,9 @@ class MediaEngine:
         """Carry out a command; one for a stream that has ended is too late, and ignored."""
         if isinstance(command, OpenStream):
             self._open(command)
+            return
+        if isinstance(command, FillPorts):
+            self._tell(PortsReady(self._worker, self._ports.fill(command.reserved)))
             return
         stream = self._streams.get(command.stream)
         if stream is None:

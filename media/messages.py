@@ -20,6 +20,13 @@ class OpenStream:
 
 
 @dataclass(frozen=True, slots=True)
+class FillPorts:
+    """So many ports are reserved for streams to come (of phones that ring): bind others."""
+
+    reserved: int
+
+
+@dataclass(frozen=True, slots=True)
 class ChangeStream:
     """Carry on under another plan: hold, resume, another codec or address."""
 
@@ -88,7 +95,7 @@ class CloseStream:
     stream: int
 
 
-Command = (
+StreamCommand = (
     OpenStream
     | ChangeStream
     | Bridge
@@ -100,6 +107,7 @@ Command = (
     | Quiet
     | CloseStream
 )
+Command = FillPorts | StreamCommand
 
 
 # -- events ----------------------------------------------------------------------------------------

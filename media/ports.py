@@ -43,11 +43,14 @@ class Ports:
     def __str__(self) -> str:
         return self._name
 
-    def fill(self) -> tuple[int, ...]:
-        """Bind pairs until READY of them wait; the new ones. A pair that somebody else uses is passed over."""
+    def fill(self, reserved: int = 0) -> tuple[int, ...]:
+        """Bind pairs until READY of them wait, besides those reserved for streams to come; the new ones.
+
+        A pair that somebody else uses is passed over.
+        """
         opened = []
         for _ in range(len(self._free)):
-            if len(self._ready) >= READY:
+            if len(self._ready) >= READY + reserved:
                 break
             port = self._free.popleft()
             pair = self._bind(port)

@@ -21,20 +21,24 @@ from media.messages import (
     CloseStream,
     Command,
     Event,
+    FillPorts,
     OpenStream,
     PortsReady,
     StreamClosed,
+    StreamCommand,
     StreamFailed,
     WorkerLost,
 )
 from media.net import MediaNetwork
-from media.ports import Ports, PortsExhausted
+from media.ports import READY, Ports, PortsExhausted
 from media.worker import WorkerProcess
 
 __all__ = ["MediaService", "MediaSettings", "PortsExhausted", "Reservation"]
 
 logger = logging.getLogger(__name__)
 
+LOW = READY // 2
+"""With fewer ports ready than that, others are asked for."""
 START_SECONDS = 20.0
 """How long a worker may take to start."""
 
@@ -77,6 +81,8 @@ class _Worker:
     link: EngineLink
     ready: deque[int] = field(default_factory=deque)
     streams: set[int] = field(default_factory=set)
+    filling: bool = False
+    """Whether more ports have been asked for."""
     has_ports: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -90,7 +96,7 @@ class MediaService:
         self._numbers = count(1)
         self._reserved: dict[int, tuple[_Worker, int]] = {}
         """Stream -> its worker and port, until the stream is opened."""
-        self._waiting: dict[int, list[Command]] = {}
+        self._waiting: dict[int, list[StreamCommand]] = {}
         """Stream -> what it is to do as soon as it is open."""
         self._open: dict[int, _Worker] = {}
         self._workers = [
@@ -133,6 +139,10 @@ class MediaService:
         worker = None if beside is None else self._worker_of(beside)
         if worker is None:
             worker = min(self._workers, key=lambda each: len(each.streams) if each.ready else 1 << 30)
+        if len(worker.ready) < LOW and not worker.filling:
+            worker.filling = True
+            reserved = sum(reservation[0] is worker for reservation in self._reserved.values())
+            worker.link.send(FillPorts(reserved))
         if not worker.ready:
             raise PortsExhausted("every media port is in use")
         stream, port = next(self._numbers), worker.ready.popleft()
@@ -140,7 +150,7 @@ class MediaService:
         self._reserved[stream] = worker, port
         return Reservation(stream, port)
 
-    def send(self, command: Command) -> None:
+    def send(self, command: StreamCommand) -> None:
         """Bring a command to the engine of its stream; one for a stream that has ended is too late.
 
         What is asked of a stream that is not open yet waits until it is: with a late offer, a call is answered
@@ -164,7 +174,7 @@ class MediaService:
         else:
             self._pass_on(command)
 
-    def _pass_on(self, command: Command) -> None:
+    def _pass_on(self, command: StreamCommand) -> None:
         opened = self._open.get(command.stream)
         if opened is not None:
             opened.link.send(command)
@@ -183,6 +193,7 @@ class MediaService:
         if isinstance(event, PortsReady):
             worker = self._workers[event.worker]
             worker.ready.extend(event.ports)
+            worker.filling = False
             worker.has_ports.set()
             return
         if isinstance(event, StreamClosed | StreamFailed):
@@ -206,6 +217,7 @@ class MediaService:
             self._open.pop(stream, None)
         worker.streams.clear()
         worker.ready.clear()
+        worker.filling = False
         logger.error("media worker %d has ended unexpectedly, %d streams are lost", number, len(streams))
         return WorkerLost(number, streams)
 
