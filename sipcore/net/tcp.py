@@ -23,7 +23,10 @@ MAX_HANDSHAKES = 400
 MAX_HANDSHAKES_PER_SOURCE = 100
 CLOSE_SECONDS = 5.0
 """How long a peer may take to read what was still to be sent, and to confirm the end of TLS."""
-BACKLOG = 128
+BACKLOG = 1024
+"""Connections that wait to be accepted: after a restart all phones come at once."""
+ACCEPTED_AT_ONCE = 64
+"""Before others on the loop have their turn."""
 RETRY_SECONDS = 1.0
 """How long a port rests that cannot accept, for want of descriptors or memory."""
 NOWHERE = Address("", 0)
@@ -115,7 +118,7 @@ class SystemListener:
             task.cancel()
 
     def _acceptable(self) -> None:
-        for _ in range(BACKLOG):
+        for _ in range(ACCEPTED_AT_ONCE):
             try:
                 connection, peer = self._socket.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):

@@ -73,7 +73,7 @@ def run() -> Iterator[Run]:
 def addresses(worker_id: str) -> Iterator[str]:
     """Loopback addresses that nobody else uses."""
     worker = int(worker_id.removeprefix("gw")) if worker_id != "master" else 99
-    return (f"127.0.{100 + worker}.{number}" for number in range(1, 255))
+    return (f"127.{100 + worker}.{high}.{low}" for high in range(256) for low in range(1, 255))
 
 
 @pytest.fixture
