@@ -34,6 +34,7 @@ from media.messages import (
     StreamClosed,
     StreamFailed,
     StreamLatched,
+    StreamSilent,
 )
 from media.net import MediaNetwork
 from media.ports import Ports
@@ -154,7 +155,7 @@ class MediaEngine:
     def _play(self, stream: Stream, path: Path) -> None:
         try:
             reader = WavReader(path)
-        except (OSError, WavError) as error:
+        except (OSError, ValueError, WavError) as error:  # ValueError: of a path that no file can have
             logger.warning("%s cannot be played: %s", path, error)
             self._tell(PlayEnded(stream.id, str(error)))
             return
@@ -174,13 +175,14 @@ class MediaEngine:
     def _record(self, stream: Stream, path: Path) -> None:
         try:
             stream.record(WavWriter(path))
-        except OSError as error:
+        except (OSError, ValueError) as error:
             logger.warning("%s cannot be recorded: %s", path, error)
             self._tell(RecordingFailed(stream.id, str(error)))
 
 
 _EVENTS: dict[str, Callable[..., Event]] = {
     "latched": StreamLatched,
+    "silent": StreamSilent,
     "digit": DigitReceived,
     "recording failed": RecordingFailed,
 }

@@ -185,6 +185,13 @@ class StreamFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamSilent:
+    """Nothing has come from the peer for a minute, be it that it holds, or that it is gone."""
+
+    stream: int
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerLost:
     """A media process has ended unexpectedly, and these streams with it."""
 
@@ -200,5 +207,6 @@ Event = (
     | DigitReceived
     | StreamClosed
     | StreamFailed
+    | StreamSilent
     | WorkerLost
 )

@@ -20,6 +20,9 @@ from media.wav import WavWriter
 FRAME_TICKS = 160
 FRAME_BYTES = 320
 
+SILENCE_SECONDS = 60.0
+"""Without sound and reports for so long, a peer is worth a question."""
+
 FrameSource = Callable[[], bytes | None]
 """Gives 20 ms of PCM at 8 kHz a call, and None at its end."""
 Tell = Callable[..., None]
@@ -67,6 +70,8 @@ class Stream:
         self._remote_loss: float | None = None
         self._round_trip: float | None = None
         self._reported_packets = 0
+        self._heard_packets = 0
+        self._heard_at = loop.time()
         ports.rtp.receive = self._receive
         ports.rtcp.receive = self._receive_report
         self._report_timer = loop.call_later(rtcp.next_interval(random), self._report)
@@ -254,8 +259,18 @@ class Stream:
     # -- reports ----------------------------------------------------------------------------------------
 
     def _report(self) -> None:
+        self._watch_silence()
         self._send_report()
         self._report_timer = self._loop.call_later(rtcp.next_interval(self._random), self._report)
+
+    def _watch_silence(self) -> None:
+        """Tell, again and again, that nothing has come for a while: the peer may be gone without a word."""
+        now, packets = self._loop.time(), self._receiver.packets
+        if packets != self._heard_packets:
+            self._heard_packets, self._heard_at = packets, now
+        elif now - self._heard_at >= SILENCE_SECONDS:
+            self._heard_at = now
+            self._tell("silent", self.id)
 
     def _send_report(self, *, bye: bool = False) -> None:
         remote = self.plan.remote_rtcp
@@ -283,7 +298,7 @@ class Stream:
         if report is None or source[0] not in self.plan.trusted_hosts:
             self._latch.strangers += 1
             return
-        now = self._loop.time()
+        now = self._heard_at = self._loop.time()
         if report.sender_ntp is not None:
             self._heard_report = report.sender_ntp, now
         for block in report.blocks:

@@ -196,6 +196,11 @@ class Leg:
             self._end(200 if self.state is LegState.ANSWERED else 487)
             self._do(effects)
 
+    def check(self) -> None:
+        """Ask the phone whether it is still there: no answer, or a 481, ends the leg (RFC 3261 section 12.2.1.2)."""
+        if self.state is LegState.ANSWERED:
+            self._do(self._session.send_request("OPTIONS", self._now))
+
     @property
     def codec(self) -> Codec | None:
         """The codec in use, once media is negotiated."""

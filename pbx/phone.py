@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from media.messages import PlayEnded, PlayFile, PlayTone, RecordFile, SendDigits
+from media.messages import PlayEnded, PlayFile, PlayTone, Quiet, RecordFile, SendDigits
 from media.plan import Codec, Direction
 from media.service import MediaService, MediaSettings
 from media.tones import Tone
@@ -117,6 +117,10 @@ class PhoneCall:
     def play_tone(self, hertz: float) -> None:
         """Play a sine until the call ends."""
         self.phone.media.send(PlayTone(self.leg.stream, Tone.sine(hertz)))
+
+    def quiet(self) -> None:
+        """Play nothing any more."""
+        self.phone.media.send(Quiet(self.leg.stream))
 
     def record(self, path: Path) -> None:
         """Record what the far end sends, until the call ends."""

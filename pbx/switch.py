@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Iterable
 
-from media.messages import Event, StreamFailed, WorkerLost
+from media.messages import Event, StreamFailed, StreamSilent, WorkerLost
 from media.service import MediaService, MediaSettings
 from pbx.call import Call
 from pbx.config import Config, Sip
@@ -231,6 +231,8 @@ class Switch:
                 self._lose(stream)
         elif isinstance(event, StreamFailed):
             self._lose(event.stream)
+        elif isinstance(event, StreamSilent) and (leg := self.legs.at(event.stream)) is not None:
+            leg.check()
 
     def _lose(self, stream: int) -> None:
         leg = self.legs.at(stream)

@@ -36,9 +36,11 @@ def _tones_in(path: Path) -> set[int]:
     return {index for index, hertz in enumerate(TONES_HZ) if level(samples, hertz) > HEARD}
 
 
-async def assert_talk(folder: Path, *calls: PhoneCall) -> None:
-    """Both hear the other, and nobody himself."""
-    await asyncio.sleep(0.3)  # until streams are locked (media.latch)
+async def assert_talk(folder: Path, *calls: PhoneCall, within: float = 0.3) -> None:
+    """Both hear the other, and nobody himself. Until streams are locked (media.latch), seconds may go by."""
+    for call, hertz in zip(calls, TONES_HZ, strict=False):
+        call.play_tone(hertz)
+    await asyncio.sleep(within)
     assert await listen(folder, *calls) == [{1}, {0}]
 
 

@@ -121,7 +121,7 @@ class Office:
             host = self.simulation.network.host(f"10.0.1.{self._places}", name, link)
         else:
             host = behind.host(f"192.168.1.{self._places}", name, link)
-        server, owner = Address(PBX, 5060), COMPANY.get(number, "")
+        server, owner = Address(PBX, 5061 if transport.secure else 5060), COMPANY.get(number, "")
         account = PhoneAccount(number, password(number), server, transport, owner)
         world = environment(self.simulation, host, name)
         phone = Phone(world, account, local=Address(host.address, 5060))

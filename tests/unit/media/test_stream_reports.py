@@ -7,9 +7,10 @@ from itertools import pairwise
 
 import pytest
 
-from media.messages import Bridge, CloseStream, PlayTone, Statistics, StreamClosed
+from media.messages import Bridge, CloseStream, PlayTone, Statistics, StreamClosed, StreamSilent
 from media.rtcp import INTERVAL_SECONDS, build_report
 from media.rtp import RtpReceiver
+from media.stream import SILENCE_SECONDS
 from media.tones import Tone
 from tests.simulation.impairment import Profile
 from tests.simulation.nat import NatBox, NatKind
@@ -215,4 +216,23 @@ async def test_jitter_is_told_in_milliseconds(simulation: Simulation) -> None:
 async def test_a_stream_without_a_packet_has_empty_statistics(simulation: Simulation) -> None:
     studio = Studio(simulation)
     assert closed(studio, studio.open(studio.peer())) == Statistics()
+    studio.stop()
+
+
+# -- silence ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sign_of_life", ["sound", "reports"])
+async def test_a_peer_that_falls_silent_is_told_of_once_a_minute(
+    simulation: Simulation, sign_of_life: str
+) -> None:
+    studio = Studio(simulation)
+    lee = studio.peer()
+    studio.open(lee)
+    for _ in range(10):
+        lee.send(HELLO[0]) if sign_of_life == "sound" else lee.send_report(report_from(lee, 0.0))
+        await asyncio.sleep(SILENCE_SECONDS / 2)
+    assert studio.told_of(StreamSilent) == []
+    await asyncio.sleep(5 * SILENCE_SECONDS)
+    assert 4 <= len(studio.told_of(StreamSilent)) <= 5
     studio.stop()
