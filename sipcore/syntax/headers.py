@@ -137,6 +137,7 @@ class NameAddress:
         return f"{name}<{self.uri}>{format_parameters(self.parameters)}"
 
 
+@lru_cache(maxsize=2048)  # the messages of a dialog all have the same two
 def _parse_name_address(text: str) -> NameAddress:
     end = _end_of_brackets(text)
     if end:
@@ -179,8 +180,7 @@ class Via:
     @classmethod
     def parse(cls, text: str) -> Via:
         """Raises PeerError(400)."""
-        sent_by, semicolon, parameters = text.partition(";")
-        return cls(*_parse_sent_by(sent_by), parse_parameters(semicolon + parameters))
+        return _parse_via(text)
 
     def parameter(self, name: str) -> str | None:
         """The value of a parameter ("" if it has none); None if it is absent."""
@@ -202,6 +202,12 @@ class Via:
 
     def __str__(self) -> str:
         return f"SIP/2.0/{self.transport} {self.sent_by}{format_parameters(self.parameters)}"
+
+
+@lru_cache(maxsize=1024)  # the responses of a transaction have the same
+def _parse_via(text: str) -> Via:
+    sent_by, semicolon, parameters = text.partition(";")
+    return Via(*_parse_sent_by(sent_by), parse_parameters(semicolon + parameters))
 
 
 @lru_cache(maxsize=2048)
@@ -227,16 +233,21 @@ class CSeq:
     @classmethod
     def parse(cls, text: str) -> CSeq:
         """Raises PeerError(400)."""
-        number, _, method = text.replace("\t", " ").partition(" ")
-        if not (
-            number.isdecimal()
-            and number.isascii()
-            and len(number) <= 10
-            and int(number) < 2**32
-            and method.strip()
-        ):
-            raise PeerError(f"not a CSeq: {text[:60]!r}")
-        return cls(int(number), method.strip())
+        return _parse_cseq(text)
 
     def __str__(self) -> str:
         return f"{self.number} {self.method}"
+
+
+@lru_cache(maxsize=512)
+def _parse_cseq(text: str) -> CSeq:
+    number, _, method = text.replace("\t", " ").partition(" ")
+    if not (
+        number.isdecimal()
+        and number.isascii()
+        and len(number) <= 10
+        and int(number) < 2**32
+        and method.strip()
+    ):
+        raise PeerError(f"not a CSeq: {text[:60]!r}")
+    return CSeq(int(number), method.strip())

@@ -88,12 +88,24 @@ class Message:
 
     def remove(self, name: str) -> None:
         """Take all header fields of this name away."""
-        self._changed(name)
+        self._cache.pop(name, None)
+        self._bytes = None
         self.headers = [header for header in self.headers if header[0] != name]
+        if self._first is not None:
+            self._first.pop(name, None)
 
     def _changed(self, name: str) -> None:
         self._cache.pop(name, None)
         self._bytes = self._first = None
+
+    def repeated(self) -> list[str]:
+        """Names that occur more than once."""
+        if self._first is None:
+            self._first = dict(reversed(self.headers))
+        if len(self._first) == len(self.headers):
+            return []
+        names = [name for name, _ in self.headers]
+        return [name for name in self._first if names.count(name) > 1]
 
     def replace_via(self, via: Via) -> None:
         """Put another topmost Via in the place of the one there is."""
@@ -105,12 +117,10 @@ class Message:
     # -- header fields as values ----------------------------------------------------------------------
 
     def _one(self, name: str, parse: Callable[[str], Value]) -> Value:
-        value = self._cache.get(name)
-        if value is None:
-            text = self.get(name)
-            if text is None:
-                raise PeerError(f"{name} is missing")
-            value = self._cache[name] = parse(text)
+        text = self.get(name)
+        if text is None:
+            raise PeerError(f"{name} is missing")
+        value = self._cache[name] = parse(text)
         return value
 
     def _list(self, name: str, parse: Callable[[str], Value]) -> list[Value]:
@@ -123,7 +133,7 @@ class Message:
     @property
     def vias(self) -> list[Via]:
         """All Via values, topmost first."""
-        return self._list("Via", Via.parse)
+        return self._cache.get("Via") or self._list("Via", Via.parse)
 
     @property
     def via(self) -> Via:
@@ -136,22 +146,22 @@ class Message:
     @property
     def from_(self) -> NameAddress:
         """From."""
-        return self._one("From", NameAddress.parse)
+        return self._cache.get("From") or self._one("From", NameAddress.parse)
 
     @property
     def to(self) -> NameAddress:
         """To."""
-        return self._one("To", NameAddress.parse)
+        return self._cache.get("To") or self._one("To", NameAddress.parse)
 
     @property
     def call_id(self) -> str:
         """Call-ID."""
-        return self._one("Call-ID", str)
+        return self._cache.get("Call-ID") or self._one("Call-ID", str)
 
     @property
     def cseq(self) -> CSeq:
         """CSeq."""
-        return self._one("CSeq", CSeq.parse)
+        return self._cache.get("CSeq") or self._one("CSeq", CSeq.parse)
 
     @property
     def contacts(self) -> list[NameAddress]:

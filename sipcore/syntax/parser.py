@@ -202,14 +202,15 @@ def _canonical_name(name: str) -> str:
 
 def _check(message: Request | Response, limits: Limits) -> None:
     """What a transaction layer relies on (RFC 3261 section 8.1.1)."""
-    names = [name for name, _ in message.headers]
-    if len(set(names)) < len(names):
-        for name in _ONCE:
-            if names.count(name) > 1:
-                raise PeerError(f"{name} is there twice")
+    for name in message.repeated():
+        if name in _ONCE:
+            raise PeerError(f"{name} is there twice")
     if len(message.vias) > limits.vias:
         raise PeerError("too many Via values")
-    if "Route" in names and sum(len(split_values(line)) for line in message.get_all("Route")) > limits.routes:
+    if (
+        message.has("Route")
+        and sum(len(split_values(line)) for line in message.get_all("Route")) > limits.routes
+    ):
         raise PeerError("too many Route values")
     if not split_values(message.get("Via") or ""):
         raise PeerError("Via is missing")
