@@ -100,6 +100,8 @@ _KNOWN = [
 ]
 _CANONICAL = {name.lower(): name for name in _KNOWN} | {name: name for name in _KNOWN} | _COMPACT
 """Spellings -> the name as the RFCs write it."""
+_REQUEST_LINE = re.compile(r"([A-Za-z]{1,64}) ([^\s\x00-\x1f<][^\s\x00-\x1f]*) SIP/2\.0")
+"""Nearly every one."""
 _NAME = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+")
 _METHOD = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]{1,64}")
 _ONCE = ("From", "To", "Call-ID", "CSeq", "Content-Length", "Max-Forwards")
@@ -139,6 +141,9 @@ def parse_message(data: bytes, *, stream: bool = False, limits: Limits = LIMITS)
 
 def _start(line: str) -> tuple[Request | Response, PeerError | None]:
     """The message of a start line; what is wrong with it, where it can be answered all the same."""
+    found = _REQUEST_LINE.fullmatch(line)
+    if found is not None:
+        return Request(found[1], found[2]), None
     if _CONTROL.search(line):
         raise ParseError(f"a control character in the start line: {line[:80]!r}")
     if line[:8].upper() == "SIP/2.0 ":
