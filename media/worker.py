@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import gc
 import logging
 import pickle
 import random
+import signal
 import socket
 import subprocess
 import sys
@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 STOP_SECONDS = 3.0
 RESTART_SECONDS = 0.2
+MAX_FRAME_BYTES = 16 * 1024 * 1024
+"""What one turn of a loop sends is far less; a longer frame is none."""
 
 
 class Channel(asyncio.Protocol):
@@ -67,13 +69,32 @@ class Channel(asyncio.Protocol):
         buffer = self._buffer
         buffer += data
         while len(buffer) >= 4:
-            end = 4 + int.from_bytes(buffer[:4], "big")
-            if len(buffer) < end:
+            size = int.from_bytes(buffer[:4], "big")
+            if size <= MAX_FRAME_BYTES and len(buffer) < 4 + size:
                 return
-            values = pickle.loads(buffer[4:end])
-            del buffer[:end]
+            try:
+                values = list(pickle.loads(buffer[4 : 4 + size])) if size <= MAX_FRAME_BYTES else None
+            except Exception:
+                values = None
+            if values is None:
+                self._give_up()
+                return
+            del buffer[: 4 + size]
             for value in values:
-                self._receive(value)
+                self._hand_over(value)
+
+    def _give_up(self) -> None:
+        """Where one frame is broken, nobody knows where the next begins."""
+        logger.error("a media process and its parent do not understand each other")
+        self._buffer.clear()
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _hand_over(self, value: Any) -> None:
+        try:
+            self._receive(value)
+        except Exception:  # it concerns one call; the pair carries hundreds
+            logger.exception("%r could not be handled", value)
 
     def connection_lost(self, error: Exception | None) -> None:
         self._transport = None
@@ -104,13 +125,19 @@ class WorkerProcess:
 
     async def start(self) -> None:
         """Start the process. Raises OSError."""
-        ours, theirs = socket.socketpair()
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "media.worker", *self._arguments], stdin=theirs.fileno()
-            )
         loop = asyncio.get_running_loop()
-        _, self._channel = await loop.create_connection(lambda: Channel(self._tell, self._closed), sock=ours)
+        ours, theirs = socket.socketpair()
+        try:
+            with theirs:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "media.worker", *self._arguments], stdin=theirs.fileno()
+                )
+            _, self._channel = await loop.create_connection(
+                lambda: Channel(self._tell, self._closed), sock=ours
+            )
+        except BaseException:
+            ours.close()
+            raise
 
     def send(self, command: Command) -> None:
         """Bring a command there."""
@@ -122,6 +149,7 @@ class WorkerProcess:
         self._stopping = True
         if self._restart is not None:
             self._restart.cancel()
+            await asyncio.wait([self._restart])
         if self._channel is not None:
             self._channel.close()
         if self._process is not None:
@@ -135,12 +163,16 @@ class WorkerProcess:
         self._restart = asyncio.get_running_loop().create_task(self._start_again())
 
     async def _start_again(self) -> None:
-        await asyncio.sleep(RESTART_SECONDS)  # one that dies at once does not take the machine with it
         await asyncio.get_running_loop().run_in_executor(None, self._reap)
-        await self.start()
+        while self._process is None:
+            await asyncio.sleep(RESTART_SECONDS)  # one that dies at once does not take the machine with it
+            try:
+                await self.start()
+            except OSError as error:
+                logger.error("media worker %d cannot be started again: %s", self._number, error)
 
     def _reap(self) -> None:
-        process = self._process
+        process, self._process = self._process, None
         if process is None:
             return
         try:
@@ -187,12 +219,13 @@ def main() -> None:
     parser.add_argument("first", type=int)
     parser.add_argument("last", type=int)
     options = parser.parse_args()
+    for number in (signal.SIGINT, signal.SIGTERM):  # they reach the whole group; the parent decides
+        signal.signal(number, signal.SIG_IGN)
     pair = socket.socket(fileno=0)
-    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C reaches the whole group; the parent decides
-        try:
-            asyncio.run(serve(pair, options.number, options.host, (options.first, options.last)))
-        except OSError as error:
-            sys.exit(f"media worker {options.number}: {error}")
+    try:
+        asyncio.run(serve(pair, options.number, options.host, (options.first, options.last)))
+    except OSError as error:
+        sys.exit(f"media worker {options.number}: {error}")
 
 
 if __name__ == "__main__":

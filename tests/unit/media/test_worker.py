@@ -1,0 +1,510 @@
+"""A real media process: commands arrive, events come back, and nobody waits for one that has died."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import pickle
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from random import Random, SystemRandom
+from typing import TypeVar, cast
+
+import pytest
+
+from media.messages import (
+    Bridge,
+    CloseStream,
+    Command,
+    Echo,
+    Event,
+    OpenStream,
+    PlayEnded,
+    PlayFile,
+    PlayTone,
+    PortsReady,
+    StreamClosed,
+    StreamLatched,
+    WorkerLost,
+)
+from media.net import SocketMediaNetwork
+from media.plan import Address
+from media.rtcp import parse_report
+from media.rtp import RtpSender, parse_rtp
+from media.service import MediaService, MediaSettings, PortsExhausted
+from media.tones import Tone
+from media.worker import MAX_FRAME_BYTES, Channel, WorkerProcess
+from tests.unit.media.studio import frames, plan_for
+from tests.unit.sipcore.net.loopback import HERE, PATIENCE_SECONDS, run, until
+
+HELLO = frames(1, 5)
+Kind = TypeVar("Kind", bound=Event)
+
+
+class Phone:
+    """A peer on this machine: RTP and RTCP on neighbouring ports, as one is told."""
+
+    def __init__(self) -> None:
+        self.heard: list[bytes] = []
+        self.byes = 0
+        self.address = (HERE, free_pairs(1)[0])
+        network = SocketMediaNetwork()
+        self._rtp = network.open_media(self.address, self._receive)
+        self._rtcp = network.open_media((HERE, self.address[1] + 1), self._receive_report)
+        self._sender = RtpSender(Random(1))
+
+    def say(self, payloads: list[bytes], towards: Address) -> None:
+        for payload in payloads:
+            self._rtp.send(self._sender.packet(0, payload, 160), towards)
+
+    def _receive(self, data: bytes, source: Address) -> None:
+        packet = parse_rtp(data)
+        assert packet is not None
+        self.heard.append(packet.payload)
+
+    def _receive_report(self, data: bytes, source: Address) -> None:
+        report = parse_report(data)
+        assert report is not None
+        self.byes += report.bye
+
+    def close(self) -> None:
+        self._rtp.close()
+        self._rtcp.close()
+
+
+def free_pairs(count: int) -> tuple[int, int]:
+    """A range of ports with room for `count` pairs, all free. No kernel gives such to programs that do not care."""
+    dice = SystemRandom()
+    while True:
+        first = dice.randrange(22000, 32000, 2)
+        ports = range(first, first + 2 * count)
+        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
+            for port in ports:
+                stack.enter_context(bound(port))
+            return ports[0], ports[-1]
+
+
+def bound(port: int) -> socket.socket:
+    opened = socket.socket(type=socket.SOCK_DGRAM)
+    try:
+        opened.bind((HERE, port))
+    except OSError:
+        opened.close()
+        raise
+    return opened
+
+
+class Worker:
+    """A worker process and what it tells."""
+
+    def __init__(self, ports: tuple[int, int]) -> None:
+        self.told: list[Event] = []
+        self.process = WorkerProcess(0, HERE, ports, self.told.append)
+
+    def told_of(self, kind: type[Kind]) -> list[Kind]:
+        return [event for event in self.told if isinstance(event, kind)]
+
+    async def ready(self, times: int = 1) -> None:
+        """Wait until it has told its ports so often."""
+        await until(lambda: len(self.told_of(PortsReady)) >= times)
+
+    async def echo(self, stream: int, port: int) -> None:
+        """A whole call: open a stream on a port, hear oneself, and close it."""
+        phone = Phone()
+        self.process.send(OpenStream(stream, port, plan_for(phone.address)))
+        self.process.send(Echo(stream))
+        while not phone.heard:  # it may not be listening yet
+            phone.say(HELLO[:1], (HERE, port))
+            await asyncio.sleep(0.01)
+        self.process.send(CloseStream(stream))
+        await until(lambda: stream in [event.stream for event in self.told_of(StreamClosed)])
+        assert set(phone.heard) == set(HELLO[:1])
+        await until(lambda: phone.byes == 1)
+        phone.close()
+
+
+@contextlib.asynccontextmanager
+async def started(pairs: int = 4) -> AsyncIterator[tuple[Worker, int]]:
+    """A worker that is ready, and its first port."""
+    ports = free_pairs(pairs)
+    worker = Worker(ports)
+    await worker.process.start()
+    try:
+        await worker.ready()
+        yield worker, ports[0]
+    finally:
+        await worker.process.stop()
+
+
+def lives(pid: int) -> bool:
+    """Whether there is such a process, be it a dead one that nobody has asked about."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def pid_of(worker: Worker) -> int:
+    pid = worker.process.pid
+    assert pid is not None
+    return pid
+
+
+# -- a process -------------------------------------------------------------------------------------
+
+
+def test_commands_arrive_and_events_come_back() -> None:
+    async def story() -> None:
+        async with started() as (worker, port):
+            assert worker.told == [PortsReady(0, (port, port + 2, port + 4, port + 6))]
+            one, other = Phone(), Phone()
+            worker.process.send(OpenStream(1, port, plan_for(one.address)))
+            worker.process.send(OpenStream(2, port + 2, plan_for(other.address)))
+            worker.process.send(Bridge(1, 2))
+            worker.process.send(PlayFile(3, "no such stream"))
+            worker.process.send(PlayTone(1, Tone.sine(440)))
+            await until(lambda: one.heard)
+            worker.process.send(Bridge(1, 2))
+            one.say(HELLO, (HERE, port))
+            await until(lambda: len(other.heard) == len(HELLO))
+            assert other.heard == HELLO
+            assert worker.told_of(StreamLatched) == [StreamLatched(1, one.address)]
+            worker.process.send(CloseStream(1))
+            await until(lambda: worker.told_of(StreamClosed))
+            [closed] = worker.told_of(StreamClosed)
+            assert (closed.stream, closed.statistics.packets_received) == (1, len(HELLO))
+            one.close()
+            other.close()
+
+    run(story())
+
+
+def test_a_killed_process_is_noticed_and_replaced() -> None:
+    async def story() -> None:
+        async with started() as (worker, port):
+            first = pid_of(worker)
+            os.kill(first, signal.SIGKILL)
+            await until(lambda: worker.told_of(WorkerLost))
+            await worker.ready(2)
+            assert pid_of(worker) != first
+            assert not lives(first)
+            assert worker.told_of(WorkerLost) == [WorkerLost(0, ())]
+            assert set(worker.told_of(PortsReady)[1].ports) == {port, port + 2, port + 4, port + 6}
+            await worker.echo(1, port)
+
+    run(story())
+
+
+def test_a_process_that_cannot_be_replaced_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story() -> None:
+        async with started() as (worker, port):
+            with monkeypatch.context() as broken:
+                broken.setattr(sys, "executable", "/nowhere/python")
+                os.kill(pid_of(worker), signal.SIGKILL)
+                await until(lambda: caplog.text.count("cannot be started again") >= 2)
+                worker.process.send(Echo(1))  # lost: nobody is there
+            await worker.ready(2)
+            await worker.echo(2, port)
+
+    run(story())
+
+
+def test_a_process_that_cannot_be_started_is_an_os_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story() -> None:
+        monkeypatch.setattr(sys, "executable", "/nowhere/python")
+        worker = Worker((20000, 20001))
+        with pytest.raises(FileNotFoundError):
+            await worker.process.start()
+        await worker.process.stop()
+
+    run(story())
+
+
+def test_a_stop_ends_the_process_its_streams_and_its_ports() -> None:
+    async def story() -> None:
+        async with started() as (worker, port):
+            pid, phone = pid_of(worker), Phone()
+            worker.process.send(OpenStream(1, port, plan_for(phone.address)))
+            worker.process.send(PlayTone(1, Tone.sine(440)))
+            await until(lambda: phone.heard)
+            await worker.process.stop()
+            await until(lambda: phone.byes == 1)
+            assert not lives(pid)
+            assert worker.process.pid is None
+            bound(port).close()
+            phone.close()
+            await worker.process.stop()
+        assert worker.told_of(WorkerLost) == []
+
+    run(story())
+
+
+def test_a_stop_in_the_middle_of_a_restart_leaves_no_process() -> None:
+    async def story() -> None:
+        async with started() as (worker, _):
+            os.kill(pid_of(worker), signal.SIGKILL)
+            await until(lambda: worker.told_of(WorkerLost))
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        assert {task.get_name() for task in tasks} <= {"Task-1"}  # the one that limits this test
+        assert worker.process.pid is None
+
+    run(story())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_the_whole_group_is_for_the_parent_to_act_upon(number: signal.Signals) -> None:
+    """Ctrl-C, or a service manager: calls are hung up first."""
+
+    async def story() -> None:
+        async with started() as (worker, port):
+            pid = pid_of(worker)
+            os.kill(pid, number)
+            await worker.echo(1, port)
+            await worker.echo(2, port + 2)
+            assert pid_of(worker) == pid
+
+    run(story())
+
+
+def test_one_call_that_goes_wrong_leaves_the_others_alone() -> None:
+    """A path that is none, a peer at the last port, a command that is none."""
+
+    async def story() -> None:
+        async with started() as (worker, port):
+            pid, phone = pid_of(worker), Phone()
+            worker.process.send(OpenStream(1, port, plan_for(phone.address)))
+            worker.process.send(PlayTone(1, Tone.sine(440)))
+            worker.process.send(cast(Command, "nonsense"))
+            worker.process.send(OpenStream(3, port + 4, plan_for((HERE, 65535))))
+            worker.process.send(PlayFile(3, "a\0b"))
+            worker.process.send(PlayTone(3, Tone.sine(440)))
+            await until(lambda: worker.told_of(PlayEnded) and phone.heard)
+            worker.process.send(CloseStream(3))
+            await until(lambda: worker.told_of(StreamClosed))
+            phone.heard.clear()
+            await until(lambda: phone.heard)
+            assert pid_of(worker) == pid
+            phone.close()
+
+    run(story())
+
+
+# -- all processes together ------------------------------------------------------------------------
+
+
+def test_a_lost_worker_takes_its_own_calls_along_and_no_other() -> None:
+    async def story() -> None:
+        first, last = free_pairs(4)
+        told: list[Event] = []
+        service = MediaService(MediaSettings(HERE, (first, last), workers=2), SocketMediaNetwork(), Random(1))
+        service.on_event = told.append
+        await service.start()
+        one, other = service.reserve(), service.reserve()
+        beside_one, beside_other = service.reserve(beside=one.stream), service.reserve(beside=other.stream)
+        assert {one.port, beside_one.port} == {first, first + 2}
+        assert {other.port, beside_other.port} == {first + 4, first + 6}
+        with pytest.raises(PortsExhausted):
+            service.reserve()
+        phone, lost = Phone(), Phone()
+        service.send(OpenStream(one.stream, one.port, plan_for(lost.address)))
+        service.send(OpenStream(other.stream, other.port, plan_for(phone.address)))
+        for stream in (one.stream, other.stream):
+            service.send(PlayTone(stream, Tone.sine(440)))
+        await until(lambda: phone.heard and lost.heard)
+        link = service._workers[0].link
+        assert isinstance(link, WorkerProcess)
+        assert link.pid is not None
+        os.kill(link.pid, signal.SIGKILL)
+        await until(lambda: told)
+        assert isinstance(told[0], WorkerLost)
+        assert (told[0].worker, set(told[0].streams)) == (0, {one.stream, beside_one.stream})
+        assert service.live()["streams"] == service.live()["reserved"] == 1
+        service.send(OpenStream(beside_one.stream, beside_one.port, plan_for(lost.address)))  # too late
+        phone.heard.clear()
+        await until(lambda: phone.heard)
+        await until(lambda: service._workers[0].ready)
+        again = service.reserve()
+        assert again.port in (first, first + 2)
+        await service.stop()
+        phone.close()
+        lost.close()
+
+    run(story())
+
+
+# -- the pair between them -------------------------------------------------------------------------
+
+
+def frame(*values: object) -> bytes:
+    data = pickle.dumps(list(values))
+    return len(data).to_bytes(4, "big") + data
+
+
+class Pair:
+    """A channel, and the bare socket at its other end."""
+
+    def __init__(self) -> None:
+        self.received: list[object] = []
+        self.closed = 0
+        self.other, self._ours = socket.socketpair()
+        self.other.setblocking(False)
+
+    async def open(self) -> Channel:
+        loop = asyncio.get_running_loop()
+        _, channel = await loop.create_connection(
+            lambda: Channel(self._receive, self._closed), sock=self._ours
+        )
+        return channel
+
+    def _receive(self, value: object) -> None:
+        if value == "bad":
+            raise RuntimeError("nobody can handle this")
+        self.received.append(value)
+
+    def _closed(self) -> None:
+        self.closed += 1
+
+
+def test_what_is_sent_in_one_turn_goes_in_one_piece_and_in_order() -> None:
+    async def story() -> None:
+        pair = Pair()
+        channel = await pair.open()
+        for value in ("one", 2, Echo(3)):
+            channel.send(value)
+        await asyncio.sleep(0)
+        channel.send("later")
+        await asyncio.sleep(0)
+        data = pair.other.recv(4096)
+        size = int.from_bytes(data[:4], "big")
+        assert pickle.loads(data[4 : 4 + size]) == ["one", 2, Echo(3)]
+        assert data[4 + size :] == frame("later")[:4] + pickle.dumps(["later"], pickle.HIGHEST_PROTOCOL)
+        channel.send("last")
+        channel.close()
+        await until(lambda: pair.closed)
+        assert b"last" in pair.other.recv(4096)
+        channel.send("too late")
+        await asyncio.sleep(0)
+        pair.other.close()
+
+    run(story())
+
+
+@pytest.mark.parametrize("size", [1, 3, 7, 10_000])
+def test_frames_may_come_in_any_pieces(size: int) -> None:
+    async def story() -> None:
+        pair = Pair()
+        await pair.open()
+        data = frame("a", "b") + frame() + frame("c" * 1000)
+        for start in range(0, len(data), size):
+            pair.other.send(data[start : start + size])
+            await asyncio.sleep(0)
+        await until(lambda: len(pair.received) == 3)
+        assert pair.received == ["a", "b", "c" * 1000]
+        pair.other.close()
+        await until(lambda: pair.closed)
+
+    run(story())
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"\0\0\0\x04nope", id="no pickle"),
+        pytest.param(b"\0\0\0\0", id="an empty frame"),
+        pytest.param(frame("never")[:4] + pickle.dumps(None).ljust(len(frame("never")) - 4), id="no list"),
+        pytest.param(b"\xff\xff\xff\xff", id="a frame of 4 GB"),
+        pytest.param((MAX_FRAME_BYTES + 1).to_bytes(4, "big"), id="a frame just too long"),
+        pytest.param(b"Traceback (most recent call last):\n", id="text"),
+    ],
+)
+def test_what_is_no_frame_ends_the_pair(data: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    async def story() -> None:
+        pair = Pair()
+        await pair.open()
+        pair.other.send(frame("before") + data + frame("after"))
+        await until(lambda: pair.closed)
+        assert pair.received == ["before"]
+        assert pair.closed == 1
+        pair.other.close()
+
+    run(story())
+    assert "do not understand each other" in caplog.text
+
+
+@pytest.mark.parametrize("cut", [1, 3, 4, 5, 14])
+def test_a_frame_that_is_cut_off_is_nothing(cut: int) -> None:
+    async def story() -> None:
+        pair = Pair()
+        await pair.open()
+        pair.other.send(frame("before") + frame("after")[:cut])
+        pair.other.close()
+        await until(lambda: pair.closed)
+        assert pair.received == ["before"]
+
+    run(story())
+
+
+def test_a_value_that_cannot_be_handled_costs_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    async def story() -> None:
+        pair = Pair()
+        await pair.open()
+        with caplog.at_level(logging.ERROR):
+            pair.other.send(frame("one", "bad", "two") + frame("three"))
+            await until(lambda: len(pair.received) == 3)
+        assert pair.received == ["one", "two", "three"]
+        assert "nobody can handle this" in caplog.text
+        pair.other.close()
+        await until(lambda: pair.closed)
+
+    run(story())
+
+
+# -- the child alone -------------------------------------------------------------------------------
+
+
+def spawn(ports: tuple[int, int]) -> tuple[subprocess.Popen[bytes], socket.socket]:
+    """A worker process whose parent is this test, byte for byte."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "media.worker", "7", HERE, *map(str, ports)],
+            stdin=theirs.fileno(),
+            stderr=subprocess.PIPE,
+        )
+    ours.settimeout(PATIENCE_SECONDS)
+    return child, ours
+
+
+@pytest.mark.parametrize("last_words", [b"", b"\0\0\0\x10half", b"\0\0\0\x04nope", b"\xff" * 100])
+def test_a_child_ends_when_its_pair_breaks_however_it_breaks(last_words: bytes) -> None:
+    ports = free_pairs(1)
+    child, pair = spawn(ports)
+    with child, pair:
+        head = pair.recv(4, socket.MSG_WAITALL)
+        told = pickle.loads(pair.recv(int.from_bytes(head, "big"), socket.MSG_WAITALL))
+        assert told == [PortsReady(7, (ports[0],))]
+        pair.sendall(last_words)
+        pair.shutdown(socket.SHUT_WR)
+        assert pair.recv(4096) == b""
+        assert child.wait(PATIENCE_SECONDS) == 0
+    bound(ports[0]).close()
+
+
+def test_a_child_without_a_port_ends_and_says_why() -> None:
+    ports = free_pairs(1)
+    with bound(ports[0]):
+        child, pair = spawn(ports)
+        with child, pair:
+            assert child.stderr is not None
+            words = child.stderr.read().decode()
+            assert child.wait(PATIENCE_SECONDS) == 1
+    assert words.strip().startswith("media worker 7: [Errno")
+    assert f"{ports[0]}-{ports[1]}" in words
