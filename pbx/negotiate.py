@@ -104,14 +104,14 @@ class Negotiation:
         theirs, ours = self._usable_audio(self.remote), self._usable_audio(self.local)
         codec, send_type = next(self._known(ours if self._remote_offered else theirs))
         receive_type = next((number for known, number in self._known(ours) if known is codec), send_type)
-        host = self.remote.address_of(theirs) or signalling_host
+        host = _literal(self.remote.address_of(theirs)) or signalling_host
         remote = None if _is_unspecified(host) else (host, theirs.port)
         return StreamPlan(
             codec=codec,
             send_payload_type=send_type,
             receive_payload_type=receive_type,
             remote=remote,
-            remote_rtcp=None if remote is None else (host, theirs.port + 1),
+            remote_rtcp=None if remote is None or theirs.port == 65535 else (host, theirs.port + 1),
             trusted_hosts=frozenset({host, signalling_host}),
             direction=_direction(self.local.direction_of(ours), self.remote.direction_of(theirs)),
             dtmf_send_payload_type=_dtmf(theirs),
@@ -197,6 +197,15 @@ def _packet_ms(media: MediaDescription) -> int:
     """How much sound the peer wants in a packet (RFC 8866 section 6.4); 20 ms unless it says otherwise."""
     text = media.attribute("ptime") or ""
     return min(max(int(text), 10), 60) if text.isdecimal() and len(text) < 4 else 20
+
+
+def _literal(written: str | None) -> str | None:
+    """An IP address as sockets write it. A name is not looked up, for sound cannot wait: its owner is found by what
+    it sends."""
+    try:
+        return str(ipaddress.ip_address(written or ""))
+    except ValueError:
+        return None
 
 
 def _is_unspecified(host: str) -> bool:

@@ -158,3 +158,28 @@ def test_the_version_rises_only_when_the_description_changes() -> None:
 @pytest.mark.parametrize(("ptime", "packet_ms"), [("20", 20), ("30", 30), ("500", 60), ("", 20), ("x", 20)])
 def test_the_packet_time_is_the_peers_wish_within_reason(ptime: str, packet_ms: int) -> None:
     assert answered(sdp(f"m=audio 4000 RTP/AVP 0\na=ptime:{ptime}"))[0].plan(PHONE).packet_ms == packet_ms
+
+
+@pytest.mark.parametrize(
+    ("written", "host"),
+    [
+        ("2001:DB8:0:0::7", "2001:db8::7"),
+        ("phone.example.com", "203.0.113.9"),
+        ("192.0.2.07", "203.0.113.9"),
+        ("x" * 300, "203.0.113.9"),
+    ],
+)
+def test_sound_goes_to_addresses_as_sockets_write_them(written: str, host: str) -> None:
+    """Packets come from the canonical form; a name would have to be looked up for each that goes out."""
+    family = "IP6" if ":" in written else "IP4"
+    side, _ = answered(sdp(f"m=audio 4000 RTP/AVP 0\nc=IN {family} {written}"))
+    plan = side.plan("203.0.113.9")
+    assert plan.remote == (host, 4000)
+    assert plan.remote_rtcp == (host, 4001)
+    assert plan.trusted_hosts == {host, "203.0.113.9"}
+
+
+def test_behind_the_last_port_there_is_none_for_reports() -> None:
+    plan = answered(sdp("m=audio 65535 RTP/AVP 0"))[0].plan(PHONE)
+    assert plan.remote == (PHONE, 65535)
+    assert plan.remote_rtcp is None
