@@ -125,11 +125,11 @@ def parse_message(data: bytes, *, stream: bool = False, limits: Limits = LIMITS)
     message, error = _start(start_line.rstrip("\r\t "))
     try:
         _read_fields(message, fields, limits)
+        if error is not None:
+            raise error
         _check(message, limits)
         if not separator:
             raise PeerError("the header is not complete")
-        if error is not None:
-            raise error
         message.body = _cut_body(message, body, stream)
     except PeerError as fault:
         partial = message if isinstance(message, Request) and message.method != "ACK" else None

@@ -153,7 +153,7 @@ def _parse(text: str) -> Uri:
         scheme.lower(),
         None if user is None else _unescape(user),
         None if password is None else _unescape(password),
-        host.strip("[]").lower(),
+        host.strip("[]").lower().replace(":::", "::"),  # RFC 5118 section 4.10: an old grammar had three
         number,
         _split(parameters, ";"),
         _split(headers, "&"),
