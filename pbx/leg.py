@@ -127,7 +127,8 @@ class Leg:
 
     def send_early_media(self, preferred: Codec | None = None) -> None:
         """Send 183 with our answer, so that the caller hears what we play before the call is answered."""
-        if self.plan is None and self.negotiation.has_remote_offer:
+        over = self.state in (LegState.ANSWERED, LegState.ENDED)
+        if not over and self.plan is None and self.negotiation.has_remote_offer:
             description = self.negotiation.answer(preferred)
             self._do(self._invitation.progress(183, self._now, description))
             self._use_plan()

@@ -251,7 +251,7 @@ class Phone:
             self._refresh.cancel()
         for task in self._tasks:
             task.cancel()
-        for call in list(self.calls):
+        for call in sorted(self.calls, key=lambda call: call.leg.stream):
             call.hang_up()
         await self.driver.stop()
         await self.media.stop()
