@@ -56,6 +56,13 @@ def test_only_so_many_pairs_wait(host: HostNetwork) -> None:
     assert len(host.udp) == 2 * READY
 
 
+def test_pairs_that_are_reserved_do_not_count_among_those_that_wait(host: HostNetwork) -> None:
+    pool = Ports(host, HOST, 20000, 29999)
+    assert len(pool.fill()) == READY
+    assert len(pool.fill(reserved=3)) == 3
+    assert pool.fill() == ()
+
+
 def test_for_each_pair_that_is_taken_another_is_bound(host: HostNetwork) -> None:
     pool = Ports(host, HOST, 20000, 29999)
     first, *_, last = pool.fill()

@@ -89,6 +89,18 @@ async def test_without_a_free_port_there_is_no_reservation_until_one_is_freed(si
     await house.stop()
 
 
+async def test_a_thousand_phones_may_ring_at_once(simulation: Simulation) -> None:
+    """Reserved ports are not open streams yet: more are bound as they are handed out, to the last of the range."""
+    house = await started(simulation, 20000, 21999)
+    reserved = [house.service.reserve() for _ in range(1000)]
+    assert {each.port for each in reserved} == set(range(20000, 22000, 2))
+    with pytest.raises(PortsExhausted):
+        house.service.reserve()
+    for each in reserved:
+        house.service.send(CloseStream(each.stream))
+    await house.stop()
+
+
 async def test_a_reservation_that_was_never_used_gives_its_port_back(simulation: Simulation) -> None:
     """A call that was refused: no stream was opened, so none is told as closed."""
     house = await started(simulation, 20000, 20001)
