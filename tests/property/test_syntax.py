@@ -151,6 +151,7 @@ def test_a_message_is_read_as_it_was(message: Request | Response, stream: bool) 
         assert (read.status, read.reason) == (message.status, message.reason)
 
 
+@settings(max_examples=50)
 @given(messages(), st.binary(max_size=30))
 def test_what_follows_the_body_of_a_datagram_is_no_part_of_it(
     message: Request | Response, rest: bytes
@@ -158,6 +159,7 @@ def test_what_follows_the_body_of_a_datagram_is_no_part_of_it(
     assert parse_message(message.to_bytes() + rest) == message
 
 
+@settings(max_examples=50)
 @given(messages(), st.sampled_from(["\r\n ", "\r\n\t", "\n  ", " \r\n \t"]))
 def test_a_folded_message_is_the_same_message(message: Request | Response, fold: str) -> None:
     """Folds of our own, after each colon; nothing in the values is touched."""
@@ -230,7 +232,7 @@ PIECES = st.one_of(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(
     messages(), st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 12), PIECES), min_size=1, max_size=4)
 )

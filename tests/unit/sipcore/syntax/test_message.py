@@ -194,6 +194,11 @@ def test_bytes_that_are_no_utf8_are_printed_as_they_came() -> None:
     assert b"Subject: \xff\xe4\r\n" in message.to_bytes()
 
 
+def test_what_is_neither_request_nor_response_is_not_printed() -> None:
+    with pytest.raises(UsageError):
+        Message().to_bytes()
+
+
 def test_messages_with_the_same_bytes_are_equal() -> None:
     assert invite() == invite()
     assert hash(invite()) == hash(invite())
@@ -250,9 +255,15 @@ def test_a_tag_elsewhere_is_no_tag(to: str) -> None:
     assert response_to(invite(("To", to), without="To"), 200, to_tag="ours").to.tag == "ours"
 
 
-def test_a_request_whose_to_cannot_be_read_is_answered_all_the_same() -> None:
-    response = response_to(invite(("To", '"Bob <sip:bob@example.com>'), without="To"), 400, to_tag="ours")
-    assert response.get("To") == '"Bob <sip:bob@example.com>;tag=ours'
+@pytest.mark.parametrize(
+    ("to", "answered"),
+    [
+        ('"Bob <sip:bob@example.com>', '"Bob <sip:bob@example.com>;tag=ours'),
+        ('"Bob <sip:bob@example.com>;tag=theirs', '"Bob <sip:bob@example.com>;tag=theirs'),
+    ],
+)
+def test_a_request_whose_to_cannot_be_read_is_answered_all_the_same(to: str, answered: str) -> None:
+    assert response_to(invite(("To", to), without="To"), 400, to_tag="ours").get("To") == answered
 
 
 def own_invite() -> Request:
@@ -282,6 +293,7 @@ def test_a_cancel_names_the_invite_and_nothing_else() -> None:
         "Route",
     }
     assert cancel.body == b""
+    assert cancel_for(request, [("Reason", "SIP;cause=200")]).get("Reason") == "SIP;cause=200"
 
 
 def test_an_ack_takes_to_from_the_response_and_the_rest_from_the_invite() -> None:

@@ -185,6 +185,7 @@ def test_equivalent_uris_match(one: str, other: str) -> None:
         ("sip:bob@biloxi.com", "sip:bob@biloxi.com;method=INVITE"),
         ("sip:bob@biloxi.com", "sip:bob@biloxi.com;maddr=192.0.2.4"),
         ("sip:a@[2001:db8::1]", "sip:a@[2001:db8::2]"),
+        ("sip:a@[2001:db8::1]", "sip:a@[2001:db8::1::]"),
         ("tel:12", "tel:13"),
     ],
 )
