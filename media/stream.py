@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterator
 from random import Random
 
@@ -113,7 +114,7 @@ class Stream:
     def record(self, writer: WavWriter) -> None:
         """Write down what comes in."""
         self._stop_recording()
-        self._recorder = writer
+        self._recorder, self._recorded = writer, b""
         self._ticker.add(self.id, self._tick)
 
     def send_digits(self, digits: str) -> None:
@@ -245,7 +246,9 @@ class Stream:
         try:
             self._recorder.write(frame.ljust(FRAME_BYTES, b"\0"))
         except OSError as error:
-            self._stop_recording()
+            recorder, self._recorder = self._recorder, None
+            with contextlib.suppress(OSError):  # one failure is told once
+                recorder.close()
             self._tell("recording failed", self.id, str(error))
 
     def _stop_recording(self) -> None:

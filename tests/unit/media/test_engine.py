@@ -258,6 +258,50 @@ async def test_a_recording_that_cannot_begin_is_told_and_the_call_goes_on(
     studio.stop()
 
 
+async def test_a_recording_that_breaks_is_told_once_and_the_call_goes_on(
+    simulation: Simulation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk is full: neither the sound nor the header at the end can be written."""
+
+    class Full(WavWriter):
+        frames = 0
+
+        def write(self, pcm: bytes) -> None:
+            self.frames += 1
+            if self.frames > 3:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            super().write(pcm)
+
+        def close(self) -> None:
+            super().close()
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("media.engine.WavWriter", Full)
+    studio, lee, stream = talk(simulation)
+    studio.do(Echo(stream), RecordFile(stream, str(tmp_path / "recorded.wav")))
+    await lee.say(HELLO)
+    assert studio.told_of(RecordingFailed) == [RecordingFailed(stream, "[Errno 28] No space left on device")]
+    assert lee.heard() == HELLO
+    studio.stop()
+    assert len(studio.told_of(RecordingFailed)) == 1
+
+
+async def test_a_recording_that_cannot_be_completed_is_told(
+    simulation: Simulation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Full(WavWriter):
+        def close(self) -> None:
+            super().close()
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("media.engine.WavWriter", Full)
+    studio, _, stream = talk(simulation)
+    studio.do(RecordFile(stream, str(tmp_path / "recorded.wav")), CloseStream(stream))
+    assert [event.stream for event in studio.told_of(RecordingFailed)] == [stream]
+    assert len(studio.told_of(StreamClosed)) == 1
+    studio.stop()
+
+
 @pytest.mark.parametrize("again", [False, True])
 async def test_a_recording_ends_with_its_stream_or_with_the_next(
     simulation: Simulation, tmp_path: Path, again: bool
@@ -271,6 +315,24 @@ async def test_a_recording_ends_with_its_stream_or_with_the_next(
     await lee.say(HELLO)
     assert size == first.stat().st_size >= 44 + 9 * 320
     assert second.exists() is again
+    studio.stop()
+
+
+async def test_a_recording_begins_with_what_comes_after_it_was_asked_for(
+    simulation: Simulation, tmp_path: Path
+) -> None:
+    """Not with what the one before had no time to write."""
+    studio, lee, stream = talk(simulation)
+    paths = [tmp_path / "first.wav", tmp_path / "second.wav"]
+    studio.do(RecordFile(stream, str(paths[0])))
+    for payload in HELLO:  # all at once, as after a hiccup of the network
+        lee.send(payload)
+    await asyncio.sleep(2.5 * FRAME_SECONDS)
+    studio.do(RecordFile(stream, str(paths[1])))
+    await asyncio.sleep(1)
+    studio.do(CloseStream(stream))
+    assert any(paths[0].read_bytes()[44:])
+    assert not any(paths[1].read_bytes()[44:])
     studio.stop()
 
 

@@ -144,6 +144,23 @@ def test_of_pairs_that_come_back_not_all_stay_bound(
     assert pool.fill() == (20004, 20006)
 
 
+def test_a_pair_that_cannot_be_opened_anew_is_closed_and_tried_again_later(
+    host: HostNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody else was quicker to bind it."""
+
+    def fail() -> None:
+        raise OSError("Address already in use")
+
+    pool = Ports(host, HOST, 20000, 20001)
+    pool.fill()
+    pair = taken(pool, 20000)
+    monkeypatch.setattr(pair.rtp, "disconnect", fail)
+    assert pool.release(pair) == ()
+    assert host.open_ports() == []
+    assert pool.fill() == (20000,)
+
+
 def test_no_port_is_ever_lost(host: HostNetwork) -> None:
     pool = Ports(host, HOST, 20000, 20009)
     ready = list(pool.fill())

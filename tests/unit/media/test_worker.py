@@ -159,6 +159,7 @@ def pid_of(worker: Worker) -> int:
 # -- a process -------------------------------------------------------------------------------------
 
 
+@pytest.mark.row("CORE-01")
 def test_commands_arrive_and_events_come_back() -> None:
     async def story() -> None:
         async with started() as (worker, port):
@@ -243,6 +244,18 @@ def test_a_stop_ends_the_process_its_streams_and_its_ports() -> None:
             phone.close()
             await worker.process.stop()
         assert worker.told_of(WorkerLost) == []
+
+    run(story())
+
+
+def test_a_process_that_hangs_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("media.worker.STOP_SECONDS", 0.1)
+
+    async def story() -> None:
+        async with started(1) as (worker, _):
+            pid = pid_of(worker)
+            os.kill(pid, signal.SIGSTOP)
+        assert not lives(pid)
 
     run(story())
 
