@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.echo import feature as echo
+from pbx.happenings import CallEnded, CallStarted
 from pbx.leg import LegState
 from pbx.phone import Phone, PhoneCall, RegistrationFailed
 from sipcore.dialog.caller import CallerSession
@@ -97,6 +98,8 @@ class History:
             task.cancel()
         await asyncio.sleep(FORGOTTEN_SECONDS)
         await self.office.settle()
+        started, ended = self.office.told_of(CallStarted), self.office.told_of(CallEnded)
+        assert sorted(told.call for told in started) == sorted(told.call for told in ended)
         assert not any(phone.calls for phone in self.phones)
         await self.office.close()
 
