@@ -335,15 +335,24 @@ async def test_hold_and_resume(office: Office, tmp_path: Path, holder: str) -> N
     await office.settle()
 
 
-async def test_hold_of_the_old_kind(office: Office, tmp_path: Path) -> None:
-    """0.0.0.0 in place of the address (RFC 3264 section 8.4), as many older phones do it."""
+def change(call: PhoneCall, offer: SessionDescription) -> None:
+    """Send a re-INVITE with an offer of any kind."""
+    session = call.leg.session
+    assert session is not None
+    call.phone.driver.perform(session.modify(offer, call.phone.loop.time()))
+
+
+@pytest.mark.parametrize("kind", ["0.0.0.0", "inactive"])
+async def test_hold_of_another_kind(office: Office, tmp_path: Path, kind: str) -> None:
+    """0.0.0.0 in place of the address (RFC 3264 section 8.4), as many older phones do it; or neither way."""
     lee, richardson = await couple(office)
     outgoing, incoming = await connect(lee, "101", richardson)
     await assert_talk(tmp_path, outgoing, incoming)
-    session = outgoing.leg.session
-    assert session is not None
-    offer = replace(outgoing.leg.negotiation.offer(), connection="0.0.0.0")
-    lee.driver.perform(session.modify(offer, lee.loop.time()))
+    negotiation = outgoing.leg.negotiation
+    if kind == "inactive":
+        change(outgoing, negotiation.offer(direction=Direction.INACTIVE))
+    else:
+        change(outgoing, replace(negotiation.offer(), connection=kind))
     await asyncio.sleep(1)
     ladder = office.simulation.ladder
     ladder.media = True
@@ -352,6 +361,21 @@ async def test_hold_of_the_old_kind(office: Office, tmp_path: Path) -> None:
     assert media_seconds_between(office, PBX, lee.flow.local.host) == 0
     outgoing.resume()
     await assert_talk(tmp_path, outgoing, incoming)
+
+
+@pytest.mark.parametrize(("before", "after"), [(ULAW, ALAW), (ALAW, ULAW)])
+async def test_a_phone_changes_its_codec_in_the_call(
+    office: Office, tmp_path: Path, before: tuple[Codec, ...], after: tuple[Codec, ...]
+) -> None:
+    lee, richardson = await couple(office)
+    lee.codecs = before
+    outgoing, incoming = await connect(lee, "101", richardson)
+    await assert_talk(tmp_path, outgoing, incoming)
+    outgoing.leg.negotiation.codecs = after
+    outgoing.resume()
+    await assert_talk(tmp_path, outgoing, incoming)
+    assert outgoing.leg.codec is after[0]
+    assert incoming.leg.codec is before[0]
 
 
 async def test_both_hold_and_one_after_the_other_resumes(office: Office, tmp_path: Path) -> None:
