@@ -120,6 +120,8 @@ class InviteSession:
         self._own_change: ClientTransaction | None = None
         """Our re-INVITE or UPDATE that waits for the peer's."""
         self._bye_headers: Headers = ()
+        self._cause = EndCause.LOCAL
+        """What the answer to our BYE ends the session for."""
         self._retry: tuple[float, str, SessionDescription] | None = None
         """When a change that met a 491 is tried again, by which method, and its offer."""
         self._forsaken: tuple[float, ClientTransaction] | None = None
@@ -157,7 +159,12 @@ class InviteSession:
         return self._send_change("UPDATE", offer, now)
 
     def answer(self, description: SessionDescription, now: float) -> list[Effect]:
-        """Accept the peer's change: with our answer, or with our offer where it made none."""
+        """Accept the peer's change: with our answer, or with our offer where it made none.
+
+        Does nothing where the session is ending: that crossed.
+        """
+        if self._over:
+            return []
         transaction = self._take_change()
         if self.offers.state is OfferState.REMOTE_OFFER:
             self.offers.send_answer(description)
@@ -166,14 +173,15 @@ class InviteSession:
         return self._send_success(transaction, description, (), now)
 
     def refuse(self, status: int, now: float) -> list[Effect]:
-        """Refuse the peer's change; the session goes on as it was."""
-        transaction = self._take_change()
-        self.offers.withdraw()
-        return self.core.transactions.respond(transaction, response_to(transaction.request, status), now)
+        """Refuse the peer's change; the session goes on as it was. Does nothing where it is ending."""
+        return [] if self._over else self._refuse(status, now)
 
     def send_request(self, method: str, now: float, headers: Headers = (), body: bytes = b"") -> list[Effect]:
-        """Send another request within the dialog (INFO, NOTIFY ...); nobody is told of its response."""
-        return self._send_in_dialog(method, now, headers, body)[1]
+        """Send another request within the dialog (INFO, NOTIFY ...); nobody is told of its response.
+
+        Does nothing where the session is ending: no request follows a BYE.
+        """
+        return [] if self._over else self._send_in_dialog(method, now, headers, body)[1]
 
     def hang_up(self, now: float, headers: Headers = ()) -> list[Effect]:
         """End the session with what its state asks for; does nothing where it is ending already.
@@ -186,6 +194,10 @@ class InviteSession:
         self._bye_headers = headers
         effects = self._drop_changes(now)
         return effects if self._unacknowledged is not None else effects + self._send_bye(now)
+
+    @property
+    def _over(self) -> bool:
+        return self.state in (SessionState.ENDING, SessionState.ENDED)
 
     # -- what the endpoint brings -----------------------------------------------------------------------
 
@@ -218,7 +230,7 @@ class InviteSession:
         """CANCEL of a re-INVITE; whoever set the call up has more to say."""
         if self._change is not transaction:
             return []
-        return self.refuse(487, now)
+        return self._refuse(487, now)
 
     def on_transaction(self, event: ResponseReceived | Any, now: float) -> list[Effect]:
         """What a client transaction of this session tells; a time-out counts as 408, a dead flow as 503."""
@@ -232,7 +244,7 @@ class InviteSession:
         if response.status < 200:
             return []
         if transaction.request.method == "BYE":
-            return self._end(EndCause.LOCAL, now)
+            return self._end(self._cause, now)
         if transaction.request.method == "INVITE" and response.status < 300:
             return self._acknowledge(response)  # a retransmitted 2xx: the ACK was lost
         return self._gone(now) if response.status in _GONE else []
@@ -322,7 +334,7 @@ class InviteSession:
 
     def _receive_change(self, request: Request, transaction: ServerTransaction, now: float) -> list[Effect]:
         assert self.dialog is not None
-        if self.state in (SessionState.ENDING, SessionState.ENDED):
+        if self._over:
             raise PeerError("the session has ended", status=481)
         setting_up = self.state is SessionState.SETTING_UP
         if self._own_change is not None or (setting_up and request.method == "INVITE" and self.made_call_id):
@@ -340,6 +352,11 @@ class InviteSession:
             return self._send_success(transaction, None, (), now)
         self._change = transaction
         return [Offered(self, request, offer)]
+
+    def _refuse(self, status: int, now: float) -> list[Effect]:
+        transaction = self._take_change()
+        self.offers.withdraw()
+        return self.core.transactions.respond(transaction, response_to(transaction.request, status), now)
 
     def _take_change(self) -> ServerTransaction:
         transaction, self._change = self._change, None
@@ -422,15 +439,21 @@ class InviteSession:
         return self._send_bye(now) + self._end(EndCause.NO_ACK, now)
 
     def _gone(self, now: float) -> list[Effect]:
+        """The peer does not know the dialog, or does not answer (section 12.2.1.2)."""
         if self.state is not SessionState.ESTABLISHED:
             return []
-        return self._send_bye(now) + self._end(EndCause.TIMEOUT, now)
+        if self._unacknowledged is None:
+            return self._send_bye(now) + self._end(EndCause.TIMEOUT, now)
+        self._cause = (
+            EndCause.TIMEOUT
+        )  # our 2xx may still be on its way, and the BYE has to come after its ACK
+        return self.hang_up(now)
 
     def _drop_changes(self, now: float) -> list[Effect]:
         """Settle what is pending: the peer's change gets 487, ours is not waited for."""
         effects: list[Effect] = []
         if self._change is not None:
-            effects = self.refuse(487, now)
+            effects = self._refuse(487, now)
         if self._own_change is not None:
             self._forsaken = now + self.core.transactions.timers.timeout, self._own_change
             self.core.watch(self)

@@ -62,6 +62,7 @@ class Side:
         self.session: Any = None
         """The session begun last."""
         self.facts: list[Effect] = []
+        self.sent: list[Message] = []
         self.received: list[Message] = []
         self.on_fact: Callable[[Effect], None] = lambda fact: None
         """The user's reaction; it may perform further effects."""
@@ -146,7 +147,9 @@ class Pair:
 
     def send(self, sender: Side, data: bytes) -> None:
         """Put a message into the pipe."""
-        text = f"{sender.arrow} {line(parse_message(data))}"
+        message = parse_message(data)
+        sender.sent.append(message)
+        text = f"{sender.arrow} {line(message)}"
         delays = self.route(text)
         self.wire.append(text if delays else f"{text} lost")
         for delay in delays:
@@ -159,6 +162,10 @@ class Pair:
     def heal(self) -> None:
         """From now on everything arrives at once."""
         self.lose("nothing")
+
+    def discard(self) -> None:
+        """Lose what is on its way."""
+        self._pipe.clear()
 
     def settle(self) -> None:
         """Deliver what has arrived by now, and all that comes of it at once."""

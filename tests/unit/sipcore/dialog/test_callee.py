@@ -275,6 +275,25 @@ def test_a_bye_waits_for_the_ack() -> None:
     pair.assert_nothing_remains()
 
 
+def test_a_peer_that_does_not_know_the_dialog_yet_gets_the_bye_after_its_ack() -> None:
+    """A request of ours that overtakes our 2xx gets 481; without a BYE the caller would talk to nobody for ever."""
+    pair = Pair()
+    pair.caller.invite()
+    pair.settle()
+    lee, kim = pair.caller, pair.callee
+    pair.lose("< 200 INVITE")
+    kim.do("accept", ANSWER)
+    kim.do("send_request", "INFO")
+    pair.settle()
+    assert kim.told == ["Invited"]
+    assert pair.ladder()[-2:] == ["< INFO", "> 481 INFO"]
+    pair.heal()
+    pair.advance(T1)
+    assert pair.ladder() == ["< 200 INVITE", "> ACK", "< BYE", "> 200 BYE"]
+    assert (lee.told, kim.told) == (["Accepted 200", "Ended bye"], ["Invited", "Ended timeout"])
+    pair.assert_nothing_remains()
+
+
 def test_what_goes_with_the_bye_waits_with_it() -> None:
     pair, lee, kim = answered_without_ack()
     kim.do("hang_up", headers=[("Reason", "Q.850;cause=16")])

@@ -66,6 +66,18 @@ def test_a_repeated_bye_is_answered_and_told_once() -> None:
     assert other.told == ["Ended bye"]
 
 
+def test_no_request_follows_a_bye() -> None:
+    pair, one, other = established()
+    pair.lose("> BYE")
+    one.do("hang_up")
+    one.do("send_request", "INFO")
+    pair.settle()
+    assert pair.ladder() == ["> BYE lost"]
+    pair.heal()
+    pair.advance(T1)
+    assert (one.told, other.told) == (["Ended local"], ["Ended bye"])
+
+
 def test_after_the_end_nothing_can_be_said() -> None:
     pair, one, other = established()
     one.do("hang_up")
@@ -76,8 +88,9 @@ def test_after_the_end_nothing_can_be_said() -> None:
         for verb in ("modify", "update"):
             with pytest.raises(UsageError):
                 side.do(verb, OFFER_2)
-        with pytest.raises(UsageError):
-            side.do("answer", ANSWER_2)
+        side.do("answer", ANSWER_2)
+        side.do("refuse", 488)
+        side.do("send_request", "INFO")
     assert pair.ladder() == []
     one.receive(within(other, "INFO"))
     assert pair.ladder() == ["> 481 INFO"]
