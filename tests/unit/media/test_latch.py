@@ -184,5 +184,5 @@ def test_a_candidate_of_the_plan_before_is_forgotten() -> None:
     latch = Latch(PLAN)
     assert latch.admit(SEEN, NOW)
     assert latch.change(replace(MOVED, trusted_hosts=frozenset({SEEN[0], ELSEWHERE[0]})))
-    assert latch.admit(NEIGHBOUR, NOW + WINDOW_SECONDS)
+    assert latch.admit(NEIGHBOUR, NOW + FRAME_SECONDS)
     assert latch.locked is None

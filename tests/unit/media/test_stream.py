@@ -313,6 +313,21 @@ async def test_a_tone_is_sent_as_a_packet_every_twenty_milliseconds(simulation: 
     studio.stop()
 
 
+async def test_sound_after_a_silence_begins_a_talkspurt(simulation: Simulation) -> None:
+    """RFC 3551 section 4.1: the listener may use the pause to adjust its delay."""
+    studio = Studio(simulation)
+    lee = studio.peer()
+    stream = studio.open(lee)
+    for _ in range(2):
+        lee.heard()
+        studio.do(PlayTone(stream, Tone.sine(440)))
+        await asyncio.sleep(0.1)
+        assert [packet.marker for packet in lee.packets][:3] == [True, False, False]
+        studio.do(Quiet(stream))
+        await asyncio.sleep(0.1)
+    studio.stop()
+
+
 @pytest.mark.parametrize("direction", [Direction.INACTIVE, Direction.RECVONLY])
 async def test_nothing_is_played_to_a_peer_on_hold(simulation: Simulation, direction: Direction) -> None:
     studio = Studio(simulation)

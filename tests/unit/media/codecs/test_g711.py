@@ -76,6 +76,13 @@ def test_samples_are_cut_at_the_decision_values(codec: Codec, decision: int, bel
     assert decoded(codec, encoded(codec, around)).tolist() == [below, above]
 
 
+def test_negative_samples_of_a_law_mirror_the_positive_ones() -> None:
+    """There is no zero between them, as in the reference of ITU-T G.191: -1 is to 0 what -2 is to 1."""
+    positive = np.arange(32768)
+    mirrored = encoded(Codec.PCMA, -1 - positive)
+    assert mirrored == bytes(code ^ 0x80 for code in encoded(Codec.PCMA, positive))
+
+
 @pytest.mark.parametrize("codec", Codec)
 def test_every_code_comes_back(codec: Codec) -> None:
     """But for the negative zero of mu-law, which is a zero."""

@@ -19,7 +19,11 @@ AUDIO = "m=audio 49170 RTP/AVP 0"
 
 
 def parse(*lines: str, end: str = "\r\n") -> SessionDescription:
-    return SessionDescription.parse("".join(line + end for line in lines).encode("utf-8", "surrogateescape"))
+    return SessionDescription.parse(written(*lines, end=end))
+
+
+def written(*lines: str, end: str = "\r\n") -> bytes:
+    return "".join(line + end for line in lines).encode("utf-8", "surrogateescape")
 
 
 def parse_media(*lines: str) -> MediaDescription:
@@ -329,14 +333,17 @@ def test_as_many_sections_and_lines_as_the_limit_allows() -> None:
     assert len(parse(*SESSION, *[AUDIO] * MAX_MEDIA).media) == MAX_MEDIA
     filled = [*SESSION, *["a=x"] * (MAX_LINES - len(SESSION))]
     assert len(parse(*filled).attributes) == MAX_LINES - len(SESSION)
+    longest = "a=" + "x" * (MAX_BYTES - 4 - len(written(*SESSION)))
+    assert len(written(*SESSION, longest)) == MAX_BYTES
+    assert len(parse(*SESSION, longest).attributes) == 1
 
 
 @pytest.mark.parametrize(
     "lines",
     [
         [*SESSION, *[AUDIO] * (MAX_MEDIA + 1)],
-        [*SESSION, *["a=x"] * MAX_LINES],
-        [*SESSION, "a=" + "x" * MAX_BYTES],
+        [*SESSION, *["a=x"] * (MAX_LINES - len(SESSION) + 1)],
+        [*SESSION, "a=" + "x" * (MAX_BYTES - 3 - len(written(*SESSION)))],
     ],
 )
 def test_more_than_the_limit_is_refused(lines: list[str]) -> None:
