@@ -301,7 +301,7 @@ class Connection(Stranger):
         try:
             self.socket.sendall(b"\r\n\r\n")
             return bool(self.socket.recv(2))
-        except ConnectionError:
+        except (ConnectionError, ssl.SSLError):
             return False
 
 
