@@ -14,6 +14,7 @@ from pathlib import Path
 from sipcore.effects import CloseFlow, Effect, Transmit
 from sipcore.endpoint import Endpoint
 from sipcore.errors import ParseError
+from sipcore.net.large_requests import LargeRequests
 from sipcore.net.limits import Limits, RateLimit
 from sipcore.net.network import Listener, Network, Stream, UdpSocket
 from sipcore.syntax.parser import parse_message
@@ -22,10 +23,6 @@ from sipcore.transport.framing import PONG, StreamFramer
 
 logger = logging.getLogger(__name__)
 
-UDP_MAX_BYTES = 1300
-"""Larger requests go over TCP where the peer listens there (RFC 3261 section 18.1.1)."""
-NO_TCP_SECONDS = 600.0
-"""How long a peer that did not listen on TCP is not asked again."""
 MAX_FLOWS = 10_000
 WILDCARDS = ("0.0.0.0", "::")
 
@@ -77,7 +74,7 @@ class Driver:
         self._connections: dict[Flow, Connection] = {}
         self._per_source: Counter[str] = Counter()
         self._connection_numbers = count(1)
-        self._no_tcp: dict[Address, float] = {}
+        self._large = LargeRequests(self.flow_to, self._transmit, self._send_datagram)
         self._timer: asyncio.TimerHandle | None = None
         self._stopped = False
 
@@ -104,6 +101,7 @@ class Driver:
         self._stopped = True
         if self._timer is not None:
             self._timer.cancel()
+        self._large.stop()
         for listener in self._listeners:
             listener.close()
         for connection in list(self._connections.values()):
@@ -188,11 +186,14 @@ class Driver:
             self.on_wire = None
 
     def _transmit(self, flow: Flow, data: bytes) -> None:
+        if flow.transport is Transport.UDP:
+            if self._large.concerns(data):
+                self._large.send(flow, data)
+            else:
+                self._send_datagram(flow, data)
+            return
         if self.on_wire is not None:
             self._trace(self.on_wire, True, flow, data)
-        if flow.transport is Transport.UDP:
-            self._send_datagram(flow, data)
-            return
         connection = self._connections.get(flow)
         if connection is not None:
             connection.stream.write(data)
@@ -202,6 +203,8 @@ class Driver:
     def _send_datagram(self, flow: Flow, data: bytes) -> None:
         if self._udp is None:
             return
+        if self.on_wire is not None:
+            self._trace(self.on_wire, True, flow, data)
         try:
             self._udp.send(data, flow.remote)
         except OSError as error:
@@ -298,22 +301,6 @@ class Driver:
             stream.close()
             raise ConnectionAbortedError(f"stopped while connecting to {address}")
         return self.adopt(stream, transport)
-
-    async def flow_for(self, flow: Flow, size: int) -> Flow:
-        """The flow for a request of so many bytes: TCP for large ones where the peer takes it (section 18.1.1)."""
-        if flow.transport is not Transport.UDP or size <= UDP_MAX_BYTES:
-            return flow
-        now = self._loop.time()
-        if now < self._no_tcp.get(flow.remote, 0.0):
-            return flow
-        try:
-            return await self.flow_to(Transport.TCP, flow.remote)
-        except OSError as error:
-            logger.info("%s takes no TCP, a request of %d bytes goes over UDP: %s", flow.remote, size, error)
-            if len(self._no_tcp) >= MAX_FLOWS:
-                self._no_tcp.clear()
-            self._no_tcp[flow.remote] = now + NO_TCP_SECONDS
-            return flow
 
 
 class Connection:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from heapq import heappop, heappush
 from random import Random
 
@@ -15,7 +16,8 @@ from sipcore.effects import Effect, Transmit
 from sipcore.syntax.message import Request, Response, cancel_for, response_to
 from sipcore.syntax.parser import parse_message
 from sipcore.transaction.events import ResponseReceived
-from sipcore.transaction.table import ClientTransaction, InviteServer, ServerTransaction, TransactionTable
+from sipcore.transaction.invite_server import InviteServer
+from sipcore.transaction.table import ClientTransaction, ServerTransaction, TransactionTable
 from sipcore.transaction.timers import Timers
 from sipcore.transport.flow import Flow
 from tests.unit.sipcore.transaction.support import TCP, UDP, request, words
@@ -74,7 +76,7 @@ class World:
         for index, call in enumerate(calls):
             call.name = f"call-{index}"
             self.calls[call.name] = call
-            self.after(call.starts, lambda call=call: self.begin(call))
+            self.after(call.starts, partial(self.begin, call))
 
     def after(self, seconds: float, action: Callable[[], None]) -> None:
         self.serial += 1
@@ -97,7 +99,7 @@ class World:
         for effect in effects:
             if isinstance(effect, Transmit):
                 for delay in self.pipe.delays(self.random):
-                    self.after(delay, lambda data=effect.data: reach(data))
+                    self.after(delay, partial(reach, effect.data))
                 message = parse_message(effect.data)
                 if isinstance(message, Request):
                     self.calls[message.call_id].sent[message.method] += 1

@@ -269,5 +269,5 @@ def test_without_any_answer_a_request_times_out_after_64_t1(timers: Timers, flow
     assert not one.over
     bench.advance(0.02)
     assert one.over
-    assert one.told == [TimedOut(one.transaction)]  # type: ignore[arg-type]
+    assert one.told == [TimedOut(one.transaction)]
     assert one.sent[method] == (1 if flow is TCP else 7 if method == "INVITE" else 11)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from sipcore.effects import CloseFlow, Effect, Responded, Transmit
-from sipcore.net.driver import UDP_MAX_BYTES, Driver, DriverSettings
+from sipcore.net.driver import Driver, DriverSettings
 from sipcore.net.limits import Limits
 from sipcore.syntax.message import Request, response_to
 from sipcore.syntax.parser import parse_message
@@ -152,42 +152,6 @@ async def test_a_name_leads_to_a_flow(simulation: Simulation, client: HostNetwor
             assert (flow.transport, flow.remote) == (transport, Address(CLIENT, port))
         with pytest.raises(OSError, match="not known"):
             await server.driver.flow_to(Transport.UDP, Address("nowhere", 5060))
-
-
-@pytest.mark.parametrize(
-    ("size", "transport"),
-    [(UDP_MAX_BYTES, Transport.UDP), (UDP_MAX_BYTES + 1, Transport.TCP), (60_000, Transport.TCP)],
-)
-async def test_a_large_request_goes_over_tcp(
-    simulation: Simulation, client: HostNetwork, size: int, transport: Transport
-) -> None:
-    """RFC 3261 section 18.1.1."""
-    await client.listen(Address(CLIENT, 5060), lambda stream: None)
-    async with serving(simulation) as server:
-        udp = server.driver.udp_flow(Address(CLIENT, 5060))
-        flow = await server.driver.flow_for(udp, size)
-        assert (flow.transport, flow.remote) == (transport, udp.remote)
-
-
-async def test_a_large_request_goes_over_udp_where_nobody_takes_tcp(
-    simulation: Simulation, client: HostNetwork
-) -> None:
-    """RFC 3261 section 18.1.1: for elements that do not do TCP. For a while the peer is not asked again."""
-    async with serving(simulation) as server:
-        udp = server.driver.udp_flow(Address(CLIENT, 5060))
-        assert await server.driver.flow_for(udp, 2000) == udp
-        await client.listen(Address(CLIENT, 5060), lambda stream: None)
-        assert await server.driver.flow_for(udp, 2000) == udp
-        await asyncio.sleep(3600)
-        assert (await server.driver.flow_for(udp, 2000)).transport is Transport.TCP
-
-
-async def test_a_stream_flow_serves_requests_of_any_size(simulation: Simulation, client: HostNetwork) -> None:
-    async with serving(simulation) as server:
-        connection = await connect(client)
-        connection.stream.write(options())
-        await travel()
-        assert await server.driver.flow_for(server.flow, 60_000) == server.flow
 
 
 # -- ends ------------------------------------------------------------------------------------------
