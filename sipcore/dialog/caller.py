@@ -39,7 +39,6 @@ class CallerSession(InviteSession):
         super().__init__(core, request, flow, owner=owner)
         self.progress_state = Progress.CALLING
         self._cancelling_until: float | None = None
-        self._cancel_sent = False
         self._cancel_headers: Headers = ()
         self._transaction: ClientTransaction | None = None
         self._acks: dict[str, Effect | None] = {}
@@ -204,9 +203,6 @@ class CallerSession(InviteSession):
         return ack
 
     def _send_cancel(self, now: float) -> list[Effect]:
-        if self._cancel_sent:
-            return []
-        self._cancel_sent = True
         return self.core.send(cancel_for(self.request, self._cancel_headers), self.flow, self, now)[1]
 
     def _receive_bye(self, transaction: ServerTransaction, now: float) -> list[Effect]:

@@ -236,6 +236,7 @@ def test_a_warning_quotes_nothing_that_could_end_it() -> None:
         [("Max-Forwards", "0")],
         [("Contact", "<sip:>")],
         [("Via", "SIP/2.0/UDP 192.0.2.100")],
+        [("From", "nonsense")],
     ],
 )
 @pytest.mark.parametrize("to_tag", ["", "gone"])
@@ -243,6 +244,18 @@ def test_an_ack_is_never_answered(more: list[tuple[str, str]], to_tag: str) -> N
     endpoint = endpoint_of()
     assert endpoint.receive(request("ACK", *more, to_tag=to_tag), UDP, 0.0) == []
     assert_empty(endpoint)
+
+
+def test_an_ack_that_cannot_be_parsed_is_not_answered_either() -> None:
+    error = ParseError("nonsense", request=request("ACK"))
+    assert endpoint_of().receive_error(error, UDP, 0.0) == []
+
+
+@pytest.mark.parametrize("name", ["Via", "CSeq"])
+def test_a_response_is_never_answered(name: str) -> None:
+    response = response_to(request(), 200, to_tag="x")
+    response.set(name, "nonsense")
+    assert endpoint_of().receive(response, UDP, 0.0) == []
 
 
 GARBAGE = [

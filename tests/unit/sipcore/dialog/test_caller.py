@@ -450,6 +450,16 @@ def test_a_bye_of_the_called_side_in_the_early_dialog_gives_the_call_up() -> Non
     pair.assert_nothing_remains()
 
 
+def test_an_invite_of_the_called_side_in_the_early_dialog_gets_491() -> None:
+    """Section 14.2: an INVITE that crosses ours."""
+    pair, lee, kim = ringing()
+    invite = kim.session.dialog.request("INVITE", [("Contact", "<sip:kim@192.0.2.2>")])
+    invite.prepend("Via", "SIP/2.0/UDP 192.0.2.2;branch=z9hG4bKearly")
+    lee.receive(invite)
+    assert pair.ladder() == ["> 100 INVITE", "> 491 INVITE"]
+    assert lee.told == []
+
+
 # -- credentials (section 22.2) --------------------------------------------------------------------------------
 
 

@@ -88,6 +88,27 @@ def test_a_second_offer_while_the_first_is_pending_gets_500(method: str) -> None
     assert one.told == ["Answered"]
 
 
+@pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
+def test_a_second_change_without_offer_gets_500_too(method: str) -> None:
+    pair, one, other = established()
+    one.do("modify", OFFER_2)
+    pair.settle()
+    pair.forget()
+    other.receive(within(one, method, ("Contact", "<sip:lee@192.0.2.1>")))
+    assert pair.ladder()[-1] == f"< 500 {method}"
+    assert other.told == []
+
+
+@pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
+def test_a_change_without_offer_that_crosses_ours_gets_491(method: str) -> None:
+    pair, one, other = established()
+    pair.lose("< INVITE")
+    other.do("modify", OFFER_2)
+    other.receive(within(one, method, ("Contact", "<sip:lee@192.0.2.1>")))
+    assert pair.ladder()[-1] == f"< 491 {method}"
+    assert other.told == []
+
+
 @pytest.mark.parametrize(("verb", "method"), CHANGES)
 def test_a_change_may_be_refused_for_good_by_the_network(verb: str, method: str) -> None:
     pair, one, _ = established()
