@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
-from sipcore.effects import CloseFlow, Effect, Transmit
+from sipcore.effects import Arrived, CloseFlow, Effect, Invited, RequestInDialog, Transmit
 from sipcore.endpoint import Endpoint
-from sipcore.errors import ParseError
+from sipcore.errors import ParseError, UsageError
 from sipcore.net.large_requests import LargeRequests
 from sipcore.net.limits import Limits, RateLimit
 from sipcore.net.network import Listener, Network, Stream, UdpSocket
+from sipcore.syntax.message import response_to
 from sipcore.syntax.parser import parse_message
 from sipcore.transport.flow import Address, Flow, Transport
 from sipcore.transport.framing import PONG, StreamFramer
@@ -177,6 +178,19 @@ class Driver:
             self._on_event(effect)
         except Exception:
             logger.exception("%s was not handled", type(effect).__name__)
+            self._answer_in_place_of_user(effect)
+
+    def _answer_in_place_of_user(self, effect: Effect) -> None:
+        """Say 500 to a request that its handler left: it would be kept, and its sender kept waiting, for ever."""
+        now = self._loop.time()
+        try:
+            if isinstance(effect, Arrived | RequestInDialog):
+                sorry = response_to(effect.request, 500)
+                self.perform(self.endpoint.respond(effect.transaction, sorry, now))
+            elif isinstance(effect, Invited):
+                self.perform(effect.session.reject(500, now))
+        except UsageError:  # the handler answered before it failed
+            pass
 
     def _trace(self, on_wire: OnWire, outgoing: bool, flow: Flow, data: bytes) -> None:
         try:

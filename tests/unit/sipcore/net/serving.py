@@ -43,7 +43,8 @@ class Server:
         self.gone: list[Flow] = []
         self.answers = True
         self.before: Callable[[Effect], None] = lambda effect: None
-        """Called first with each event; may raise."""
+        self.after: Callable[[Effect], None] = lambda effect: None
+        """Called first and last with each event; may raise."""
 
     def _on_event(self, effect: Effect) -> None:
         self.told.append(effect)
@@ -52,6 +53,7 @@ class Server:
             answer = response_to(effect.request, 200)
             now = asyncio.get_running_loop().time()
             self.driver.perform(self.endpoint.respond(effect.transaction, answer, now))
+        self.after(effect)
 
     def _on_flow_closed(self, flow: Flow) -> None:
         self.gone.append(flow)

@@ -252,7 +252,7 @@ def break_down(effect: Effect) -> None:
     raise ValueError("a bug of the user")
 
 
-async def test_a_handler_that_fails_is_logged_and_ends_nothing(
+async def test_a_handler_that_fails_is_logged_and_its_request_is_answered(
     simulation: Simulation, client: HostNetwork, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with serving(simulation) as server:
@@ -260,17 +260,31 @@ async def test_a_handler_that_fails_is_logged_and_ends_nothing(
         server.before = break_down
         connection.stream.write(options(1) + options(2))
         udp.send(options(3, transport="UDP"))
+        invite = options(4, transport="UDP").replace(b"OPTIONS", b"INVITE")
+        udp.send(invite.replace(b"Max-Forwards", b"Contact: <sip:100@10.0.1.1>\r\nMax-Forwards"))
         await travel()
         server.before = lambda effect: None
-        connection.stream.write(options(4))
-        udp.send(options(5, transport="UDP"))
+        connection.stream.write(options(5))
+        udp.send(options(6, transport="UDP"))
         await travel()
-    assert [record.message for record in caplog.records if record.levelno >= logging.ERROR] == [
-        "Arrived was not handled"
-    ] * 3
+        assert connection.statuses == [500, 500, 200]
+        assert [int(answer[8:11]) for answer in udp.received] == [500, 100, 500, 200]
+        await asyncio.sleep(64)
+        assert set(server.endpoint.live().values()) == {0}
     assert "a bug of the user" in caplog.text
-    assert connection.statuses[-1] == 200
-    assert udp.received[-1].startswith(b"SIP/2.0 200")
+    errors = [record.message for record in caplog.records if record.levelno >= logging.ERROR]
+    assert errors == [*["Arrived was not handled"] * 3, "Invited was not handled"]
+
+
+async def test_a_handler_that_fails_after_its_answer_has_answered(
+    simulation: Simulation, client: HostNetwork
+) -> None:
+    async with serving(simulation) as server:
+        connection = await connect(client)
+        server.after = break_down
+        connection.stream.write(options())
+        await travel()
+        assert connection.statuses == [200]
 
 
 async def test_a_handler_that_fails_at_the_end_of_a_connection_is_logged(
