@@ -1,4 +1,4 @@
-"""Playout buffer for one incoming RTP stream, and what is heard where packets are missing.
+"""Playout buffer for one incoming RTP stream.
 
 The time that a packet waits here, its *wait*, runs from its arrival until its first sample is taken. The buffer
 needs a mean wait that covers the jitter and no more: `target_ms` is that need and one frame. The estimate of
@@ -18,9 +18,6 @@ from media.rtp import MAX_PACKET_BYTES, RtpPacket
 
 MAX_MS = 200
 """No packet waits longer."""
-
-FADE_MS = 60
-"""Sound that is missing for longer is silence."""
 
 _SLOTS = 32  # a power of two: 200 ms of packets of 10 ms, and some
 _MASK = _SLOTS - 1
@@ -65,13 +62,14 @@ class JitterBuffer:
     whole, and `take` is due when the sound of what it gave last is used up: CONCEAL is for as much sound as the
     last payload had, NOTHING for 20 ms.
 
-    `is_quiet` tells whether a frame may be dropped or repeated unheard (see `is_quiet_g711`).
+    `is_quiet` tells whether a frame may be dropped or repeated unheard (see `media.conceal`).
     """
 
     __slots__ = (
         "_arrival",
         "_correct_at",
         "_correction",
+        "_due",
         "_floor",
         "_frame",
         "_highest",
@@ -95,7 +93,6 @@ class JitterBuffer:
         "_start_at",
         "_step",
         "_stray",
-        "_taken",
         "_ticks_of",
         "_transit",
         "_wait",
@@ -168,10 +165,10 @@ class JitterBuffer:
         """What is left of the packets before `_next`."""
         self._last = b""
         """The last frame given."""
-        self._taken = 0.0
-        """Time of the last `take`."""
+        self._due = 0.0
+        """When the next `take` is due, in ticks."""
         self._step = self._frame
-        """Ticks it was for."""
+        """Ticks the last `take` was for."""
         self._stalled = 0
         """Ticks concealed while the position stood still."""
         self._transit: float | None = None
@@ -192,17 +189,6 @@ class JitterBuffer:
         """How long a packet should wait at most, on the mean."""
         return 1000 * (self._need() + self._frame) / self._rate
 
-    @property
-    def depth_ms(self) -> float:
-        """How much sound waits now, gaps included."""
-        if not self._playing and self._start_at is None:
-            return 0.0
-        end, number = self._position + len(self._rest), self._find(self._next)
-        while number is not None:
-            end = max(end, self._stamps[number & _MASK] + self._lasting[number & _MASK])
-            number = self._find(number + 1)
-        return 1000 * (end - self._position) / self._rate
-
     # -- what comes -----------------------------------------------------------------------------------
 
     def put(self, packet: RtpPacket, now: float) -> None:
@@ -213,6 +199,29 @@ class JitterBuffer:
         """
         _, _, sequence, timestamp, ssrc, payload = packet
         self.received += 1
+        number, stamp = self._highest + 1, self._stamp + (timestamp - self._stamp & 0xFFFFFFFF)
+        if (  # most of the time
+            sequence == number & 0xFFFF
+            and ssrc == self._ssrc
+            and self._playing
+            and self._ticks_of is None
+            and 0 < stamp - self._stamp < self._longest
+            and 0 < len(payload) <= MAX_PACKET_BYTES
+            and not self._stalled
+            and number - self._next < _SLOTS
+        ):
+            clock = now * self._rate
+            wait = stamp - self._position + self._due - clock
+            if 0 <= wait <= self._longest:
+                self._watch(clock - stamp, wait)
+                slot = number & _MASK
+                self._payloads[slot] = payload
+                self._stamps[slot] = self._stamp = stamp
+                self._seen[slot] = self._highest = number
+                return
+        self._put_any(sequence, timestamp, ssrc, payload, now)
+
+    def _put_any(self, sequence: int, timestamp: int, ssrc: int, payload: bytes, now: float) -> None:
         ticks = len(payload)
         if self._ticks_of is not None and payload:
             ticks = self._ticks_of(payload)
@@ -228,11 +237,9 @@ class JitterBuffer:
                 return
             step = (sequence - self._highest + 0x8000 & 0xFFFF) - 0x8000
         stamp = self._stamp + ((timestamp - self._stamp + 0x80000000 & 0xFFFFFFFF) - 0x80000000)
-        if ticks:
-            if step > 0 and stamp <= self._stamp:  # the sender's clock was set back
-                self._resync(sequence, timestamp)
-                step, stamp = 1, timestamp
-            self._note_transit(now * self._rate - stamp)
+        if ticks and step > 0 and stamp <= self._stamp:  # the sender's clock was set back
+            self._resync(sequence, timestamp)
+            step, stamp = 1, timestamp
         number = self._highest + step
         if step <= 0:
             self.reordered += 1
@@ -276,11 +283,12 @@ class JitterBuffer:
 
     def _admits(self, number: int, stamp: int, ticks: int, now: float) -> bool:
         """Whether a new packet still has its place. Makes that place."""
+        clock = now * self._rate
         if number < self._next:
             if self._playing or number < self._floor or self._highest - number >= _SLOTS:
                 self.late += 1
                 if self._playing and ticks:
-                    self._note_wait(stamp - self._position)
+                    self._watch(clock - stamp, stamp - self._position)
                 return False
             self._next = number  # overtaken, before anything was played
         if not ticks:
@@ -288,12 +296,11 @@ class JitterBuffer:
         if self._playing:
             if stamp + ticks <= self._position + len(self._rest):
                 self.late += 1
-                self._note_wait(stamp - self._position)
+                self._watch(clock - stamp, stamp - self._position)
                 return False
             if self._stalled:
                 self._end_stall(stamp)
-            wait = stamp - self._position + max(self._step - (now - self._taken) * self._rate, 0.0)
-            self._note_wait(wait)
+            wait = stamp - self._position + max(self._due - clock, 0.0)
         else:
             wait = stamp - self._position if self._start_at is not None else 0.0
             if wait < 0:
@@ -301,10 +308,11 @@ class JitterBuffer:
                     self.discarded += 1
                     return False
                 self._position = stamp
+        if wait > self._longest and number <= self._highest:  # its clock says another thing than its number
+            self.discarded += 1
+            return False
+        self._watch(clock - stamp, wait)
         if wait > self._longest:
-            if number <= self._highest:  # its clock says another thing than its number
-                self.discarded += 1
-                return False
             self._catch_up(stamp)
         if not self._playing and self._start_at is None:
             self._position, self._arrival = stamp, now
@@ -312,25 +320,27 @@ class JitterBuffer:
             self._start_at = now + (self._need() + max(self._frame - ticks, 0)) / self._rate
         return True
 
-    def _note_transit(self, transit: float) -> None:
-        """RFC 3550 section A.8, but for the gain."""
+    def _watch(self, transit: float, wait: float) -> None:
+        """Estimate the jitter and the mean wait (in ticks), and see whether that needs to be corrected."""
+        jitter = self._jitter
         if self._transit is not None:
-            difference = abs(transit - self._transit)
+            difference = abs(transit - self._transit)  # RFC 3550 section A.8, but for the gain
             if difference < self._longest:  # else the sender was silent, or its clock was set
-                gain = _GROW if difference > self._jitter else _SHRINK
-                self._jitter += (difference - self._jitter) * gain
+                jitter += (difference - jitter) * (_GROW if difference > jitter else _SHRINK)
+                self._jitter = jitter
         self._transit = transit
-
-    def _note_wait(self, wait: float) -> None:
-        """Watch the mean wait, and see whether it needs to be corrected."""
-        self._wait += (max(wait, -self._longest) - self._wait) * _WAIT_GAIN
-        spare = (self._wait - self._need()) / self._step
-        if spare > 1.5:
-            self._correction = -2 if spare > 1.75 else -1
-        elif spare < 0.0625:
-            self._correction = 2 if spare < -0.5 else 1
-        else:
+        if wait < -self._longest:
+            wait = -self._longest
+        mean = self._wait
+        self._wait = mean = mean + (wait - mean) * _WAIT_GAIN
+        need = jitter * _NEED
+        spare = (mean - (need if need < self._most_need else self._most_need)) / self._step
+        if 0.0625 <= spare <= 1.5:
             self._correction = 0
+        elif spare > 1.5:
+            self._correction = -2 if spare > 1.75 else -1
+        else:
+            self._correction = 2 if spare < -0.5 else 1
 
     def _need(self) -> float:
         """The mean wait, in ticks, that covers the jitter."""
@@ -348,7 +358,7 @@ class JitterBuffer:
                     self._payloads[slot] = None
                     self._next += 1
                     self._position += self._frame
-                    self._taken = now
+                    self._due = now * self._rate + self._frame
                     self._last = payload
                     return payload
         elif self._start_at is None or now < self._start_at:
@@ -362,7 +372,7 @@ class JitterBuffer:
             frame = self._play()
             if self._correction < 0 and self._drops(frame, now):
                 frame = self._play()
-        self._taken = now
+        self._due = now * self._rate + self._step
         if frame is CONCEAL:
             self.concealed += 1
         elif isinstance(frame, bytes):
@@ -376,6 +386,7 @@ class JitterBuffer:
         self._position = self._stamps[first & _MASK]
         self._wait = (now - self._arrival) * self._rate
         self._step = self._frame
+        self._correction = 0
         self._playing, self._start_at = True, None
 
     def _play(self) -> bytes | Absent:
