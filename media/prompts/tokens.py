@@ -257,7 +257,7 @@ CONFERENCE_LOCKED = _token(
 )
 CONFERENCE_ENTER_PIN = _token(
     "conference.enter_pin",
-    "Veuillez saisir le code PIN de la conférence, suivi de la touche dièse.",
+    "Veuillez saisir le code secret de la conférence, suivi de la touche dièse.",
     "Please enter the conference PIN, followed by the pound key.",
     "conf-getpin",
 )
@@ -312,20 +312,20 @@ ENTER_MAILBOX = _token(
 )
 ENTER_PIN = _token(
     "voicemail.enter_pin",
-    "Veuillez saisir votre code PIN, suivi de la touche dièse.",
+    "Veuillez saisir votre code secret, suivi de la touche dièse.",
     "Please enter your PIN, followed by the pound key.",
     "agent-pass",
 )
 WRONG_PIN = _token(
-    "voicemail.wrong_pin", "Ce code PIN est incorrect.", "This PIN is not correct.", "vm-incorrect"
+    "voicemail.wrong_pin", "Ce code secret est incorrect.", "This PIN is not correct.", "vm-incorrect"
 )
 ENTER_NEW_PIN = _token(
     "voicemail.enter_new_pin",
-    "Veuillez saisir votre nouveau code PIN, suivi de la touche dièse.",
+    "Veuillez saisir votre nouveau code secret, suivi de la touche dièse.",
     "Please enter your new PIN, followed by the pound key.",
     "vm-newpassword",
 )
-PIN_CHANGED = _token("voicemail.pin_changed", "Votre code PIN est modifié.", "Your PIN has been changed.")
+PIN_CHANGED = _token("voicemail.pin_changed", "Votre code secret est modifié.", "Your PIN has been changed.")
 LEAVE_MESSAGE = _token(
     "voicemail.leave_message",
     "Veuillez laisser un message après le bip. Raccrochez ou appuyez sur dièse pour terminer.",
@@ -351,7 +351,7 @@ MESSAGE_MENU = _token(
 OPTIONS_MENU = _token(
     "voicemail.options_menu",
     "Composer un numéro, trois. Supprimer tous les messages, quatre. Enregistrer votre nom, cinq. "
-    "Informations, six. Modifier le code PIN, sept. Modifier l'annonce, huit. Répéter, neuf. Terminer, dièse.",
+    "Informations, six. Modifier le code secret, sept. Modifier l'annonce, huit. Répéter, neuf. Terminer, dièse.",
     "Dial a number, three. Delete all messages, four. Record your name, five. "
     "Information, six. Change your PIN, seven. Change your greeting, eight. Repeat, nine. End, pound.",
 )
