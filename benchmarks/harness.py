@@ -91,7 +91,7 @@ def _config(extensions: range, port: int, folder: str, workers: int) -> str:
         f"tcp_port = {port}",
         f'realm = "{REALM}"',
         "[media]",
-        "port_range = [40000, 49998]",
+        "port_range = [20000, 29998]",  # below the ports that systems hand out themselves
         f"workers = {workers}",
         "[store]",
         f'data_dir = "{folder}"',
