@@ -10,7 +10,7 @@ BIT_RATE = 32_000
 COMPLEXITY = 5
 """Of 0 to 10. Above, speech costs more time than it gains sound."""
 DELAY_SAMPLES = 312
-"""Of encoder and decoder together: 6.5 ms by which the encoder looks ahead."""
+"""Of encoder and decoder together: 6.5 ms by which the encoder looks ahead; the modes differ by a few samples."""
 
 
 class OpusDecoder(AvDecoder):
@@ -51,9 +51,9 @@ def lost_packet(toc: int) -> bytes:
 
 
 class OpusEncoder(AvEncoder):
-    """Variable bit rate; no forward error correction, which would delay nothing but helps only who asks for it.
+    """At a variable bit rate, without forward error correction, whose bits would be taken from the sound.
 
-    Discontinuous transmission stays off, which is libopus' default: a mix is never silent for long.
+    Discontinuous transmission is off in libopus unless asked for, and FFmpeg does not let us ask.
     """
 
     def __init__(self) -> None:

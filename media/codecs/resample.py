@@ -42,6 +42,7 @@ class Resampler:
         self._matrix = _band_matrix(from_hz, to_hz)
         window, piece = self._matrix.shape
         samples = from_hz // FRAMES_PER_SECOND
+        self._shape = (channels, samples)
         self._memory = window - samples // PIECES
         self._sound = np.zeros((channels, self._memory + samples), np.float32)
         views = np.lib.stride_tricks.sliding_window_view(self._sound, window, axis=1)
@@ -50,7 +51,12 @@ class Resampler:
         self._output = np.empty((channels * PIECES, piece), np.float32)
 
     def resample(self, frames: Samples) -> Samples:
-        """The next 20 ms, of shape (channels, samples) at each rate; zeros for a channel that is not in use."""
+        """The next 20 ms, of shape (channels, samples) at each rate; zeros for a channel that is not in use.
+
+        Raises ValueError for another shape.
+        """
+        if frames.shape != self._shape:  # numpy would stretch some of these
+            raise ValueError(f"frames of shape {frames.shape}, not {self._shape}")
         sound = self._sound
         sound[:, : self._memory] = sound[:, -self._memory :]
         sound[:, self._memory :] = frames
