@@ -44,7 +44,7 @@ class Direction(Enum):
         return self in (Direction.SENDRECV, Direction.RECVONLY)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: it is pickled
 class StreamPlan:
     """Both directions of one RTP stream. A plan is a plain value: it travels to worker processes."""
 

@@ -26,11 +26,12 @@ logger = logging.getLogger(__name__)
 
 STOP_SECONDS = 3.0
 RESTART_SECONDS = 0.2
+READ_BYTES = 64 * 1024
 MAX_FRAME_BYTES = 16 * 1024 * 1024
 """What one turn of a loop sends is far less; a longer frame is none."""
 
 
-class Channel(asyncio.Protocol):
+class Channel(asyncio.BufferedProtocol):
     """One end of the pair. What is sent in one turn of the loop goes in one piece."""
 
     def __init__(self, receive: Callable[[Any], None], closed: Callable[[], None]) -> None:
@@ -38,6 +39,7 @@ class Channel(asyncio.Protocol):
         self._closed = closed
         self._transport: asyncio.Transport | None = None
         self._unsent: list[Any] = []
+        self._room = memoryview(bytearray(READ_BYTES))
         self._buffer = bytearray()
         self._loop = asyncio.get_running_loop()
 
@@ -59,15 +61,18 @@ class Channel(asyncio.Protocol):
             data = pickle.dumps(values, pickle.HIGHEST_PROTOCOL)
             self._transport.write(len(data).to_bytes(4, "big") + data)
 
-    # -- asyncio.Protocol -----------------------------------------------------------------------------
+    # -- asyncio.BufferedProtocol -----------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._room
+
+    def buffer_updated(self, nbytes: int) -> None:
         buffer = self._buffer
-        buffer += data
+        buffer += self._room[:nbytes]
         while len(buffer) >= 4:
             size = int.from_bytes(buffer[:4], "big")
             if size <= MAX_FRAME_BYTES and len(buffer) < 4 + size:
