@@ -27,7 +27,7 @@ MAX_CAPACITY: Final = 8000
 
 _OFFSET = 0x8000
 """Added to each total: it makes an index of a sample."""
-_BLOCK_ROWS = 80
+_BLOCK_ROWS = 128
 """Rows that go through all steps together: few enough that their buffers stay in the cache, enough that the calls
 do not count."""
 
@@ -135,6 +135,8 @@ class _Block(NamedTuple):
 
     spans: list[_Span]
     rooms: list[_Rooms]
+    places: _Index
+    """Of the room of each sound in the totals."""
     to_seats: _Index | None
     """Where each sound of `rooms` was decoded; None: it stays in its place, as all are of one format."""
     to_spans: _Index | None
@@ -309,7 +311,7 @@ class Mixer:
         self._level.put(self._speakers, self._levels, mode="clip")
 
     def _mix_block(self, block: _Block) -> None:
-        spans, rooms, to_seats, to_spans, gains, linear, flat, index, scratch, levels = block
+        spans, rooms, places, to_seats, to_spans, gains, linear, flat, index, scratch, levels = block
         for lane, rows, first, last in spans:
             lane.decode(rows, index, flat[first:last])
         sounds = linear
@@ -323,7 +325,8 @@ class Mixer:
         np.add.reduce(scratch, axis=1, out=levels, dtype=np.int32)
         for seats, totals in rooms:
             np.add.reduce(seats, axis=0, out=totals, dtype=np.int32, initial=_OFFSET)
-            np.subtract(totals, seats, out=seats)
+        self._totals.take(places, axis=0, out=scratch, mode="clip")
+        np.subtract(scratch, sounds, out=sounds)
         if to_spans is not None:
             sounds.take(to_spans, axis=0, out=linear, mode="clip")
         np.copyto(index, flat)
@@ -361,13 +364,19 @@ class Mixer:
         counts = np.bincount(places, minlength=len(self._members))
         self._totals[: len(counts)][counts == 0] = _OFFSET
         blocks = _blocks(counts.tolist())
-        self._speakers = speakers = speakers[_seat_by_seat(places, counts, blocks)]
+        seats = _seat_by_seat(places, counts, blocks)
+        self._speakers, places = speakers[seats], places[seats]
         self._levels = np.empty(len(speakers), np.int32)
+        gains = self._gain[self._speakers, None]
+        scaled = bool((gains != GAIN_ONE).any())
         self._blocks = []
         first = 0
         for groups in blocks:
             last = first + sum(rooms * count for _, rooms, count in groups)
-            self._blocks.append(self._block(speakers[first:last], self._levels[first:last], groups))
+            part = slice(first, last)
+            block_gains = gains[part] if scaled else None
+            block = self._block(self._speakers[part], places[part], block_gains, self._levels[part], groups)
+            self._blocks.append(block)
             first = last
         self._hearings = []
         silent, places = self._order[~speaking], self._place[~speaking]
@@ -379,7 +388,9 @@ class Mixer:
                 shared, shares = np.unique(their_places[chunk], return_inverse=True)
                 self._hearings.append(_Hearing(lane, shared, shares, listeners[chunk]))
 
-    def _block(self, rows: _Index, levels: _Int32, groups: list[_Group]) -> _Block:
+    def _block(
+        self, rows: _Index, places: _Index, gains: _Int32 | None, levels: _Int32, groups: list[_Group]
+    ) -> _Block:
         """A block of these speakers, who stand seat by seat."""
         size = len(rows)
         formats = self._format[rows]
@@ -405,13 +416,13 @@ class Mixer:
             seats = sounds[first : first + count * length].reshape(count, length)
             together.append(_Rooms(seats, totals[place * FRAME_SAMPLES :][:length]))
             first += count * length
-        gains = self._gain[rows, None]
         return _Block(
             spans,
             together,
+            places,
             to_seats,
             to_spans,
-            gains if (gains != GAIN_ONE).any() else None,
+            gains,
             linear,
             linear.reshape(-1),
             self._work.index[: size * FRAME_SAMPLES],
