@@ -17,7 +17,7 @@ from typing import Final
 from media.rtp import MAX_PACKET_BYTES, RtpPacket
 
 MAX_MS = 200
-"""No packet waits longer."""
+"""A packet that would have to wait longer makes the buffer catch up."""
 
 _SLOTS = 32  # a power of two: 200 ms of packets of 10 ms, and some
 _MASK = _SLOTS - 1
@@ -59,8 +59,7 @@ class JitterBuffer:
 
     Codecs of one byte a clock tick (G.711, G.722) are cut into frames of 20 ms, whatever their packets hold. For
     others, `ticks_of` tells how many ticks a payload lasts (0: it is none; see `opus_ticks`). Payloads then stay
-    whole, and `take` is due when the sound of what it gave last is used up: CONCEAL is for as much sound as the
-    last payload had, NOTHING for 20 ms.
+    whole, and `take` is due when the sound of what it gave last is used up. What is absent is so for 20 ms.
 
     `is_quiet` tells whether a frame may be dropped or repeated unheard (see `media.conceal`).
     """
@@ -91,10 +90,10 @@ class JitterBuffer:
         "_stamp",
         "_stamps",
         "_start_at",
-        "_step",
         "_stray",
         "_ticks_of",
         "_transit",
+        "_unit",
         "_wait",
         "concealed",
         "discarded",
@@ -167,8 +166,8 @@ class JitterBuffer:
         """The last frame given."""
         self._due = 0.0
         """When the next `take` is due, in ticks."""
-        self._step = self._frame
-        """Ticks the last `take` was for."""
+        self._unit = self._frame
+        """By how many ticks the delay can be made shorter."""
         self._stalled = 0
         """Ticks concealed while the position stood still."""
         self._transit: float | None = None
@@ -302,12 +301,14 @@ class JitterBuffer:
                 self._end_stall(stamp)
             wait = stamp - self._position + max(self._due - clock, 0.0)
         else:
-            wait = stamp - self._position if self._start_at is not None else 0.0
-            if wait < 0:
-                if self._stamp - stamp > self._longest:
-                    self.discarded += 1
-                    return False
-                self._position = stamp
+            wait = 0.0
+            if self._start_at is not None:
+                if stamp < self._position:
+                    if self._stamp - stamp > self._longest:
+                        self.discarded += 1
+                        return False
+                    self._position = stamp
+                wait = stamp - self._position + max(self._start_at * self._rate - clock, 0.0)
         if wait > self._longest and number <= self._highest:  # its clock says another thing than its number
             self.discarded += 1
             return False
@@ -334,7 +335,7 @@ class JitterBuffer:
         mean = self._wait
         self._wait = mean = mean + (wait - mean) * _WAIT_GAIN
         need = jitter * _NEED
-        spare = (mean - (need if need < self._most_need else self._most_need)) / self._step
+        spare = (mean - (need if need < self._most_need else self._most_need)) / self._unit
         if 0.0625 <= spare <= 1.5:
             self._correction = 0
         elif spare > 1.5:
@@ -372,11 +373,13 @@ class JitterBuffer:
             frame = self._play()
             if self._correction < 0 and self._drops(frame, now):
                 frame = self._play()
-        self._due = now * self._rate + self._step
+        self._due = now * self._rate + self._frame
         if frame is CONCEAL:
             self.concealed += 1
         elif isinstance(frame, bytes):
             self._last = frame
+            if self._ticks_of is not None:
+                self._due = now * self._rate + self._lasting[self._next - 1 & _MASK]
         return frame
 
     def _begin(self, now: float) -> None:
@@ -385,7 +388,6 @@ class JitterBuffer:
         self._pass(first)
         self._position = self._stamps[first & _MASK]
         self._wait = (now - self._arrival) * self._rate
-        self._step = self._frame
         self._correction = 0
         self._playing, self._start_at = True, None
 
@@ -450,18 +452,17 @@ class JitterBuffer:
             return self._stall()
         slot = found & _MASK
         hole = self._stamps[slot] - self._position
-        if 2 * hole >= self._step:
+        if 2 * hole >= self._frame:
             missing = self._misses(found)
-            if not missing:
-                self._step = self._frame
-            self._position += min(hole, self._step)
+            self._position += min(hole, self._frame)
+            self._wait += max(self._frame - hole, 0)
             return CONCEAL if missing else NOTHING
         self._pass(found)
         payload, self._payloads[slot] = self._payloads[slot], None
         assert payload is not None
         self._next += 1
-        self._step = self._lasting[slot]
-        self._position = self._stamps[slot] + self._step
+        self._position = self._stamps[slot] + self._lasting[slot]
+        self._unit = max(self._lasting[slot], self._frame)
         return payload
 
     # -- when nothing is there ------------------------------------------------------------------------
@@ -495,7 +496,7 @@ class JitterBuffer:
         if self._stalled >= _STALL_FRAMES * self._frame:
             self._stop()
             return NOTHING
-        self._stalled += self._step
+        self._stalled += self._frame
         return CONCEAL
 
     def _end_stall(self, stamp: int) -> None:
@@ -504,7 +505,7 @@ class JitterBuffer:
         covered = min(gap, self._stalled)
         self._position += covered
         stretched, self._stalled = self._stalled - covered, 0
-        self.inserted += -(-stretched // self._step)
+        self.inserted += -(-stretched // self._frame)
         self._wait += stretched
 
     def _stop(self) -> None:
@@ -523,18 +524,18 @@ class JitterBuffer:
         if now < self._correct_at or not (self._correction > 1 or self._is_quiet(self._last)):
             return False
         self.inserted += 1
-        self._wait += self._step
+        self._wait += self._frame
         self._correction, self._correct_at = 0, now + _INSERT_SECONDS
         return True
 
     def _drops(self, frame: bytes | Absent, now: float) -> bool:
         """Whether a frame is not to be heard."""
-        if now < self._correct_at or not self._playing or self._stamp - self._position < self._step:
+        if now < self._correct_at or not self._playing or self._stamp - self._position < self._unit:
             return False
         if self._correction == -1 and not isinstance(frame, Absent) and not self._is_quiet(frame):
             return False
         self.dropped += 1
-        self._wait -= self._step
+        self._wait -= self._unit
         self._correction, self._correct_at = 0, now + _DROP_SECONDS
         return True
 
