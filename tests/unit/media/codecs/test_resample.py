@@ -52,6 +52,13 @@ def test_a_constant_stays_what_it_is(from_hz: int, to_hz: int) -> None:
     assert np.abs(settled(copy, to_hz).astype(int) - 10000).max() <= 20  # 0.2 %: what is left of images
 
 
+@each_pair
+def test_rounding_adds_no_constant(from_hz: int, to_hz: int) -> None:
+    """Samples are rounded, not cut: that would make all sound half a step more negative."""
+    copy = settled(resampled(tone(50, from_hz, 0.5, 300), from_hz, to_hz), to_hz)
+    assert abs(copy.mean()) < 0.1
+
+
 @pytest.mark.parametrize(("low_hz", "high_hz"), [(8000, 16000), (8000, 48000), (16000, 48000)])
 def test_up_and_down_again_is_the_sound_but_late(low_hz: int, high_hz: int) -> None:
     sound = tone(1000, low_hz, 0.5, LOUD) // 2 + tone(2500, low_hz, 0.5, LOUD) // 2
