@@ -43,7 +43,7 @@ class Speech(Protocol):
     """Who speaks texts."""
 
     def voice(self, language: Language) -> str:
-        """Whose voice it is: what is kept of one voice is not played for another."""
+        """Who speaks, and how: what is kept of one voice is not played for another."""
 
     def speak(self, text: str, language: Language) -> bytes:
         """Mono int16 at 8 kHz; empty if there is nothing to say. Blocks. Raises SynthesisError."""
@@ -57,8 +57,8 @@ class EspeakSpeech:
         self._voices = {**VOICES, **voices}
 
     def voice(self, language: Language) -> str:
-        """The library's name of it."""
-        return self._voices[language]
+        """The library's name of it, and the speed."""
+        return f"espeak-ng {self._voices[language]} {_WORDS_PER_MINUTE}"
 
     def speak(self, text: str, language: Language) -> bytes:
         """Mono int16 at 8 kHz; empty if there is nothing to say. Blocks. Raises SynthesisError."""
