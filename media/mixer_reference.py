@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from array import array
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,12 +10,14 @@ from media.codecs import g711
 from media.mixer import FRAME_SAMPLES, GAIN_ONE, Format
 from media.plan import Codec
 
+FRAME = struct.Struct(f"<{FRAME_SAMPLES}h")
+
 
 @dataclass(frozen=True, slots=True)
 class Party:
     """One of a room, in one tick."""
 
-    form: Format
+    codec: Format
     payload: bytes | None
     """None: it says nothing."""
     gain: float = 1.0
@@ -26,12 +27,9 @@ def sound_of(party: Party) -> list[int]:
     """The samples that the others hear of a party, each multiplied by the gain in steps of 1/4096, rounded down."""
     if party.payload is None:
         return [0] * FRAME_SAMPLES
-    linear = g711.decode(party.form, party.payload) if isinstance(party.form, Codec) else party.payload
-    samples = array("h", linear)
-    if sys.byteorder == "big":
-        samples.byteswap()
+    linear = g711.decode(party.codec, party.payload) if isinstance(party.codec, Codec) else party.payload
     gain = round(party.gain * GAIN_ONE)
-    return [sample * gain // GAIN_ONE for sample in samples]
+    return [sample * gain // GAIN_ONE for sample in FRAME.unpack(linear)]
 
 
 def mix(room: Sequence[Party]) -> list[bytes]:
@@ -41,8 +39,8 @@ def mix(room: Sequence[Party]) -> list[bytes]:
     heard = []
     for party, own in zip(room, sounds, strict=True):
         others = [max(-32768, min(32767, total - sample)) for total, sample in zip(totals, own, strict=True)]
-        linear = b"".join(sample.to_bytes(2, "little", signed=True) for sample in others)
-        heard.append(g711.encode(party.form, linear) if isinstance(party.form, Codec) else linear)
+        linear = FRAME.pack(*others)
+        heard.append(g711.encode(party.codec, linear) if isinstance(party.codec, Codec) else linear)
     return heard
 
 

@@ -1,0 +1,118 @@
+"""The mix kernel is the plain reference, byte for byte: any rooms, codecs, gains and sounds, as parties come and go."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from media import mixer_reference
+from media.mixer import LINEAR, Format, Mixer, MixerFullError
+from media.plan import Codec
+
+CAPACITY = 24
+FORMATS: st.SearchStrategy[Format] = st.sampled_from([Codec.PCMA, Codec.PCMU, LINEAR])
+GAINS = st.sampled_from([0.0, 0.00001, 0.5, 1.0, 3.3, 8.0]) | st.floats(0, 8)
+SPEECH = st.sampled_from(["random", "loudest", "lowest", "absent"])
+
+
+class Conferences(RuleBasedStateMachine):
+    """A mixer, and beside it who is in which room, as the reference needs it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mixer = Mixer(CAPACITY)
+        self.rooms: dict[int, dict[int, mixer_reference.Party]] = {}
+
+    @initialize(block_rows=st.sampled_from([1, 5, 128]))
+    def begin(self, block_rows: int) -> None:
+        self.mixer = Mixer(CAPACITY, block_rows=block_rows)
+
+    def pick_room(self, data: Any) -> int:
+        return int(data.draw(st.sampled_from(sorted(self.rooms)), label="room"))
+
+    def pick_row(self, data: Any) -> tuple[int, int]:
+        found = sorted((room, row) for room, parties in self.rooms.items() for row in parties)
+        room, row = data.draw(st.sampled_from(found), label="room and row")
+        return room, row
+
+    def has_rows(self) -> bool:
+        return any(self.rooms.values())
+
+    @rule()
+    def add_room(self) -> None:
+        room = self.mixer.add_room()
+        assert room not in self.rooms
+        self.rooms[room] = {}
+
+    @precondition(lambda self: self.rooms)
+    @rule(data=st.data())
+    def remove_room(self, data: Any) -> None:
+        room = self.pick_room(data)
+        self.mixer.remove_room(room)
+        del self.rooms[room]
+
+    @precondition(lambda self: self.rooms)
+    @rule(data=st.data(), codecs=st.lists(FORMATS, min_size=1, max_size=6))
+    def join(self, data: Any, codecs: list[Format]) -> None:
+        room = self.pick_room(data)
+        for codec in codecs:
+            rows = {row for parties in self.rooms.values() for row in parties}
+            try:
+                row = self.mixer.add_party(room, codec)
+            except MixerFullError:
+                assert len(rows) == CAPACITY
+                return
+            assert row not in rows
+            self.rooms[room][row] = mixer_reference.Party(codec, None)
+
+    @precondition(has_rows)
+    @rule(data=st.data())
+    def leave(self, data: Any) -> None:
+        room, row = self.pick_row(data)
+        self.mixer.remove_party(row)
+        del self.rooms[room][row]
+
+    @precondition(has_rows)
+    @rule(data=st.data(), gain=GAINS)
+    def set_gain(self, data: Any, gain: float) -> None:
+        room, row = self.pick_row(data)
+        self.mixer.set_gain(row, gain)
+        party = self.rooms[room][row]
+        self.rooms[room][row] = mixer_reference.Party(party.codec, None, gain)
+
+    @precondition(has_rows)
+    @rule(data=st.data(), dice=st.randoms(use_true_random=False))
+    def tick(self, data: Any, dice: Any) -> None:
+        for parties in self.rooms.values():
+            for row, party in parties.items():
+                payload = self.sound(party.codec, data.draw(SPEECH, label=f"row {row}"), dice)
+                if payload is not None:
+                    self.mixer.payload(row)[:] = payload
+                    self.mixer.present[row] = 1
+                parties[row] = mixer_reference.Party(party.codec, payload, party.gain)
+        self.mixer.mix()
+        for room, parties in self.rooms.items():
+            expected = list(parties.values())
+            assert [bytes(self.mixer.output(row)) for row in parties] == mixer_reference.mix(expected)
+            levels = self.mixer.levels(room)
+            assert [levels[row] for row in parties] == mixer_reference.levels(expected)
+
+    def sound(self, codec: Format, kind: str, dice: Any) -> bytes | None:
+        size = 320 if codec is LINEAR else 160
+        if kind == "random":
+            return bytes(dice.randrange(256) for _ in range(size))
+        loudest = {Codec.PCMA: b"\xaa", Codec.PCMU: b"\x80", LINEAR: b"\xff\x7f"}[codec]
+        lowest = {Codec.PCMA: b"\x2a", Codec.PCMU: b"\x00", LINEAR: b"\x00\x80"}[codec]
+        return {"loudest": loudest * 160, "lowest": lowest * 160, "absent": None}[kind]
+
+    @invariant()
+    def rooms_have_their_parties(self) -> None:
+        for room, parties in self.rooms.items():
+            assert self.mixer.levels(room).keys() == parties.keys()
+
+
+TestConferences = Conferences.TestCase
+TestConferences.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
