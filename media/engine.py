@@ -14,6 +14,7 @@ from random import Random
 from typing import Any
 
 from media.messages import (
+    AnnounceFiles,
     Bridge,
     ChangeStream,
     CloseStream,
@@ -22,26 +23,33 @@ from media.messages import (
     Echo,
     Event,
     FillPorts,
+    JoinRoom,
+    LeaveRoom,
     OpenStream,
     PlayEnded,
     PlayFile,
+    PlayFiles,
     PlayTone,
     PortsReady,
     Quiet,
     RecordFile,
     RecordingFailed,
     SendDigits,
+    StopRecording,
     StreamClosed,
     StreamFailed,
     StreamLatched,
     StreamSilent,
 )
+from media.mixer import MixerFullError
 from media.net import MediaNetwork
+from media.player import Player
 from media.ports import Ports
+from media.room import Rooms
 from media.stream import Stream
 from media.ticker import Ticker
 from media.tones import ToneSource
-from media.wav import WavError, WavReader, WavWriter
+from media.wav import WavWriter
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +76,7 @@ class MediaEngine:
         self._loop = asyncio.get_running_loop()
         self._ticker = Ticker(self._loop)
         self._streams: dict[int, Stream] = {}
+        self._rooms = Rooms(self._ticker, self._loop.time)
 
     def start(self) -> None:
         """Bind the first ports. Raises OSError if there are none."""
@@ -97,6 +106,7 @@ class MediaEngine:
         match command:
             case ChangeStream(_, plan):
                 stream.change(plan)
+                self._rooms.plan_changed(stream)
             case Bridge(_, other):
                 self._bridge(stream, other)
             case Echo():
@@ -104,7 +114,17 @@ class MediaEngine:
             case PlayTone(_, tone):
                 stream.play(ToneSource(tone).frame)
             case PlayFile(_, path):
-                self._play(stream, Path(path))
+                self._play(stream, (path,))
+            case PlayFiles(_, paths, again):
+                self._play(stream, paths, again=again)
+            case AnnounceFiles(_, paths):
+                self._announce_files(stream, paths)
+            case JoinRoom(_, room):
+                self._join(stream, room)
+            case LeaveRoom():
+                self._rooms.leave(stream)
+            case StopRecording():
+                stream.stop_recording()
             case RecordFile(_, path):
                 self._record(stream, Path(path))
             case SendDigits(_, digits):
@@ -131,6 +151,7 @@ class MediaEngine:
 
     def _close(self, stream: Stream) -> None:
         del self._streams[stream.id]
+        self._rooms.leave(stream)
         self._tell(StreamClosed(stream.id, stream.close()))
         self._announce(self._ports.release(stream.ports))
 
@@ -139,6 +160,12 @@ class MediaEngine:
         if partner is not None:
             stream.bridge(partner)
             partner.bridge(stream)
+
+    def _join(self, stream: Stream, room: int) -> None:
+        try:
+            self._rooms.join(stream, room)
+        except MixerFullError as error:
+            self._tell(StreamFailed(stream.id, f"cannot join a room: {error}"))
 
     def _send_digits(self, stream: Stream, digits: str) -> None:
         try:
@@ -152,25 +179,20 @@ class MediaEngine:
 
     # -- files ------------------------------------------------------------------------------------------
 
-    def _play(self, stream: Stream, path: Path) -> None:
-        try:
-            reader = WavReader(path)
-        except (OSError, ValueError, WavError) as error:  # ValueError: of a path that no file can have
-            logger.warning("%s cannot be played: %s", path, error)
-            self._tell(PlayEnded(stream.id, str(error)))
+    def _play(self, stream: Stream, paths: tuple[str, ...], *, again: bool = False) -> None:
+        player = Player(paths, again=again)
+        if not player.open():  # what is heard goes on
+            self._tell(PlayEnded(stream.id, player.problem))
             return
-        problem = ""
+        stream.play(
+            player.frame, ended=lambda: self._tell(PlayEnded(stream.id, player.problem)), close=player.close
+        )
 
-        def frame() -> bytes | None:
-            nonlocal problem
-            try:
-                return reader.frame()
-            except OSError as error:
-                logger.warning("%s cannot be played to its end: %s", path, error)
-                problem = str(error)
-                return None
-
-        stream.play(frame, ended=lambda: self._tell(PlayEnded(stream.id, problem)), close=reader.close)
+    def _announce_files(self, stream: Stream, paths: tuple[str, ...]) -> None:
+        if not self._rooms.announce(stream, Player(paths).frame):
+            logger.warning(
+                "nothing is announced: stream %d is in no room, or too much is waiting there", stream.id
+            )
 
     def _record(self, stream: Stream, path: Path) -> None:
         try:

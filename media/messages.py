@@ -69,11 +69,50 @@ class PlayFile:
 
 
 @dataclass(frozen=True)
+class PlayFiles:
+    """Play WAV files one after another; `PlayEnded` tells the end of the last. With `again`, without end."""
+
+    stream: int
+    paths: tuple[str, ...]
+    again: bool = False
+
+
+@dataclass(frozen=True)
 class RecordFile:
-    """Record what comes in, until the stream is closed."""
+    """Record what comes in, until the stream is closed or `StopRecording`."""
 
     stream: int
     path: str
+
+
+@dataclass(frozen=True)
+class StopRecording:
+    """Complete the file; commands that come after this one find it whole."""
+
+    stream: int
+
+
+@dataclass(frozen=True)
+class JoinRoom:
+    """Hear all others of a conference room, and be heard by them. Room numbers are the switch's own."""
+
+    stream: int
+    room: int
+
+
+@dataclass(frozen=True)
+class LeaveRoom:
+    """Leave the conference room."""
+
+    stream: int
+
+
+@dataclass(frozen=True)
+class AnnounceFiles:
+    """Play WAV files to everybody in the room that the stream is in, after what is being announced there."""
+
+    stream: int
+    paths: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -105,7 +144,12 @@ StreamCommand = (
     | Echo
     | PlayTone
     | PlayFile
+    | PlayFiles
     | RecordFile
+    | StopRecording
+    | JoinRoom
+    | LeaveRoom
+    | AnnounceFiles
     | SendDigits
     | Quiet
     | CloseStream

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
 from random import Random
+from typing import TYPE_CHECKING
 
 from media import rtcp
 from media.codecs import g711
@@ -17,6 +18,9 @@ from media.ports import PortPair
 from media.rtp import RtpPacket, RtpReceiver, RtpSender, parse_rtp
 from media.ticker import Ticker
 from media.wav import WavWriter
+
+if TYPE_CHECKING:
+    from media.room import Party
 
 FRAME_TICKS = 160
 FRAME_BYTES = 320
@@ -56,6 +60,8 @@ class Stream:
         self._receiver = RtpReceiver(plan.codec.clock_rate)
         self._events = EventReceiver()
         self._events_source: int | None = None
+        self.party: Party | None = None
+        """This stream in a conference room."""
         self._partner: Stream | None = None
         self._listeners: list[Stream] = []
         """Streams that have this one for their partner."""
@@ -113,9 +119,18 @@ class Stream:
 
     def record(self, writer: WavWriter) -> None:
         """Write down what comes in."""
-        self._stop_recording()
+        self.stop_recording()
         self._recorder, self._recorded = writer, b""
         self._ticker.add(self.id, self._tick)
+
+    def stop_recording(self) -> None:
+        """Complete the recording, if there is one."""
+        recorder, self._recorder = self._recorder, None
+        if recorder is not None:
+            try:
+                recorder.close()
+            except OSError as error:
+                self._tell("recording failed", self.id, str(error))
 
     def send_digits(self, digits: str) -> None:
         """Send telephone-events after those that are still being sent. Raises ValueError for what is no digit."""
@@ -132,7 +147,7 @@ class Stream:
         self.quiet()
         for listener in list(self._listeners):
             listener.quiet()
-        self._stop_recording()
+        self.stop_recording()
         self._send_report(bye=True)
         return self._statistics()
 
@@ -160,8 +175,11 @@ class Stream:
             return
         if packet.payload_type != plan.receive_payload_type:
             self._receive_event(packet)
-        elif self._recorder is not None:
-            self._record_payload(packet.payload)
+        else:
+            if self._recorder is not None:
+                self._record_payload(packet.payload)
+            if self.party is not None:
+                self.party.put(packet, now)
         for listener in self._listeners:
             listener.relay(packet, self)
 
@@ -181,6 +199,11 @@ class Stream:
         else:
             return
         self.ports.rtp.send(self._sender.relayed(packet, payload_type, payload, FRAME_TICKS), remote)
+
+    def send_payload(self, payload: bytes) -> None:
+        """Send the peer 20 ms of sound in its codec, unless it hears something else just now."""
+        if self._source is None and self._digits is None:
+            self._send_sound(payload)
 
     def _receive_event(self, packet: RtpPacket) -> None:
         if packet.ssrc != self._events_source:  # its timestamps have nothing to do with those before
@@ -207,13 +230,14 @@ class Stream:
             self.quiet()
             ended()
             return
+        self._send_sound(g711.encode(self.plan.codec, pcm))
+
+    def _send_sound(self, payload: bytes) -> None:
         remote = self._latch.remote
         if remote is not None and self.plan.direction.sends:
-            payload = g711.encode(self.plan.codec, pcm)
             marker, self._talkspurt = self._talkspurt, False
-            self.ports.rtp.send(
-                self._sender.packet(self.plan.send_payload_type, payload, FRAME_TICKS, marker), remote
-            )
+            data = self._sender.packet(self.plan.send_payload_type, payload, FRAME_TICKS, marker)
+            self.ports.rtp.send(data, remote)
 
     def _send_digit_frame(self) -> None:
         assert self._digits is not None
@@ -250,14 +274,6 @@ class Stream:
             with contextlib.suppress(OSError):  # one failure is told once
                 recorder.close()
             self._tell("recording failed", self.id, str(error))
-
-    def _stop_recording(self) -> None:
-        recorder, self._recorder = self._recorder, None
-        if recorder is not None:
-            try:
-                recorder.close()
-            except OSError as error:
-                self._tell("recording failed", self.id, str(error))
 
     # -- reports ----------------------------------------------------------------------------------------
 

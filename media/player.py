@@ -1,0 +1,65 @@
+"""Plays files one after another, frame by frame."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from media.wav import WavError, WavReader
+
+logger = logging.getLogger(__name__)
+
+
+class Player:
+    """A source of frames. A file that cannot be played is passed over, and named in `problem`."""
+
+    def __init__(self, paths: tuple[str, ...], *, again: bool = False) -> None:
+        """`again`: begin anew at the end."""
+        self.problem = ""
+        self._paths = paths
+        self._again = again
+        self._next = 0
+        self._reader: WavReader | None = None
+        self._heard = False
+        """Whether any of the files has given a frame since the first was begun."""
+
+    def open(self) -> bool:
+        """Open the next file that can be played; False if there is none."""
+        while True:
+            if self._next == len(self._paths):
+                if not (self._again and self._heard):  # where none can be played, beginning anew helps nobody
+                    return False
+                self._next, self._heard = 0, False
+            path = self._paths[self._next]
+            self._next += 1
+            try:
+                self._reader = WavReader(Path(path))
+            except (OSError, ValueError, WavError) as error:  # ValueError: of a path that no file can have
+                self._complain(path, error)
+            else:
+                return True
+
+    def frame(self) -> bytes | None:
+        """The next 20 ms of PCM; None at the end."""
+        while self._reader is not None or self.open():
+            assert self._reader is not None
+            try:
+                frame = self._reader.frame()
+            except OSError as error:
+                self._complain(self._paths[self._next - 1], error)
+                frame = None
+            if frame is not None:
+                self._heard = True
+                return frame
+            self.close()
+        return None
+
+    def close(self) -> None:
+        """Close the file that is being played."""
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+    def _complain(self, path: str, error: Exception) -> None:
+        logger.warning("%s cannot be played: %s", path, error)
+        self.problem = str(error)

@@ -1,0 +1,155 @@
+"""Conference rooms of one engine: sound of all parties in, the sum of the others out, one batch a tick."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from media.conceal import G711Concealer, is_quiet_g711
+from media.jitter import CONCEAL, JitterBuffer
+from media.mixer import LINEAR, Mixer
+
+if TYPE_CHECKING:
+    from media.plan import Codec
+    from media.rtp import RtpPacket
+    from media.stream import FrameSource, Stream
+    from media.ticker import Ticker
+
+logger = logging.getLogger(__name__)
+
+MAX_ANNOUNCEMENTS = 64
+"""Of a room, waiting for their turn; more are not played."""
+
+
+class Party:
+    """A stream in a room. What comes in waits in a playout buffer until the tick that mixes it."""
+
+    __slots__ = ("_concealer", "_output", "_payload", "buffer", "codec", "put", "room", "row", "stream")
+
+    def __init__(self, stream: Stream, room: Room, mixer: Mixer) -> None:
+        self.stream = stream
+        self.room = room
+        self.codec: Codec = stream.plan.codec
+        self.row = mixer.add_party(room.number, self.codec)
+        self.buffer = JitterBuffer(self.codec.clock_rate, is_quiet=is_quiet_g711(self.codec))
+        self.put: Callable[[RtpPacket, float], None] = self.buffer.put
+        self._concealer = G711Concealer(self.codec)
+        self._payload = mixer.payload(self.row)
+        self._output = mixer.output(self.row)
+
+    def take(self, present: bytearray, now: float) -> None:
+        """Give the mixer the frame that is due."""
+        frame = self.buffer.take(now)
+        if isinstance(frame, bytes):
+            self._concealer.heard(frame)
+            self._payload[:] = frame
+            present[self.row] = 1
+        elif frame is CONCEAL:
+            self._payload[:] = self._concealer.conceal()
+            present[self.row] = 1
+
+    def send(self) -> None:
+        """Send the phone what the others say."""
+        self.stream.send_payload(bytes(self._output))
+
+
+class Room:
+    """One conference: its parties, and what is announced to all of them."""
+
+    __slots__ = ("announcements", "announcer", "number", "parties")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        """In the mixer."""
+        self.parties: dict[int, Party] = {}
+        """By stream."""
+        self.announcements: deque[FrameSource] = deque()
+        self.announcer: int | None = None
+        """The row that speaks to everybody, while there is something to say."""
+
+
+class Rooms:
+    """All rooms of an engine. A room exists while somebody is in it."""
+
+    def __init__(self, ticker: Ticker, clock: Callable[[], float]) -> None:
+        self._ticker = ticker
+        self._clock = clock
+        self._mixer = Mixer()
+        self._rooms: dict[int, Room] = {}
+        """By the number that the switch has given them."""
+        self._parties: dict[int, tuple[int, Party]] = {}
+        """Stream -> the switch's number of its room, and its party there."""
+
+    def join(self, stream: Stream, number: int) -> None:
+        """Put a stream into a room. Raises MixerFullError."""
+        self.leave(stream)
+        room = self._rooms.get(number)
+        if room is None:
+            room = self._rooms[number] = Room(self._mixer.add_room())
+        party = Party(stream, room, self._mixer)
+        room.parties[stream.id] = party
+        self._parties[stream.id] = number, party
+        stream.party = party
+        self._ticker.add(self, self._tick)
+
+    def leave(self, stream: Stream) -> None:
+        """Take a stream out of its room, if it is in one."""
+        number, party = self._parties.pop(stream.id, (None, None))
+        if number is None or party is None:
+            return
+        stream.party = None
+        room = party.room
+        del room.parties[stream.id]
+        self._mixer.remove_party(party.row)
+        if not room.parties:
+            self._mixer.remove_room(room.number)
+            del self._rooms[number]
+            if not self._rooms:
+                self._ticker.remove(self)
+
+    def plan_changed(self, stream: Stream) -> None:
+        """A party speaks another codec from now on."""
+        number, party = self._parties.get(stream.id, (None, None))
+        if number is not None and party is not None and party.codec is not stream.plan.codec:
+            self.join(stream, number)
+
+    def announce(self, stream: Stream, source: FrameSource) -> bool:
+        """Let everybody in the stream's room hear a source, after those that wait; False if it is in none."""
+        _, party = self._parties.get(stream.id, (None, None))
+        if party is None or len(party.room.announcements) >= MAX_ANNOUNCEMENTS:
+            return False
+        party.room.announcements.append(source)
+        return True
+
+    def __len__(self) -> int:
+        return len(self._rooms)
+
+    # -- the tick -----------------------------------------------------------------------------------
+
+    def _tick(self) -> None:
+        now, present = self._clock(), self._mixer.present
+        for room in self._rooms.values():
+            for party in room.parties.values():
+                party.take(present, now)
+            if room.announcements or room.announcer is not None:
+                self._announce(room, present)
+        self._mixer.mix()
+        for room in self._rooms.values():
+            for party in room.parties.values():
+                party.send()
+
+    def _announce(self, room: Room, present: bytearray) -> None:
+        while room.announcements:
+            frame = room.announcements[0]()
+            if frame is not None:
+                if room.announcer is None:
+                    room.announcer = self._mixer.add_party(room.number, LINEAR)
+                self._mixer.payload(room.announcer)[:] = frame
+                present[room.announcer] = 1
+                return
+            room.announcements.popleft()
+        if room.announcer is not None:
+            self._mixer.remove_party(room.announcer)
+            room.announcer = None
