@@ -29,8 +29,10 @@ _INITIALIZE_DONT_EXIT = 0x8000
 _CHARS_UTF8 = 1
 """Without the flags for SSML and for phonemes in brackets: a text is a text."""
 _POS_CHARACTER = 1
-_RATE = 1
+_RATE, _VOLUME = 1, 2
 _WORDS_PER_MINUTE = 155
+_LOUDNESS = 80
+"""At the library's own 100 the loudest syllables are clipped."""
 
 _SynthCallback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
 
@@ -123,6 +125,7 @@ class _Library:
         if self._set_voice(voice.encode()) != 0:
             raise SynthesisError(f"eSpeak NG has no voice {voice!r}")
         self._set_parameter(_RATE, _WORDS_PER_MINUTE, 0)
+        self._set_parameter(_VOLUME, _LOUDNESS, 0)
         self._pcm.clear()
         data = text.encode()
         failed = self._synth(data, len(data) + 1, 0, _POS_CHARACTER, 0, _CHARS_UTF8, None, None)
