@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from media.messages import (
     AnnounceFiles,
@@ -33,6 +33,7 @@ from media.messages import (
     PortsReady,
     Quiet,
     RecordFile,
+    RecordingEnded,
     RecordingFailed,
     SendDigits,
     StopRecording,
@@ -41,15 +42,16 @@ from media.messages import (
     StreamLatched,
     StreamSilent,
 )
-from media.mixer import MixerFullError
 from media.net import MediaNetwork
 from media.player import Player
 from media.ports import Ports
-from media.room import Rooms
 from media.stream import Stream
 from media.ticker import Ticker
 from media.tones import ToneSource
 from media.wav import WavWriter
+
+if TYPE_CHECKING:
+    from media.room import Rooms
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +78,8 @@ class MediaEngine:
         self._loop = asyncio.get_running_loop()
         self._ticker = Ticker(self._loop)
         self._streams: dict[int, Stream] = {}
-        self._rooms = Rooms(self._ticker, self._loop.time)
+        self._rooms: Rooms | None = None
+        """Made when the first is joined: an engine without conferences does not carry numpy."""
 
     def start(self) -> None:
         """Bind the first ports. Raises OSError if there are none."""
@@ -106,7 +109,8 @@ class MediaEngine:
         match command:
             case ChangeStream(_, plan):
                 stream.change(plan)
-                self._rooms.plan_changed(stream)
+                if self._rooms is not None:
+                    self._rooms.plan_changed(stream)
             case Bridge(_, other):
                 self._bridge(stream, other)
             case Echo():
@@ -122,7 +126,7 @@ class MediaEngine:
             case JoinRoom(_, room):
                 self._join(stream, room)
             case LeaveRoom():
-                self._rooms.leave(stream)
+                self._leave_room(stream)
             case StopRecording():
                 stream.stop_recording()
             case RecordFile(_, path):
@@ -151,7 +155,7 @@ class MediaEngine:
 
     def _close(self, stream: Stream) -> None:
         del self._streams[stream.id]
-        self._rooms.leave(stream)
+        self._leave_room(stream)
         self._tell(StreamClosed(stream.id, stream.close()))
         self._announce(self._ports.release(stream.ports))
 
@@ -162,10 +166,19 @@ class MediaEngine:
             partner.bridge(stream)
 
     def _join(self, stream: Stream, room: int) -> None:
+        from media.mixer import MixerFullError
+        from media.room import Rooms
+
+        if self._rooms is None:
+            self._rooms = Rooms(self._ticker, self._loop.time)
         try:
             self._rooms.join(stream, room)
         except MixerFullError as error:
             self._tell(StreamFailed(stream.id, f"cannot join a room: {error}"))
+
+    def _leave_room(self, stream: Stream) -> None:
+        if self._rooms is not None:
+            self._rooms.leave(stream)
 
     def _send_digits(self, stream: Stream, digits: str) -> None:
         try:
@@ -189,7 +202,7 @@ class MediaEngine:
         )
 
     def _announce_files(self, stream: Stream, paths: tuple[str, ...]) -> None:
-        if not self._rooms.announce(stream, Player(paths).frame):
+        if self._rooms is None or not self._rooms.announce(stream, Player(paths).frame):
             logger.warning(
                 "nothing is announced: stream %d is in no room, or too much is waiting there", stream.id
             )
@@ -206,5 +219,6 @@ _EVENTS: dict[str, Callable[..., Event]] = {
     "latched": StreamLatched,
     "silent": StreamSilent,
     "digit": DigitReceived,
+    "recorded": RecordingEnded,
     "recording failed": RecordingFailed,
 }

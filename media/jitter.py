@@ -31,8 +31,9 @@ _NEED = (
 )
 _WAIT_GAIN = 1 / 16
 _STALL_FRAMES = 3  # are concealed in the hope that the next packet is late; after that, nothing is being sent
-_DROP_SECONDS = 0.2  # between one frame dropped and the next correction
-_INSERT_SECONDS = 0.06
+_DROP_SECONDS = 0.2  # from one correction to the next that makes the delay shorter
+_INSERT_SECONDS = 0.06  # from one to the next that makes it longer
+_GROWN_SECONDS = 1.0  # from there until it is made shorter
 
 
 class Absent(Enum):
@@ -65,47 +66,12 @@ class JitterBuffer:
     """
 
     __slots__ = (
-        "_arrival",
-        "_correct_at",
-        "_correction",
-        "_due",
-        "_floor",
-        "_frame",
-        "_highest",
-        "_is_quiet",
-        "_jitter",
-        "_last",
-        "_lasting",
-        "_longest",
-        "_most_need",
-        "_next",
-        "_payloads",
-        "_playing",
-        "_position",
-        "_rate",
-        "_rest",
-        "_seen",
-        "_ssrc",
-        "_stalled",
-        "_stamp",
-        "_stamps",
-        "_start_at",
-        "_stray",
-        "_ticks_of",
-        "_transit",
-        "_unit",
-        "_wait",
-        "concealed",
-        "discarded",
-        "dropped",
-        "duplicate",
-        "inserted",
-        "late",
-        "lost",
-        "received",
-        "reordered",
-        "resyncs",
-    )
+        "_arrival", "_correction", "_drop_at", "_due", "_floor", "_frame", "_highest", "_insert_at",
+        "_is_quiet", "_jitter", "_last", "_lasting", "_longest", "_most_need", "_next", "_payloads",
+        "_playing", "_position", "_rate", "_rest", "_seen", "_ssrc", "_stalled", "_stamp", "_stamps",
+        "_start_at", "_stray", "_ticks_of", "_transit", "_unit", "_wait", "concealed", "discarded",
+        "dropped", "duplicate", "inserted", "late", "lost", "received", "reordered", "resyncs",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -176,7 +142,8 @@ class JitterBuffer:
         """Mean wait in ticks."""
         self._correction = 0
         """Whether to drop (-1) or to insert (1) a frame if it is quiet, or at any rate (-2, 2)."""
-        self._correct_at = 0.0
+        self._drop_at = self._insert_at = 0.0
+        """Before when there is no such correction."""
 
     @property
     def delay_ms(self) -> float:
@@ -298,7 +265,7 @@ class JitterBuffer:
                 self._watch(clock - stamp, stamp - self._position)
                 return False
             if self._stalled:
-                self._end_stall(stamp)
+                self._end_stall(stamp, now)
             wait = stamp - self._position + max(self._due - clock, 0.0)
         else:
             wait = 0.0
@@ -341,7 +308,7 @@ class JitterBuffer:
         elif spare > 1.5:
             self._correction = -2 if spare > 1.75 else -1
         else:
-            self._correction = 2 if spare < -0.5 else 1
+            self._correction = 2 if spare < -0.75 else 1
 
     def _need(self) -> float:
         """The mean wait, in ticks, that covers the jitter."""
@@ -499,14 +466,16 @@ class JitterBuffer:
         self._stalled += self._frame
         return CONCEAL
 
-    def _end_stall(self, stamp: int) -> None:
+    def _end_stall(self, stamp: int, now: float) -> None:
         """A packet came while nothing was there: was it late, or are those before it lost?"""
         gap = max(stamp - self._position - len(self._rest), 0)
         covered = min(gap, self._stalled)
         self._position += covered
         stretched, self._stalled = self._stalled - covered, 0
-        self.inserted += -(-stretched // self._frame)
-        self._wait += stretched
+        if stretched:
+            self.inserted += -(-stretched // self._frame)
+            self._wait += stretched
+            self._drop_at = now + _GROWN_SECONDS
 
     def _stop(self) -> None:
         """Play nothing more until more comes."""
@@ -521,22 +490,24 @@ class JitterBuffer:
 
     def _inserts(self, now: float) -> bool:
         """Whether the frame before this one is to be heard again."""
-        if now < self._correct_at or not (self._correction > 1 or self._is_quiet(self._last)):
+        if now < self._insert_at or not (self._correction > 1 or self._is_quiet(self._last)):
             return False
         self.inserted += 1
         self._wait += self._frame
-        self._correction, self._correct_at = 0, now + _INSERT_SECONDS
+        self._correction = 0
+        self._insert_at, self._drop_at = now + _INSERT_SECONDS, now + _GROWN_SECONDS
         return True
 
     def _drops(self, frame: bytes | Absent, now: float) -> bool:
         """Whether a frame is not to be heard."""
-        if now < self._correct_at or not self._playing or self._stamp - self._position < self._unit:
+        if now < self._drop_at or not self._playing or self._stamp - self._position < self._unit:
             return False
         if self._correction == -1 and not isinstance(frame, Absent) and not self._is_quiet(frame):
             return False
         self.dropped += 1
         self._wait -= self._unit
-        self._correction, self._correct_at = 0, now + _DROP_SECONDS
+        self._correction = 0
+        self._insert_at = self._drop_at = now + _DROP_SECONDS
         return True
 
     def _catch_up(self, stamp: int) -> None:

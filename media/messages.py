@@ -185,6 +185,16 @@ class PlayEnded:
 
 
 @dataclass(frozen=True)
+class RecordingEnded:
+    """A recording is complete."""
+
+    stream: int
+    seconds: float
+    peak: int
+    """Of its loudest sample: 0 to 32768."""
+
+
+@dataclass(frozen=True)
 class RecordingFailed:
     """A recording could not be begun or continued; the call goes on."""
 
@@ -250,6 +260,7 @@ Event = (
     PortsReady
     | StreamLatched
     | PlayEnded
+    | RecordingEnded
     | RecordingFailed
     | DigitReceived
     | StreamClosed

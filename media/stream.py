@@ -131,6 +131,8 @@ class Stream:
                 recorder.close()
             except OSError as error:
                 self._tell("recording failed", self.id, str(error))
+            else:
+                self._tell("recorded", self.id, recorder.seconds, recorder.peak)
 
     def send_digits(self, digits: str) -> None:
         """Send telephone-events after those that are still being sent. Raises ValueError for what is no digit."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import struct
+import sys
+from array import array
 from pathlib import Path
 
 from media.codecs import g711
@@ -93,6 +95,8 @@ class WavWriter:
     def __init__(self, path: Path) -> None:
         """Raises OSError."""
         self._file = path.open("wb")
+        self.peak = 0
+        """Of the loudest sample: 0 to 32768."""
         self._bytes = 0
         self._header_bytes = 0
         try:
@@ -106,8 +110,17 @@ class WavWriter:
         """Append PCM. Raises OSError when the disk is full."""
         self._file.write(pcm)
         self._bytes += len(pcm)
+        samples = array("h", pcm)
+        if sys.byteorder == "big":
+            samples.byteswap()
+        self.peak = max(self.peak, max(samples, default=0), -min(samples, default=0))
         if self._bytes - self._header_bytes >= 2 * RATE_HZ:
             self._write_header()
+
+    @property
+    def seconds(self) -> float:
+        """How much sound was written."""
+        return self._bytes / (2 * RATE_HZ)
 
     def close(self) -> None:
         """Complete the file. Raises OSError."""

@@ -1,0 +1,66 @@
+"""Prompts as files: what a feature wants said becomes WAV files that the media engine can play."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from media.prompts.resolve import Prompts
+    from media.prompts.tokens import Token
+
+
+class PromptFiles(Protocol):
+    """Finds or makes the files of prompts."""
+
+    async def files(self, prompts: Iterable[Token | Path]) -> tuple[str, ...]:
+        """What to play one after another; a prompt that nobody can say is left out."""
+
+    async def music(self) -> tuple[str, ...]:
+        """What those who wait hear, again and again."""
+
+
+class SpokenPrompts:
+    """Recordings, sound packs and speech, in one language; made in a thread, since speaking takes a while."""
+
+    def __init__(self, cache: Path, language: str, music: Path | None = None) -> None:
+        """`cache`: a folder for speech and music of our own. `music`: a folder of WAV files in place of that."""
+        self._cache = cache
+        self._language = language
+        self._music = music
+        self._prompts: Prompts | None = None
+        self._known: dict[Token, tuple[str, ...]] = {}
+        """Files of single tokens: these few are asked for again and again."""
+
+    async def files(self, prompts: Iterable[Token | Path]) -> tuple[str, ...]:
+        """What to play one after another; a prompt that nobody can say is left out."""
+        found: list[str] = []
+        for prompt in prompts:
+            if isinstance(prompt, Path):
+                found.append(str(prompt))
+                continue
+            if prompt not in self._known:
+                self._known[prompt] = await asyncio.to_thread(self._find, prompt)
+            found += self._known[prompt]
+        return tuple(found)
+
+    async def music(self) -> tuple[str, ...]:
+        """What those who wait hear, again and again."""
+        return await asyncio.to_thread(self._find_music)
+
+    # Numpy and the voice come with these modules. A system that never speaks does not carry them.
+
+    def _find(self, token: Token) -> tuple[str, ...]:
+        from media.prompts.resolve import Prompts
+        from media.prompts.tokens import Language
+
+        if self._prompts is None:
+            self._prompts = Prompts(self._cache)
+        return tuple(map(str, self._prompts.paths([token], Language(self._language))))
+
+    def _find_music(self) -> tuple[str, ...]:
+        from media.prompts.music import music_files
+
+        return tuple(map(str, music_files(self._music, self._cache)))

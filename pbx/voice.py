@@ -1,0 +1,159 @@
+"""What a feature says to the phone of a call, and what it hears from there: prompts, keys, recordings, rooms."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from media.messages import (
+    AnnounceFiles,
+    DigitReceived,
+    Event,
+    JoinRoom,
+    LeaveRoom,
+    PlayEnded,
+    PlayFiles,
+    Quiet,
+    RecordFile,
+    RecordingEnded,
+    RecordingFailed,
+    StopRecording,
+)
+
+if TYPE_CHECKING:
+    from media.prompts.tokens import Token
+    from media.service import MediaService
+    from pbx.prompts import PromptFiles
+
+MAX_KEYS = 64
+"""Typed ahead; more are not remembered."""
+FIRST_KEY_SECONDS = 10.0
+"""How long the first key is waited for, after the prompt."""
+NEXT_KEY_SECONDS = 3.0
+"""A pause of so long ends what is typed."""
+HEARD_PEAK = 1000
+"""A recording with no louder sample (of 32767) holds silence."""
+RECORDING_SECONDS = 2.0
+"""How long the end of a recording may take to be told."""
+
+
+class Voice:
+    """One phone's ears, mouth and keypad. Keys that are pressed early count: the prompt they answer is not played."""
+
+    def __init__(self, stream: int, media: MediaService, prompts: PromptFiles) -> None:
+        self._stream = stream
+        self._media = media
+        self._prompts = prompts
+        self._keys: deque[str] = deque(maxlen=MAX_KEYS)
+        self._changed = asyncio.Event()
+        """Set at every event of the stream."""
+        self._playing = False
+        self._recorded: RecordingEnded | RecordingFailed | None = None
+
+    # -- prompts and keys ----------------------------------------------------------------------------
+
+    async def play(self, *prompts: Token | Path) -> bool:
+        """Play prompts one after another; False if a key cut them short, or made them needless."""
+        if self._keys:
+            return False
+        files = await self._prompts.files(prompts)
+        if self._keys or not files:
+            return not self._keys
+        self._playing = True
+        self._media.send(PlayFiles(self._stream, files))
+        while self._playing and not self._keys:
+            await self._event()
+        if self._playing:
+            self.quiet()
+        return not self._keys
+
+    async def key(self, *prompts: Token | Path, seconds: float = FIRST_KEY_SECONDS) -> str:
+        """Play prompts and take one key; "" if none comes within so many seconds."""
+        await self.play(*prompts)
+        await self._wait_for_key(seconds)
+        return self._keys.popleft() if self._keys else ""
+
+    async def collect(self, *prompts: Token | Path, most: int = 20, end: str = "#") -> str:
+        """Play prompts and take digits, until the `end` key (which is not among them), a pause, or `most` of them."""
+        digits = ""
+        key = await self.key(*prompts)
+        while key and key != end:
+            digits += key
+            if len(digits) == most:
+                break
+            key = await self.key(seconds=NEXT_KEY_SECONDS)
+        return digits
+
+    async def music(self) -> None:
+        """Play the music of those who wait, until something else is played or `quiet` is called."""
+        files = await self._prompts.music()
+        if files:
+            self._media.send(PlayFiles(self._stream, files, again=True))
+
+    def quiet(self) -> None:
+        """Stop what is being played."""
+        self._playing = False
+        self._media.send(Quiet(self._stream))
+
+    # -- recordings ----------------------------------------------------------------------------------
+
+    async def record(self, path: Path, *, seconds: float = 10.0) -> bool:
+        """Record until any key is pressed, or for so long; whether something was heard. The file is whole then."""
+        self._recorded = None
+        self._media.send(RecordFile(self._stream, str(path)))
+        await self._wait_for_key(seconds)
+        self._keys.clear()
+        if self._recorded is None:
+            self._media.send(StopRecording(self._stream))
+        try:
+            async with asyncio.timeout(RECORDING_SECONDS):
+                while self._recorded is None:
+                    await self._event()
+        except TimeoutError:
+            return False
+        recorded = self._recorded
+        return isinstance(recorded, RecordingEnded) and recorded.peak >= HEARD_PEAK
+
+    # -- conference rooms ------------------------------------------------------------------------------
+
+    def join(self, room: int) -> None:
+        """Hear all others of a room, and be heard by them; what is played meanwhile is heard in their place."""
+        self._media.send(JoinRoom(self._stream, room))
+
+    def leave(self) -> None:
+        """Leave the room."""
+        self._media.send(LeaveRoom(self._stream))
+
+    async def announce(self, *prompts: Token | Path) -> None:
+        """Play prompts to everybody in the room, without waiting for the end."""
+        files = await self._prompts.files(prompts)
+        if files:
+            self._media.send(AnnounceFiles(self._stream, files))
+
+    # -- events ----------------------------------------------------------------------------------------
+
+    def on_media(self, event: Event) -> None:
+        """Take what the engine tells of the stream."""
+        if isinstance(event, DigitReceived):
+            self._keys.append(event.digit)
+        elif isinstance(event, PlayEnded):
+            self._playing = False
+        elif isinstance(event, RecordingEnded | RecordingFailed):
+            self._recorded = event
+        else:
+            return
+        self._changed.set()
+
+    async def _event(self) -> None:
+        self._changed.clear()
+        await self._changed.wait()
+
+    async def _wait_for_key(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                while not self._keys:
+                    await self._event()
+        except TimeoutError:
+            return
