@@ -134,7 +134,7 @@ class Prompts:
         """Whether a file is there and we can play it; `ours` is made again if not."""
         try:
             open_regular(path).close()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return False
         except (OSError, WavError) as error:
             if not ours:

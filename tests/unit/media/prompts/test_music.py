@@ -1,0 +1,169 @@
+"""Music on hold: files in turn without end, faults passed over, and a piece of our own that one can bear."""
+
+from __future__ import annotations
+
+import logging
+import os
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from media.prompts.music import SILENCE, Music, compose, music_files
+from tests.unit.media.prompts.listener import Samples, listen, record, samples_of
+
+FRAME = 160
+
+
+@pytest.fixture(scope="module")
+def piece() -> Samples:
+    return samples_of(compose())
+
+
+def played(music: Music, frames: int) -> list[int]:
+    """The first sample of each frame; then the music is closed."""
+    with closing(music):
+        return [int(samples_of(music.frame())[0]) for _ in range(frames)]
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [entry.getMessage() for entry in caplog.records if entry.levelno >= logging.WARNING]
+
+
+# -- playing ---------------------------------------------------------------------------------------
+
+
+def test_files_are_played_in_order_and_again(tmp_path: Path) -> None:
+    record(tmp_path / "b.wav", [2] * FRAME)
+    record(tmp_path / "a.WAV", [1] * 2 * FRAME)
+    record(tmp_path / "c.wav", [3] * FRAME)
+    (tmp_path / "cover.jpg").touch()
+    music = Music(music_files(tmp_path, tmp_path / "cache"))
+    assert played(music, 9) == [1, 1, 2, 3, 1, 1, 2, 3, 1]
+
+
+def test_every_frame_is_20_ms(tmp_path: Path) -> None:
+    with closing(Music([record(tmp_path / "a.wav", [1] * (FRAME + 1))])) as music:
+        assert {len(music.frame()) for _ in range(5)} == {2 * FRAME}
+
+
+def test_without_files_there_is_silence() -> None:
+    music = Music([])
+    assert [music.frame(), music.frame()] == [SILENCE, SILENCE]
+    assert len(SILENCE) == 2 * FRAME
+
+
+def test_files_that_vanish_or_break_are_passed_over_and_named_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = ["a", "broken", "empty", "gone", "pipe", "z"]
+    record(tmp_path / "a.wav", [1] * FRAME)
+    record(tmp_path / "empty.wav", [])
+    record(tmp_path / "z.wav", [2] * FRAME)
+    (tmp_path / "broken.wav").write_bytes(b"broken")
+    os.mkfifo(tmp_path / "pipe.wav")
+    music = Music(tmp_path / f"{name}.wav" for name in names)
+    assert played(music, 6) == [1, 2, 1, 2, 1, 2]
+    assert [next(name for name in names if f"{name}.wav" in line) for line in warnings(caplog)] == [
+        "broken",
+        "gone",
+        "pipe",
+    ]
+
+
+def test_a_round_without_sound_is_the_last(tmp_path: Path) -> None:
+    empty = record(tmp_path / "empty.wav", [])
+    music = Music([empty])
+    assert music.frame() == SILENCE
+    record(empty, [1] * FRAME)
+    assert music.frame() == SILENCE
+
+
+def test_a_file_is_closed_with_the_music(tmp_path: Path) -> None:
+    first, second = (
+        record(tmp_path / name, [value] * 2 * FRAME) for name, value in [("a.wav", 1), ("b.wav", 2)]
+    )
+    music = Music([first, second])
+    assert played(music, 1) == [1]  # a file left open would be a ResourceWarning, which fails the test
+    music.close()
+    assert played(music, 1) == [2]
+
+
+# -- what to play ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("folder", ["missing", "broken", None])
+def test_without_files_of_the_user_our_own_piece_is_played(
+    tmp_path: Path, piece: Samples, folder: str | None
+) -> None:
+    record(tmp_path / "broken" / "a.wav", [1], rate_hz=44_100)
+    files = music_files(None if folder is None else tmp_path / folder, tmp_path / "cache")
+    assert [path.parent for path in files] == [tmp_path / "cache"]
+    assert np.array_equal(samples_of(listen(files[0])), piece)
+
+
+def test_our_piece_is_composed_once(tmp_path: Path, piece: Samples) -> None:
+    (path,) = music_files(None, tmp_path)
+    before = path.stat().st_mtime_ns, path.stat().st_ino
+    assert music_files(None, tmp_path) == [path]
+    assert (path.stat().st_mtime_ns, path.stat().st_ino) == before
+    path.write_bytes(b"damaged")
+    assert music_files(None, tmp_path) == [path]
+    assert np.array_equal(samples_of(listen(path)), piece)
+
+
+@pytest.mark.parametrize("cache", ["file", "file/cache", "\0"])
+def test_without_a_cache_there_is_silence_and_a_line_in_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, cache: str
+) -> None:
+    (tmp_path / "file").touch()
+    assert music_files(None, tmp_path / cache) == []
+    assert len(warnings(caplog)) == 1
+
+
+def test_a_user_file_that_is_not_ours_to_play_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bad = record(tmp_path / "hifi.wav", [1], rate_hz=44_100)
+    good = record(tmp_path / "phone.wav", [1])
+    assert music_files(tmp_path, tmp_path / "cache") == [good]
+    assert len(warnings(caplog)) == 1
+    assert str(bad) in warnings(caplog)[0]
+    assert "44100 Hz" in warnings(caplog)[0]
+
+
+# -- our piece -------------------------------------------------------------------------------------
+
+
+def test_the_piece_is_the_same_every_time(piece: Samples) -> None:
+    assert np.array_equal(samples_of(compose()), piece)
+
+
+def test_the_piece_lasts_about_a_minute_and_stays_soft(piece: Samples) -> None:
+    assert 30 <= len(piece) / 8000 <= 60
+    assert len(piece) % FRAME == 0  # no silence fills up the last frame
+    peak = 20 * np.log10(np.abs(piece).max() / 32768)
+    assert -14 < peak < -12
+
+
+def test_the_piece_never_stops_nor_jumps(piece: Samples) -> None:
+    seconds = piece.reshape(-1, 1600)
+    loudness = np.sqrt(np.mean(seconds**2, axis=1))
+    assert loudness.min() > loudness.max() / 12
+    steps = np.abs(np.diff(piece))
+    seam = abs(piece[0] - piece[-1])
+    assert seam < steps.max() / 4
+
+
+def test_the_piece_can_be_heard_through_a_telephone(piece: Samples) -> None:
+    power = np.abs(np.fft.rfft(piece)) ** 2
+    hertz = np.fft.rfftfreq(len(piece), 1 / 8000)
+    assert power[(hertz > 250) & (hertz < 3400)].sum() > 0.7 * power.sum()
+    assert power[hertz < 1].sum() < 1e-4 * power.sum()
+
+
+def test_the_piece_loops_without_a_gap(tmp_path: Path, piece: Samples) -> None:
+    with closing(Music([record(tmp_path / "piece.wav", [int(sample) for sample in piece])])) as music:
+        sound = [music.frame() for _ in range(len(piece) // FRAME + 2)]
+    assert np.array_equal(samples_of(b"".join(sound[-2:])), piece[: 2 * FRAME])
