@@ -13,7 +13,7 @@ from pbx.forking import Fork
 from pbx.happenings import CallAnswered, CallEnded, CallRang, CallStarted, Happening
 from pbx.leg import Leg
 from pbx.negotiate import NotAcceptable
-from pbx.routing import Outcome, Refuse, Ring, Route, Serve
+from pbx.routing import Outcome, Refuse, Ring, Serve
 from sipcore.syntax.headers import NameAddress
 from sipcore.syntax.message import REASONS, Response
 from sipcore.syntax.uri import Uri
@@ -32,6 +32,8 @@ class Refused(Exception):
     def __init__(self, status: int, reason: str) -> None:
         if not 400 <= status <= 699:
             raise ValueError(f"{status} is not the status of a refusal")
+        if not reason.isprintable():
+            raise ValueError(f"{reason!r} is no reason phrase (RFC 3261 section 25.1)")
         super().__init__(f"{status} {reason}")
         self.status = status
         self.reason = reason
@@ -57,6 +59,8 @@ class Call:
         """The extension that was last told to ring."""
         self._started_at = switch.loop.time()
         self._answered_at: float | None = None
+        self._cancelled_with = 0
+        """What the first who cancelled the call told; 0 while nobody has."""
 
     # -- life ---------------------------------------------------------------------------------------------
 
@@ -77,13 +81,13 @@ class Call:
                     at=self._wall, call=self.id, caller=number, callee=self.dialled, internal=self.internal
                 )
             )
-            route = self.switch.router.route(self.dialled)
-            self._task = self.switch.loop.create_task(self._serve(route), name=f"call {self.id}")
+            self._task = self.switch.loop.create_task(self._serve(), name=f"call {self.id}")
             self._task.add_done_callback(self._finish)
 
-    def cancel(self) -> None:
-        """End the call from outside: every leg is hung up."""
+    def cancel(self, status: int = 487) -> None:
+        """End the call from outside: every leg is hung up, and a caller who still waits gets `status`."""
         if self._task is not None:
+            self._cancelled_with = self._cancelled_with or status
             self._task.cancel()
 
     def _turn_away(self, invited: Invited, status: int) -> None:
@@ -108,7 +112,7 @@ class Call:
             CallEnded(
                 at=self._wall,
                 call=self.id,
-                reason=reason or REASONS[status],
+                reason=reason or REASONS.get(status, ""),
                 status=status,
                 seconds=now - self._started_at,
                 talk_seconds=0.0 if self._answered_at is None else now - self._answered_at,
@@ -118,21 +122,20 @@ class Call:
 
     def _verdict(self, task: asyncio.Task[None]) -> tuple[int, str | None]:
         """The final response (RFC 3261 section 21) that the task's end amounts to."""
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, Refused | PortsExhausted):
+            logger.error(
+                "call %s from %s to %r failed", self.id, self.caller.number, self.dialled, exc_info=error
+            )
         if self._answered_at is not None:
             return 200, None
         if task.cancelled():
-            return 487, None
-        error = task.exception()
+            return self._cancelled_with or 500, None
         if error is None:
             return 480, None
         if isinstance(error, Refused):
             return error.status, error.reason
-        if isinstance(error, PortsExhausted):
-            return 503, "No Media Port Free"
-        logger.error(
-            "call %s from %s to %r failed", self.id, self.caller.number, self.dialled, exc_info=error
-        )
-        return 500, None
+        return (503, "No Media Port Free") if isinstance(error, PortsExhausted) else (500, None)
 
     @property
     def _wall(self) -> datetime:
@@ -143,7 +146,10 @@ class Call:
 
     # -- routing -------------------------------------------------------------------------------------------
 
-    async def _serve(self, route: Route) -> None:
+    async def _serve(self) -> None:
+        route = self.switch.router.route(
+            self.dialled
+        )  # in one stretch with ringing: a line found free stays so
         while True:
             self.reasons = route.reasons
             match route.action:
@@ -243,7 +249,7 @@ class Call:
 
     def leg_ended(self, leg: Leg, status: int) -> None:
         """The caller is gone: so is the call."""
-        self.cancel()
+        self.cancel(status)
 
 
 def _number(leg: Leg) -> str:

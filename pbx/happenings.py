@@ -68,7 +68,7 @@ class CallEnded(Happening):
 
     call: str
     reason: str
-    """Why, in words: "Busy Here", "No Answer"."""
+    """Why, in words: "Busy Here", or what a feature refused the call with."""
     status: int
     """The final response that the caller got; 200 if the call was answered."""
     seconds: float

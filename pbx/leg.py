@@ -197,6 +197,16 @@ class Leg:
             self._end(200 if self.state is LegState.ANSWERED else 487)
             self._do(effects)
 
+    def fail(self, status: int) -> None:
+        """Give up a leg that cannot go on; a caller who still waits gets `status`, and so does the watcher."""
+        if self.state is LegState.ENDED:
+            return
+        if isinstance(self.session, CalleeSession):
+            self.reject(status)
+        else:
+            self.hang_up()
+        self.watcher.leg_ended(self, status)
+
     def check(self) -> None:
         """Ask the phone whether it is still there: no answer, or a 481, ends the leg (RFC 3261 section 12.2.1.2)."""
         if self.state is LegState.ANSWERED:
@@ -225,9 +235,9 @@ class Leg:
     def _on_accepted(self, effect: Accepted) -> None:
         late_offer = self.negotiation.local is None
         take = self._answer_late_offer if late_offer else self._take_answer
-        if effect.description is not None and not take(effect.description):
-            self.hang_up()
-            self.watcher.leg_ended(self, 488)
+        agreed = self.plan is not None if effect.description is None else take(effect.description)
+        if not agreed:
+            self.fail(488)
             return
         self.state = LegState.ANSWERED
         self.watcher.leg_accepted(self)
@@ -247,8 +257,7 @@ class Leg:
 
     def _on_acknowledged(self, effect: Acknowledged) -> None:
         if effect.answer is not None and not self._take_answer(effect.answer):
-            self.hang_up()
-            self.watcher.leg_ended(self, 488)
+            self.fail(488)
 
     def _on_offered(self, effect: Offered) -> None:
         """A re-INVITE or UPDATE: hold, resume, a new address or codec."""
@@ -268,8 +277,7 @@ class Leg:
     def _on_answered(self, effect: Answered) -> None:
         """Our re-INVITE or UPDATE was accepted."""
         if effect.answer is not None and not self._take_answer(effect.answer):
-            self.hang_up()
-            self.watcher.leg_ended(self, 488)
+            self.fail(488)
 
     # -- helpers ---------------------------------------------------------------------------------------
 

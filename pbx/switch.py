@@ -112,7 +112,7 @@ class Switch:
         deadline = self.loop.time() + STOP_SECONDS
         while self.calls and self.loop.time() < deadline:  # those included that begin meanwhile
             for call in list(self.calls.values()):
-                call.cancel()
+                call.cancel(503)
             await asyncio.sleep(0.02)
         self.driver.perform(self.endpoint.stop(self.loop.time()))
         while self.endpoint.live()["sessions"] and self.loop.time() < deadline:
@@ -237,9 +237,9 @@ class Switch:
     def _lose(self, stream: int) -> None:
         leg = self.legs.at(stream)
         if leg is not None:
-            logger.error("media of a leg is gone, hanging it up: %s", leg)
-            leg.hang_up()
-            leg.watcher.leg_ended(leg, 500)
+            number = leg.extension.number if leg.extension else "outside"
+            logger.error("the sound of a call of %s is gone, the call ends", number)
+            leg.fail(500)
 
 
 def _driver_settings(sip: Sip) -> DriverSettings:

@@ -73,6 +73,14 @@ def test_a_refusal_says_what_the_caller_gets() -> None:
     assert (refused.status, refused.reason) == (404, "nothing is ringing there")
 
 
+@pytest.mark.parametrize(
+    ("status", "reason"), [(200, "OK"), (399, ""), (700, ""), (480, "two\r\nlines"), (480, "\0")]
+)
+def test_what_is_no_refusal_is_refused_where_it_is_made(status: int, reason: str) -> None:
+    with pytest.raises(ValueError, match=r"no reason phrase|not the status"):
+        Refused(status, reason)
+
+
 # -- finding them ----------------------------------------------------------------------------------
 
 
