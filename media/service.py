@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import zlib
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -134,9 +135,14 @@ class MediaService:
 
     # -- what the switch asks -----------------------------------------------------------------------------
 
-    def reserve(self, beside: int | None = None) -> Reservation:
-        """A port for a new stream, in the engine that serves the stream `beside`. Raises PortsExhausted."""
+    def reserve(self, beside: int | None = None, group: str | None = None) -> Reservation:
+        """A port for a new stream. Raises PortsExhausted.
+
+        It is one of the engine that serves the stream `beside`, or all streams of `group`: those that may meet.
+        """
         worker = None if beside is None else self._worker_of(beside)
+        if worker is None and group is not None:
+            worker = self._workers[zlib.crc32(group.encode()) % len(self._workers)]
         if worker is None:
             worker = min(self._workers, key=lambda each: len(each.streams) if each.ready else 1 << 30)
         if len(worker.ready) < LOW and not worker.filling:

@@ -22,6 +22,7 @@ from pbx.config_errors import Problem
 from pbx.dial_codes import dial_table
 from pbx.environment import Environment
 from pbx.plugin import Feature, PluginError, load_features
+from pbx.prompts import SpokenPrompts
 from pbx.switch import Switch
 from pbx.trace import open_trace
 
@@ -145,7 +146,7 @@ async def _run(
     wanted: Tracing | None,
     announce: Callable[[Switch], None],
 ) -> None:
-    switch = Switch(Environment.real(), config, features)
+    switch = Switch(Environment.real(), config, features, _prompts(config))
     stopped = asyncio.Event()
     with _traced(switch, wanted), signals(stopped.set, lambda: _reload(switch)):
         try:
@@ -157,6 +158,11 @@ async def _run(
         finally:
             await switch.stop()
     logger.info("stopped")
+
+
+def _prompts(config: Config) -> SpokenPrompts:
+    cache = config.store.data_dir / "prompts"
+    return SpokenPrompts(cache, config.prompts.language, config.prompts.music)
 
 
 async def _start(switch: Switch) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, NoReturn
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from media.messages import Bridge, Echo
 from media.service import PortsExhausted
@@ -14,16 +16,20 @@ from pbx.happenings import CallAnswered, CallEnded, CallRang, CallStarted, Happe
 from pbx.leg import Leg
 from pbx.negotiate import NotAcceptable
 from pbx.routing import Outcome, Refuse, Ring, Serve
+from pbx.voice import Voice
 from sipcore.syntax.headers import NameAddress
 from sipcore.syntax.message import REASONS, Response
 from sipcore.syntax.uri import Uri
 
 if TYPE_CHECKING:
+    from pbx.config import Config
     from pbx.directory import Extension
     from pbx.switch import Switch
     from sipcore.effects import Invited
 
 logger = logging.getLogger(__name__)
+
+Shared = TypeVar("Shared")
 
 
 class Refused(Exception):
@@ -68,7 +74,10 @@ class Call:
         """Take the INVITE and begin to serve it."""
         session = invited.session
         try:
-            self.leg = Leg(self.switch, self.caller, self, host=self.switch.media_host(session.flow))
+            served = self.switch.dial_table.match(self.dialled)
+            group = served[0].feature if served else None  # the calls of a feature may have to meet
+            host = self.switch.media_host(session.flow)
+            self.leg = Leg(self.switch, self.caller, self, host=host, group=group)
             self.leg.receive_call(session, invited.offer)
         except PortsExhausted:
             self._turn_away(invited, 503)
@@ -147,9 +156,8 @@ class Call:
     # -- routing -------------------------------------------------------------------------------------------
 
     async def _serve(self) -> None:
-        route = self.switch.router.route(
-            self.dialled
-        )  # in one stretch with ringing: a line found free stays so
+        # In one stretch with ringing: a line found free stays so.
+        route = self.switch.router.route(self.dialled)
         while True:
             self.reasons = route.reasons
             match route.action:
@@ -212,16 +220,43 @@ class Call:
         """Whether both ends are extensions of this system."""
         return True
 
-    async def answer(self) -> None:
+    async def answer(self) -> Voice:
         """Answer the caller. Returns at once: media flows as soon as both sides know of each other."""
+        leg = self.caller_leg
         self._mark_answered(self.dialled)
-        self.caller_leg.answer()
+        leg.answer()
+        if leg.voice is None:
+            leg.voice = Voice(leg.stream, self.switch.media, self.switch.prompts)
+        return leg.voice
+
+    @property
+    def config(self) -> Config:
+        """The configuration of the system."""
+        return self.switch.config
+
+    def shared(self, factory: Callable[[], Shared]) -> Shared:
+        """What `factory` makes, once for the system: where a feature keeps what its calls have in common."""
+        return self.switch.shared(factory)
+
+    def new_room(self) -> int:
+        """The number of a conference room that nobody is in yet."""
+        return self.switch.new_room()
+
+    def folder(self, name: str) -> Path:
+        """The folder of a feature in the data folder, made if it is not there. Raises OSError."""
+        path = self.config.store.data_dir / name
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    async def stay(self) -> NoReturn:
+        """Wait until the caller hangs up."""
+        await self.switch.loop.create_future()
+        raise AssertionError("unreachable: the caller's hang-up cancels the call")
 
     async def echo(self) -> NoReturn:
         """Send the caller's own sound back until the caller hangs up."""
         self.switch.media.send(Echo(self.caller_leg.stream))
-        await self.switch.loop.create_future()
-        raise AssertionError("unreachable: the caller's hang-up cancels the call")
+        await self.stay()
 
     async def _talk(self, callee: Leg) -> None:
         """Join caller and callee; return when the callee hangs up."""

@@ -191,6 +191,21 @@ class Numbers(_Table):
         return {self.voicemail: "voicemail", self.conference: "conference"}
 
 
+class Prompts(_Table):
+    """`[prompts]`: what the system says."""
+
+    language: Literal["en", "fr"] = "en"
+    music: Folder | None = None
+    """WAV files for those who wait; none: a piece of our own."""
+
+
+class Conference(_Table):
+    """`[conference]`: rooms to talk in together."""
+
+    max_parties: Annotated[int, Field(strict=True, ge=2, le=32)] = 32
+    """How many people one room holds."""
+
+
 class Config(_Table):
     """A whole configuration. Making one checks it: raises ConfigError where parts do not go together."""
 
@@ -198,6 +213,8 @@ class Config(_Table):
     media: Media = Media()
     store: Store = Store()
     numbers: Numbers = Numbers()
+    prompts: Prompts = Prompts()
+    conference: Conference = Conference()
     dial_codes: dict[str, FeatureSetting] = {}
     """By feature, and within it by handler: patterns in place of the features' own."""
     extensions: tuple[Extension, ...] = ()

@@ -16,15 +16,28 @@ if TYPE_CHECKING:
 
 def dial_table(features: Iterable[Feature], config: Config) -> DialTable:
     """The dial table of a system. Raises ConfigError with the key to change where codes clash."""
+    features = tuple(features)
     extensions = [name for extension in config.extensions for name in (extension.number, extension.sip_id)]
     try:
-        codes = [*_codes_in_force(features, config.dial_codes)]
-        return DialTable.build(codes, extensions, config.numbers.reserved())
+        codes, numbers = list(_codes_in_force(features, config.dial_codes)), list(_numbers(features, config))
+        served = {code.pattern.text for code in numbers}
+        free = {number: name for number, name in config.numbers.reserved().items() if number not in served}
+        return DialTable.build([*codes, *numbers], extensions, free)
     except DialTableError as error:
         chosen = [code for code in error.codes if code.handler.feature in config.dial_codes]
         handler = (chosen or error.codes)[-1].handler
         remedy = "set another pattern, or false to switch the code off"
         raise ConfigError(Problem(f"dial_codes.{handler}", f"{error}; {remedy}")) from error
+
+
+def _numbers(features: Iterable[Feature], config: Config) -> Iterator[DialCode]:
+    """The numbers of the system that features serve."""
+    known = {name: number for number, name in config.numbers.reserved().items()}
+    for feature in features:
+        for name, handler in feature.numbers.items():
+            if name not in known:
+                raise DialTableError(f"{handler} serves a {name} number, which [numbers] does not have")
+            yield DialCode(Pattern.parse(known[name]), handler)
 
 
 def _codes_in_force(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
 
-from media.messages import ChangeStream, CloseStream, OpenStream
+from media.messages import ChangeStream, CloseStream, Event, OpenStream
 from media.plan import Codec, StreamPlan
 from pbx.negotiate import Negotiation, NotAcceptable
 from sipcore.dialog.callee import CalleeSession
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from media.service import MediaService
     from pbx.directory import Extension
     from pbx.environment import Environment
+    from pbx.voice import Voice
     from sipcore.endpoint import Endpoint
     from sipcore.net.driver import Driver
     from sipcore.sdp.description import SessionDescription
@@ -95,18 +96,21 @@ class Leg:
         *,
         host: str,
         beside: Leg | None = None,
+        group: str | None = None,
     ) -> None:
-        """Reserve a media port (raises `PortsExhausted`), in the worker that serves `beside`."""
+        """Reserve a media port (raises `PortsExhausted`), in the worker that serves `beside` or all of `group`."""
         self.station = station
         self.extension = extension
         self.watcher = watcher
         self.state = LegState.NEW
         self.session: CallerSession | CalleeSession | None = None
-        reservation = station.media.reserve(beside=beside.stream if beside else None)
+        reservation = station.media.reserve(beside.stream if beside else None, group)
         self.stream: int = reservation.stream
         self.port: int = reservation.port
         self.negotiation = Negotiation(host, reservation.port, station.environment.rng)
         self.plan: StreamPlan | None = None
+        self.voice: Voice | None = None
+        """Where a feature talks to the far end."""
         self.ended: asyncio.Future[int] = station.loop.create_future()
         station.legs.add(self)
 
@@ -211,6 +215,11 @@ class Leg:
         """Ask the phone whether it is still there: no answer, or a 481, ends the leg (RFC 3261 section 12.2.1.2)."""
         if self.state is LegState.ANSWERED:
             self._do(self._session.send_request("OPTIONS", self._now))
+
+    def on_media(self, event: Event) -> None:
+        """Take what the media engine tells of this leg's stream."""
+        if self.voice is not None:
+            self.voice.on_media(event)
 
     @property
     def codec(self) -> Codec | None:

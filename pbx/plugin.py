@@ -15,11 +15,13 @@ from collections.abc import Awaitable, Callable
 from importlib.metadata import EntryPoint, entry_points
 from typing import TypeVar
 
+from media.prompts import tokens as prompts
 from pbx import happenings
 from pbx.call import Call, Refused
 from pbx.dial_table import DialCode, DialTableError, Handler, Pattern
+from pbx.voice import Voice
 
-__all__ = ["Call", "Feature", "PluginError", "Refused", "happenings", "load_features"]
+__all__ = ["Call", "Feature", "PluginError", "Refused", "Voice", "happenings", "load_features", "prompts"]
 
 GROUP = "myphone.features"
 
@@ -41,9 +43,22 @@ class Feature:
         self.name = name
         self.codes: list[DialCode] = []
         """With the patterns that the feature proposes; the configuration may replace each."""
+        self.numbers: dict[str, Handler] = {}
+        """Numbers of the system that the feature serves, by their names in `[numbers]`."""
 
     def __repr__(self) -> str:
         return f"Feature({self.name!r})"
+
+    def number(self, name: str, *, summary: str) -> Callable[[_Coroutine], _Coroutine]:
+        """Have the decorated coroutine function serve the calls to the number that `[numbers]` has under `name`."""
+
+        def register(function: _Coroutine) -> _Coroutine:
+            if name in self.numbers:
+                raise PluginError(f"feature {self.name} serves the {name} number twice")
+            self.numbers[name] = Handler(self.name, function.__name__, function, summary)
+            return function
+
+        return register
 
     def dial(self, pattern: str, *, summary: str) -> Callable[[_Coroutine], _Coroutine]:
         """Have the decorated coroutine function serve the calls to `pattern` (see `pbx.dial_table`).

@@ -22,6 +22,18 @@ class PromptFiles(Protocol):
         """What those who wait hear, again and again."""
 
 
+class Silence:
+    """Says nothing."""
+
+    async def files(self, prompts: Iterable[Token | Path]) -> tuple[str, ...]:
+        """Recordings alone."""
+        return tuple(str(prompt) for prompt in prompts if isinstance(prompt, Path))
+
+    async def music(self) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+
 class SpokenPrompts:
     """Recordings, sound packs and speech, in one language; made in a thread, since speaking takes a while."""
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from itertools import count
+from typing import Any, TypeVar
 
-from media.messages import Event, StreamFailed, StreamSilent, WorkerLost
+from media.messages import Event, PortsReady, StreamFailed, StreamSilent, WorkerLost
 from media.service import MediaService, MediaSettings
 from pbx.call import Call
 from pbx.config import Config, Sip
@@ -21,6 +23,7 @@ from pbx.environment import Environment
 from pbx.happenings import ExtensionRegistered, ExtensionUnregistered, Happenings, Unregistration
 from pbx.leg import Leg
 from pbx.plugin import Feature
+from pbx.prompts import PromptFiles, Silence
 from pbx.routing import Router
 from sipcore.effects import Arrived, Effect, Invited, RequestInDialog
 from sipcore.endpoint import Endpoint, EndpointSettings
@@ -32,6 +35,8 @@ from sipcore.transaction.timers import Timers
 from sipcore.transport.flow import Flow
 
 logger = logging.getLogger(__name__)
+
+Shared = TypeVar("Shared")
 
 STOP_SECONDS = 3.0
 """How long a stop waits for phones to confirm that their calls have ended."""
@@ -76,7 +81,14 @@ class Legs:
 class Switch:
     """One phone system. Build it inside a running event loop, then `start()`; `stop()` ends all calls."""
 
-    def __init__(self, environment: Environment, config: Config, features: Iterable[Feature] = ()) -> None:
+    def __init__(
+        self,
+        environment: Environment,
+        config: Config,
+        features: Iterable[Feature] = (),
+        prompts: PromptFiles | None = None,
+    ) -> None:
+        """`prompts` says what features want said; without it they are mute."""
         self.environment = environment
         self.config = config
         self.loop = asyncio.get_running_loop()
@@ -85,6 +97,7 @@ class Switch:
         self.dial_table = dial_table(features, config)
         self.router = Router(self.directory, self.dial_table, self)
         self.legs = Legs()
+        self.prompts = prompts or Silence()
         self.calls: dict[str, Call] = {}
         sip = config.sip
         self.registrar = Registrar(
@@ -99,6 +112,8 @@ class Switch:
         self.media = MediaService(media, environment.media_network, environment.rng)
         self.media.on_event = self._on_media_event
         self._expiry: asyncio.TimerHandle | None = None
+        self._shared: dict[Callable[[], Any], Any] = {}
+        self._rooms = count(1)
 
     # -- life ---------------------------------------------------------------------------------------------
 
@@ -131,6 +146,17 @@ class Switch:
     def calls_of(self, number: str) -> int:
         """How many ringing or established calls the extension has (`pbx.routing.Lines`)."""
         return sum(1 for _ in self.legs.of(number))
+
+    def shared(self, factory: Callable[[], Shared]) -> Shared:
+        """What `factory` makes, made once for this system: where a feature keeps what its calls have in common."""
+        if factory not in self._shared:
+            self._shared[factory] = factory()
+        shared: Shared = self._shared[factory]
+        return shared
+
+    def new_room(self) -> int:
+        """The number of a conference room that nobody is in yet."""
+        return next(self._rooms)
 
     def bindings(self, extension: Extension) -> list[Binding]:
         """Where the extension's phones are, preferred ones first."""
@@ -231,8 +257,11 @@ class Switch:
                 self._lose(stream)
         elif isinstance(event, StreamFailed):
             self._lose(event.stream)
-        elif isinstance(event, StreamSilent) and (leg := self.legs.at(event.stream)) is not None:
-            leg.check()
+        elif not isinstance(event, PortsReady) and (leg := self.legs.at(event.stream)) is not None:
+            if isinstance(event, StreamSilent):
+                leg.check()
+            else:
+                leg.on_media(event)
 
     def _lose(self, stream: int) -> None:
         leg = self.legs.at(stream)

@@ -75,6 +75,10 @@ class Voice:
         await self._wait_for_key(seconds)
         return self._keys.popleft() if self._keys else ""
 
+    def forget_keys(self) -> None:
+        """Keys pressed so far answer nothing that comes."""
+        self._keys.clear()
+
     async def collect(self, *prompts: Token | Path, most: int = 20, end: str = "#") -> str:
         """Play prompts and take digits, until the `end` key (which is not among them), a pause, or `most` of them."""
         digits = ""
@@ -96,6 +100,7 @@ class Voice:
         """Stop what is being played."""
         self._playing = False
         self._media.send(Quiet(self._stream))
+        self._changed.set()
 
     # -- recordings ----------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from pbx.environment import Environment
 from pbx.happenings import Happening
 from pbx.phone import Phone, PhoneAccount
 from pbx.plugin import Feature
+from pbx.prompts import PromptFiles
 from pbx.switch import Switch
 from sipcore.transport.flow import Address, Transport
 from tests.simulation.impairment import LAN, Profile
@@ -84,10 +85,12 @@ class Office:
         *,
         extensions: Mapping[str, Mapping[str, Any]] | None = None,
         features: Iterable[Feature] = (),
+        prompts: PromptFiles | None = None,
         link: Profile = LAN,
         **tables: Mapping[str, Any],
     ) -> None:
         """What goes into the configuration: keys of single extensions, and whole tables such as `sip={...}`."""
+        self._prompts = prompts
         self.simulation = simulation
         self.host = simulation.network.host(PBX, "pbx", link)
         self.config = configuration(extensions or {}, **tables)
@@ -100,7 +103,7 @@ class Office:
     async def open(self) -> None:
         """Start the PBX."""
         world = environment(self.simulation, self.host, "pbx")
-        self.switch = Switch(world, self.config, self._features)
+        self.switch = Switch(world, self.config, self._features, self._prompts)
         self.switch.happenings.subscribe(None, self.told.append)
         await self.switch.start()
 
