@@ -254,7 +254,7 @@ class JitterBuffer:
             if self._playing or number < self._floor or self._highest - number >= _SLOTS:
                 self.late += 1
                 if self._playing and ticks:
-                    self._watch(clock - stamp, stamp - self._position)
+                    self._watch(clock - stamp, min(stamp - self._position, 0))
                 return False
             self._next = number  # overtaken, before anything was played
         if not ticks:
@@ -279,7 +279,7 @@ class JitterBuffer:
         if wait > self._longest and number <= self._highest:  # its clock says another thing than its number
             self.discarded += 1
             return False
-        self._watch(clock - stamp, wait)
+        self._watch(clock - stamp, min(wait, self._longest))
         if wait > self._longest:
             self._catch_up(stamp)
         if not self._playing and self._start_at is None:
@@ -354,7 +354,7 @@ class JitterBuffer:
         assert first is not None
         self._pass(first)
         self._position = self._stamps[first & _MASK]
-        self._wait = (now - self._arrival) * self._rate
+        self._wait = min((now - self._arrival) * self._rate, self._longest)
         self._correction = 0
         self._playing, self._start_at = True, None
 
