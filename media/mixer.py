@@ -307,13 +307,8 @@ class Mixer:
         self._present.fill(0)
         for block in self._blocks:
             self._mix_block(block)
-        linear, index = self._work.linear, self._work.index
-        for lane, rooms, shares, rows in self._hearings:
-            count = len(rooms)
-            self._totals.take(rooms, axis=0, out=linear[:count], mode="clip")
-            samples = index[: count * FRAME_SAMPLES]
-            np.copyto(samples.reshape(count, FRAME_SAMPLES), linear[:count])
-            lane.encode_shared(samples, shares, rows)
+        for hearing in self._hearings:
+            self._give_totals(hearing)
         self._level.fill(0)
         self._level.put(self._speakers, self._levels, mode="clip")
 
@@ -339,6 +334,14 @@ class Mixer:
         np.copyto(index, flat)
         for lane, rows, first, last in spans:
             lane.encode(index[first:last], rows)
+
+    def _give_totals(self, hearing: _Hearing) -> None:
+        lane, rooms, shares, rows = hearing
+        linear = self._work.linear[: len(rooms)]
+        self._totals.take(rooms, axis=0, out=linear, mode="clip")
+        index = self._work.index[: len(rooms) * FRAME_SAMPLES]
+        np.copyto(index, linear.reshape(-1))
+        lane.encode_shared(index, shares, rows)
 
     # -- plans of a tick ----------------------------------------------------------------------------
 

@@ -15,7 +15,12 @@ from media.plan import Codec
 CAPACITY = 24
 FORMATS: st.SearchStrategy[Format] = st.sampled_from([Codec.PCMA, Codec.PCMU, LINEAR])
 GAINS = st.sampled_from([0.0, 0.00001, 0.5, 1.0, 3.3, 8.0]) | st.floats(0, 8)
-SPEECH = st.sampled_from(["random", "loudest", "lowest", "absent"])
+ABSENT = st.frozensets(st.integers(0, CAPACITY - 1), max_size=CAPACITY)
+EXTREMES = {
+    Codec.PCMA: (b"\xaa" * 160, b"\x2a" * 160),
+    Codec.PCMU: (b"\x80" * 160, b"\x00" * 160),
+    LINEAR: (b"\xff\x7f" * 160, b"\x00\x80" * 160),
+}
 
 
 class Conferences(RuleBasedStateMachine):
@@ -26,9 +31,15 @@ class Conferences(RuleBasedStateMachine):
         self.mixer = Mixer(CAPACITY)
         self.rooms: dict[int, dict[int, mixer_reference.Party]] = {}
 
-    @initialize(block_rows=st.sampled_from([1, 5, 128]))
-    def begin(self, block_rows: int) -> None:
+    @initialize(
+        block_rows=st.sampled_from([1, 5, 128]), rooms=st.lists(st.lists(FORMATS, max_size=5), max_size=5)
+    )
+    def begin(self, block_rows: int, rooms: list[list[Format]]) -> None:
         self.mixer = Mixer(CAPACITY, block_rows=block_rows)
+        for codecs in rooms:
+            room = self.mixer.add_room()
+            self.rooms[room] = {}
+            self.add(room, codecs)
 
     def pick_room(self, data: Any) -> int:
         return int(data.draw(st.sampled_from(sorted(self.rooms)), label="room"))
@@ -57,7 +68,9 @@ class Conferences(RuleBasedStateMachine):
     @precondition(lambda self: self.rooms)
     @rule(data=st.data(), codecs=st.lists(FORMATS, min_size=1, max_size=6))
     def join(self, data: Any, codecs: list[Format]) -> None:
-        room = self.pick_room(data)
+        self.add(self.pick_room(data), codecs)
+
+    def add(self, room: int, codecs: list[Format]) -> None:
         for codec in codecs:
             rows = {row for parties in self.rooms.values() for row in parties}
             try:
@@ -83,12 +96,17 @@ class Conferences(RuleBasedStateMachine):
         party = self.rooms[room][row]
         self.rooms[room][row] = mixer_reference.Party(party.codec, None, gain)
 
-    @precondition(has_rows)
-    @rule(data=st.data(), dice=st.randoms(use_true_random=False))
-    def tick(self, data: Any, dice: Any) -> None:
+    @rule(
+        absent=ABSENT | st.just(frozenset()), dice=st.randoms(use_true_random=False), ticks=st.integers(1, 3)
+    )
+    def tick(self, absent: frozenset[int], dice: Any, ticks: int) -> None:
+        for _ in range(ticks):
+            self.tick_once(absent, dice)
+
+    def tick_once(self, absent: frozenset[int], dice: Any) -> None:
         for parties in self.rooms.values():
             for row, party in parties.items():
-                payload = self.sound(party.codec, data.draw(SPEECH, label=f"row {row}"), dice)
+                payload = None if row in absent else self.sound(party.codec, dice)
                 if payload is not None:
                     self.mixer.payload(row)[:] = payload
                     self.mixer.present[row] = 1
@@ -100,13 +118,10 @@ class Conferences(RuleBasedStateMachine):
             levels = self.mixer.levels(room)
             assert [levels[row] for row in parties] == mixer_reference.levels(expected)
 
-    def sound(self, codec: Format, kind: str, dice: Any) -> bytes | None:
-        size = 320 if codec is LINEAR else 160
-        if kind == "random":
-            return bytes(dice.randrange(256) for _ in range(size))
-        loudest = {Codec.PCMA: b"\xaa", Codec.PCMU: b"\x80", LINEAR: b"\xff\x7f"}[codec]
-        lowest = {Codec.PCMA: b"\x2a", Codec.PCMU: b"\x00", LINEAR: b"\x00\x80"}[codec]
-        return {"loudest": loudest * 160, "lowest": lowest * 160, "absent": None}[kind]
+    def sound(self, codec: Format, dice: Any) -> bytes:
+        if dice.randrange(3) == 0:
+            return EXTREMES[codec][dice.randrange(2)]
+        return bytes(dice.randrange(256) for _ in range(320 if codec is LINEAR else 160))
 
     @invariant()
     def rooms_have_their_parties(self) -> None:

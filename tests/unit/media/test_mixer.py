@@ -151,6 +151,15 @@ def test_the_others_hear_a_party_with_its_gain(mixer: Mixer, gain: float, expect
     assert (heard(mixer, one), heard(mixer, two), heard(mixer, three)) == (7, expected, expected + 7)
 
 
+def test_rooms_where_nobody_speaks_leave_the_others_alone(mixer: Mixer) -> None:
+    rooms = [parties(mixer, mixer.add_room(), 2) for _ in range(5)]
+    for speaking in ({1, 3}, {0, 4}, {2}, set()):
+        for number in speaking:
+            say(mixer, rooms[number][0], number + 1)
+        mixer.mix()
+        assert [heard(mixer, two) for _, two in rooms] == [n + 1 if n in speaking else 0 for n in range(5)]
+
+
 def test_a_gain_holds_until_it_is_changed(mixer: Mixer) -> None:
     one, two = parties(mixer, mixer.add_room(), 2)
     found = []
