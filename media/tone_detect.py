@@ -2,9 +2,9 @@
 
 Every 10 ms the last 20 ms of all channels are correlated with the eight tones: one matrix product. Where two tones hold
 much of the energy, which is rare in anything but a digit, the window is examined: how far the tones are off, and how
-much of the sound two sines of those very frequencies explain. Speech hardly ever passes; its harmonics, too, are energy
-that two sines do not explain, so they need no test of their own. A digit begins with two windows of it in a row, hence
-after tones of 24 ms at the least and 35 at the most, and ends with three in a row in which a tone is missing.
+much of the sound two sines of those very frequencies explain. Speech hardly ever passes; harmonics of the tones are
+energy that two sines do not explain, so they need no test of their own. A digit begins with two windows of it in a row,
+hence after tones of 26 ms at the least and 37 at the most; it ends with three in a row in which a tone is missing.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ OFFSET_LIMIT = 0.021
 """Of the nominal frequency: 1.5 % is accepted, 3.5 % rejected."""
 TWIST_LIMITS_DB = (-10, 6)
 """High tone to low tone: -8 dB to +4 dB are accepted."""
-PURITY_LIMIT = 0.86
+PURITY_LIMIT = 0.9
 """Of the energy, in two sines: 0.97 at a signal-to-noise ratio of 15 dB; 0.82 in one of any two windows at 23 ms."""
 SUSPICION = 0.45
 """Of the energy, at two nominal frequencies: a tone of 1658 Hz shows no more than 42 % of itself at 1633 Hz."""
 LEVEL_LIMIT_DBM0 = -43
 """Of both tones together: -36 dBm0 of the stronger is accepted, -55 rejected."""
-PRESENCE_LIMIT = 0.2
+PRESENCE_LIMIT = 0.16
 """Of a tone's power before: what a gap of 10 ms leaves, in all but one window, even if the phase jumps in it."""
 END_WINDOWS = 3
 """With a tone missing: a pause of 40 ms always has so many, a lost packet of 20 ms never."""
