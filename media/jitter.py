@@ -112,9 +112,9 @@ class JitterBuffer:
         """The number that was last put into each slot."""
         self._ssrc: int | None = None
         self._next = 0
-        """Number of the next packet to play; while nothing is played, of the next that could be."""
+        """Number of the next packet to play."""
         self._floor = 0
-        """No packet before this one is taken any more."""
+        """While nothing is played, packets from this one on are taken."""
         self._highest = 0
         self._stamp = 0
         """The highest stamp."""
@@ -141,9 +141,8 @@ class JitterBuffer:
         self._wait = 0.0
         """Mean wait in ticks."""
         self._correction = 0
-        """Whether to drop (-1) or to insert (1) a frame if it is quiet, or at any rate (-2, 2)."""
+        """Whether to drop (-1) or to insert (1) a frame if it is quiet, or at any rate (-2, 2), once it is time."""
         self._drop_at = self._insert_at = 0.0
-        """Before when there is no such correction."""
 
     @property
     def delay_ms(self) -> float:
@@ -479,12 +478,15 @@ class JitterBuffer:
 
     def _stop(self) -> None:
         """Play nothing more until more comes."""
-        if self._rest:
-            self.discarded += 1
-            self._rest = b""
+        self._drop_rest()
         self._playing, self._start_at = False, None
         self._stalled = self._correction = 0
         self._floor = self._next
+
+    def _drop_rest(self) -> None:
+        if self._rest:
+            self.discarded += 1
+            self._rest = b""
 
     # -- corrections ----------------------------------------------------------------------------------
 
@@ -522,9 +524,7 @@ class JitterBuffer:
             self._stop()
             return
         self._pass(found)
-        if self._rest:
-            self.discarded += 1
-            self._rest = b""
+        self._drop_rest()
         self._position = self._stamps[found & _MASK]
         self._wait = float(stamp - self._position)
         self._correction = 0

@@ -2,98 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from itertools import pairwise
-from random import Random
 from typing import Any
 
 import pytest
 
-from media.conceal import is_quiet_g711
-from media.jitter import CONCEAL, NOTHING, Absent, JitterBuffer, opus_ticks
-from media.plan import Codec
+from media.jitter import CONCEAL, NOTHING, JitterBuffer, opus_ticks
 from media.rtp import RtpPacket
-
-TICK = 0.02
-FRAME = 160
-TAPE = Random(7).randbytes(30 * 8000)
-"""Half a minute of sound, of which no two pieces are alike."""
-
-Heard = bytes | Absent
-
-
-def packet(
-    number: int,
-    samples: int = FRAME,
-    *,
-    ssrc: int = 1,
-    first: int = 0,
-    start: int = 0,
-    marker: bool = False,
-    shift: int = 0,
-    tape: bytes = TAPE,
-) -> RtpPacket:
-    """The packet of that number of a tape; the first one has the sequence number `first` and the timestamp
-    `start`. `shift` is added to the timestamp."""
-    payload = tape[number * samples : (number + 1) * samples]
-    timestamp = start + number * samples + shift & 0xFFFFFFFF
-    return RtpPacket(0, marker, first + number & 0xFFFF, timestamp, ssrc, payload)
-
-
-def frames(*numbers: int) -> list[bytes]:
-    """Pieces of 20 ms of the tape."""
-    return [TAPE[number * FRAME : (number + 1) * FRAME] for number in numbers]
-
-
-class Listener:
-    """A buffer and a clock: takes are due 5 ms after each multiple of 20 ms."""
-
-    def __init__(self, buffer: JitterBuffer | None = None) -> None:
-        self.buffer = buffer or JitterBuffer()
-        self.ticks = 0
-
-    @property
-    def now(self) -> float:
-        return self.ticks * TICK
-
-    def put(self, *packets: RtpPacket) -> None:
-        for each in packets:
-            self.buffer.put(each, self.now)
-
-    def take(self, count: int = 1) -> list[Heard]:
-        heard = []
-        for _ in range(count):
-            heard.append(self.buffer.take(self.now + 0.005))
-            self.ticks += 1
-        return heard
-
-    def each(self, packets: Iterable[RtpPacket]) -> list[Heard]:
-        """A packet, a take, a packet ..."""
-        heard = []
-        for packet in packets:
-            self.put(packet)
-            heard += self.take()
-        return heard
-
-    def counts(self) -> dict[str, int]:
-        """The counters that are not zero."""
-        names = ["lost", "late", "duplicate", "reordered", "discarded", "concealed", "inserted", "dropped"]
-        counters = {name: getattr(self.buffer, name) for name in [*names, "resyncs"]}
-        return {name: count for name, count in counters.items() if count}
-
-
-def listen(buffer: JitterBuffer, packets: Iterable[tuple[float, RtpPacket]]) -> Iterator[tuple[float, Heard]]:
-    """What is heard, and when, of packets that come at given times; ends 200 ms after the last."""
-    due = 0.005
-    for now, each in packets:
-        while due < now:
-            yield due, buffer.take(due)
-            due += TICK
-        buffer.put(each, now)
-    for _ in range(10):
-        yield due, buffer.take(due)
-        due += TICK
-
+from tests.unit.media.listener import FRAME, TAPE, TICK, Heard, Listener, frames, listen, packet
 
 # -- what is simple --------------------------------------------------------------------------------
 
@@ -290,6 +205,31 @@ def test_a_very_late_packet_disturbs_nothing() -> None:
     assert listener.counts() == {"discarded": 2}
 
 
+def test_a_packet_whose_clock_and_number_do_not_agree_is_discarded() -> None:
+    listener = Listener()
+    listener.put(packet(0), packet(2))
+    listener.put(packet(1, shift=80_000))
+    assert listener.take(3) == [*frames(0), CONCEAL, *frames(2)]
+    assert listener.counts() == {"reordered": 1, "discarded": 1, "lost": 1, "concealed": 1}
+
+
+def test_a_packet_too_old_to_begin_with_is_discarded() -> None:
+    """After an outage, the newest came first."""
+    listener = Listener()
+    listener.each(packet(number) for number in range(10))
+    listener.take(20)
+    listener.put(packet(29), packet(10))
+    assert listener.take() == frames(29)
+    assert listener.counts() == {"reordered": 1, "discarded": 1, "lost": 19, "concealed": 3}
+
+
+def test_sound_that_overlaps_is_heard_once() -> None:
+    listener = Listener()
+    listener.put(packet(0, 320), packet(1), RtpPacket(0, False, 2, 240, 1, TAPE[240:480]))
+    assert listener.take(3) == frames(0, 1, 2)
+    assert listener.counts() == {"discarded": 1}
+
+
 # -- silence ---------------------------------------------------------------------------------------
 
 
@@ -440,141 +380,3 @@ def test_whole_payloads_of_no_sense_are_discarded() -> None:
     listener.put(opus(0), broken, opus(2))
     assert listener.take(3) == [opus(0).payload, NOTHING, opus(2).payload]
     assert listener.counts() == {"discarded": 1}
-
-
-# -- how long sound waits --------------------------------------------------------------------------
-
-
-def delays(
-    buffer: JitterBuffer,
-    seconds: float,
-    delay: Callable[[int], float],
-    *,
-    drift: float = 0.0,
-    payload: Callable[[int], bytes] = lambda number: number.to_bytes(4, "big") * 40,
-) -> list[tuple[int, float]]:
-    """(number, seconds from the sending of its packet until it is heard) of each frame that is heard of packets of
-    20 ms that are under way for `delay(number)` and come in order; the sender's clock is fast by `drift`."""
-
-    def packets() -> Iterator[tuple[float, RtpPacket]]:
-        came = 0.0
-        for number in range(round(seconds / TICK)):
-            came = max(came, number * TICK * (1 - drift) + delay(number))
-            yield (
-                came,
-                RtpPacket(0, False, number & 0xFFFF, number * FRAME & 0xFFFFFFFF, 1, payload(number)),
-            )
-
-    heard = ((now, frame) for now, frame in listen(buffer, packets()) if isinstance(frame, bytes))
-    numbers = ((now, int.from_bytes(frame[:4], "big")) for now, frame in heard)
-    return [(number, now - number * TICK * (1 - drift)) for now, number in numbers]
-
-
-def test_the_delay_grows_quickly_with_the_jitter_and_shrinks_slowly() -> None:
-    dice, buffer = Random(3), JitterBuffer()
-    waits, targets = list[float](), list[float]()
-
-    def delay(number: int) -> float:
-        waits.append(buffer.delay_ms)
-        targets.append(buffer.target_ms)
-        return 0.02 + dice.random() * (0.06 if 500 <= number < 1000 else 0.001)
-
-    heard = delays(buffer, 60, delay)
-    assert [number for number, _ in heard][-1] == 2999
-    assert max(targets[:500]) < 22
-    assert max(waits[:500]) < 20
-    assert targets[520] > 30  # 0.4 s later
-    assert targets[600] > 40
-    assert all(20 < wait < 60 for wait in waits[600:1000])
-    assert targets[1050] > 40
-    assert targets[2000] < 25
-    assert waits[-1] < 30
-    assert buffer.inserted <= 8
-    assert buffer.inserted - 1 <= buffer.dropped <= buffer.inserted + 1
-    assert buffer.lost == buffer.late == 0
-
-
-@pytest.mark.parametrize("jitter", [0.005, 0.02, 0.04, 0.06, 0.1])
-def test_the_delay_covers_the_jitter_and_little_more(jitter: float) -> None:
-    dice, buffer = Random(4), JitterBuffer()
-    heard = delays(buffer, 120, lambda number: dice.random() * jitter)
-    settled = [delay for number, delay in heard if number > 500]
-    assert max(settled) < 1.6 * jitter + 0.04
-    assert buffer.lost == 0
-    assert buffer.concealed - 3 <= 5 + buffer.dropped  # at the begin, as long as the jitter is not known
-
-
-@pytest.mark.parametrize("outage", [0.1, 0.15, 0.3, 1.0, 5.0])
-def test_after_an_outage_what_comes_late_adds_no_lasting_delay(outage: float) -> None:
-    """All packets of the outage come at its end."""
-    buffer = JitterBuffer()
-    heard = delays(
-        buffer, 30, lambda number: max(outage - (number - 200) * TICK, 0) if number >= 200 else 0.0
-    )
-    assert all(later[0] > earlier[0] for earlier, later in pairwise(heard))
-    normal = [(number, delay) for number, delay in heard if number > 200 + outage / TICK]
-    assert max(delay for _, delay in normal) <= 0.2 + TICK
-    assert max(delay for number, delay in normal if number > 1400) < 0.04
-    assert len(heard) + buffer.dropped + buffer.discarded == 1500
-
-
-def test_takes_that_are_missed_add_no_lasting_delay() -> None:
-    """As when the machine was busy: what waits stays bounded, and is caught up with."""
-    listener = Listener()
-    heard = listener.each(packet(number) for number in range(50))
-    for number in range(50, 150):
-        listener.put(packet(number))
-        listener.ticks += 1
-    heard += listener.each(packet(number) for number in range(150, 1000))
-    sound = [frame for frame in heard if isinstance(frame, bytes)]
-    positions = [TAPE.index(frame) // FRAME for frame in sound]
-    assert positions == sorted(positions)
-    assert positions[-1] >= 998
-    assert len(sound) + listener.buffer.dropped + listener.buffer.discarded >= 998
-    assert listener.buffer.delay_ms < 40
-
-
-@pytest.mark.parametrize(("drift", "jitter"), [(100e-6, 0.0), (-100e-6, 0.01)])
-def test_clocks_that_drift_add_no_delay(drift: float, jitter: float) -> None:
-    """100 ppm are 720 ms in two hours: 36 frames too many or too few, and each of them is counted."""
-    dice, buffer, tone = Random(5), JitterBuffer(), bytes(range(100, 256))
-    delays, due, count = list[float](), 0.005, 2 * 3600 * 50
-    for number in range(count):
-        sent = number * TICK * (1 - drift)
-        came = sent + dice.random() * jitter
-        while due < came:
-            frame = buffer.take(due)
-            if isinstance(frame, bytes):
-                delays.append(due - int.from_bytes(frame[:4], "big") * TICK * (1 - drift))
-            due += TICK
-        payload = number.to_bytes(4, "big") + tone
-        buffer.put(RtpPacket(0, False, number & 0xFFFF, number * FRAME & 0xFFFFFFFF, 1, payload), came)
-    assert max(abs(delay - delays[0]) for delay in delays) < 0.042
-    assert count - 3 <= len(delays) + buffer.dropped <= count
-    assert buffer.lost == buffer.late == buffer.discarded == buffer.resyncs == 0
-    needless, needed = (buffer.inserted, buffer.dropped) if drift > 0 else (buffer.dropped, buffer.inserted)
-    assert 34 <= needed <= 38
-    assert needless <= 1  # where the jitter was not yet known
-    assert buffer.concealed == buffer.inserted
-
-
-@pytest.mark.parametrize("drift", [200e-6, -200e-6])
-def test_frames_are_dropped_and_inserted_where_it_is_quiet(drift: float) -> None:
-    loud, quiet, dice = b"\x80" * 156, b"\xfe" * 156, Random(6)
-    buffer = JitterBuffer(is_quiet=lambda frame: is_quiet_g711(Codec.PCMU)(frame[4:]))
-
-    def is_pause(number: int) -> bool:
-        return number % 500 >= 450  # one second in ten
-
-    def payload(number: int) -> bytes:
-        return number.to_bytes(4, "big") + (quiet if is_pause(number) else loud)
-
-    heard = delays(buffer, 1000, lambda number: dice.random() * 0.01, drift=drift, payload=payload)
-    there = {number for number, _ in heard}
-    dropped = [number for number in range(50_000) if number not in there]
-    assert len(dropped) == buffer.dropped
-    assert all(is_pause(number) for number in dropped)
-    steps = [(number, delay - before) for (_, before), (number, delay) in pairwise(heard)]
-    inserted = [number for number, step in steps if step > TICK / 2 and number - 1 in there]
-    assert all(is_pause(number - 1) for number in inserted if number > 100)
-    assert (buffer.dropped if drift > 0 else len(inserted)) >= 8
