@@ -119,8 +119,8 @@ class MediaEngine:
                 stream.play(ToneSource(tone).frame)
             case PlayFile(_, path):
                 self._play(stream, (path,))
-            case PlayFiles(_, paths, again):
-                self._play(stream, paths, again=again)
+            case PlayFiles(_, paths, again, number):
+                self._play(stream, paths, again=again, number=number)
             case AnnounceFiles(_, paths):
                 self._announce_files(stream, paths)
             case JoinRoom(_, room):
@@ -192,13 +192,15 @@ class MediaEngine:
 
     # -- files ------------------------------------------------------------------------------------------
 
-    def _play(self, stream: Stream, paths: tuple[str, ...], *, again: bool = False) -> None:
+    def _play(self, stream: Stream, paths: tuple[str, ...], *, again: bool = False, number: int = 0) -> None:
         player = Player(paths, again=again)
         if not player.open():  # what is heard goes on
-            self._tell(PlayEnded(stream.id, player.problem))
+            self._tell(PlayEnded(stream.id, player.problem, number))
             return
         stream.play(
-            player.frame, ended=lambda: self._tell(PlayEnded(stream.id, player.problem)), close=player.close
+            player.frame,
+            ended=lambda: self._tell(PlayEnded(stream.id, player.problem, number)),
+            close=player.close,
         )
 
     def _announce_files(self, stream: Stream, paths: tuple[str, ...]) -> None:

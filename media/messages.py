@@ -75,6 +75,8 @@ class PlayFiles:
     stream: int
     paths: tuple[str, ...]
     again: bool = False
+    number: int = 0
+    """Comes back in `PlayEnded`, which may cross the next command."""
 
 
 @dataclass(frozen=True)
@@ -182,6 +184,7 @@ class PlayEnded:
 
     stream: int
     problem: str = ""
+    number: int = 0
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,7 +50,9 @@ class Voice:
         self._keys: deque[str] = deque(maxlen=MAX_KEYS)
         self._changed = asyncio.Event()
         """Set at every event of the stream."""
-        self._playing = False
+        self._numbers = count(1)
+        self._playing = 0
+        """The number of what is being played, 0 for nothing."""
         self._recorded: RecordingEnded | RecordingFailed | None = None
 
     # -- prompts and keys ----------------------------------------------------------------------------
@@ -61,11 +64,11 @@ class Voice:
         files = await self._prompts.files(prompts)
         if self._keys or not files:
             return not self._keys
-        self._playing = True
-        self._media.send(PlayFiles(self._stream, files))
-        while self._playing and not self._keys:
+        number = self._playing = next(self._numbers)
+        self._media.send(PlayFiles(self._stream, files, number=number))
+        while self._playing == number and not self._keys:
             await self._event()
-        if self._playing:
+        if self._playing == number:
             self.quiet()
         return not self._keys
 
@@ -98,7 +101,7 @@ class Voice:
 
     def quiet(self) -> None:
         """Stop what is being played."""
-        self._playing = False
+        self._playing = 0
         self._media.send(Quiet(self._stream))
         self._changed.set()
 
@@ -144,7 +147,8 @@ class Voice:
         if isinstance(event, DigitReceived):
             self._keys.append(event.digit)
         elif isinstance(event, PlayEnded):
-            self._playing = False
+            if event.number == self._playing:
+                self._playing = 0
         elif isinstance(event, RecordingEnded | RecordingFailed):
             self._recorded = event
         else:
