@@ -1,0 +1,67 @@
+"""Files played one after another."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import pytest
+
+from media.player import Player
+from media.wav import FRAME_SAMPLES, WavWriter
+
+
+def wav(folder: Path, sample: int, frames: int = 2) -> str:
+    path = folder / f"{sample}.wav"
+    writer = WavWriter(path)
+    writer.write(struct.pack("<h", sample) * FRAME_SAMPLES * frames)
+    writer.close()
+    return str(path)
+
+
+def played(player: Player, most: int = 100) -> list[int]:
+    """The first sample of each frame."""
+    frames: list[int] = []
+    while len(frames) < most and (frame := player.frame()) is not None:
+        frames.append(struct.unpack_from("<h", frame)[0])
+    return frames
+
+
+def test_files_follow_each_other_without_a_gap(tmp_path: Path) -> None:
+    player = Player((wav(tmp_path, 1), wav(tmp_path, 2, 3)))
+    assert played(player) == [1, 1, 2, 2, 2]
+    assert player.frame() is None
+    assert player.problem == ""
+
+
+def test_again_begins_anew_at_the_end(tmp_path: Path) -> None:
+    player = Player((wav(tmp_path, 1), wav(tmp_path, 2)), again=True)
+    assert played(player, 9) == [1, 1, 2, 2, 1, 1, 2, 2, 1]
+    player.close()
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_what_cannot_be_played_is_passed_over_and_named(tmp_path: Path, again: bool) -> None:
+    player = Player((str(tmp_path / "none.wav"), wav(tmp_path, 1), "\0"), again=again)
+    assert played(player, 4) == ([1, 1, 1, 1] if again else [1, 1])
+    assert player.problem
+    player.close()
+
+
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize("number", [0, 1, 3])
+def test_files_that_are_not_there_have_an_end(tmp_path: Path, number: int, again: bool) -> None:
+    player = Player((str(tmp_path / "none.wav"),) * number, again=again)
+    assert player.open() is False
+    assert player.frame() is None
+
+
+def test_an_empty_file_again_and_again_has_an_end(tmp_path: Path) -> None:
+    player = Player((wav(tmp_path, 1, 0),), again=True)
+    assert played(player) == []
+
+
+def test_an_opened_player_begins_with_its_first_frame(tmp_path: Path) -> None:
+    player = Player((wav(tmp_path, 1),))
+    assert player.open() is True
+    assert played(player) == [1, 1]
