@@ -85,6 +85,7 @@ class _Worker:
     filling: bool = False
     """Whether more ports have been asked for."""
     has_ports: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once the first ports have come, or the engine has ended before."""
 
 
 class MediaService:
@@ -125,8 +126,15 @@ class MediaService:
         for worker in self._workers:
             await worker.link.start()
         for worker in self._workers:
-            async with asyncio.timeout(START_SECONDS):
-                await worker.has_ports.wait()
+            try:
+                async with asyncio.timeout(START_SECONDS):
+                    await worker.has_ports.wait()
+            except TimeoutError:
+                raise OSError(
+                    f"media worker {worker.number} has no port after {START_SECONDS:.0f} s"
+                ) from None
+            if not worker.ready:
+                raise OSError(f"media worker {worker.number} has ended at its start")
 
     async def stop(self) -> None:
         """End all streams and engines."""
@@ -224,6 +232,7 @@ class MediaService:
         worker.streams.clear()
         worker.ready.clear()
         worker.filling = False
+        worker.has_ports.set()
         logger.error("media worker %d has ended unexpectedly, %d streams are lost", number, len(streams))
         return WorkerLost(number, streams)
 

@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import gc
 import logging
+import os
 import pickle
 import random
 import signal
@@ -17,6 +18,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from media.messages import Command, Event, WorkerLost
@@ -27,6 +29,8 @@ logger = logging.getLogger(__name__)
 STOP_SECONDS = 3.0
 RESTART_SECONDS = 0.2
 READ_BYTES = 64 * 1024
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
+"""Sums of 20 ms of sound are over before another thread has woken, on a core that is another worker's."""
 MAX_FRAME_BYTES = 16 * 1024 * 1024
 """What one turn of a loop sends is far less; a longer frame is none."""
 
@@ -109,6 +113,15 @@ class Channel(asyncio.BufferedProtocol):
 # -- the parent's side -----------------------------------------------------------------------------
 
 
+_HOME = Path(__file__).parents[1]
+_BOOT = f"import sys; sys.path.append({str(_HOME)!r}); from media.worker import main; main()"
+
+
+def command(*arguments: str) -> list[str]:
+    """How a worker is started. Not by `-m`, to which a module in the working directory could pass for Python's own."""
+    return [sys.executable, "-P", "-c", _BOOT, *arguments]
+
+
 class WorkerProcess:
     """A worker as the switch sees it. One that dies is told as `WorkerLost` at once, and replaced."""
 
@@ -135,7 +148,7 @@ class WorkerProcess:
         try:
             with theirs:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-m", "media.worker", *self._arguments], stdin=theirs.fileno()
+                    command(*self._arguments), stdin=theirs.fileno(), env=os.environ | ONE_THREAD
                 )
             _, self._channel = await loop.create_connection(
                 lambda: Channel(self._tell, self._closed), sock=ours
@@ -215,9 +228,9 @@ async def serve(pair: socket.socket, number: int, host: str, port_range: tuple[i
 
 
 def main() -> None:
-    """`python -m media.worker NUMBER HOST FIRST LAST`, with the pair as standard input."""
+    """Run a worker by its arguments NUMBER HOST FIRST LAST, with the pair as standard input."""
     parser = argparse.ArgumentParser(
-        description="A media process of MyPhone PBX; started by it, never by hand."
+        prog="media.worker", description="A media process of MyPhone PBX; started by it, never by hand."
     )
     parser.add_argument("number", type=int)
     parser.add_argument("host")
@@ -231,7 +244,3 @@ def main() -> None:
         asyncio.run(serve(pair, options.number, options.host, (options.first, options.last)))
     except OSError as error:
         sys.exit(f"media worker {options.number}: {error}")
-
-
-if __name__ == "__main__":
-    main()

@@ -4,9 +4,7 @@ The filter is linear, so 2 ms of output are a product of a matrix with those 2 m
 remembers of the time before. The same matrix serves all of a frame's ten pieces and all channels: one product a batch.
 The matrix is a band; longer pieces would waste time on its zeros, and shorter ones on reading the filter's memory.
 
-The product is small, and a second thread would take longer to wake than it helps, on a core that is another worker's.
-So `OPENBLAS_NUM_THREADS=1` belongs into the environment of each media process, before it loads numpy: where
-`media/worker.py` starts it (`env` of the `Popen` in `WorkerProcess.start`).
+The product is small, and a second thread would take longer to wake than it helps: `media/worker.py` allows one.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 from random import Random, SystemRandom
 from typing import TypeVar, cast
 
@@ -38,7 +39,7 @@ from media.rtcp import parse_report
 from media.rtp import RtpSender, parse_rtp
 from media.service import MediaService, MediaSettings, PortsExhausted
 from media.tones import Tone
-from media.worker import MAX_FRAME_BYTES, Channel, WorkerProcess
+from media.worker import MAX_FRAME_BYTES, Channel, WorkerProcess, command
 from tests.unit.media.studio import frames, plan_for
 from tests.unit.sipcore.net.loopback import HERE, PATIENCE_SECONDS, run, until
 
@@ -272,6 +273,18 @@ def test_a_stop_in_the_middle_of_a_restart_leaves_no_process() -> None:
     run(story())
 
 
+@pytest.mark.skipif(
+    not Path("/proc/self/environ").exists(), reason="the environment of a process is not shown here"
+)
+def test_a_process_counts_on_one_thread() -> None:
+    async def story() -> None:
+        async with started() as (worker, _):
+            environment = Path(f"/proc/{pid_of(worker)}/environ").read_bytes().split(b"\0")
+            assert b"OPENBLAS_NUM_THREADS=1" in environment
+
+    run(story())
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_to_the_whole_group_is_for_the_parent_to_act_upon(number: signal.Signals) -> None:
     """Ctrl-C, or a service manager: calls are hung up first."""
@@ -349,6 +362,18 @@ def test_a_lost_worker_takes_its_own_calls_along_and_no_other() -> None:
         await service.stop()
         phone.close()
         lost.close()
+
+    run(story())
+
+
+def test_where_a_worker_finds_no_port_the_start_fails_at_once() -> None:
+    async def story() -> None:
+        first, last = free_pairs(1)
+        service = MediaService(MediaSettings(HERE, (first, last), workers=1), SocketMediaNetwork(), Random(1))
+        with bound(first):
+            with pytest.raises(OSError, match="media worker 0 has ended at its start"):
+                await service.start()
+            await service.stop()
 
     run(story())
 
@@ -488,7 +513,7 @@ def spawn(ports: tuple[int, int]) -> tuple[subprocess.Popen[bytes], socket.socke
     ours, theirs = socket.socketpair()
     with theirs:
         child = subprocess.Popen(
-            [sys.executable, "-m", "media.worker", "7", HERE, *map(str, ports)],
+            command("7", HERE, *map(str, ports)),
             stdin=theirs.fileno(),
             stderr=subprocess.PIPE,
         )
@@ -509,6 +534,17 @@ def test_a_child_ends_when_its_pair_breaks_however_it_breaks(last_words: bytes) 
         assert pair.recv(4096) == b""
         assert child.wait(PATIENCE_SECONDS) == 0
     bound(ports[0]).close()
+
+
+def test_modules_of_the_working_directory_are_not_taken_for_those_of_python(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "argparse.py").write_text("raise SystemExit('the wrong one')")
+    monkeypatch.chdir(tmp_path)
+    child, pair = spawn(free_pairs(1))
+    with child, pair:
+        pair.shutdown(socket.SHUT_WR)
+        assert child.wait(PATIENCE_SECONDS) == 0
 
 
 def test_a_child_without_a_port_ends_and_says_why() -> None:
