@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import settings
@@ -88,19 +89,19 @@ class Conferences(RuleBasedStateMachine):
         self.mixer.remove_party(row)
         del self.rooms[room][row]
 
-    @precondition(has_rows)
-    @rule(data=st.data(), gain=GAINS)
-    def set_gain(self, data: Any, gain: float) -> None:
-        room, row = self.pick_row(data)
-        self.mixer.set_gain(row, gain)
-        party = self.rooms[room][row]
-        self.rooms[room][row] = mixer_reference.Party(party.codec, None, gain)
-
     @rule(
-        absent=ABSENT | st.just(frozenset()), dice=st.randoms(use_true_random=False), ticks=st.integers(1, 3)
+        absent=ABSENT | st.just(frozenset()),
+        dice=st.randoms(use_true_random=False),
+        gains=st.lists(GAINS, min_size=1, max_size=3),
     )
-    def tick(self, absent: frozenset[int], dice: Any, ticks: int) -> None:
-        for _ in range(ticks):
+    def tick(self, absent: frozenset[int], dice: Any, gains: list[float]) -> None:
+        """Some ticks of the same speakers, before each of which one gets another gain."""
+        for gain in gains:
+            rows = [(parties, row) for parties in self.rooms.values() for row in parties]
+            if rows:
+                parties, row = dice.choice(rows)
+                self.mixer.set_gain(row, gain)
+                parties[row] = replace(parties[row], gain=gain)
             self.tick_once(absent, dice)
 
     def tick_once(self, absent: frozenset[int], dice: Any) -> None:
@@ -110,7 +111,7 @@ class Conferences(RuleBasedStateMachine):
                 if payload is not None:
                     self.mixer.payload(row)[:] = payload
                     self.mixer.present[row] = 1
-                parties[row] = mixer_reference.Party(party.codec, payload, party.gain)
+                parties[row] = replace(party, payload=payload)
         self.mixer.mix()
         for room, parties in self.rooms.items():
             expected = list(parties.values())
