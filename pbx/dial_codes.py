@@ -36,7 +36,8 @@ def _numbers(features: Iterable[Feature], config: Config) -> Iterator[DialCode]:
     for feature in features:
         for name, handler in feature.numbers.items():
             if name not in known:
-                raise DialTableError(f"{handler} serves a {name} number, which [numbers] does not have")
+                remedy = f"no such number, but {handler} wants to serve it; remove that plug-in"
+                raise ConfigError(Problem(f"numbers.{name}", remedy))
             yield DialCode(Pattern.parse(known[name]), handler)
 
 

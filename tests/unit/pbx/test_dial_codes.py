@@ -104,3 +104,46 @@ def test_a_clash_stops_the_start_and_names_both(pattern: str, problem: str) -> N
     assert problem in str(raised.value)
     assert str(raised.value).startswith("dial_codes.echo.hear: ")
     assert str(raised.value).endswith("; set another pattern, or false to switch the code off")
+
+
+# -- numbers of the system -------------------------------------------------------------------------
+
+
+def server_of(name: str, feature: str = "meeting") -> Feature:
+    """A feature that serves the number of a name in [numbers]."""
+    serving = Feature(feature)
+
+    @serving.number(name, summary="Serve a number")
+    async def serve(call: Call) -> None:
+        """Serve nobody."""
+
+    return serving
+
+
+@pytest.mark.row("CONF-04")
+@pytest.mark.parametrize("number", ["700", "8000"])
+def test_a_feature_serves_a_number_of_the_system(number: str) -> None:
+    table = dial_table([server_of("conference")], parse({"numbers": {"conference": number}}))
+    match = table.match(number)
+    assert match is not None
+    assert str(match[0]) == "meeting.serve"
+
+
+def test_a_number_that_nobody_serves_stays_reserved() -> None:
+    with pytest.raises(ConfigError, match="would hide voicemail 999"):
+        dial_table([echo, server_of("conference")], parse({"dial_codes": {"echo": "999"}}))
+
+
+def test_a_code_cannot_take_a_number_that_is_served() -> None:
+    with pytest.raises(ConfigError, match="700"):
+        dial_table([echo, server_of("conference")], parse({"dial_codes": {"echo": "700"}}))
+
+
+def test_two_features_cannot_serve_one_number() -> None:
+    with pytest.raises(ConfigError, match="700"):
+        dial_table([server_of("conference"), server_of("conference", "other")], parse({}))
+
+
+def test_a_number_that_there_is_not_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"numbers\.lobby: no such number, but meeting\.serve"):
+        dial_table([server_of("lobby")], parse({}))
