@@ -205,6 +205,22 @@ def test_nobody_writes_into_an_output(mixer: Mixer) -> None:
         mixer.output(row)[0] = 1
 
 
+def test_who_leaves_hears_no_more_and_who_joins_hears_the_next_tick(mixer: Mixer) -> None:
+    room = mixer.add_room()
+    one, two = parties(mixer, room, 2)
+    say(mixer, one, 100)
+    mixer.mix()
+    output = mixer.output(two)
+    mixer.remove_party(two)
+    say(mixer, one, 200)
+    mixer.mix()
+    assert set(FRAME.unpack(output)) == {100}
+    late, *_ = parties(mixer, room, 1)
+    say(mixer, one, 300)
+    mixer.mix()
+    assert heard(mixer, late) == 300
+
+
 def test_who_leaves_is_heard_no_more(mixer: Mixer) -> None:
     one, two, three = parties(mixer, mixer.add_room(), 3)
     for row in (one, two):
