@@ -47,7 +47,7 @@ PRESENCE_LIMIT = 0.16
 END_WINDOWS = 3
 """With a tone missing: a pause of 40 ms always has so many, a lost packet of 20 ms never."""
 EDGES_MS = 16
-"""From the first to the last instant of a tone, less what lies between its first and last window: 6 to 26."""
+"""From the first to the last instant of a tone, less what lies between its first and last window: about 6 to 26."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class DigitBegan:
 
 @dataclass(frozen=True, slots=True)
 class DigitEnded:
-    """The digit that had begun is over. Its duration is right within 10 ms."""
+    """The digit that had begun is over. Its duration is right within 15 ms."""
 
     channel: int
     digit: str

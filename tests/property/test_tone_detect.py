@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -23,35 +25,46 @@ PRESSES = st.builds(
     high_offset=OFFSETS,
     phases=st.tuples(TURNS, TURNS),
 )
-DIALLING = st.lists(st.tuples(PRESSES, MILLISECONDS), min_size=1, max_size=5)
+Dialling = list[tuple[Press, float]]
 """Each with the pause after it."""
+
+
+@st.composite
+def diallings(draw: st.DrawFn) -> Dialling:
+    """By one phone: twist is the same throughout, and the level nearly so."""
+    level, twist = draw(st.floats(-33, -3)), draw(st.floats(-8, 4))
+    dialled = draw(st.lists(st.tuples(PRESSES, MILLISECONDS, st.floats(-3, 3)), min_size=1, max_size=5))
+    return [
+        (replace(press, level_dbm0=level + deviation, twist_db=twist), pause)
+        for press, pause, deviation in dialled
+    ]
+
+
 LEADS = st.integers(0, 320)
 """Samples before the first."""
 CODECS = st.sampled_from([None, Codec.PCMA, Codec.PCMU])
 
 
-def sound_of(dialling: list[tuple[Press, float]], lead: int) -> Sound:
+def sound_of(dialling: Dialling, lead: int) -> Sound:
     parts = [part for press, pause in dialling for part in (press.sound(), silence(pause))]
     return np.concatenate([np.zeros(lead), *parts])
 
 
-@given(DIALLING, LEADS, CODECS)
-def test_whatever_is_dialled_is_heard(
-    dialling: list[tuple[Press, float]], lead: int, codec: Codec | None
-) -> None:
+@given(diallings(), LEADS, CODECS)
+def test_whatever_is_dialled_is_heard(dialling: Dialling, lead: int, codec: Codec | None) -> None:
     [events] = heard([sound_of(dialling, lead)], codec)
     assert dialled(events) == "".join(press.digit for press, _ in dialling)
     ends = [event for event in events if isinstance(event, DigitEnded)]
     assert [type(event) is DigitEnded for event in events] == [False, True] * len(dialling)
     for end, (press, _) in zip(ends, dialling, strict=True):
         assert end.digit == press.digit
-        assert abs(end.duration_ms - press.milliseconds) <= 11
+        assert abs(end.duration_ms - press.milliseconds) <= 15
 
 
-@given(st.lists(st.tuples(DIALLING, LEADS), min_size=2, max_size=4))
+@given(st.lists(st.tuples(diallings(), LEADS), min_size=2, max_size=4))
 @settings(max_examples=30)
 def test_a_channel_is_heard_as_if_it_were_alone(
-    channels: list[tuple[list[tuple[Press, float]], int]],
+    channels: list[tuple[Dialling, int]],
 ) -> None:
     sounds = [sound_of(dialling, lead) for dialling, lead in channels]
     together = [[(event.digit, type(event)) for event in events] for events in heard(sounds)]
