@@ -4,23 +4,43 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final
 
 Address = tuple[str, int]
 """IP address and UDP port."""
 
 
 class Codec(Enum):
-    """The codecs we speak: (encoding name, clock rate in Hz, static payload type) of RFC 3551."""
+    """The codecs we speak: (encoding name, clock rate in Hz, static payload type) of RFC 3551, and channels as written.
+
+    What their sound is like stands in `media.codecs.codec`: the clock of G.722 counts half of its samples.
+    """
 
     PCMU = ("PCMU", 8000, 0)
     PCMA = ("PCMA", 8000, 8)
+    G722 = ("G722", 8000, 9)
+    OPUS = ("opus", 48000, None, 2)
+    """Always said to be stereo at 48 kHz, whatever is in it (RFC 7587 section 7)."""
 
     __hash__ = object.__hash__
 
-    def __init__(self, encoding_name: str, clock_rate: int, static_payload_type: int) -> None:
+    def __init__(
+        self, encoding_name: str, clock_rate: int, static_payload_type: int | None, channels: int = 1
+    ) -> None:
         self.encoding_name = encoding_name
         self.clock_rate = clock_rate
         self.static_payload_type = static_payload_type
+        self.rtpmap = f"{encoding_name}/{clock_rate}" + (f"/{channels}" if channels > 1 else "")
+        """As a session description has it (RFC 8866 section 6.6)."""
+
+    @property
+    def frame_ticks(self) -> int:
+        """By how much an RTP timestamp grows in 20 ms."""
+        return self.clock_rate // 50
+
+
+G711: Final = (Codec.PCMU, Codec.PCMA)
+"""Of 8 bits a sample, which tables turn into one another."""
 
 
 class Direction(Enum):
@@ -59,4 +79,11 @@ class StreamPlan:
     direction: Direction = Direction.SENDRECV
     dtmf_send_payload_type: int | None = None
     dtmf_receive_payload_type: int | None = None
+    dtmf_clock_rate: int = 8000
+    """Of the durations in telephone-events, both ways; their timestamps are the sound's."""
     packet_ms: int = 20
+
+    @property
+    def holds(self) -> bool:
+        """Whether the peer wants to hear nothing: it holds (RFC 3264 section 8.4)."""
+        return self.remote is None or not self.direction.sends

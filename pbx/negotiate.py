@@ -7,14 +7,15 @@ media engine has to do. One audio stream is taken; all other media lines are dec
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from random import Random
 
-from media.plan import Codec, Direction, StreamPlan
+from media.plan import G711, Codec, Direction, StreamPlan
 from sipcore.sdp.description import MediaDescription, Origin, SessionDescription
 
-TELEPHONE_EVENT = "TELEPHONE-EVENT/8000"
+TELEPHONE_EVENT = "TELEPHONE-EVENT"
 OFFERED_DTMF_PAYLOAD_TYPE = 101
 _DYNAMIC = range(96, 128)
 _REVERSE = {
@@ -32,15 +33,20 @@ class NotAcceptable(Exception):
 class Negotiation:
     """The media of one leg, as both sides have described it."""
 
-    def __init__(self, host: str, port: int, random: Random) -> None:
-        """`host` and `port` are where we receive."""
+    def __init__(self, host: str, port: int, random: Random, codecs: Sequence[Codec] = G711) -> None:
+        """`host` and `port` are where we receive; `codecs` what we speak, preferred ones first."""
         self._host = host
         self._port = port
         self._session_id = str(random.getrandbits(48))
         self._version = 0
         self._remote_offered = False
-        self.codecs: tuple[Codec, ...] = tuple(Codec)
+        self._numbers: dict[str, int] = {}
+        """Payload types of this session by encoding: none ever means another (RFC 3264 section 8.3.2)."""
+        self.codecs: tuple[Codec, ...] = tuple(codecs)
         """What we speak, preferred ones first."""
+        self.opus_parameters = ""
+        """What we say of Opus: of the phone at the other end of the call, since sound goes through as it is where
+        both speak it."""
         self.local: SessionDescription | None = None
         """What we last said."""
         self.remote: SessionDescription | None = None
@@ -72,16 +78,28 @@ class Negotiation:
             return ()
         return tuple(codec for codec, _ in self._known(self._usable_audio(self.remote)))
 
+    @property
+    def remote_opus_parameters(self) -> str:
+        """How the peer wants its Opus (RFC 7587 section 6.1); empty if it says nothing of it."""
+        if self.remote is None:
+            return ""
+        audio = self._usable_audio(self.remote)
+        number = dict(self._known(audio)).get(Codec.OPUS)
+        return "" if number is None else _opus_parameters(audio, number)
+
     # -- what we say --------------------------------------------------------------------------------------
 
     def offer(
         self, codecs: Iterable[Codec] = (), direction: Direction = Direction.SENDRECV
     ) -> SessionDescription:
         """An offer of `codecs` first, then of all others we speak."""
-        ordered = dict.fromkeys([*codecs, *self.codecs])
-        formats = {codec.static_payload_type: codec for codec in ordered if codec in self.codecs}
+        ordered = [codec for codec in dict.fromkeys([*codecs, *self.codecs]) if codec in self.codecs]
+        formats = {self._number(codec.rtpmap.upper()): codec for codec in ordered}
+        # Events are counted by the clock of the sound that they interrupt (RFC 4733 section 2.1).
+        clocks = dict.fromkeys(codec.clock_rate for codec in ordered)
+        events = {self._number(f"{TELEPHONE_EVENT}/{clock}"): clock for clock in clocks}
         self._remote_offered = False
-        return self._describe([self._audio(formats, OFFERED_DTMF_PAYLOAD_TYPE, direction)])
+        return self._describe([self._audio(formats, events, direction)])
 
     def answer(self, preferred: Codec | None = None) -> SessionDescription:
         """The answer to the peer's offer: one codec, `preferred` if it is among those offered (RFC 3264 section 6)."""
@@ -90,7 +108,8 @@ class Negotiation:
         offered = dict(self._known(chosen))
         codec = preferred if preferred in offered else next(iter(offered))
         direction = _REVERSE[Direction(self.remote.direction_of(chosen))]
-        audio = self._audio({offered[codec]: codec}, _dtmf(chosen), direction)
+        self._note_numbers(chosen)
+        audio = self._audio({offered[codec]: codec}, _events(chosen, codec), direction)
         return self._describe([audio if media is chosen else _decline(media) for media in self.remote.media])
 
     def plan(self, signalling_host: str) -> StreamPlan:
@@ -104,6 +123,8 @@ class Negotiation:
         theirs, ours = self._usable_audio(self.remote), self._usable_audio(self.local)
         codec, send_type = next(self._known(ours if self._remote_offered else theirs))
         receive_type = next((number for known, number in self._known(ours) if known is codec), send_type)
+        events_to, clock = next(iter(_events(theirs, codec).items()), (None, codec.clock_rate))
+        events_from = {rate: number for number, rate in _all_events(ours).items()}.get(clock)
         host = _literal(self.remote.address_of(theirs)) or signalling_host
         remote = None if _is_unspecified(host) else (host, theirs.port)
         return StreamPlan(
@@ -114,8 +135,9 @@ class Negotiation:
             remote_rtcp=None if remote is None or theirs.port == 65535 else (host, theirs.port + 1),
             trusted_hosts=frozenset({host, signalling_host}),
             direction=_direction(self.local.direction_of(ours), self.remote.direction_of(theirs)),
-            dtmf_send_payload_type=_dtmf(theirs),
-            dtmf_receive_payload_type=_dtmf(ours),
+            dtmf_send_payload_type=events_to,
+            dtmf_receive_payload_type=events_from,
+            dtmf_clock_rate=clock,
             packet_ms=_packet_ms(theirs),
         )
 
@@ -151,29 +173,76 @@ class Negotiation:
         self.local = described
         return described
 
-    def _audio(self, formats: dict[int, Codec], dtmf: int | None, direction: Direction) -> MediaDescription:
-        attributes: list[tuple[str, str | None]] = [
-            ("rtpmap", f"{number} {codec.encoding_name}/{codec.clock_rate}")
-            for number, codec in formats.items()
-        ]
-        if dtmf is not None:
-            attributes += [("rtpmap", f"{dtmf} telephone-event/8000"), ("fmtp", f"{dtmf} 0-16")]
+    def _note_numbers(self, media: MediaDescription) -> None:
+        for number, encoding in media.rtpmap.items():
+            if number in media.formats and encoding in _USUAL_PAYLOAD_TYPES:
+                self._numbers[encoding] = int(number)
+
+    def _number(self, encoding: str) -> int:
+        """The payload type of an encoding in this session."""
+        if encoding not in self._numbers:
+            free = (n for n in (_USUAL_PAYLOAD_TYPES[encoding], *_DYNAMIC) if n not in self._numbers.values())
+            self._numbers[encoding] = next(free)
+        return self._numbers[encoding]
+
+    def _audio(
+        self, formats: dict[int, Codec], events: dict[int, int], direction: Direction
+    ) -> MediaDescription:
+        """`events`: clock rates of telephone-events by payload type."""
+        attributes: list[tuple[str, str | None]] = []
+        for number, codec in formats.items():
+            attributes.append(("rtpmap", f"{number} {codec.rtpmap}"))
+            if codec is Codec.OPUS and self.opus_parameters:
+                attributes.append(("fmtp", f"{number} {self.opus_parameters}"))
+        for number, clock in events.items():
+            attributes += [("rtpmap", f"{number} telephone-event/{clock}"), ("fmtp", f"{number} 0-16")]
         attributes += [("ptime", "20"), (direction.value, None)]
-        numbers = [*formats, *([] if dtmf is None else [dtmf])]
-        return MediaDescription(
-            "audio", self._port, "RTP/AVP", tuple(map(str, numbers)), attributes=tuple(attributes)
-        )
+        numbers = tuple(map(str, [*formats, *events]))
+        return MediaDescription("audio", self._port, "RTP/AVP", numbers, attributes=tuple(attributes))
 
 
-_BY_ENCODING = {f"{codec.encoding_name}/{codec.clock_rate}": codec for codec in Codec}
+_BY_ENCODING = {codec.rtpmap.upper(): codec for codec in Codec}
+_USUAL_PAYLOAD_TYPES = {
+    f"{TELEPHONE_EVENT}/8000": OFFERED_DTMF_PAYLOAD_TYPE,
+    f"{TELEPHONE_EVENT}/48000": 110,
+    Codec.OPUS.rtpmap.upper(): 111,
+    **{codec.rtpmap.upper(): number for codec in Codec if (number := codec.static_payload_type) is not None},
+}
+"""What most call them in their offers."""
 
 
-def _dtmf(media: MediaDescription) -> int | None:
-    """The payload type of telephone-events (RFC 4733); None where the peer does not take them."""
-    for number, encoding in media.rtpmap.items():
-        if encoding == TELEPHONE_EVENT and number in media.formats and int(number) in _DYNAMIC:
-            return int(number)
-    return None
+def _all_events(media: MediaDescription) -> dict[int, int]:
+    """The payload types of telephone-events (RFC 4733), and the clock rate of each."""
+    mapping = media.rtpmap
+    found = {}
+    for number in media.formats:
+        name, _, clock = mapping.get(number, "").partition("/")
+        if name == TELEPHONE_EVENT and clock in ("8000", "48000") and int(number) in _DYNAMIC:
+            found[int(number)] = int(clock)
+    return found
+
+
+def _events(media: MediaDescription, codec: Codec) -> dict[int, int]:
+    """Those that go with a codec, of its clock; else of 8000, which many say beside Opus too. At most one."""
+    found = {clock: number for number, clock in reversed(_all_events(media).items())}
+    clock = codec.clock_rate if codec.clock_rate in found else 8000
+    return {found[clock]: clock} if clock in found else {}
+
+
+_OPUS_PARAMETER = re.compile(
+    r"(?:maxplaybackrate|sprop-maxcapturerate|maxaveragebitrate|maxptime|minptime|ptime|stereo|sprop-stereo|cbr"
+    r"|useinbandfec|usedtx)=[0-9]{1,6}"
+)
+
+
+def _opus_parameters(media: MediaDescription, number: int) -> str:
+    """What a description says of its Opus (RFC 7587 section 6.1), without what is nothing of it."""
+    for name, value in media.attributes:
+        written, _, parameters = (value or "").partition(" ")
+        if name == "fmtp" and written == str(number):
+            parts = (part.strip() for part in parameters.lower().split(";"))
+            return ";".join(dict.fromkeys(part for part in parts if _OPUS_PARAMETER.fullmatch(part)))
+    return ""
 
 
 def _decline(media: MediaDescription) -> MediaDescription:

@@ -1,4 +1,7 @@
-"""G.711 mu-law and A-law (ITU-T G.711) by tables. PCM is 16-bit little-endian mono."""
+"""G.711 mu-law and A-law (ITU-T G.711) by tables. PCM is 16-bit little-endian mono.
+
+`codec` is one of `media.plan.G711` wherever it is asked for.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import sys
 from array import array
 from collections.abc import Callable
 
-from media.plan import Codec
+from media.plan import G711, Codec
 
 _BIAS = 0x84
 _CLIP = 32635
@@ -59,7 +62,7 @@ TRANSLATE = {
 }
 """(from, to) -> a table for `bytes.translate`."""
 
-SILENCE = {codec: bytes([_FROM_LINEAR[codec](0)]) for codec in Codec}
+SILENCE = {codec: bytes([_FROM_LINEAR[codec](0)]) for codec in G711}
 
 
 def decode(codec: Codec, payload: bytes) -> bytes:

@@ -8,7 +8,7 @@ import pytest
 
 from media.codecs import g711
 from media.conceal import G711Concealer, PcmConcealer, is_quiet_g711
-from media.plan import Codec
+from media.plan import G711, Codec
 
 Samples = npt.NDArray[np.float64]
 FRAME = 160
@@ -53,7 +53,7 @@ def test_the_fading_takes_60_ms_at_any_rate(rate_hz: int) -> None:
     assert heard[3 * frame :].max() == 0
 
 
-@pytest.mark.parametrize("codec", Codec)
+@pytest.mark.parametrize("codec", G711)
 def test_g711_goes_on_and_fades_to_silence_in_60_ms(codec: Codec) -> None:
     concealer = G711Concealer(codec)
     frame = g711.encode(codec, sine(20000))
@@ -71,7 +71,7 @@ def test_g711_goes_on_and_fades_to_silence_in_60_ms(codec: Codec) -> None:
     assert np.abs(got - expected).mean() < 0.01 * 20000
 
 
-@pytest.mark.parametrize("codec", Codec)
+@pytest.mark.parametrize("codec", G711)
 @pytest.mark.parametrize("sizes", [[160, 320, 320], [80] * 10, [800], [13] * 61 + [7]])
 def test_it_matters_not_in_what_pieces_g711_is_concealed(codec: Codec, sizes: list[int]) -> None:
     concealer, another = G711Concealer(codec), G711Concealer(codec)
@@ -97,7 +97,7 @@ def test_after_sound_the_fading_begins_anew() -> None:
         assert [coded.conceal() == b"\xff" * FRAME for _ in range(4)] == [False, False, False, True]
 
 
-@pytest.mark.parametrize("codec", Codec)
+@pytest.mark.parametrize("codec", G711)
 def test_quiet_is_what_holds_no_loud_sample(codec: Codec) -> None:
     is_quiet = is_quiet_g711(codec)
     assert is_quiet(g711.encode(codec, sine(200)))

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from media.plan import Codec, Direction
+from media.plan import Codec, Direction, StreamPlan
 from pbx.negotiate import Negotiation, NotAcceptable
 from sipcore.sdp.description import SessionDescription
 
@@ -31,7 +31,11 @@ BOTH = sdp("m=audio 4000 RTP/AVP 8 0 101\na=rtpmap:101 telephone-event/8000")
 
 
 def negotiation() -> Negotiation:
-    return Negotiation(*OURS, Random(1))
+    return Negotiation(*OURS, Random(1), tuple(Codec))
+
+
+def attributes(description: SessionDescription, name: str) -> list[str | None]:
+    return [value for key, value in description.media[0].attributes if key == name]
 
 
 def answered(
@@ -46,7 +50,20 @@ def answered(
 def test_an_offer_names_every_codec_the_preferred_first() -> None:
     audio = SessionDescription.parse(negotiation().offer([Codec.PCMA]).to_bytes()).media[0]
     assert audio.port == OURS[1]
-    assert audio.formats == ("8", "0", "101")
+    assert audio.formats == ("8", "0", "9", "111", "101", "110")
+    assert audio.rtpmap == {
+        "0": "PCMU/8000",
+        "8": "PCMA/8000",
+        "9": "G722/8000",
+        "111": "OPUS/48000/2",
+        "101": "TELEPHONE-EVENT/8000",
+        "110": "TELEPHONE-EVENT/48000",
+    }
+
+
+def test_an_offer_names_only_what_the_side_speaks() -> None:
+    side = Negotiation(*OURS, Random(1), (Codec.G722, Codec.PCMA))
+    assert side.offer([Codec.OPUS, Codec.PCMA]).media[0].formats == ("8", "9", "101")
 
 
 def test_the_answer_takes_the_callers_first_codec_and_its_telephone_events() -> None:
@@ -83,7 +100,8 @@ def test_a_dynamic_payload_type_is_sent_as_the_peer_numbered_it() -> None:
         "m=video 4000 RTP/AVP 0",
         "m=audio 0 RTP/AVP 0",
         "m=audio 4000 RTP/SAVP 0",
-        "m=audio 4000 RTP/AVP 97\na=rtpmap:97 opus/48000/2",
+        "m=audio 4000 RTP/AVP 97\na=rtpmap:97 speex/16000",
+        "m=audio 4000 RTP/AVP 97\na=rtpmap:97 opus/48000",
     ],
 )
 def test_nothing_in_common_is_not_acceptable(media: str) -> None:
@@ -183,3 +201,86 @@ def test_behind_the_last_port_there_is_none_for_reports() -> None:
     plan = answered(sdp("m=audio 65535 RTP/AVP 0"))[0].plan(PHONE)
     assert plan.remote == (PHONE, 65535)
     assert plan.remote_rtcp is None
+
+
+# -- Opus ------------------------------------------------------------------------------------------
+
+OPUS = "m=audio 4000 RTP/AVP 107 96 97\na=rtpmap:107 opus/48000/2\na=rtpmap:96 telephone-event/48000"
+OPUS += "\na=rtpmap:97 telephone-event/8000"
+
+
+def events(plan: StreamPlan) -> tuple[int | None, int | None, int]:
+    return plan.dtmf_send_payload_type, plan.dtmf_receive_payload_type, plan.dtmf_clock_rate
+
+
+def test_opus_is_answered_by_the_numbers_of_the_offer_with_events_of_its_clock() -> None:
+    side, answer = answered(sdp(OPUS))
+    assert answer.media[0].formats == ("107", "96")
+    assert attributes(answer, "rtpmap") == ["107 opus/48000/2", "96 telephone-event/48000"]
+    plan = side.plan(PHONE)
+    assert plan.codec is Codec.OPUS
+    assert (plan.send_payload_type, plan.receive_payload_type) == (107, 107)
+    assert events(plan) == (96, 96, 48000)
+
+
+def test_each_side_of_opus_is_sent_its_own_numbers() -> None:
+    side = negotiation()
+    side.offer()
+    side.receive_answer(sdp(OPUS))
+    plan = side.plan(PHONE)
+    assert (plan.send_payload_type, plan.receive_payload_type) == (107, 111)
+    assert events(plan) == (96, 110, 48000)
+
+
+@pytest.mark.parametrize("we_offer", [False, True])
+def test_beside_opus_events_of_another_clock_are_better_than_none(we_offer: bool) -> None:
+    theirs = sdp("m=audio 4000 RTP/AVP 107 97\na=rtpmap:107 opus/48000/2\na=rtpmap:97 telephone-event/8000")
+    side = negotiation()
+    if we_offer:
+        side.offer()
+        side.receive_answer(theirs)
+    else:
+        side, _ = answered(theirs)
+    assert events(side.plan(PHONE)) == (97, 101 if we_offer else 97, 8000)
+
+
+def test_beside_g711_events_of_the_clock_of_opus_are_not_taken() -> None:
+    side, answer = answered(
+        sdp("m=audio 4000 RTP/AVP 0 107 96\na=rtpmap:107 opus/48000/2\na=rtpmap:96 telephone-event/48000")
+    )
+    assert answer.media[0].formats == ("0",)
+    assert events(side.plan(PHONE)) == (None, None, 8000)
+
+
+def test_a_number_means_the_same_through_the_whole_session() -> None:
+    """RFC 3264 section 8.3.2; the peer has given 111 to something of its own, and 9 to what is usually 0."""
+    side, _ = answered(
+        sdp(
+            "m=audio 4000 RTP/AVP 9 111 107\na=rtpmap:9 PCMU/8000\na=rtpmap:111 telephone-event/8000"
+            "\na=rtpmap:107 opus/48000/2"
+        )
+    )
+    offer = side.offer()
+    numbers = {encoding: number for number, encoding in offer.media[0].rtpmap.items()}
+    assert numbers["PCMU/8000"] == "9"
+    assert numbers["TELEPHONE-EVENT/8000"] == "111"
+    assert numbers["OPUS/48000/2"] == "107"
+    assert len(set(numbers.values())) == len(numbers) == 6
+    assert side.offer().media == offer.media
+
+
+def test_how_a_phone_wants_its_opus_is_passed_on() -> None:
+    side, _ = answered(
+        sdp(f"{OPUS}\na=fmtp:97 0-15\na=fmtp:107 useinbandfec=1; MaxAverageBitrate=20000; x=y;1")
+    )
+    assert side.remote_opus_parameters == "useinbandfec=1;maxaveragebitrate=20000"
+    other = negotiation()
+    assert attributes(other.offer(), "fmtp") == ["101 0-16", "110 0-16"]
+    other.opus_parameters = side.remote_opus_parameters
+    assert "111 useinbandfec=1;maxaveragebitrate=20000" in attributes(other.offer(), "fmtp")
+
+
+@pytest.mark.parametrize("media", ["m=audio 4000 RTP/AVP 0\na=fmtp:0 stereo=1", OPUS, f"{OPUS}\na=fmtp:107"])
+def test_who_says_nothing_of_opus_wants_nothing_of_it(media: str) -> None:
+    assert answered(sdp(media))[0].remote_opus_parameters == ""
+    assert negotiation().remote_opus_parameters == ""

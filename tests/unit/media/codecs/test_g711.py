@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 
 from media.codecs import g711
-from media.plan import Codec
+from media.plan import G711, Codec
 
 CODES = bytes(range(256))
 SAMPLES = np.arange(-32768, 32768)
@@ -83,7 +83,7 @@ def test_negative_samples_of_a_law_mirror_the_positive_ones() -> None:
     assert mirrored == bytes(code ^ 0x80 for code in encoded(Codec.PCMA, positive))
 
 
-@pytest.mark.parametrize("codec", Codec)
+@pytest.mark.parametrize("codec", G711)
 def test_every_code_comes_back(codec: Codec) -> None:
     """But for the negative zero of mu-law, which is a zero."""
     again = encoded(codec, decoded(codec, CODES))
@@ -91,7 +91,7 @@ def test_every_code_comes_back(codec: Codec) -> None:
     assert changed == ({(0x7F, 0xFF)} if codec is Codec.PCMU else set())
 
 
-@pytest.mark.parametrize("codec", Codec)
+@pytest.mark.parametrize("codec", G711)
 def test_louder_is_never_quieter(codec: Codec) -> None:
     assert (np.diff(decoded(codec, encoded(codec, SAMPLES))) >= 0).all()
 
@@ -127,7 +127,7 @@ def test_translation_keeps_the_sample_within_half_a_step_of_the_coarser_law(
 
 
 def test_every_two_codecs_can_be_translated() -> None:
-    assert set(g711.TRANSLATE) == {(one, other) for one in Codec for other in Codec if one is not other}
+    assert set(g711.TRANSLATE) == {(one, other) for one in G711 for other in G711 if one is not other}
 
 
 @pytest.mark.parametrize(("codec", "code"), [(Codec.PCMU, 0xFF), (Codec.PCMA, 0xD5)])
@@ -136,6 +136,6 @@ def test_silence(codec: Codec, code: int) -> None:
     assert np.abs(decoded(codec, g711.SILENCE[codec])).max() <= 8
 
 
-@pytest.mark.parametrize("codec", Codec)
+@pytest.mark.parametrize("codec", G711)
 def test_nothing_is_nothing(codec: Codec) -> None:
     assert g711.encode(codec, b"") == g711.decode(codec, b"") == b""
