@@ -41,6 +41,7 @@ _OPTIONS = {
     "sip.udp_port": "--port",
     "sip.tcp_port": "--port",
     "media.port_range": "--media-ports",
+    "store.data_dir": "--data-dir",
 }
 _ANY_ADDRESS_OUTSIDE = "192.0.2.1"
 """Stands for wherever the phones are (RFC 5737); nothing is sent there."""

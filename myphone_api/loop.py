@@ -21,6 +21,7 @@ def run_until_complete(main: Coroutine[Any, Any, Result]) -> Result:
 def signals(stop: Callable[[], object], reload: Callable[[], object] | None = None) -> Iterator[None]:
     """SIGTERM and SIGINT stop, and end the process at once if they come again; SIGHUP reloads.
 
+    Without `reload` SIGHUP stops too: the terminal has been closed. One that is ignored (`nohup`) stays so.
     To be entered inside a running event loop; the handlers from before come back at the end.
     """
     loop = asyncio.get_running_loop()
@@ -34,9 +35,16 @@ def signals(stop: Callable[[], object], reload: Callable[[], object] | None = No
         if reload is not None:
             loop.call_soon_threadsafe(reload)
 
-    before = {number: signal.signal(number, on_stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    if reload is not None and hasattr(signal, "SIGHUP"):  # Windows has none
-        before[signal.SIGHUP] = signal.signal(signal.SIGHUP, on_reload)
+    handlers: dict[signal.Signals, Callable[[int, object], None]] = {
+        signal.SIGTERM: on_stop,
+        signal.SIGINT: on_stop,
+    }
+    if hasattr(signal, "SIGHUP"):  # Windows has none
+        if reload is not None:
+            handlers[signal.SIGHUP] = on_reload
+        elif signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            handlers[signal.SIGHUP] = on_stop
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield
     finally:

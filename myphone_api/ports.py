@@ -1,6 +1,6 @@
-"""Why the system's ports cannot be opened, found out by trying each alone.
+"""What of the machine the system cannot use: ports, certificate, data folder; said with the key that sets it.
 
-Asked only after a start has failed, so that the message can name the port and the key that sets it.
+Ports are asked about only after a start has failed, by trying each alone.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ import errno
 import os
 import socket
 import ssl
+import tempfile
 from collections.abc import Iterator
 
-from pbx.config import Sip
+from pbx.config import Media, Sip, Store
 from pbx.config_errors import Problem
 
 _REMEDIES = {
@@ -40,6 +41,26 @@ def closed_ports(sip: Sip) -> Iterator[Problem]:
             return
         remedy = _REMEDIES.get(error.errno or 0, f"cannot be opened: {error.strerror}")
         yield Problem(f"sip.{key}", f"{kind} port {port} at {sip.listen} {remedy}")
+
+
+def closed_media_ports(sip: Sip, media: Media) -> Iterator[Problem]:
+    """A range of ports of which none can be opened."""
+    first, last = media.port_range
+    for port in range(first + first % 2, last, 2):
+        if _try(sip.listen, "UDP", port) is None and _try(sip.listen, "UDP", port + 1) is None:
+            return
+    place = f"{first} to {last} at {sip.listen}"
+    yield Problem("media.port_range", f"no two UDP ports of {place} are free, set another range")
+
+
+def unusable_folder(store: Store) -> Iterator[Problem]:
+    """Why nothing can be kept in the data folder. It is made if it is not there, for its owner alone."""
+    try:
+        store.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=store.data_dir).close()
+    except OSError as error:
+        remedy = "set a folder that this user may write"
+        yield Problem("store.data_dir", f"{store.data_dir} cannot be used ({error.strerror}), {remedy}")
 
 
 def unusable_certificate(sip: Sip) -> Iterator[Problem]:

@@ -10,12 +10,13 @@ import logging
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from myphone_api.errors import CommandError, ExitCode
 from myphone_api.logs import LogFormat, configure_logging
 from myphone_api.loop import run_until_complete, signals
-from myphone_api.ports import closed_ports, unusable_certificate
+from myphone_api.ports import closed_media_ports, closed_ports, unusable_certificate, unusable_folder
 from pbx.config import Config, ConfigError, load
 from pbx.config_checks import weaknesses
 from pbx.config_errors import Problem
@@ -131,27 +132,40 @@ def run(
     config: Config,
     features: tuple[Feature, ...],
     wanted: Tracing | None = None,
-    announce: Callable[[Switch], None] = lambda switch: None,
+    announce: Callable[[Switch], None] | None = None,
 ) -> None:
-    """Run a system until SIGTERM or SIGINT; `announce` is called when phones can register.
+    """Run a system until SIGTERM or SIGINT. A stop hangs up all calls first. Raises StartError.
 
-    A stop hangs up all calls first. SIGHUP reads the certificate again. Raises StartError.
+    SIGHUP reads the certificate again. Where there is an `announce`, which is called as soon as phones can
+    register, somebody sits at a terminal, and SIGHUP says that it was closed: a stop.
     """
-    run_until_complete(_run(config, features, wanted, announce))
+    if problems := tuple(unusable_folder(config.store)):
+        raise StartError(*problems)
+    try:
+        run_until_complete(_run(config, features, wanted, announce))
+    except _NotStarted as error:  # and the ports that could be opened are closed again
+        problems = tuple(closed_ports(config.sip)) or tuple(closed_media_ports(config.sip, config.media))
+        raise StartError(*problems or (Problem("", f"cannot start: {error}"),)) from error
+
+
+class _NotStarted(Exception):
+    """A port could not be opened."""
 
 
 async def _run(
     config: Config,
     features: tuple[Feature, ...],
     wanted: Tracing | None,
-    announce: Callable[[Switch], None],
+    announce: Callable[[Switch], None] | None,
 ) -> None:
     switch = Switch(Environment.real(), config, features, _prompts(config))
     stopped = asyncio.Event()
-    with _traced(switch, wanted), signals(stopped.set, lambda: _reload(switch)):
+    reload = partial(_reload, switch) if announce is None else None
+    with _traced(switch, wanted), signals(stopped.set, reload):
         try:
             await _start(switch)
-            announce(switch)
+            if announce is not None:
+                announce(switch)
             logger.info("ready: %s", addresses(config))
             await stopped.wait()
             logger.info("stopping")
@@ -169,8 +183,7 @@ async def _start(switch: Switch) -> None:
     try:
         await switch.start()
     except OSError as error:
-        problems = tuple(closed_ports(switch.config.sip))
-        raise StartError(*problems or (Problem("", f"cannot start: {error}"),)) from error
+        raise _NotStarted(str(error)) from error
     # What has been built by now lives as long as the process: the collector need not look at it again.
     gc.collect()
     gc.freeze()
@@ -180,6 +193,9 @@ async def _start(switch: Switch) -> None:
 
 def _reload(switch: Switch) -> None:
     """Take a renewed certificate into use; a bad one leaves the old one in place."""
+    if not switch.config.sip.tls:
+        logger.info("no certificate to reload: TLS is off")
+        return
     problems = tuple(unusable_certificate(switch.config.sip))
     for problem in problems:
         logger.error("certificate not reloaded: %s", problem)

@@ -57,6 +57,12 @@ def _readable(path: Path) -> Path:
     return path
 
 
+def _folder(path: Path) -> Path:
+    if not path.is_dir():
+        raise ValueError(f"there is no folder {path}")
+    return path
+
+
 def _printable(text: str) -> str:
     if not text.isprintable():
         raise ValueError("should have no control characters")
@@ -80,6 +86,7 @@ Seconds = Annotated[float, Field(gt=0, le=86400)]
 IpAddress = Annotated[str, AfterValidator(_ip_address)]
 Folder = Annotated[Path, AfterValidator(_beside_the_file)]
 ReadableFile = Annotated[Folder, AfterValidator(_readable)]
+ReadableFolder = Annotated[Folder, AfterValidator(_folder)]
 Name = Annotated[str, Field(max_length=100), AfterValidator(_printable)]
 Number = Annotated[str, Field(pattern=r"^[0-9]{1,15}$")]
 Secret = Annotated[SecretStr, AfterValidator(_not_empty)]
@@ -195,7 +202,7 @@ class Prompts(_Table):
     """`[prompts]`: what the system says."""
 
     language: Literal["en", "fr"] = "en"
-    music: Folder | None = None
+    music: ReadableFolder | None = None
     """WAV files for those who wait; none: a piece of our own."""
 
 

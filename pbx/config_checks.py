@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -48,9 +49,17 @@ def _in_sip(sip: Sip) -> Iterator[Problem]:
 
 
 def _in_media(media: Media, sip: Sip) -> Iterator[Problem]:
+    if media.address and ipaddress.ip_address(media.address).is_unspecified:
+        remedy = "give one of this machine or leave it empty"
+        yield Problem("media.address", f"is no address that sound can be sent to, {remedy}")
     low, high = media.port_range
-    if low < 1024 or high - low < 3:
+    workers = max(1, media.workers)
+    first_pair, share = low % 2, (high + 1 - low) // workers // 2
+    if low < 1024 or (high + 1 - low) // 2 - first_pair < 2:
         yield Problem("media.port_range", "should be [first, last], 1024 or above and with room for 4 ports")
+    elif share - first_pair < 2:
+        remedy = f"should have room for 4 ports for each of {workers} workers (media.workers)"
+        yield Problem("media.port_range", remedy)
     elif low <= sip.udp_port <= high:
         yield Problem("media.port_range", f"should leave out {sip.udp_port} (sip.udp_port)")
 

@@ -6,6 +6,7 @@ import json
 import re
 import signal
 import socket
+from contextlib import ExitStack
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -91,6 +92,36 @@ def test_a_port_in_use_is_named(run: Run, here: str, demo: Demo) -> None:
     assert f"myphone: --port: UDP port 5060 at {here} is used by another program" in errors
 
 
+def test_a_port_that_is_free_is_not_named(run: Run, here: str, tmp_path: Path) -> None:
+    with socket.create_server((here, 5060)):
+        exit_code, _, errors = run("demo", "--listen", here, "--data-dir", tmp_path).end()
+    assert exit_code == 1
+    assert f"myphone: --port: TCP port 5060 at {here} is used by another program" in errors
+    assert "UDP port" not in errors
+
+
+def test_without_a_free_port_for_sound_nothing_starts(run: Run, here: str, tmp_path: Path) -> None:
+    with ExitStack() as used:
+        for port in (43000, 43002):
+            used.enter_context(socket.socket(type=socket.SOCK_DGRAM)).bind((here, port))
+        options = ("--listen", here, "--data-dir", tmp_path, "--media-ports", "43000-43003")
+        exit_code, _, errors = run("demo", *options).end()
+    assert exit_code == 1
+    assert f"myphone: --media-ports: no two UDP ports of 43000 to 43003 at {here} are free" in errors
+
+
+def test_a_closed_terminal_ends_the_demo(demo: Demo) -> None:
+    demo.process.signal(signal.SIGHUP)
+    assert demo.process.end()[0] == 0
+
+
+def test_a_data_folder_that_cannot_be_used_stops_the_start(run: Run, here: str, tmp_path: Path) -> None:
+    (tmp_path / "myphone.toml").write_text(f'[sip]\nlisten = "{here}"\n[store]\ndata_dir = "myphone.toml"\n')
+    exit_code, _, errors = run("serve", "--config", tmp_path / "myphone.toml").end()
+    assert exit_code == 1
+    assert f"myphone: store.data_dir: {tmp_path / 'myphone.toml'} cannot be used (File exists)" in errors
+
+
 def test_a_trace_holds_the_messages_but_no_secret(run: Run, here: str, tmp_path: Path) -> None:
     trace = tmp_path / "trace.txt"
     demo = Demo(run, here, tmp_path, "--trace", "100", "--trace-file", trace)
@@ -137,6 +168,12 @@ def test_a_certificate_is_renewed_while_running(run: Run, here: str, tmp_path: P
         return exit_code
 
     assert phone() == 0
+    key = (tmp_path / "pbx.key").read_bytes()
+    (tmp_path / "pbx.key").write_text("spoilt")
+    system.signal(signal.SIGHUP)
+    system.wait_for_log("certificate not reloaded: sip.certificate: cannot be used with sip.key")
+    assert phone() == 0
+    (tmp_path / "pbx.key").write_bytes(key)
     new_certificate(tmp_path, here)
     assert phone() == 1
     system.signal(signal.SIGHUP)

@@ -11,7 +11,7 @@ import pytest
 from myphone_api.loop import run_until_complete, signals
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_stops(number: signal.Signals) -> None:
     async def main() -> None:
         stopped = asyncio.Event()
@@ -32,6 +32,18 @@ def test_a_hang_up_reloads_as_often_as_it_comes() -> None:
                 assert await reloads.get() == "reload"
 
     run_until_complete(main())
+
+
+def test_a_hang_up_that_is_ignored_stays_so() -> None:
+    async def main() -> None:
+        with signals(lambda: None):
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        run_until_complete(main())
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_the_handlers_from_before_come_back() -> None:

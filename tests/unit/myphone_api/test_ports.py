@@ -1,16 +1,17 @@
-"""Why ports cannot be opened, on the real loopback interface."""
+"""What of this machine cannot be used: ports on the real loopback interface, certificates, folders."""
 
 from __future__ import annotations
 
 import socket
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import trustme
 
-from myphone_api.ports import closed_ports, unusable_certificate
-from pbx.config import Sip
+from myphone_api.ports import closed_media_ports, closed_ports, unusable_certificate, unusable_folder
+from pbx.config import Media, Sip, Store
 
 HERE = "127.0.0.1"
 
@@ -73,6 +74,20 @@ def test_an_address_of_another_machine() -> None:
     assert str(problem) == "sip.listen: this machine has no address 192.0.2.1, set one of its own or 0.0.0.0"
 
 
+def test_a_range_of_media_ports_in_use_is_named_with_its_key(udp: int) -> None:
+    first = udp - udp % 2
+    media = Media.model_construct(port_range=(first, first + 1))
+    assert [str(problem) for problem in closed_media_ports(Sip(listen=HERE), media)] == [
+        f"media.port_range: no two UDP ports of {first} to {first + 1} at 127.0.0.1 are free, set another range"
+    ]
+
+
+def test_a_range_with_two_free_ports_is_no_problem(udp: int) -> None:
+    first = udp - udp % 2
+    media = Media.model_construct(port_range=(first, min(first + 400, 65535)))
+    assert list(closed_media_ports(Sip(listen=HERE), media)) == []
+
+
 @pytest.mark.parametrize(
     ("certificate", "key", "fine"),
     [
@@ -91,3 +106,18 @@ def test_certificates(pem: Path, certificate: str, key: str, fine: bool) -> None
 
 def test_no_certificate_is_no_problem() -> None:
     assert list(unusable_certificate(Sip())) == []
+
+
+def test_a_data_folder_is_made_for_its_owner_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "data"
+    assert list(unusable_folder(Store(data_dir=folder))) == []
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("place", ["file", "file/data"])
+def test_a_data_folder_that_cannot_be_used(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").touch()
+    [problem] = unusable_folder(Store(data_dir=tmp_path / place))
+    assert problem.key == "store.data_dir"
+    assert problem.message.endswith("), set a folder that this user may write")
