@@ -34,7 +34,7 @@ class BarePhone:
         self._socket.settimeout(2)
         self._uri_host = f"{HOST}:{server[1]}"
         self.port = self._socket.getsockname()[1]
-        self._count = 0
+        self._count = self._registrations = 0
         self._remote = self._tag = ""
         """Target and To tag of the call acknowledged last."""
 
@@ -58,14 +58,12 @@ class BarePhone:
     def register(self) -> None:
         """REGISTER, 401, REGISTER with credentials, 200."""
         call_id = f"register-{self.number}-{self.port}"
-        self._send(self._request("REGISTER", f"sip:{self._uri_host}", self.number, call_id, 1, contact=True))
-        challenge = self.expect(b"SIP/2.0 401")
-        credentials = self._authorization(challenge, "REGISTER", f"sip:{self._uri_host}")
-        self._send(
-            self._request(
-                "REGISTER", f"sip:{self._uri_host}", self.number, call_id, 2, credentials, contact=True
-            )
-        )
+        uri = f"sip:{self._uri_host}"
+        self._registrations += 2
+        cseq = self._registrations
+        self._send(self._request("REGISTER", uri, self.number, call_id, cseq - 1, contact=True))
+        credentials = self._authorization(self.expect(b"SIP/2.0 401"), "REGISTER", uri)
+        self._send(self._request("REGISTER", uri, self.number, call_id, cseq, credentials, contact=True))
         self.expect(b"SIP/2.0 200")
 
     def invite(self, callee: int, media_port: int) -> str:
