@@ -180,7 +180,7 @@ class Stream:
         else:
             if self._recorder is not None:
                 self._record_payload(packet.payload)
-            if self.party is not None:
+            if self.party is not None and not plan.holds:  # the music of one who holds is not for the others
                 self.party.put(packet, now)
         for listener in self._listeners:
             listener.relay(packet, self)

@@ -9,8 +9,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
-from media.messages import Bridge, Echo
+from media.messages import Echo
 from media.service import PortsExhausted
+from pbx.conversation import Conversation
 from pbx.forking import Fork
 from pbx.happenings import CallAnswered, CallEnded, CallRang, CallStarted, Happening
 from pbx.leg import Leg
@@ -272,7 +273,12 @@ class Call:
             self._tell(CallAnswered(at=self._wall, call=self.id, by=by))
 
     def _bridge(self, leg: Leg) -> None:
-        self.switch.media.send(Bridge(self.caller_leg.stream, leg.stream))
+        caller, switch = self.caller_leg, self.switch
+        joined = leg.conversation
+        if joined is not None and joined is caller.conversation:
+            joined.update()  # since its early media; before the answer nobody holds
+        else:
+            Conversation(caller, leg, switch.media, switch.prompts)
 
     # -- Watcher of the caller's leg ---------------------------------------------------------------------------
 

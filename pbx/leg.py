@@ -31,6 +31,7 @@ from sipcore.transport.flow import Flow
 
 if TYPE_CHECKING:
     from media.service import MediaService
+    from pbx.conversation import Conversation
     from pbx.directory import Extension
     from pbx.environment import Environment
     from pbx.voice import Voice
@@ -111,6 +112,8 @@ class Leg:
         self.plan: StreamPlan | None = None
         self.voice: Voice | None = None
         """Where a feature talks to the far end."""
+        self.conversation: Conversation | None = None
+        """With another leg."""
         self.ended: asyncio.Future[int] = station.loop.create_future()
         station.legs.add(self)
 
@@ -226,6 +229,12 @@ class Leg:
         """The codec in use, once media is negotiated."""
         return self.plan.codec if self.plan else None
 
+    @property
+    def holds(self) -> bool:
+        """Whether the far end has put us on hold: it wants to hear nothing (RFC 3264 section 8.4)."""
+        plan = self.plan
+        return self.state is LegState.ANSWERED and plan is not None and plan.holds
+
     def on_effect(self, effect: Effect) -> None:
         """Take what the session tells (the vocabulary of `sipcore.effects`)."""
         handler = _HANDLERS.get(type(effect))
@@ -317,9 +326,13 @@ class Leg:
         first, self.plan = self.plan is None, plan
         send = self.station.media.send
         send(OpenStream(self.stream, self.port, plan) if first else ChangeStream(self.stream, plan))
+        if self.conversation is not None:
+            self.conversation.update()
 
     def _end(self, status: int) -> None:
         self.state = LegState.ENDED
+        if self.conversation is not None:
+            self.conversation.end()
         self.station.media.send(CloseStream(self.stream))
         self.station.legs.discard(self)
         if not self.ended.done():

@@ -9,9 +9,13 @@ from pathlib import Path
 from pbx.phone import Phone, PhoneCall
 from tests.interop.tones import level, read_samples
 from tests.simulation.office import Office
+from tests.simulation.prompter import MUSIC_HZ
 
 TONES_HZ = (440, 620, 1010, 1390)
 """One for each party; none is a harmonic of another."""
+
+MUSIC = -1
+"""The music of those who wait, among positions of parties."""
 
 HEARD = 1000.0
 """Of a tone that was sent at an amplitude of 7336, however much of it was lost."""
@@ -20,7 +24,8 @@ _numbers = count(1)
 
 
 async def listen(folder: Path, *calls: PhoneCall, seconds: float = 0.5) -> list[set[int]]:
-    """What each party hears during the next seconds: the positions of the parties whose tones it recorded."""
+    """What each party hears during the next seconds: the positions of the parties whose tones it recorded, and
+    MUSIC."""
     paths = [folder / f"{next(_numbers)}.wav" for _ in calls]
     for call, path, hertz in zip(calls, paths, TONES_HZ, strict=False):
         call.play_tone(hertz)
@@ -28,12 +33,14 @@ async def listen(folder: Path, *calls: PhoneCall, seconds: float = 0.5) -> list[
     await asyncio.sleep(seconds)
     for call, path in zip(calls, paths, strict=True):
         call.record(path.with_suffix(".after"))  # of no interest, but it completes the file before
-    return [_tones_in(path) for path in paths]
+    return [tones_in(path) for path in paths]
 
 
-def _tones_in(path: Path) -> set[int]:
+def tones_in(path: Path) -> set[int]:
+    """The positions of the parties whose tones a recording holds, and MUSIC."""
     samples = read_samples(path)
-    return {index for index, hertz in enumerate(TONES_HZ) if level(samples, hertz) > HEARD}
+    tones = {**dict(enumerate(TONES_HZ)), MUSIC: MUSIC_HZ}
+    return {index for index, hertz in tones.items() if level(samples, hertz) > HEARD}
 
 
 async def assert_talk(folder: Path, *calls: PhoneCall, within: float = 0.3) -> None:

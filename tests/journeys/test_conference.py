@@ -87,7 +87,7 @@ def hall(make_office: Callable[..., Office], tmp_path: Path) -> Hall:
 # -- beginning -------------------------------------------------------------------------------------
 
 
-@pytest.mark.row("CONF-03", "CONF-04", "CONF-05", "CONF-07", "CONF-09", "CONF-10")
+@pytest.mark.row("CONF-03", "CONF-04", "CONF-05", "CONF-07", "CONF-09", "CONF-10", "CORE-15")
 async def test_the_first_caller_confirms_says_a_name_and_hears_music(hall: Hall) -> None:
     lee = await hall.enter("100", first=True)
     assert hall.prompter.said == [

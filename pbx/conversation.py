@@ -1,0 +1,68 @@
+"""Two legs that talk. Each hears the other, or music while the other holds the call."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from media.messages import Bridge, PlayFiles
+
+if TYPE_CHECKING:
+    from media.service import MediaService
+    from pbx.leg import Leg
+    from pbx.prompts import PromptFiles
+
+
+class Conversation:
+    """Joins two legs until one of them ends, or `end` is called. The legs tell when what they want changes."""
+
+    def __init__(self, one: Leg, other: Leg, media: MediaService, prompts: PromptFiles) -> None:
+        self.legs = one, other
+        self._media = media
+        self._prompts = prompts
+        self._loop = asyncio.get_running_loop()
+        self._held: tuple[Leg, ...] = ()
+        """Those who hear music, if there is any."""
+        self._music: asyncio.Task[None] | None = None
+        for leg in self.legs:
+            if leg.conversation is not None:
+                leg.conversation.end()
+            leg.conversation = self
+        self._join()
+        self.update()
+
+    def update(self) -> None:
+        """See who is held: music comes and goes for one without a change for the other."""
+        one, other = self.legs
+        held = tuple(leg for leg, peer in ((one, other), (other, one)) if peer.holds)
+        if held == self._held:
+            return
+        resumed, self._held = set(self._held) - set(held), held
+        self._stop_music()
+        if resumed:  # both directions are joined anew: whoever is still held gets the music back
+            self._join()
+        if held:
+            self._music = self._loop.create_task(self._play_music(held), name="music on hold")
+
+    def end(self) -> None:
+        """Let go of the legs; what they hear is for others to say."""
+        self._stop_music()
+        for leg in self.legs:
+            if leg.conversation is self:
+                leg.conversation = None
+
+    def _join(self) -> None:
+        one, other = self.legs
+        self._media.send(Bridge(one.stream, other.stream))
+
+    async def _play_music(self, held: tuple[Leg, ...]) -> None:
+        files = await self._prompts.music()
+        for leg in held:
+            if files:
+                self._media.send(PlayFiles(leg.stream, files, again=True))
+
+    def _stop_music(self) -> None:
+        """Of music that is still being looked for."""
+        if self._music is not None:
+            self._music.cancel()
+            self._music = None
