@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from sipcore.errors import PeerError
+from sipcore.syntax.headers import resolve_quoted_pairs
 from sipcore.syntax.uri import Uri
 
 NONCE_SECONDS = 300.0
@@ -91,9 +92,10 @@ def parse_digest(value: str) -> dict[str, str] | None:
         if found is None:
             return None
         name, quoted, token = found.groups()
-        if name.lower() in parameters:
+        name = name.lower()
+        if name in parameters:
             return None
-        parameters[name.lower()] = token if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
+        parameters[name] = token if quoted is None else resolve_quoted_pairs(quoted)
         position = found.end()
     return parameters
 

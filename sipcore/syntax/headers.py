@@ -29,8 +29,16 @@ _NAME_ADDRESS = re.compile(
 def unquote_string(text: str) -> str:
     """The text of a quoted-string; any other text as it is."""
     if len(text) >= 2 and text[0] == text[-1] == '"':
-        return re.sub(r"\\(.)", r"\1", text[1:-1], flags=re.DOTALL)
+        return resolve_quoted_pairs(text[1:-1])
     return text
+
+
+def resolve_quoted_pairs(text: str) -> str:
+    """The inside of a quoted-string, without its backslashes (RFC 3261 section 25.1)."""
+    return _QUOTED_PAIR.sub(r"\1", text) if "\\" in text else text
+
+
+_QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
 
 
 def quote_string(text: str) -> str:
