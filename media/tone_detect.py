@@ -32,7 +32,7 @@ FULL_SCALE_DBM0 = 3.14
 
 # Each limit lies between what must be accepted and what must be rejected. Where nothing has to be rejected it lies a
 # little beyond what must be accepted: more would only let in what is no digit.
-OFFSET_LIMIT = 0.021
+OFFSET_LIMIT = 0.022
 """Of the nominal frequency: 1.5 % is accepted, 3.5 % rejected."""
 TWIST_LIMITS_DB = (-10, 6)
 """High tone to low tone: -8 dB to +4 dB are accepted."""
