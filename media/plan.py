@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
@@ -64,6 +64,24 @@ class Direction(Enum):
         return self in (Direction.SENDRECV, Direction.RECVONLY)
 
 
+class SrtpSuite(Enum):
+    """How SRTP packets are enciphered and authenticated (RFC 4568 section 6.2)."""
+
+    AES_CM_128_HMAC_SHA1_80 = "AES_CM_128_HMAC_SHA1_80"
+    AES_CM_128_HMAC_SHA1_32 = "AES_CM_128_HMAC_SHA1_32"
+
+    __hash__ = object.__hash__
+
+
+@dataclass(frozen=True)  # no slots: it is pickled
+class SrtpKeys:
+    """What both directions of a stream are secured with (RFC 3711): master key and master salt, 30 bytes each."""
+
+    suite: SrtpSuite
+    send: bytes = field(repr=False)
+    receive: bytes = field(repr=False)
+
+
 @dataclass(frozen=True)  # no slots: it is pickled
 class StreamPlan:
     """Both directions of one RTP stream. A plan is a plain value: it travels to worker processes."""
@@ -87,3 +105,6 @@ class StreamPlan:
     def holds(self) -> bool:
         """Whether the peer wants to hear nothing: it holds (RFC 3264 section 8.4)."""
         return self.remote is None or not self.direction.sends
+
+    srtp: SrtpKeys | None = None
+    """None: packets travel in the clear."""
