@@ -41,6 +41,14 @@ def _frames(codes: Sequence[int], frame_ticks: int) -> Iterator[list[EventPacket
             yield []
 
 
+def rescaled(payload: bytes, from_rate: int, to_rate: int) -> bytes:
+    """An event whose duration counts in another clock; the longest that can be said, if it lasts longer."""
+    if len(payload) < 4 or from_rate == to_rate:
+        return payload
+    code, flags, duration = _PAYLOAD.unpack_from(payload)
+    return _PAYLOAD.pack(code, flags, min(duration * to_rate // from_rate, 0xFFFF))
+
+
 class EventReceiver:
     """Turns packets into digits: one for each timestamp, at its end, or when the next digit shows that it was lost."""
 

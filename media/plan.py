@@ -32,11 +32,8 @@ class Codec(Enum):
         self.static_payload_type = static_payload_type
         self.rtpmap = f"{encoding_name}/{clock_rate}" + (f"/{channels}" if channels > 1 else "")
         """As a session description has it (RFC 8866 section 6.6)."""
-
-    @property
-    def frame_ticks(self) -> int:
+        self.frame_ticks = clock_rate // 50
         """By how much an RTP timestamp grows in 20 ms."""
-        return self.clock_rate // 50
 
 
 G711: Final = (Codec.PCMU, Codec.PCMA)
@@ -100,11 +97,10 @@ class StreamPlan:
     dtmf_clock_rate: int = 8000
     """Of the durations in telephone-events, both ways; their timestamps are the sound's."""
     packet_ms: int = 20
+    srtp: SrtpKeys | None = None
+    """None: packets travel in the clear."""
 
     @property
     def holds(self) -> bool:
         """Whether the peer wants to hear nothing: it holds (RFC 3264 section 8.4)."""
         return self.remote is None or not self.direction.sends
-
-    srtp: SrtpKeys | None = None
-    """None: packets travel in the clear."""

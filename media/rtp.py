@@ -94,6 +94,10 @@ class RtpSender:
         """Time passes in which nothing is sent."""
         self.timestamp = self.timestamp + ticks & 0xFFFFFFFF
 
+    def change_source(self) -> None:
+        """What is relayed from now on is of another source, whatever its SSRC."""
+        self._source = None
+
     def relayed(self, packet: RtpPacket, payload_type: int, payload: bytes, ticks: int) -> bytes:
         """A packet of somebody else in our stream. Gaps and order stay; a new source goes on where the last ended."""
         marker = packet.marker
@@ -155,6 +159,11 @@ class RtpReceiver:
             difference = abs((transit - self._transit + 0x80000000 & 0xFFFFFFFF) - 0x80000000)
             self._jitter += (difference - self._jitter) / 16
         self._transit = transit
+
+    def change_clock(self, clock_rate: int) -> None:
+        """The timestamps of packets to come count in another clock."""
+        if clock_rate != self.clock_rate:
+            self.clock_rate, self._transit, self._jitter = clock_rate, None, 0.0
 
     @property
     def highest_sequence(self) -> int:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from media import rtcp
 from media.codecs import g711
-from media.dtmf import DIGIT_FRAMES, EventPacket, EventReceiver, event_packets
+from media.dtmf import DIGIT_FRAMES, EventPacket, EventReceiver, event_packets, rescaled
 from media.latch import Latch
 from media.messages import Statistics
-from media.plan import Address, StreamPlan
+from media.plan import G711, Address, Codec, StreamPlan
 from media.ports import PortPair
 from media.rtp import RtpPacket, RtpReceiver, RtpSender, parse_rtp
 from media.ticker import Ticker
@@ -21,8 +21,8 @@ from media.wav import WavWriter
 
 if TYPE_CHECKING:
     from media.room import Party
+    from media.transcode import Listener, Speaker, Transcoder
 
-FRAME_TICKS = 160
 FRAME_BYTES = 320
 
 SILENCE_SECONDS = 60.0
@@ -65,6 +65,13 @@ class Stream:
         self._partner: Stream | None = None
         self._listeners: list[Stream] = []
         """Streams that have this one for their partner."""
+        self._transcoder: Transcoder | None = None
+        """Of the partner's sound into ours, where tables do not serve."""
+        self._transcoded: tuple[Codec, Codec] | None = None
+        self._speaker: Speaker | None = None
+        """Of what is played, if not in G.711."""
+        self._listener: Listener | None = None
+        """Of what is recorded, if not in G.711."""
         self._source: FrameSource | None = None
         self._source_ended: Callable[[], None] = _nothing
         self._close_source: Callable[[], None] = _nothing
@@ -87,6 +94,9 @@ class Stream:
 
     def change(self, plan: StreamPlan) -> None:
         """Carry on under another plan."""
+        if plan.codec is not self.plan.codec:
+            self._receiver.change_clock(plan.codec.clock_rate)
+            self._speaker = self._listener = None
         self.plan = plan
         if self._latch.change(plan):
             self.ports.rtp.disconnect()
@@ -113,7 +123,7 @@ class Stream:
         """Hear nothing."""
         if self._partner is not None:
             self._partner._listeners.remove(self)
-            self._partner = None
+            self._partner = self._transcoder = None
         self._close_source()
         self._source, self._source_ended, self._close_source = None, _nothing, _nothing
 
@@ -138,7 +148,7 @@ class Stream:
         """Send telephone-events after those that are still being sent. Raises ValueError for what is no digit."""
         if self.plan.dtmf_send_payload_type is None:
             return
-        more, before = event_packets(digits, FRAME_TICKS), self._digits
+        more, before = event_packets(digits, self.plan.dtmf_clock_rate // 50), self._digits
         self._digits = more if before is None else _chain(before, more)
         self._ticker.add(self.id, self._tick)
 
@@ -191,16 +201,36 @@ class Stream:
         remote = self._latch.locked or plan.remote
         if remote is None or not plan.direction.sends or self._digits is not None:
             return
+        theirs, ours = origin.plan.codec, plan.codec
+        transcoder = None
+        if theirs is not ours and (theirs, ours) not in g711.TRANSLATE:
+            transcoder = self._transcoder_of(theirs, ours)
         payload = packet.payload
         if packet.payload_type == origin.plan.receive_payload_type:
             payload_type = plan.send_payload_type
-            if plan.codec is not origin.plan.codec:
-                payload = payload.translate(g711.TRANSLATE[origin.plan.codec, plan.codec])
+            if transcoder is not None:
+                for made in transcoder.sound(packet):
+                    data = self._sender.relayed(made, payload_type, made.payload, ours.frame_ticks)
+                    self.ports.rtp.send(data, remote)
+                return
+            if theirs is not ours:
+                payload = payload.translate(g711.TRANSLATE[theirs, ours])
         elif plan.dtmf_send_payload_type is not None:
             payload_type = plan.dtmf_send_payload_type
+            payload = rescaled(payload, origin.plan.dtmf_clock_rate, plan.dtmf_clock_rate)
+            if transcoder is not None:
+                packet = transcoder.event(packet)
         else:
             return
-        self.ports.rtp.send(self._sender.relayed(packet, payload_type, payload, FRAME_TICKS), remote)
+        self.ports.rtp.send(self._sender.relayed(packet, payload_type, payload, ours.frame_ticks), remote)
+
+    def _transcoder_of(self, theirs: Codec, ours: Codec) -> Transcoder:
+        if self._transcoder is None or self._transcoded != (theirs, ours):
+            from media.transcode import Transcoder
+
+            self._transcoder, self._transcoded = Transcoder(theirs, ours), (theirs, ours)
+            self._sender.change_source()
+        return self._transcoder
 
     def send_payload(self, payload: bytes) -> None:
         """Send the peer 20 ms of sound in its codec, unless it hears something else just now."""
@@ -210,7 +240,7 @@ class Stream:
     def _receive_event(self, packet: RtpPacket) -> None:
         if packet.ssrc != self._events_source:  # its timestamps have nothing to do with those before
             self._events_source, self._events = packet.ssrc, EventReceiver()
-        ticks_per_ms = self.plan.codec.clock_rate // 1000
+        ticks_per_ms = self.plan.dtmf_clock_rate // 1000
         for digit, duration in self._events.receive(packet.timestamp, packet.payload):
             self._tell("digit", self.id, digit, duration // ticks_per_ms)
 
@@ -232,38 +262,56 @@ class Stream:
             self.quiet()
             ended()
             return
-        self._send_sound(g711.encode(self.plan.codec, pcm))
+        self._send_sound(self._encoded(pcm))
+
+    def _encoded(self, pcm: bytes) -> bytes:
+        if self.plan.codec in G711:
+            return g711.encode(self.plan.codec, pcm)
+        if self._speaker is None:
+            from media.transcode import Speaker
+
+            self._speaker = Speaker(self.plan.codec)
+        return self._speaker.say_pcm(pcm)
 
     def _send_sound(self, payload: bytes) -> None:
         remote = self._latch.remote
         if remote is not None and self.plan.direction.sends:
             marker, self._talkspurt = self._talkspurt, False
-            data = self._sender.packet(self.plan.send_payload_type, payload, FRAME_TICKS, marker)
+            ticks = self.plan.codec.frame_ticks
+            data = self._sender.packet(self.plan.send_payload_type, payload, ticks, marker)
             self.ports.rtp.send(data, remote)
 
     def _send_digit_frame(self) -> None:
         assert self._digits is not None
         packets = next(self._digits, None)
         remote, payload_type = self._latch.remote, self.plan.dtmf_send_payload_type
+        ticks = self.plan.codec.frame_ticks
         if packets is None:
             self._digits = None
             return
         for packet in packets:
             if remote is not None and payload_type is not None:
                 same_time = not packet.begins
-                data = self._sender.packet(
-                    payload_type, packet.payload, FRAME_TICKS, packet.begins, same_time
-                )
+                data = self._sender.packet(payload_type, packet.payload, ticks, packet.begins, same_time)
                 self.ports.rtp.send(data, remote)
         # A digit has the timestamp of its begin; what follows has the time that has passed (RFC 4733 section 2.2.1).
         frames = (DIGIT_FRAMES - 1 if packets[0].ends else 0) if packets else 1
-        self._sender.skip(frames * FRAME_TICKS)
+        self._sender.skip(frames * ticks)
 
     # -- recording --------------------------------------------------------------------------------------
 
     def _record_payload(self, payload: bytes) -> None:
         if len(self._recorded) < 50 * FRAME_BYTES:  # a flood fills no memory
-            self._recorded += g711.decode(self.plan.codec, payload)
+            self._recorded += self._decoded(payload)
+
+    def _decoded(self, payload: bytes) -> bytes:
+        if self.plan.codec in G711:
+            return g711.decode(self.plan.codec, payload)
+        if self._listener is None:
+            from media.transcode import Listener
+
+            self._listener = Listener(self.plan.codec)
+        return b"".join(frame.astype("<i2").tobytes() for frame in self._listener.hear(payload))
 
     def _write_frame(self) -> None:
         """One frame a tick: what has come, or silence."""
