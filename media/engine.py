@@ -35,12 +35,14 @@ from media.messages import (
     RecordFile,
     RecordingEnded,
     RecordingFailed,
+    ReportTicks,
     SendDigits,
     StopRecording,
     StreamClosed,
     StreamFailed,
     StreamLatched,
     StreamSilent,
+    TicksReported,
 )
 from media.net import MediaNetwork
 from media.player import Player
@@ -102,6 +104,9 @@ class MediaEngine:
             return
         if isinstance(command, FillPorts):
             self._tell(PortsReady(self._worker, self._ports.fill(command.reserved)))
+            return
+        if isinstance(command, ReportTicks):
+            self._tell(TicksReported(self._worker, self._ticker.punctuality()))
             return
         stream = self._streams.get(command.stream)
         if stream is None:

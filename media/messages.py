@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from media.plan import Address, StreamPlan
+from media.ticker import Punctuality
 from media.tones import Tone
 
 # -- commands --------------------------------------------------------------------------------------
@@ -27,6 +28,11 @@ class FillPorts:
     """So many ports are reserved for streams to come (of phones that ring): bind others."""
 
     reserved: int
+
+
+@dataclass(frozen=True)
+class ReportTicks:
+    """Tell how punctual the ticks were since this was asked last: `TicksReported`."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +162,7 @@ StreamCommand = (
     | Quiet
     | CloseStream
 )
-Command = FillPorts | StreamCommand
+Command = FillPorts | ReportTicks | StreamCommand
 
 
 # -- events ----------------------------------------------------------------------------------------
@@ -168,6 +174,14 @@ class PortsReady:
 
     worker: int
     ports: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class TicksReported:
+    """How punctual the ticks of an engine were."""
+
+    worker: int
+    punctuality: Punctuality
 
 
 @dataclass(frozen=True)
@@ -261,6 +275,7 @@ class WorkerLost:
 
 Event = (
     PortsReady
+    | TicksReported
     | StreamLatched
     | PlayEnded
     | RecordingEnded

@@ -5,10 +5,30 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 
 TICK_SECONDS = 0.02
+LATE_SECONDS = TICK_SECONDS / 2
+"""A tick that begins so long after its time is late: every phone's buffer notices."""
+
+_STEPS_PER_SECOND = 10_000
+_STEPS = 500
+"""Of the distribution; the last one stands for 50 ms and all beyond."""
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)  # no slots: it is pickled
+class Punctuality:
+    """How long after their time ticks began. Times in ms; percentiles are rounded up to tenths."""
+
+    ticks: int = 0
+    late: int = 0
+    """By half a tick or more, missed ones among them."""
+    missed: int = 0
+    p50_ms: float = 0.0
+    p99_ms: float = 0.0
+    max_ms: float = 0.0
 
 
 class Ticker:
@@ -21,6 +41,10 @@ class Ticker:
         self._next = 0.0
         self.missed = 0
         """Ticks that came too late to be made up for."""
+        self._missed_before = 0
+        self._begun = [0] * _STEPS
+        """Ticks by how late they began."""
+        self._latest = 0.0
 
     def add(self, key: object, call: Callable[[], None]) -> None:
         """Call `call` on every tick."""
@@ -40,7 +64,24 @@ class Ticker:
             self._timer.cancel()
             self._timer = None
 
+    def punctuality(self) -> Punctuality:
+        """Of all ticks since the last call of this."""
+        begun, latest, missed = self._begun, self._latest, self.missed - self._missed_before
+        self._begun, self._latest, self._missed_before = [0] * _STEPS, 0.0, self.missed
+        return Punctuality(
+            ticks=sum(begun) + missed,
+            late=sum(begun[int(LATE_SECONDS * _STEPS_PER_SECOND) :]) + missed,
+            missed=missed,
+            p50_ms=_percentile_ms(begun, 0.5),
+            p99_ms=_percentile_ms(begun, 0.99),
+            max_ms=1000 * latest,
+        )
+
     def _tick(self) -> None:
+        behind = max(self._loop.time() - self._next, 0.0)  # a timer may be early by the clock's resolution
+        self._begun[min(int(behind * _STEPS_PER_SECOND), _STEPS - 1)] += 1
+        if behind > self._latest:
+            self._latest = behind
         for call in list(self._calls.values()):
             try:
                 call()
@@ -56,3 +97,13 @@ class Ticker:
             self.missed += skipped
             self._next += skipped * TICK_SECONDS
         self._timer = self._loop.call_at(self._next, self._tick)
+
+
+def _percentile_ms(begun: list[int], share: float) -> float:
+    """The lateness that this share of the ticks kept within."""
+    wanted, seen = share * sum(begun), 0
+    for step, count in enumerate(begun):
+        seen += count
+        if count and seen >= wanted:
+            return 1000 * (step + 1) / _STEPS_PER_SECOND
+    return 0.0

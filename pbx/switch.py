@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from itertools import count
 from typing import Any, TypeVar
 
-from media.messages import Event, PortsReady, StreamFailed, StreamSilent, WorkerLost
+from media.messages import Event, PortsReady, StreamFailed, StreamSilent, TicksReported, WorkerLost
 from media.service import MediaService, MediaSettings
 from pbx.call import Call
 from pbx.config import Config, Sip
@@ -257,7 +257,10 @@ class Switch:
                 self._lose(stream)
         elif isinstance(event, StreamFailed):
             self._lose(event.stream)
-        elif not isinstance(event, PortsReady) and (leg := self.legs.at(event.stream)) is not None:
+        elif (
+            not isinstance(event, PortsReady | TicksReported)
+            and (leg := self.legs.at(event.stream)) is not None
+        ):
             if isinstance(event, StreamSilent):
                 leg.check()
             else:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 
 import pytest
 
-from media.ticker import TICK_SECONDS, Ticker
+from media.ticker import TICK_SECONDS, Punctuality, Ticker
 from tests.simulation.simulation import Simulation
 
 
@@ -101,3 +102,22 @@ async def test_ticks_that_come_too_late_are_skipped_and_counted(simulation: Simu
     assert ticker.missed == 49
     assert calls[:3] == [0.02, 0.04, 0.06]
     assert calls[3:6] == [1.065, 1.08, 1.1]
+
+
+async def test_how_late_ticks_begin_is_told_since_the_last_time(simulation: Simulation) -> None:
+    ticker = Ticker(simulation.loop)
+    assert ticker.punctuality() == Punctuality()
+    busy, ticks = {10: 0.02555, 20: 0.03555, 30: 0.06555}, itertools.count(1)
+
+    def call() -> None:
+        simulation.loop._jumps.now += busy.get(next(ticks), 0)
+
+    ticker.add("a", call)
+    await asyncio.sleep(2.5)
+    told = ticker.punctuality()
+    ticker.stop()
+    assert (told.missed, told.late) == (2, 1 + 2)
+    assert told.ticks == pytest.approx(125, abs=1)
+    assert (told.p50_ms, told.p99_ms) == (0.1, 5.6)
+    assert told.max_ms == pytest.approx(15.55)
+    assert ticker.punctuality() == Punctuality()
