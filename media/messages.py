@@ -6,6 +6,7 @@ They travel to worker processes; so they have no slots, which makes pickling the
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 
 from media.plan import Address, StreamPlan
 from media.ticker import Punctuality
@@ -87,7 +88,23 @@ class PlayFiles:
 
 @dataclass(frozen=True)
 class RecordFile:
-    """Record what comes in, until the stream is closed or `StopRecording`."""
+    """Record what comes in, until the stream is closed or `StopRecording`.
+
+    The file is there when `RecordingEnded` has been told; until then its sound is in a hidden part beside it.
+    """
+
+    stream: int
+    path: str
+    most_seconds: float | None = None
+    """The recording ends when it is so long."""
+    silence_seconds: float | None = None
+    """The recording ends when nothing has been said for so long."""
+
+
+@dataclass(frozen=True)
+class RecordCall:
+    """Record what comes in and what goes out, mixed, whatever else is recorded; until the stream is closed or
+    `StopRecording`."""
 
     stream: int
     path: str
@@ -98,6 +115,8 @@ class StopRecording:
     """Complete the file; commands that come after this one find it whole."""
 
     stream: int
+    call: bool = False
+    """The file of `RecordCall`, in place of that of `RecordFile`."""
 
 
 @dataclass(frozen=True)
@@ -154,6 +173,7 @@ StreamCommand = (
     | PlayFile
     | PlayFiles
     | RecordFile
+    | RecordCall
     | StopRecording
     | JoinRoom
     | LeaveRoom
@@ -201,22 +221,37 @@ class PlayEnded:
     number: int = 0
 
 
+class RecordingEnd(Enum):
+    """Why a recording has ended."""
+
+    STOPPED = "stopped"
+    """It was asked to, or another one began."""
+    CLOSED = "closed"
+    """The stream was closed: somebody hung up."""
+    LENGTH = "length"
+    SILENCE = "silence"
+
+
 @dataclass(frozen=True)
 class RecordingEnded:
-    """A recording is complete."""
+    """A recording is complete, and its file in its place."""
 
     stream: int
     seconds: float
     peak: int
     """Of its loudest sample: 0 to 32768."""
+    reason: RecordingEnd = RecordingEnd.STOPPED
+    path: str = ""
+    """As it was commanded."""
 
 
 @dataclass(frozen=True)
 class RecordingFailed:
-    """A recording could not be begun or continued; the call goes on."""
+    """A recording could not be begun or continued; the call goes on. What was recorded until then is in the file."""
 
     stream: int
     problem: str
+    path: str = ""
 
 
 @dataclass(frozen=True)

@@ -106,16 +106,18 @@ class WavWriter:
                 self._file.close()
             raise
 
-    def write(self, pcm: bytes) -> None:
-        """Append PCM. Raises OSError when the disk is full."""
+    def write(self, pcm: bytes) -> int:
+        """Append PCM; the loudest of its samples (0 to 32768). Raises OSError when the disk is full."""
         self._file.write(pcm)
         self._bytes += len(pcm)
         samples = array("h", pcm)
         if sys.byteorder == "big":
             samples.byteswap()
-        self.peak = max(self.peak, max(samples, default=0), -min(samples, default=0))
+        loudest = max(max(samples, default=0), -min(samples, default=0))
+        self.peak = max(self.peak, loudest)
         if self._bytes - self._header_bytes >= 2 * RATE_HZ:
             self._write_header()
+        return loudest
 
     @property
     def seconds(self) -> float:
