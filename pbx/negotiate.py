@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from random import Random
 
-from media.plan import G711, Codec, Direction, StreamPlan
+from media.plan import G711, Codec, Direction, SrtpKeys, SrtpSuite, StreamPlan
+from pbx.media_keys import MediaKeys, Srtp, agreed
 from sipcore.sdp.description import MediaDescription, Origin, SessionDescription
+from sipcore.sdp.security import Crypto, cryptos
 
 TELEPHONE_EVENT = "TELEPHONE-EVENT"
 OFFERED_DTMF_PAYLOAD_TYPE = 101
+CLEAR, SECURE = "RTP/AVP", "RTP/SAVP"
 _DYNAMIC = range(96, 128)
 _REVERSE = {
     Direction.SENDRECV: Direction.SENDRECV,
@@ -33,8 +36,16 @@ class NotAcceptable(Exception):
 class Negotiation:
     """The media of one leg, as both sides have described it."""
 
-    def __init__(self, host: str, port: int, random: Random, codecs: Sequence[Codec] = G711) -> None:
-        """`host` and `port` are where we receive; `codecs` what we speak, preferred ones first."""
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        random: Random,
+        codecs: Sequence[Codec] = G711,
+        entropy: Callable[[], bytes] | None = None,
+    ) -> None:
+        """`host` and `port` are where we receive; `codecs` what we speak, preferred ones first. `entropy` gives 32
+        unpredictable bytes for a key; without it we know no SRTP."""
         self._host = host
         self._port = port
         self._session_id = str(random.getrandbits(48))
@@ -47,6 +58,12 @@ class Negotiation:
         self.opus_parameters = ""
         """What we say of Opus: of the phone at the other end of the call, since sound goes through as it is where
         both speak it."""
+        self.srtp = Srtp.OFF
+        self.offers_srtp = False
+        """Whether our offers have SRTP, though it is neither required nor in use."""
+        self._keys = MediaKeys(entropy) if entropy else None
+        self._secured = False
+        """Whether SRTP was agreed on last."""
         self.local: SessionDescription | None = None
         """What we last said."""
         self.remote: SessionDescription | None = None
@@ -62,7 +79,11 @@ class Negotiation:
 
     def receive_answer(self, answer: SessionDescription) -> None:
         """Take the answer to our offer. Raises NotAcceptable, and then nothing has changed."""
-        self._usable_audio(answer)
+        audio = self._usable_audio(answer)
+        pair = None if self.local is None else _pair(self._usable_audio(self.local), audio)
+        if self._keys is not None and pair is not None:
+            self._keys.answered(pair[1])
+        self._secured = pair is not None
         self.remote = answer
         self._remote_offered = False
 
@@ -99,7 +120,10 @@ class Negotiation:
         clocks = dict.fromkeys(codec.clock_rate for codec in ordered)
         events = {self._number(f"{TELEPHONE_EVENT}/{clock}"): clock for clock in clocks}
         self._remote_offered = False
-        return self._describe([self._audio(formats, events, direction)])
+        audio = self._audio(formats, events, direction)
+        if self._keys is not None and (self._secured or self.offers_srtp or self.srtp is Srtp.REQUIRED):
+            audio = _with_key(replace(audio, protocol=SECURE), self._keys.offer())
+        return self._describe([audio])
 
     def answer(self, preferred: Codec | None = None) -> SessionDescription:
         """The answer to the peer's offer: one codec, `preferred` if it is among those offered (RFC 3264 section 6)."""
@@ -110,6 +134,9 @@ class Negotiation:
         direction = _REVERSE[Direction(self.remote.direction_of(chosen))]
         self._note_numbers(chosen)
         audio = self._audio({offered[codec]: codec}, _events(chosen, codec), direction)
+        self._secured = self._can_secure(chosen)
+        if self._keys is not None and self._secured:
+            audio = _with_key(replace(audio, protocol=chosen.protocol), self._keys.answer(chosen))
         return self._describe([audio if media is chosen else _decline(media) for media in self.remote.media])
 
     def plan(self, signalling_host: str) -> StreamPlan:
@@ -139,21 +166,28 @@ class Negotiation:
             dtmf_receive_payload_type=events_from,
             dtmf_clock_rate=clock,
             packet_ms=_packet_ms(theirs),
+            srtp=_srtp_keys(ours, theirs),
         )
 
     # -- helpers --------------------------------------------------------------------------------------------
 
     def _usable_audio(self, description: SessionDescription) -> MediaDescription:
-        """The first media section that we can take. Raises NotAcceptable."""
+        """The first media section that we can take with SRTP; else the first in the clear. Raises NotAcceptable."""
+        clear = None
         for media in description.media:
-            if (
-                media.kind == "audio"
-                and media.protocol == "RTP/AVP"
-                and media.port
-                and any(self._known(media))
-            ):
-                return media
-        raise NotAcceptable("no audio over RTP/AVP in a codec we know")
+            if media.kind == "audio" and media.port and any(self._known(media)):
+                if self._can_secure(media):
+                    return media
+                if media.protocol == CLEAR and self.srtp is not Srtp.REQUIRED:
+                    clear = clear or media
+        if clear is None:
+            raise NotAcceptable("no audio in a codec we know, or none that is as secure as it has to be")
+        return clear
+
+    def _can_secure(self, media: MediaDescription) -> bool:
+        """Whether it has a key that we can serve. Many phones that would rather have SRTP, but need not, write it
+        below RTP/AVP, where the letter of RFC 4568 has none; they take an answer of the same kind."""
+        return self._keys is not None and media.protocol in (CLEAR, SECURE) and bool(cryptos(media))
 
     def _known(self, media: MediaDescription) -> Iterator[tuple[Codec, int]]:
         """The codecs we speak and their payload types, in the order of the media section."""
@@ -198,7 +232,7 @@ class Negotiation:
             attributes += [("rtpmap", f"{number} telephone-event/{clock}"), ("fmtp", f"{number} 0-16")]
         attributes += [("ptime", "20"), (direction.value, None)]
         numbers = tuple(map(str, [*formats, *events]))
-        return MediaDescription("audio", self._port, "RTP/AVP", numbers, attributes=tuple(attributes))
+        return MediaDescription("audio", self._port, CLEAR, numbers, attributes=tuple(attributes))
 
 
 _BY_ENCODING = {codec.rtpmap.upper(): codec for codec in Codec}
@@ -243,6 +277,24 @@ def _opus_parameters(media: MediaDescription, number: int) -> str:
             parts = (part.strip() for part in parameters.lower().split(";"))
             return ";".join(dict.fromkeys(part for part in parts if _OPUS_PARAMETER.fullmatch(part)))
     return ""
+
+
+def _with_key(media: MediaDescription, key: Crypto) -> MediaDescription:
+    return replace(media, attributes=(("crypto", str(key)), *media.attributes))
+
+
+def _pair(ours: MediaDescription, theirs: MediaDescription) -> tuple[Crypto, Crypto] | None:
+    """Our key and the peer's; None for sound in the clear. Raises NotAcceptable where the peer has another opinion:
+    sound is not in the clear by accident."""
+    pair = agreed(ours, theirs)
+    if pair is None and (cryptos(ours) or theirs.protocol == SECURE):
+        raise NotAcceptable("the answer does not take the key that was offered")
+    return pair
+
+
+def _srtp_keys(ours: MediaDescription, theirs: MediaDescription) -> SrtpKeys | None:
+    pair = _pair(ours, theirs)
+    return None if pair is None else SrtpKeys(SrtpSuite[pair[0].suite.name], pair[0].key, pair[1].key)
 
 
 def _decline(media: MediaDescription) -> MediaDescription:

@@ -50,14 +50,14 @@ class MediaDescription:
     @property
     def rtpmap(self) -> Mapping[str, str]:
         """Payload type (a number below 128) -> `PCMU/8000`, upper-case name; static types of RFC 3551 included."""
-        return _rtpmap(self.formats, self.attributes)
+        return _rtpmap(self.formats, tuple(each for each in self.attributes if each[0] == "rtpmap"))
 
 
-@lru_cache(maxsize=1024)  # asked for at every turn of a negotiation, and a phone always says the same
+@lru_cache(maxsize=1024)  # asked for at every turn of a negotiation, and a phone always says the same of it
 def _rtpmap(formats: tuple[str, ...], attributes: Attributes) -> Mapping[str, str]:
     mapping = {number: _STATIC[number] for number in formats if number in _STATIC}
-    for name, value in attributes:
-        if name == "rtpmap" and value:
+    for _, value in attributes:
+        if value:
             number, _, encoding = value.partition(" ")
             if _is_number(number, 127):
                 mapping[number] = encoding.strip().upper()
