@@ -12,6 +12,7 @@ await phone.stop()
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from pbx.negotiate import NotAcceptable
 from sipcore.effects import Arrived, Effect, Invited, Rejected, RequestInDialog, Responded
 from sipcore.endpoint import Endpoint, EndpointSettings
 from sipcore.net.driver import Driver, DriverSettings
+from sipcore.net.limits import Limits
 from sipcore.registrar.digest import answer_challenge
 from sipcore.registrar.gate import Admitted
 from sipcore.syntax.headers import NameAddress
@@ -243,6 +245,10 @@ class Phone:
         """Open the ports and the way to the server. Raises OSError."""
         await self.media.start()
         await self.driver.start()
+        await self._connect()
+
+    async def _connect(self) -> None:
+        """Find the way to the server; over a new connection where the one before has broken. Raises OSError."""
         self._flow = await self.driver.flow_to(self.account.transport, self.account.server)
 
     async def stop(self) -> None:
@@ -343,8 +349,9 @@ class Phone:
         """Register again, and once more where the server is not reached or refuses."""
         while True:
             try:
+                await self._connect()
                 return await self.register(seconds)
-            except RegistrationFailed:
+            except (RegistrationFailed, OSError):
                 await asyncio.sleep(RETRY_SECONDS)
 
     # -- calls ----------------------------------------------------------------------------------------------
@@ -452,4 +459,11 @@ class Phone:
 
 
 def _driver_settings(account: PhoneAccount, local: Address) -> DriverSettings:
-    return DriverSettings(listen=local.host, udp_port=local.port, authorities=account.authorities)
+    return DriverSettings(
+        listen=local.host,
+        udp_port=local.port,
+        authorities=account.authorities,
+        limits=Limits(
+            idle_seconds=math.inf
+        ),  # how long to wait for a phone that says nothing is the server's affair
+    )

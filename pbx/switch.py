@@ -28,6 +28,7 @@ from pbx.routing import Router
 from sipcore.effects import Arrived, Effect, Invited, RequestInDialog
 from sipcore.endpoint import Endpoint, EndpointSettings
 from sipcore.net.driver import Driver, DriverSettings
+from sipcore.net.limits import Limits
 from sipcore.registrar.gate import Account, DigestGate
 from sipcore.registrar.registrar import Binding, BindingChange, Change, Registrar, RegistrarSettings
 from sipcore.syntax.message import response_to
@@ -40,6 +41,9 @@ Shared = TypeVar("Shared")
 
 STOP_SECONDS = 3.0
 """How long a stop waits for phones to confirm that their calls have ended."""
+
+IDLE_MARGIN_SECONDS = 60.0
+"""So much longer than a registration may last, an idle connection stays open: closing it would take that along."""
 
 
 class Legs:
@@ -282,4 +286,5 @@ def _driver_settings(sip: Sip) -> DriverSettings:
         tls_port=sip.tls_port if sip.tls else None,
         certificate=sip.certificate,
         key=sip.key,
+        limits=Limits(idle_seconds=sip.max_expires + IDLE_MARGIN_SECONDS),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -70,9 +71,9 @@ def run() -> Iterator[Run]:
 
 
 @pytest.fixture(scope="session")
-def addresses(worker_id: str) -> Iterator[str]:
+def addresses() -> Iterator[str]:
     """Loopback addresses that nobody else uses."""
-    worker = int(worker_id.removeprefix("gw")) if worker_id != "master" else 99
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw99").removeprefix("gw"))
     return (f"127.{100 + worker}.{high}.{low}" for high in range(256) for low in range(1, 255))
 
 

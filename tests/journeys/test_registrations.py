@@ -199,6 +199,25 @@ async def test_a_phone_comes_back_after_an_outage(office: Office) -> None:
     assert await reaches(lee, "101")
 
 
+@pytest.mark.parametrize("seconds", [1000, 3500, 10_000])
+async def test_a_phone_on_a_connection_stays_reachable_however_long_nothing_happens(
+    office: Office, seconds: int
+) -> None:
+    lee, _ = await office.phone("100"), await office.phone("101", transport=Transport.TCP)
+    await asyncio.sleep(seconds)
+    assert await reaches(lee, "101")
+
+
+async def test_a_phone_whose_connection_broke_connects_again(office: Office) -> None:
+    lee, _ = await office.phone("100"), await office.phone("101", transport=Transport.TCP)
+    [stream] = office.simulation.network.hosts[-1].streams
+    stream.break_off()
+    await asyncio.sleep(1)
+    assert not office.switch.registered("101")
+    await asyncio.sleep(3000)  # the time of the refresh has come
+    assert await reaches(lee, "101")
+
+
 # -- limits ----------------------------------------------------------------------------------------
 
 
