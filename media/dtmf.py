@@ -1,10 +1,13 @@
-"""Telephone-events (RFC 4733): digits as packets."""
+"""Digits as telephone-events (RFC 4733), and as the tones of ITU-T Q.23 for those who take none."""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
+
+from media.tones import Tone, ToneSource
 
 EVENTS = "0123456789*#ABCD"
 VOLUME = 10
@@ -13,6 +16,12 @@ DIGIT_FRAMES = 5
 """100 ms in packets of 20 ms."""
 GAP_FRAMES = 5
 END_REPEATS = 3
+SILENT_FRAME = bytes(320)
+"""20 ms of PCM at 8 kHz."""
+_LOW_HZ = dict(
+    zip(EVENTS, (941, 697, 697, 697, 770, 770, 770, 852, 852, 852, 941, 941, 697, 770, 852, 941), strict=True)
+)
+_HIGH_HZ = dict(zip(EVENTS, (1336, *(1209, 1336, 1477) * 3, 1209, 1477, *(1633,) * 4), strict=True))
 _PAYLOAD = struct.Struct("!BBH")
 
 
@@ -41,6 +50,26 @@ def _frames(codes: Sequence[int], frame_ticks: int) -> Iterator[list[EventPacket
             yield []
 
 
+def tone_frames(digits: str) -> Iterator[bytes]:
+    """The same as sound, 20 ms of PCM at 8 kHz each. Raises ValueError for what is no digit."""
+    return _sounds([EVENTS[EVENTS.index(digit.upper())] for digit in digits])
+
+
+def _sounds(digits: Sequence[str]) -> Iterator[bytes]:
+    for digit in digits:
+        source = ToneSource(Tone((_LOW_HZ[digit], _HIGH_HZ[digit])))
+        yield from (source.frame() for _ in range(DIGIT_FRAMES))
+        yield from (SILENT_FRAME,) * GAP_FRAMES
+
+
+class Heard(NamedTuple):
+    """The begin of a digit or its end, and its duration so far in clock ticks."""
+
+    digit: str
+    duration: int
+    ended: bool
+
+
 def rescaled(payload: bytes, from_rate: int, to_rate: int) -> bytes:
     """An event whose duration counts in another clock; the longest that can be said, if it lasts longer."""
     if len(payload) < 4 or from_rate == to_rate:
@@ -50,7 +79,10 @@ def rescaled(payload: bytes, from_rate: int, to_rate: int) -> bytes:
 
 
 class EventReceiver:
-    """Turns packets into digits: one for each timestamp, at its end, or when the next digit shows that it was lost."""
+    """Turns packets into digits, one for each timestamp.
+
+    It begins with the first packet that comes, and ends with its end, or when the next shows that this was lost.
+    """
 
     __slots__ = ("_digit", "_done", "_duration", "_timestamp")
 
@@ -60,20 +92,21 @@ class EventReceiver:
         self._duration = 0
         self._done = True
 
-    def receive(self, timestamp: int, payload: bytes) -> list[tuple[str, int]]:
-        """Digits that are complete now, with their durations in clock ticks."""
+    def receive(self, timestamp: int, payload: bytes) -> list[Heard]:
+        """What is new, in order."""
         if len(payload) < 4 or payload[0] >= len(EVENTS):
             return []
         code, flags, duration = _PAYLOAD.unpack_from(payload)
-        told: list[tuple[str, int]] = []
+        told: list[Heard] = []
         if timestamp != self._timestamp:
             if self._timestamp is not None and (timestamp - self._timestamp & 0xFFFFFFFF) >= 0x80000000:
                 return []  # late: of a digit before
             if not self._done:
-                told.append((self._digit, self._duration))
+                told.append(Heard(self._digit, self._duration, ended=True))
             self._timestamp, self._digit, self._done = timestamp, EVENTS[code], False
+            told.append(Heard(self._digit, duration, ended=False))
         self._duration = duration
         if flags & 0x80 and not self._done:
             self._done = True
-            told.append((self._digit, duration))
+            told.append(Heard(self._digit, duration, ended=True))
         return told

@@ -19,12 +19,14 @@ from media.messages import (
     ChangeStream,
     CloseStream,
     Command,
+    DigitEnded,
     DigitReceived,
     Echo,
     Event,
     FillPorts,
     JoinRoom,
     LeaveRoom,
+    ListenForDigits,
     OpenStream,
     PlayEnded,
     PlayFile,
@@ -32,6 +34,7 @@ from media.messages import (
     PlayTone,
     PortsReady,
     Quiet,
+    RecordCall,
     RecordFile,
     RecordingEnded,
     RecordingFailed,
@@ -47,12 +50,13 @@ from media.messages import (
 from media.net import MediaNetwork
 from media.player import Player
 from media.ports import Ports
+from media.recorder import Recorder
 from media.stream import Stream
 from media.ticker import Ticker
 from media.tones import ToneSource
-from media.wav import WavWriter
 
 if TYPE_CHECKING:
+    from media.in_band import Ears
     from media.room import Rooms
 
 logger = logging.getLogger(__name__)
@@ -82,6 +86,8 @@ class MediaEngine:
         self._streams: dict[int, Stream] = {}
         self._rooms: Rooms | None = None
         """Made when the first is joined: an engine without conferences does not carry numpy."""
+        self._ears: Ears | None = None
+        """Made when the first digit is to be heard in sound, for the same reason."""
 
     def start(self) -> None:
         """Bind the first ports. Raises OSError if there are none."""
@@ -116,6 +122,7 @@ class MediaEngine:
                 stream.change(plan)
                 if self._rooms is not None:
                     self._rooms.plan_changed(stream)
+                self._listen(stream)
             case Bridge(_, other):
                 self._bridge(stream, other)
             case Echo():
@@ -132,12 +139,17 @@ class MediaEngine:
                 self._join(stream, room)
             case LeaveRoom():
                 self._leave_room(stream)
-            case StopRecording():
-                stream.stop_recording()
-            case RecordFile(_, path):
-                self._record(stream, Path(path))
+            case StopRecording(_, both):
+                stream.stop_recording(both=both)
+            case RecordFile(_, path, most, silence):
+                self._record(stream, path, most_seconds=most, silence_seconds=silence)
+            case RecordCall(_, path):
+                self._record(stream, path, both=True)
             case SendDigits(_, digits):
                 self._send_digits(stream, digits)
+            case ListenForDigits(_, on):
+                stream.listened_to = on
+                self._listen(stream)
             case Quiet():
                 stream.quiet()
             case CloseStream():
@@ -161,6 +173,8 @@ class MediaEngine:
     def _close(self, stream: Stream) -> None:
         del self._streams[stream.id]
         self._leave_room(stream)
+        if self._ears is not None:
+            self._ears.ignore(stream)
         self._tell(StreamClosed(stream.id, stream.close()))
         self._announce(self._ports.release(stream.ports))
 
@@ -184,6 +198,18 @@ class MediaEngine:
     def _leave_room(self, stream: Stream) -> None:
         if self._rooms is not None:
             self._rooms.leave(stream)
+
+    def _listen(self, stream: Stream) -> None:
+        """Whoever can send telephone-events sends them; only the sound of others has to be listened to."""
+        plan = stream.plan
+        if stream.listened_to and plan.dtmf_receive_payload_type is None:
+            from media.in_band import Ears
+
+            if self._ears is None:
+                self._ears = Ears(self._ticker, self._loop.time, self._tell_of)
+            self._ears.listen(stream)
+        elif self._ears is not None:
+            self._ears.ignore(stream)
 
     def _send_digits(self, stream: Stream, digits: str) -> None:
         try:
@@ -214,18 +240,32 @@ class MediaEngine:
                 "nothing is announced: stream %d is in no room, or too much is waiting there", stream.id
             )
 
-    def _record(self, stream: Stream, path: Path) -> None:
+    def _record(
+        self,
+        stream: Stream,
+        path: str,
+        *,
+        both: bool = False,
+        most_seconds: float | None = None,
+        silence_seconds: float | None = None,
+    ) -> None:
+        stream.stop_recording(both=both)  # which may be of the same file
         try:
-            stream.record(WavWriter(path))
+            recorder = Recorder(
+                Path(path), both=both, most_seconds=most_seconds, silence_seconds=silence_seconds
+            )
         except (OSError, ValueError) as error:
             logger.warning("%s cannot be recorded: %s", path, error)
-            self._tell(RecordingFailed(stream.id, str(error)))
+            self._tell(RecordingFailed(stream.id, str(error), path))
+        else:
+            stream.record(recorder)
 
 
 _EVENTS: dict[str, Callable[..., Event]] = {
     "latched": StreamLatched,
     "silent": StreamSilent,
     "digit": DigitReceived,
+    "digit ended": DigitEnded,
     "recorded": RecordingEnded,
     "recording failed": RecordingFailed,
 }

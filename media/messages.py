@@ -144,10 +144,18 @@ class AnnounceFiles:
 
 @dataclass(frozen=True)
 class SendDigits:
-    """Send digits (0-9 * # A-D) as telephone-events."""
+    """Send digits (0-9 * # A-D): as telephone-events, or as tones to a peer that takes none."""
 
     stream: int
     digits: str
+
+
+@dataclass(frozen=True)
+class ListenForDigits:
+    """Look for digits in the peer's sound from now on, where it cannot send telephone-events; or no more."""
+
+    stream: int
+    on: bool = True
 
 
 @dataclass(frozen=True)
@@ -179,6 +187,7 @@ StreamCommand = (
     | LeaveRoom
     | AnnounceFiles
     | SendDigits
+    | ListenForDigits
     | Quiet
     | CloseStream
 )
@@ -256,11 +265,24 @@ class RecordingFailed:
 
 @dataclass(frozen=True)
 class DigitReceived:
-    """The peer sent a digit."""
+    """A key of the peer is pressed: told at once, so that a prompt falls silent. `DigitEnded` follows."""
 
     stream: int
     digit: str
     duration_ms: int
+    """So far."""
+    in_band: bool = False
+    """Whether it was heard in the peer's sound; else it came as telephone-events."""
+
+
+@dataclass(frozen=True)
+class DigitEnded:
+    """The key was let go, or its end was lost."""
+
+    stream: int
+    digit: str
+    duration_ms: int
+    in_band: bool = False
 
 
 @dataclass(frozen=True)
@@ -316,6 +338,7 @@ Event = (
     | RecordingEnded
     | RecordingFailed
     | DigitReceived
+    | DigitEnded
     | StreamClosed
     | StreamFailed
     | StreamSilent

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Iterator
 from random import Random
 from typing import TYPE_CHECKING
 
 from media import rtcp
 from media.codecs import g711
-from media.dtmf import DIGIT_FRAMES, EventPacket, EventReceiver, event_packets, rescaled
+from media.dtmf import DIGIT_FRAMES, EventPacket, EventReceiver, event_packets, rescaled, tone_frames
 from media.latch import Latch
-from media.messages import Statistics
+from media.messages import RecordingEnd, Statistics
 from media.plan import G711, Address, Codec, StreamPlan
 from media.ports import PortPair
+from media.recorder import Recorder
 from media.rtp import RtpPacket, RtpReceiver, RtpSender, parse_rtp
 from media.ticker import Ticker
-from media.wav import WavWriter
 
 if TYPE_CHECKING:
+    from media.in_band import Ear
     from media.room import Party
-    from media.transcode import Listener, Speaker, Transcoder
-
-FRAME_BYTES = 320
+    from media.transcode import Speaker, Transcoder
 
 SILENCE_SECONDS = 60.0
 """Without sound and reports for so long, a peer is worth a question."""
@@ -62,6 +60,10 @@ class Stream:
         self._events_source: int | None = None
         self.party: Party | None = None
         """This stream in a conference room."""
+        self.ear: Ear | None = None
+        """Where digits are looked for in its sound."""
+        self.listened_to = False
+        """Whether somebody wants to know of digits in its sound."""
         self._partner: Stream | None = None
         self._listeners: list[Stream] = []
         """Streams that have this one for their partner."""
@@ -70,14 +72,15 @@ class Stream:
         self._transcoded: tuple[Codec, Codec] | None = None
         self._speaker: Speaker | None = None
         """Of what is played, if not in G.711."""
-        self._listener: Listener | None = None
-        """Of what is recorded, if not in G.711."""
         self._source: FrameSource | None = None
         self._source_ended: Callable[[], None] = _nothing
         self._close_source: Callable[[], None] = _nothing
-        self._recorder: WavWriter | None = None
-        self._recorded = b""
-        self._digits: Iterator[list[EventPacket]] | None = None
+        self._recorders: tuple[Recorder, ...] = ()
+        """Of what comes in, and of both directions: at most one each."""
+        self._digits: Iterator[list[EventPacket] | bytes] | None = None
+        """Of digits to send: telephone-events or sound, 20 ms each."""
+        self._missed_event: int | None = None
+        """Timestamp of a telephone-event that is not passed on, since its begin was not."""
         self._talkspurt = True
         """Whether the next packet of our own begins a talkspurt: it gets the marker."""
         self._heard_report: tuple[int, float] | None = None
@@ -96,7 +99,7 @@ class Stream:
         """Carry on under another plan."""
         if plan.codec is not self.plan.codec:
             self._receiver.change_clock(plan.codec.clock_rate)
-            self._speaker = self._listener = None
+            self._speaker = None
         self.plan = plan
         if self._latch.change(plan):
             self.ports.rtp.disconnect()
@@ -127,28 +130,26 @@ class Stream:
         self._close_source()
         self._source, self._source_ended, self._close_source = None, _nothing, _nothing
 
-    def record(self, writer: WavWriter) -> None:
-        """Write down what comes in."""
-        self.stop_recording()
-        self._recorder, self._recorded = writer, b""
+    def record(self, recorder: Recorder) -> None:
+        """Write down what comes in, or both directions."""
+        self.stop_recording(both=recorder.both)
+        self._recorders += (recorder,)
         self._ticker.add(self.id, self._tick)
 
-    def stop_recording(self) -> None:
-        """Complete the recording, if there is one."""
-        recorder, self._recorder = self._recorder, None
-        if recorder is not None:
-            try:
-                recorder.close()
-            except OSError as error:
-                self._tell("recording failed", self.id, str(error))
-            else:
-                self._tell("recorded", self.id, recorder.seconds, recorder.peak)
+    def stop_recording(self, *, both: bool = False) -> None:
+        """Complete the recording of one direction or of both, if there is one."""
+        for recorder in self._recorders:
+            if recorder.both is both:
+                self._end_recording(recorder, RecordingEnd.STOPPED)
 
     def send_digits(self, digits: str) -> None:
-        """Send telephone-events after those that are still being sent. Raises ValueError for what is no digit."""
-        if self.plan.dtmf_send_payload_type is None:
-            return
-        more, before = event_packets(digits, self.plan.dtmf_clock_rate // 50), self._digits
+        """Send digits after those that are still being sent: telephone-events, or tones to a peer that takes none.
+
+        Raises ValueError for what is no digit.
+        """
+        more: Iterator[list[EventPacket] | bytes]
+        as_tones, before = self.plan.dtmf_send_payload_type is None, self._digits
+        more = tone_frames(digits) if as_tones else event_packets(digits, self.plan.dtmf_clock_rate // 50)
         self._digits = more if before is None else _chain(before, more)
         self._ticker.add(self.id, self._tick)
 
@@ -159,7 +160,8 @@ class Stream:
         self.quiet()
         for listener in list(self._listeners):
             listener.quiet()
-        self.stop_recording()
+        for recorder in self._recorders:
+            self._end_recording(recorder, RecordingEnd.CLOSED)
         self._send_report(bye=True)
         return self._statistics()
 
@@ -185,13 +187,16 @@ class Stream:
         self._receiver.note(packet, now)
         if not plan.direction.receives:
             return
-        if packet.payload_type != plan.receive_payload_type:
+        is_event = packet.payload_type != plan.receive_payload_type
+        for recorder in self._recorders:
+            recorder.said(packet._replace(payload=b"") if is_event else packet, plan.codec, now)
+        if is_event:
             self._receive_event(packet)
         else:
-            if self._recorder is not None:
-                self._record_payload(packet.payload)
             if self.party is not None and not plan.holds:  # the music of one who holds is not for the others
                 self.party.put(packet, now)
+            if self.ear is not None:
+                self.ear.put(packet, now)
         for listener in self._listeners:
             listener.relay(packet, self)
 
@@ -199,14 +204,19 @@ class Stream:
         """Send the peer a packet of another stream: header and codec become ours."""
         plan = self.plan
         remote = self._latch.locked or plan.remote
-        if remote is None or not plan.direction.sends or self._digits is not None:
+        if remote is None or not plan.direction.sends:
             return
         theirs, ours = origin.plan.codec, plan.codec
+        if self._recorders:
+            is_event = packet.payload_type != origin.plan.receive_payload_type
+            self._record_sent(packet._replace(payload=b"") if is_event else packet, theirs)
         transcoder = None
         if theirs is not ours and (theirs, ours) not in g711.TRANSLATE:
             transcoder = self._transcoder_of(theirs, ours)
         payload = packet.payload
         if packet.payload_type == origin.plan.receive_payload_type:
+            if self._digits is not None:
+                return
             payload_type = plan.send_payload_type
             if transcoder is not None:
                 for made in transcoder.sound(packet):
@@ -216,12 +226,16 @@ class Stream:
             if theirs is not ours:
                 payload = payload.translate(g711.TRANSLATE[theirs, ours])
         elif plan.dtmf_send_payload_type is not None:
+            if self._digits is not None:
+                self._missed_event = packet.timestamp
+            if packet.timestamp == self._missed_event:
+                return
             payload_type = plan.dtmf_send_payload_type
             payload = rescaled(payload, origin.plan.dtmf_clock_rate, plan.dtmf_clock_rate)
             if transcoder is not None:
                 packet = transcoder.event(packet)
         else:
-            return
+            return  # whoever takes no events was sent tones
         self.ports.rtp.send(self._sender.relayed(packet, payload_type, payload, ours.frame_ticks), remote)
 
     def _transcoder_of(self, theirs: Codec, ours: Codec) -> Transcoder:
@@ -241,8 +255,11 @@ class Stream:
         if packet.ssrc != self._events_source:  # its timestamps have nothing to do with those before
             self._events_source, self._events = packet.ssrc, EventReceiver()
         ticks_per_ms = self.plan.dtmf_clock_rate // 1000
-        for digit, duration in self._events.receive(packet.timestamp, packet.payload):
-            self._tell("digit", self.id, digit, duration // ticks_per_ms)
+        for digit, duration, ended in self._events.receive(packet.timestamp, packet.payload):
+            self._tell("digit ended" if ended else "digit", self.id, digit, duration // ticks_per_ms)
+            for listener in self._listeners:
+                if not ended and listener.plan.dtmf_send_payload_type is None:
+                    listener.send_digits(digit)
 
     # -- packets of our own -----------------------------------------------------------------------------
 
@@ -251,9 +268,9 @@ class Stream:
             self._send_digit_frame()
         elif self._source is not None:
             self._send_frame(self._source())
-        if self._recorder is not None:
-            self._write_frame()
-        if self._digits is None and self._source is None and self._recorder is None:
+        for recorder in self._recorders:
+            self._write_recording(recorder)
+        if self._digits is None and self._source is None and not self._recorders:
             self._ticker.remove(self.id)
 
     def _send_frame(self, pcm: bytes | None) -> None:
@@ -262,6 +279,9 @@ class Stream:
             self.quiet()
             ended()
             return
+        self._send_pcm(pcm)
+
+    def _send_pcm(self, pcm: bytes) -> None:
         self._send_sound(self._encoded(pcm))
 
     def _encoded(self, pcm: bytes) -> bytes:
@@ -280,6 +300,10 @@ class Stream:
             ticks = self.plan.codec.frame_ticks
             data = self._sender.packet(self.plan.send_payload_type, payload, ticks, marker)
             self.ports.rtp.send(data, remote)
+            if self._recorders:
+                packet = parse_rtp(data)
+                assert packet is not None
+                self._record_sent(packet, self.plan.codec)
 
     def _send_digit_frame(self) -> None:
         assert self._digits is not None
@@ -288,6 +312,9 @@ class Stream:
         ticks = self.plan.codec.frame_ticks
         if packets is None:
             self._digits = None
+            return
+        if isinstance(packets, bytes):
+            self._send_pcm(packets)
             return
         for packet in packets:
             if remote is not None and payload_type is not None:
@@ -300,30 +327,37 @@ class Stream:
 
     # -- recording --------------------------------------------------------------------------------------
 
-    def _record_payload(self, payload: bytes) -> None:
-        if len(self._recorded) < 50 * FRAME_BYTES:  # a flood fills no memory
-            self._recorded += self._decoded(payload)
+    def _record_sent(self, packet: RtpPacket, codec: Codec) -> None:
+        now = self._loop.time()
+        for recorder in self._recorders:
+            if recorder.both:
+                recorder.told(packet, codec, now)
 
-    def _decoded(self, payload: bytes) -> bytes:
-        if self.plan.codec in G711:
-            return g711.decode(self.plan.codec, payload)
-        if self._listener is None:
-            from media.transcode import Listener
-
-            self._listener = Listener(self.plan.codec)
-        return b"".join(frame.astype("<i2").tobytes() for frame in self._listener.hear(payload))
-
-    def _write_frame(self) -> None:
-        """One frame a tick: what has come, or silence."""
-        assert self._recorder is not None
-        frame, self._recorded = self._recorded[:FRAME_BYTES], self._recorded[FRAME_BYTES:]
+    def _write_recording(self, recorder: Recorder) -> None:
         try:
-            self._recorder.write(frame.ljust(FRAME_BYTES, b"\0"))
+            end = recorder.tick(self._loop.time())
         except OSError as error:
-            recorder, self._recorder = self._recorder, None
-            with contextlib.suppress(OSError):  # one failure is told once
-                recorder.close()
-            self._tell("recording failed", self.id, str(error))
+            self._fail_recording(recorder, error)
+        else:
+            if end is not None:
+                self._end_recording(recorder, end)
+
+    def _end_recording(self, recorder: Recorder, reason: RecordingEnd) -> None:
+        try:
+            recorder.close()
+        except OSError as error:
+            self._fail_recording(recorder, error)
+            return
+        self._forget_recorder(recorder)
+        self._tell("recorded", self.id, recorder.seconds, recorder.peak, reason, str(recorder.path))
+
+    def _fail_recording(self, recorder: Recorder, error: OSError) -> None:
+        recorder.give_up()
+        self._forget_recorder(recorder)
+        self._tell("recording failed", self.id, str(error), str(recorder.path))
+
+    def _forget_recorder(self, recorder: Recorder) -> None:
+        self._recorders = tuple(other for other in self._recorders if other is not recorder)
 
     # -- reports ----------------------------------------------------------------------------------------
 
@@ -394,6 +428,6 @@ def _nothing() -> None:
     """No one waits for this."""
 
 
-def _chain(*parts: Iterator[list[EventPacket]]) -> Iterator[list[EventPacket]]:
+def _chain(*parts: Iterator[list[EventPacket] | bytes]) -> Iterator[list[EventPacket] | bytes]:
     for part in parts:
         yield from part

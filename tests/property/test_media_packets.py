@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from itertools import pairwise
 from random import Random
 
 from hypothesis import given
@@ -109,6 +110,10 @@ def test_any_bytes_are_a_report_or_none(data: bytes) -> None:
 @given(st.lists(st.tuples(WORDS, st.binary(max_size=6)), max_size=20))
 def test_any_payloads_are_digits_or_nothing(packets: list[tuple[int, bytes]]) -> None:
     receiver = EventReceiver()
-    told = [digit for timestamp, payload in packets for digit in receiver.receive(timestamp, payload)]
-    assert len(told) <= len(packets)
-    assert all(digit in EVENTS and 0 <= duration < 0x10000 for digit, duration in told)
+    told = [heard for timestamp, payload in packets for heard in receiver.receive(timestamp, payload)]
+    begun = [heard.digit for heard in told if not heard.ended]
+    assert len(begun) <= len(packets)
+    assert all(heard.digit in EVENTS and 0 <= heard.duration < 0x10000 for heard in told)
+    for before, after in pairwise(told):  # every end follows its begin, and so does the next begin
+        assert before.ended is not after.ended
+        assert before.ended or before.digit == after.digit

@@ -27,7 +27,11 @@ def payload(digit: str, duration: int, *, end: bool = False) -> bytes:
 def received(*packets: tuple[int, bytes]) -> list[tuple[str, int]]:
     """The digits of (timestamp, payload) packets."""
     receiver = EventReceiver()
-    return [digit for timestamp, data in packets for digit in receiver.receive(timestamp, data)]
+    told = [heard for timestamp, data in packets for heard in receiver.receive(timestamp, data)]
+    begun = [heard.digit for heard in told if not heard.ended]
+    ended = [(heard.digit, heard.duration) for heard in told if heard.ended]
+    assert begun == [digit for digit, _ in ended]
+    return ended
 
 
 def event(digit: str, timestamp: int, durations: range = range(160, 801, 160)) -> list[tuple[int, bytes]]:
@@ -49,10 +53,10 @@ def test_the_events_are_those_of_the_registry() -> None:
     assert [EVENTS.index(digit) for digit in "0159*#AD"] == [0, 1, 5, 9, 10, 11, 12, 15]
 
 
-def test_a_digit_is_told_at_its_first_end() -> None:
+def test_a_digit_is_told_at_its_first_packet_and_at_its_first_end() -> None:
     receiver = EventReceiver()
     told = [receiver.receive(timestamp, data) for timestamp, data in event("7", 1000)]
-    assert told == [[], [], [], [], [("7", 800)], [], []]
+    assert told == [[("7", 160, False)], [], [], [], [("7", 800, True)], [], []]
 
 
 def test_a_single_packet_with_the_end_is_a_digit() -> None:
