@@ -129,6 +129,7 @@ class Call:
             )
         )
         self.switch.forget(self)
+        self._task = self._fork = None  # they hold the call, as it holds them
 
     def _verdict(self, task: asyncio.Task[None]) -> tuple[int, str | None]:
         """The final response (RFC 3261 section 21) that the task's end amounts to."""

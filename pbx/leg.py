@@ -62,6 +62,22 @@ class Watcher(Protocol):
         """The leg is over. `status` is the final response of a leg never answered, 200 after a BYE."""
 
 
+class Nobody:
+    """Watches a leg that is over."""
+
+    def leg_progressed(self, leg: Leg, response: Response) -> None:
+        """Nothing follows."""
+
+    def leg_accepted(self, leg: Leg) -> None:
+        """Nothing follows."""
+
+    def leg_ended(self, leg: Leg, status: int) -> None:
+        """Nothing follows."""
+
+
+_NOBODY = Nobody()
+
+
 class Legs(Protocol):
     """The book of the legs that exist."""
 
@@ -208,11 +224,12 @@ class Leg:
         """Give up a leg that cannot go on; a caller who still waits gets `status`, and so does the watcher."""
         if self.state is LegState.ENDED:
             return
+        watcher = self.watcher
         if isinstance(self.session, CalleeSession):
             self.reject(status)
         else:
             self.hang_up()
-        self.watcher.leg_ended(self, status)
+        watcher.leg_ended(self, status)
 
     def check(self) -> None:
         """Ask the phone whether it is still there: no answer, or a 481, ends the leg (RFC 3261 section 12.2.1.2)."""
@@ -261,17 +278,14 @@ class Leg:
         self.watcher.leg_accepted(self)
 
     def _on_rejected(self, effect: Rejected) -> None:
-        self._end(effect.response.status)
-        self.watcher.leg_ended(self, effect.response.status)
+        self._end(effect.response.status).leg_ended(self, effect.response.status)
 
     def _on_cancelled(self, effect: Cancelled) -> None:
-        self._end(487)
-        self.watcher.leg_ended(self, 487)
+        self._end(487).leg_ended(self, 487)
 
     def _on_ended(self, effect: Ended) -> None:
         status = 200 if effect.cause in (EndCause.BYE, EndCause.LOCAL) else 408
-        self._end(status)
-        self.watcher.leg_ended(self, status)
+        self._end(status).leg_ended(self, status)
 
     def _on_acknowledged(self, effect: Acknowledged) -> None:
         if effect.answer is not None and not self._take_answer(effect.answer):
@@ -329,14 +343,19 @@ class Leg:
         if self.conversation is not None:
             self.conversation.update()
 
-    def _end(self, status: int) -> None:
+    def _end(self, status: int) -> Watcher:
+        """The leg is over; who has to be told. Ties are cut, so that nothing waits for the garbage collector."""
+        watcher, self.watcher = self.watcher, _NOBODY
         self.state = LegState.ENDED
+        if self.session is not None:
+            self.session.owner = None
         if self.conversation is not None:
             self.conversation.end()
         self.station.media.send(CloseStream(self.stream))
         self.station.legs.discard(self)
         if not self.ended.done():
             self.ended.set_result(status)
+        return watcher
 
     @property
     def _session(self) -> CallerSession | CalleeSession:

@@ -148,7 +148,10 @@ class TransactionTable:
         """Note what a step has changed."""
         if not transaction.terminated:
             self._deadlines.watch(transaction)
-        elif isinstance(transaction, ClientTransaction):
+            return effects
+        if not effects:  # nobody is told: then nobody is kept either, but by whoever knows the transaction
+            transaction.user = None
+        if isinstance(transaction, ClientTransaction):
             self._drop_client(transaction)
         else:
             self._drop_server(transaction)
