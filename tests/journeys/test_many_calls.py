@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 from pbx.happenings import CallEnded
 from pbx.phone import CallFailed, Phone, PhoneCall
 from tests.journeys.talking import connect, listen
-from tests.simulation.office import COMPANY, Office
+from tests.simulation.office import COMPANY, SILENCE_SECONDS, Office
 
 MakeOffice = Callable[..., Office]
 
@@ -112,3 +114,23 @@ async def test_sound_of_many_calls_goes_where_it_should(make_office: MakeOffice,
         first[0].hang_up()
     await asyncio.sleep(1)
     await office.settle()
+
+
+async def test_a_call_that_is_over_waits_for_no_garbage_collector(office: Office) -> None:
+    """Objects that hold each other stay until the collector comes round, which is seldom in a large heap."""
+    lee, _ = await party(office, ["100", "101"])
+    outgoing = await lee.call("101")
+    [call] = office.switch.calls.values()
+    assert call.leg is not None
+    assert call.callee is not None
+    kept = [
+        weakref.ref(item) for item in (call, call.leg, call.callee, call.leg.session, call.callee.session)
+    ]
+    del call
+    gc.disable()
+    try:
+        outgoing.hang_up()
+        await asyncio.sleep(SILENCE_SECONDS)
+        assert [ref() for ref in kept] == [None] * len(kept)
+    finally:
+        gc.enable()
