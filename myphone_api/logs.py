@@ -21,6 +21,7 @@ _SECRET_KEYS = re.compile(r"(?i)password|passwd|secret|authorization|credentials
 _SECRET_TEXT = re.compile(
     r"(?i)(?P<header>\b(?:proxy-)?authorization\s*:).*"
     r"|(?P<digest>\bresponse=)\"[0-9a-f]{32,}\""
+    r"|(?P<key>\binline:)[A-Za-z0-9+/=]{8,}"
     r"|(?P<pair>\b(?:password|passwd|secret|pin)['\"]?\s*[=:]\s*)\S+"
 )
 
@@ -97,7 +98,7 @@ def _traceback(text: str) -> str:
 
 def _line(text: str) -> str:
     text = _SECRET_TEXT.sub(
-        lambda found: f"{found['header'] or found['digest'] or found['pair']}{REDACTED}", text
+        lambda found: f"{found['header'] or found['digest'] or found['key'] or found['pair']}{REDACTED}", text
     )
     return text if text.isprintable() else "".join(map(_escape, text))
 

@@ -28,6 +28,7 @@ from pbx.config_checks import contradictions
 from pbx.config_errors import ConfigError, Problem, explain
 from pbx.directory import BusyDetection, Diversions
 from pbx.directory import Extension as DirectoryEntry
+from pbx.media_keys import Srtp
 from sipcore.registrar.digest import Credentials
 
 __all__ = ["Config", "ConfigError", "Extension", "Forward", "Media", "Numbers", "Sip", "load", "parse"]
@@ -144,6 +145,8 @@ class Media(_Table):
     """First and last UDP port. A call takes four: RTP and RTCP for each side."""
     workers: Annotated[int, Field(strict=True, ge=0, le=64)] = 1
     """Processes that carry the sound; 0 carries it in the process that does all else."""
+    srtp: Srtp = Srtp.OFF
+    """When sound is secured; it is in any case where the phone offers that."""
 
 
 class Store(_Table):

@@ -24,7 +24,7 @@ MAX_BYTES = 64 * 1024 * 1024
 
 _SECRETS = re.compile(
     rb"^((?:Proxy-)?Authorization[ \t]*:)[^\r\n]*(?:\r?\n[ \t][^\r\n]*)*"  # with folded lines
-    rb"|^(a=crypto:\S*[ \t]+\S+[ \t]+inline:)[^\r\n]*",  # RFC 4568
+    rb"|(?<![^\r\n])(a=[ \t]*crypto[^\r\n]*?inline:)[^\r\n]*",  # RFC 4568, also where it is badly written
     re.IGNORECASE | re.MULTILINE,
 )
 

@@ -107,6 +107,7 @@ def test_a_traceback_cannot_forge_a_line(console: io.StringIO) -> None:
         'Digest username="100", response="' + "5EC7E7" * 8 + '"',
         "password=SECRET",
         "{'password': 'SECRET'}",
+        "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:" + "SECRET+/" * 5,
     ],
 )
 @pytest.mark.parametrize("form", LogFormat)

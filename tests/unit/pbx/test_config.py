@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from pbx.config import Config, ConfigError, Extension, load, parse
 from pbx.config_checks import weaknesses
 from pbx.directory import BusyDetection, Diversions
+from pbx.media_keys import Srtp
 from sipcore.registrar.digest import Credentials
 
 LEE = {"number": "100", "password": "correct horse"}
@@ -45,6 +46,7 @@ def test_everything_has_a_default_but_an_extension() -> None:
     assert (config.sip.listen, config.sip.udp_port, config.sip.tcp_port) == ("0.0.0.0", 5060, 5060)
     assert not config.sip.tls
     assert (config.media.address, config.media.port_range, config.media.workers) == ("", (20000, 29999), 1)
+    assert config.media.srtp is Srtp.OFF
     assert config.numbers.reserved() == {"999": "voicemail", "700": "conference"}
     assert config.extensions == ()
 
@@ -186,6 +188,7 @@ def test_a_config_cannot_be_changed() -> None:
         ({"media": {"port_range": [20000]}}, "media.port_range[1]: is missing, add it"),
         ({"media": {"port_range": 20000}}, "media.port_range: should be a list in brackets"),
         ({"media": {"port_range": [5000, 6000]}}, "media.port_range: should leave out 5060 (sip.udp_port)"),
+        ({"media": {"srtp": True}}, "media.srtp: should be 'off', 'offered' or 'required'"),
         ({"media": {"workers": -1}}, "media.workers: should be greater than or equal to 0"),
         (
             {"numbers": {"voicemail": "700"}},

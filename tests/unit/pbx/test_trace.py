@@ -98,10 +98,25 @@ def test_credentials_are_blotted_out(header: str, left: str) -> None:
     assert redacted(data) == message("REGISTER sip:pbx SIP/2.0", left, "CSeq: 2 REGISTER", body="hello")
 
 
-def test_media_keys_are_blotted_out() -> None:
-    key = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:"
-    data = message(body=f"m=audio 1 RTP/SAVP 0\r\n{key}c2VjcmV0|2^20\r\na=sendrecv\r\n")
-    assert redacted(data) == message(body=f"m=audio 1 RTP/SAVP 0\r\n{key}[redacted]\r\na=sendrecv\r\n")
+@pytest.mark.parametrize(
+    "key",
+    [
+        "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:",
+        "a= crypto: 1\tAES_CM_128_HMAC_SHA1_80  INLINE:",
+        "a=crypto:1 AES_CM_128_HMAC_SHA1_80 UNENCRYPTED_SRTP inline:",
+    ],
+)
+@pytest.mark.parametrize("rest", ["c2VjcmV0|2^20", "c2VjcmV0|1:4;inline:c2VjcmV0|2:4 KDR=1"])
+@pytest.mark.parametrize("end", ["\r\n", "\n", "\r"])
+def test_media_keys_are_blotted_out(key: str, rest: str, end: str) -> None:
+    data = message(body=f"m=audio 1 RTP/SAVP 0{end}{key}{rest}{end}a=sendrecv{end}")
+    assert redacted(data) == message(body=f"m=audio 1 RTP/SAVP 0{end}{key}[redacted]{end}a=sendrecv{end}")
+
+
+def test_a_message_full_of_half_a_key_is_read_once() -> None:
+    """Read from each beginning to the end, it would take minutes."""
+    data = message(body="a=crypto " * 100_000)
+    assert redacted(data) == data
 
 
 def test_the_trace_sees_no_secret() -> None:
