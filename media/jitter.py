@@ -26,9 +26,7 @@ _MAX_MISORDER = 100  # RFC 3550 section A.1: so far back it is no late packet, i
 _EARLIER = 4  # so many packets before the first one to come are taken, until it is played
 _GROW = 1 / 4  # of the jitter, a packet
 _SHRINK = 1 / 256  # 5 s at 50 packets a second
-_NEED = (
-    0.75  # of the jitter, which so estimated comes near the whole spread of the delay; half of that would do
-)
+_NEED = 0.75  # of the jitter: estimated so, it comes near the whole spread, half of which would do
 _WAIT_GAIN = 1 / 16
 _STALL_FRAMES = 3  # are concealed in the hope that the next packet is late; after that, nothing is being sent
 _DROP_SECONDS = 0.2  # from one correction to the next that makes the delay shorter
@@ -170,7 +168,7 @@ class JitterBuffer:
             and ssrc == self._ssrc
             and self._playing
             and self._ticks_of is None
-            and 0 < stamp - self._stamp < self._longest
+            and stamp > self._stamp
             and 0 < len(payload) <= MAX_PACKET_BYTES
             and not self._stalled
             and number - self._next < _SLOTS

@@ -174,6 +174,7 @@ def test_another_source_is_heard_at_once() -> None:
         pytest.param({"start": 0x10000000}, id="clock leaps ahead"),
         pytest.param({"start": 0x90000000}, id="clock leaps back"),
         pytest.param({"start": -1600 & 0xFFFFFFFF}, id="clock is set back by 200 ms"),
+        pytest.param({"start": -160 & 0xFFFFFFFF}, id="clock is set back by 20 ms"),
     ],
 )
 def test_a_jump_is_followed_at_once(changes: dict[str, Any]) -> None:
@@ -194,15 +195,20 @@ def test_a_jump_back_is_followed_with_its_second_packet() -> None:
     assert listener.counts() == {"concealed": 1, "discarded": 1, "resyncs": 1}
 
 
-def test_a_very_late_packet_disturbs_nothing() -> None:
+@pytest.mark.parametrize(
+    ("behind", "name"), [(50, "late"), (98, "late"), (150, "discarded"), (280, "discarded")]
+)
+def test_a_very_late_packet_disturbs_nothing(behind: int, name: str) -> None:
     listener = Listener()
     heard = listener.each(packet(number) for number in range(300))
-    listener.put(packet(20))
+    listener.put(packet(300 - behind))
     heard += listener.each(packet(number) for number in range(300, 400))
-    listener.put(packet(120))
+    listener.put(packet(400 - behind))
     heard += listener.each(packet(number) for number in range(400, 410))
     assert heard == frames(*range(410))
-    assert listener.counts() == {"discarded": 2}
+    counts = listener.counts()
+    assert counts.pop("reordered", 2) == 2
+    assert counts == {name: 2}
 
 
 def test_a_packet_whose_clock_and_number_do_not_agree_is_discarded() -> None:
@@ -221,6 +227,33 @@ def test_a_packet_too_old_to_begin_with_is_discarded() -> None:
     listener.put(packet(29), packet(10))
     assert listener.take() == frames(29)
     assert listener.counts() == {"reordered": 1, "discarded": 1, "lost": 19, "concealed": 3}
+
+
+def test_a_clock_that_stands_still_is_no_hindrance() -> None:
+    listener = Listener()
+    heard = listener.each(packet(number, shift=-number * FRAME) for number in range(50))
+    assert heard == frames(*range(50))
+
+
+def test_packets_of_5_ms_are_no_more_than_fit() -> None:
+    """As long as none is taken, those that are too many push out the older ones."""
+    listener, sizes = Listener(), list[int]()
+    for number in range(200):
+        listener.put(packet(number, 40))
+        sizes.append(sum(len(payload) for payload in listener.buffer._payloads if payload))
+    assert max(sizes) <= 32 * 40
+    heard = [frame for frame in listener.take(12) if isinstance(frame, bytes)]
+    assert heard[-1] == TAPE[8000 - FRAME : 8000]
+    assert b"".join(heard) == TAPE[8000 - FRAME * len(heard) : 8000]
+
+
+def test_early_packets_push_no_others_out() -> None:
+    listener = Listener()
+    listener.put(*(packet(number, 40) for number in range(4, 36)))
+    listener.put(packet(3, 40))
+    heard = [frame for frame in listener.take(9) if isinstance(frame, bytes)]
+    assert b"".join(heard) == TAPE[160 : 36 * 40]
+    assert listener.counts() == {"reordered": 1, "late": 1}
 
 
 def test_sound_that_overlaps_is_heard_once() -> None:
@@ -359,6 +392,7 @@ def test_whole_payloads_are_given_as_they_are_when_their_sound_is_due(millisecon
     assert len(given) >= 100 - 40 // milliseconds - 1
     assert (buffer.lost, buffer.dropped, buffer.discarded) == (0, 0, 0)
     assert buffer.inserted <= 1
+    assert buffer.delay_ms < 21
 
 
 def test_a_whole_payload_that_is_lost_is_concealed_in_pieces_of_20_ms() -> None:

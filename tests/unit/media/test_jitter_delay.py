@@ -12,7 +12,7 @@ from media.conceal import is_quiet_g711
 from media.jitter import NOTHING, JitterBuffer
 from media.plan import Codec
 from media.rtp import RtpPacket
-from tests.unit.media.listener import FRAME, TAPE, TICK, listen, packet
+from tests.unit.media.listener import FRAME, TAPE, TICK, Listener, frames, listen, packet
 
 # -- how long sound waits --------------------------------------------------------------------------
 
@@ -90,16 +90,90 @@ def test_after_an_outage_what_comes_late_adds_no_lasting_delay(outage: float) ->
     assert len(heard) + buffer.dropped + buffer.discarded == 1500
 
 
+def test_what_was_too_much_is_dropped_frame_by_frame() -> None:
+    """150 ms at once are 7 frames too many: one after the other goes, not two within 200 ms."""
+    buffer = JitterBuffer()
+    heard = delays(buffer, 30, lambda number: max(0.15 - (number - 200) * TICK, 0) if number >= 200 else 0.0)
+    drops = [number for (_, before), (number, delay) in pairwise(heard) if delay < before - TICK / 2]
+    assert len(drops) == buffer.dropped >= 5
+    assert all(later - earlier >= 10 for earlier, later in pairwise(drops))
+
+
+@pytest.mark.parametrize("last", range(5, 60))
+def test_the_end_of_what_was_said_is_never_dropped(last: int) -> None:
+    listener = Listener()
+    listener.put(*(packet(number) for number in range(5)))
+    heard = listener.each(packet(number) for number in range(5, last + 1))
+    heard += listener.take(10)
+    sound = [frame for frame in heard if isinstance(frame, bytes)]
+    assert sound[-1:] == frames(last)
+    assert len(sound) == last + 1 - listener.buffer.dropped
+
+
+def test_the_mean_wait_follows_at_once_what_the_buffer_does() -> None:
+    """Not only after the packets to come have shown it: else one cause had two corrections."""
+    listener = Listener()
+    listener.each(packet(number) for number in range(100))
+    assert listener.buffer.delay_ms == pytest.approx(5)
+    listener.take(2)
+    listener.put(packet(100), packet(101))
+    listener.each([packet(102)])
+    assert 35 < listener.buffer.delay_ms < 46
+    before, at = listener.buffer.delay_ms, 103
+    while not listener.buffer.dropped:
+        before = listener.buffer.delay_ms
+        listener.each([packet(at)])
+        at += 1
+    assert listener.buffer.delay_ms == pytest.approx(before - 20, abs=1)
+
+
+@pytest.mark.parametrize(("gap", "more"), [(60, -7.5), (100, 7.5)])
+def test_the_mean_wait_follows_the_rounding_of_silence(gap: int, more: float) -> None:
+    """Silence of 60 ticks is left out, silence of 100 made a whole frame."""
+    listener = Listener()
+    listener.put(packet(0), packet(1), packet(2), packet(3, shift=gap))
+    listener.take(3)
+    before = listener.buffer.delay_ms
+    assert listener.take() == (frames(3) if more < 0 else [NOTHING])
+    assert listener.buffer.delay_ms == pytest.approx(max(before + more, 0))
+
+
+@pytest.mark.parametrize("drift", [1000e-6, -1000e-6])
+def test_whole_payloads_are_dropped_and_their_delay_is_kept_too(drift: float) -> None:
+    """600 ms in ten minutes; a payload of 60 ms goes at a time, but 20 ms are inserted."""
+    buffer, delays, due = JitterBuffer(ticks_of=lambda payload: 480), list[float](), 0.005
+    for number in range(10_000):
+        sent = number * 0.06 * (1 - drift)
+        while due < sent:
+            frame = buffer.take(due)
+            if isinstance(frame, bytes):
+                delays.append(due - int.from_bytes(frame, "big") * 0.06 * (1 - drift))
+                due += 0.06
+            else:
+                due += TICK
+        buffer.put(RtpPacket(0, False, number, number * 480, 1, number.to_bytes(4, "big")), sent)
+    assert max(delays) < 0.13
+    if drift > 0:
+        assert 8 <= buffer.dropped <= 11
+        assert buffer.inserted == 0
+    else:
+        assert buffer.dropped == 0
+        assert 28 <= buffer.inserted <= 31
+
+
 @pytest.mark.parametrize("samples", [160, 240])
 def test_takes_that_are_missed_add_no_lasting_delay(samples: int) -> None:
     """As when the machine was busy: what waits stays bounded, and is caught up with."""
     buffer, positions, due = JitterBuffer(), list[int](), 0.005
+    after: float | None = None
     for number in range(900):
         now = number * samples / 8000
         while due < now:
             frame = buffer.take(due) if not 5 < due < 7 else NOTHING
             if isinstance(frame, bytes):
                 positions.append(TAPE.find(frame))
+                if due > 7 and after is None:
+                    after = due - positions[-1] / 8000
             due += TICK
         buffer.put(packet(number, samples), now)
     assert -1 not in positions
@@ -107,6 +181,8 @@ def test_takes_that_are_missed_add_no_lasting_delay(samples: int) -> None:
     assert positions[-1] >= 897 * samples
     missing = 900 * samples - len(positions) * FRAME
     assert 2 * 8000 <= missing <= buffer.dropped * FRAME + buffer.discarded * samples + 4 * FRAME
+    assert after is not None
+    assert after < 0.2
     assert buffer.delay_ms < 45
 
 
