@@ -249,7 +249,6 @@ class MediaEngine:
         most_seconds: float | None = None,
         silence_seconds: float | None = None,
     ) -> None:
-        stream.stop_recording(both=both)  # which may be of the same file
         try:
             recorder = Recorder(
                 Path(path), both=both, most_seconds=most_seconds, silence_seconds=silence_seconds

@@ -251,7 +251,6 @@ class RecordingEnded:
     """Of its loudest sample: 0 to 32768."""
     reason: RecordingEnd = RecordingEnd.STOPPED
     path: str = ""
-    """As it was commanded."""
 
 
 @dataclass(frozen=True)

@@ -266,21 +266,24 @@ async def test_a_recording_that_breaks_is_told_once_and_the_call_goes_on(
     class Full(WavWriter):
         frames = 0
 
-        def write(self, pcm: bytes) -> None:
+        def write(self, pcm: bytes) -> int:
             self.frames += 1
             if self.frames > 3:
                 raise OSError(errno.ENOSPC, "No space left on device")
-            super().write(pcm)
+            return super().write(pcm)
 
         def close(self) -> None:
             super().close()
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("media.engine.WavWriter", Full)
+    monkeypatch.setattr("media.recorder.WavWriter", Full)
     studio, lee, stream = talk(simulation)
     studio.do(Echo(stream), RecordFile(stream, str(tmp_path / "recorded.wav")))
     await lee.say(HELLO)
-    assert studio.told_of(RecordingFailed) == [RecordingFailed(stream, "[Errno 28] No space left on device")]
+    [failed] = studio.told_of(RecordingFailed)
+    assert failed == RecordingFailed(
+        stream, "[Errno 28] No space left on device", str(tmp_path / "recorded.wav")
+    )
     assert lee.heard() == HELLO
     studio.stop()
     assert len(studio.told_of(RecordingFailed)) == 1
@@ -294,7 +297,7 @@ async def test_a_recording_that_cannot_be_completed_is_told(
             super().close()
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("media.engine.WavWriter", Full)
+    monkeypatch.setattr("media.recorder.WavWriter", Full)
     studio, _, stream = talk(simulation)
     studio.do(RecordFile(stream, str(tmp_path / "recorded.wav")), CloseStream(stream))
     assert [event.stream for event in studio.told_of(RecordingFailed)] == [stream]
@@ -314,8 +317,8 @@ async def test_a_recording_ends_with_its_stream_or_with_the_next(
     size = first.stat().st_size
     await lee.say(HELLO)
     assert size == first.stat().st_size >= 44 + 9 * 320
-    assert second.exists() is again
     studio.stop()
+    assert second.exists() is again
 
 
 async def test_a_recording_begins_with_what_comes_after_it_was_asked_for(
