@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from media.messages import ChangeStream, CloseStream, Event, OpenStream
 from media.plan import Codec, StreamPlan
+from pbx.media_keys import Srtp
 from pbx.negotiate import Negotiation, NotAcceptable
 from sipcore.dialog.callee import CalleeSession
 from sipcore.dialog.caller import CallerSession
@@ -76,6 +78,8 @@ class Nobody:
 
 
 _NOBODY = Nobody()
+_MEDIA_REFUSED = (415, 488, 606)
+"""Of an INVITE, for what its offer says (RFC 3261 section 21)."""
 
 
 class Legs(Protocol):
@@ -96,6 +100,10 @@ class Station(Protocol):
     endpoint: Endpoint
     driver: Driver
     media: MediaService
+
+    @property
+    def srtp(self) -> Srtp:
+        """When sound is secured."""
 
     @property
     def legs(self) -> Legs:
@@ -124,7 +132,11 @@ class Leg:
         reservation = station.media.reserve(beside.stream if beside else None, group)
         self.stream: int = reservation.stream
         self.port: int = reservation.port
-        self.negotiation = Negotiation(host, reservation.port, station.environment.rng)
+        environment = station.environment
+        self.negotiation = Negotiation(host, reservation.port, environment.rng, entropy=environment.entropy)
+        self.negotiation.srtp = station.srtp
+        self._invite_in_the_clear: Callable[[Leg], None] | None = None
+        """For a phone that refuses our offer of SRTP."""
         self.plan: StreamPlan | None = None
         self.voice: Voice | None = None
         """Where a feature talks to the far end."""
@@ -195,6 +207,33 @@ class Leg:
 
         `owner` takes the session's effects in place of this leg, and passes on those that it leaves alone.
         """
+        invite = partial(
+            Leg._invite,
+            target=target,
+            flow=flow,
+            from_=from_,
+            to=to,
+            codecs=codecs,
+            route_set=route_set,
+            owner=owner,
+        )
+        if self.station.srtp is Srtp.OFFERED and flow.transport.secure and not offerless:
+            self.negotiation.offers_srtp = True
+            self._invite_in_the_clear = invite
+        invite(self, offerless=offerless)
+
+    def _invite(
+        self,
+        *,
+        target: Uri,
+        flow: Flow,
+        from_: NameAddress,
+        to: NameAddress,
+        codecs: Sequence[Codec],
+        route_set: Sequence[NameAddress],
+        owner: object,
+        offerless: bool = False,
+    ) -> None:
         self.session, effects = self.station.endpoint.invite(
             target,
             flow,
@@ -278,6 +317,11 @@ class Leg:
         self.watcher.leg_accepted(self)
 
     def _on_rejected(self, effect: Rejected) -> None:
+        if effect.response.status in _MEDIA_REFUSED and (again := self._invite_in_the_clear) is not None:
+            self._invite_in_the_clear = None
+            self.negotiation.offers_srtp = False
+            again(self)
+            return
         self._end(effect.response.status).leg_ended(self, effect.response.status)
 
     def _on_cancelled(self, effect: Cancelled) -> None:

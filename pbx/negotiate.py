@@ -44,8 +44,8 @@ class Negotiation:
         codecs: Sequence[Codec] = G711,
         entropy: Callable[[], bytes] | None = None,
     ) -> None:
-        """`host` and `port` are where we receive; `codecs` what we speak, preferred ones first. `entropy` gives 32
-        unpredictable bytes for a key; without it we know no SRTP."""
+        """`host` and `port` are where we receive; `codecs` what we speak, preferred ones first; `entropy` gives 32
+        unpredictable bytes for a key, and without it we know no SRTP."""
         self._host = host
         self._port = port
         self._session_id = str(random.getrandbits(48))
@@ -60,8 +60,9 @@ class Negotiation:
         both speak it."""
         self.srtp = Srtp.OFF
         self.offers_srtp = False
-        """Whether our offers have SRTP, though it is neither required nor in use."""
-        self._keys = MediaKeys(entropy) if entropy else None
+        """Whether our offers have SRTP though it is not required, until something is agreed on."""
+        self.keys = MediaKeys(entropy) if entropy else None
+        """None: we know no SRTP."""
         self._secured = False
         """Whether SRTP was agreed on last."""
         self.local: SessionDescription | None = None
@@ -81,9 +82,9 @@ class Negotiation:
         """Take the answer to our offer. Raises NotAcceptable, and then nothing has changed."""
         audio = self._usable_audio(answer)
         pair = None if self.local is None else _pair(self._usable_audio(self.local), audio)
-        if self._keys is not None and pair is not None:
-            self._keys.answered(pair[1])
-        self._secured = pair is not None
+        if self.keys is not None and pair is not None:
+            self.keys.answered(pair[1])
+        self._secured, self.offers_srtp = pair is not None, False
         self.remote = answer
         self._remote_offered = False
 
@@ -121,8 +122,8 @@ class Negotiation:
         events = {self._number(f"{TELEPHONE_EVENT}/{clock}"): clock for clock in clocks}
         self._remote_offered = False
         audio = self._audio(formats, events, direction)
-        if self._keys is not None and (self._secured or self.offers_srtp or self.srtp is Srtp.REQUIRED):
-            audio = _with_key(replace(audio, protocol=SECURE), self._keys.offer())
+        if self.keys is not None and (self._secured or self.offers_srtp or self.srtp is Srtp.REQUIRED):
+            audio = _with_key(replace(audio, protocol=SECURE), self.keys.offer())
         return self._describe([audio])
 
     def answer(self, preferred: Codec | None = None) -> SessionDescription:
@@ -134,9 +135,9 @@ class Negotiation:
         direction = _REVERSE[Direction(self.remote.direction_of(chosen))]
         self._note_numbers(chosen)
         audio = self._audio({offered[codec]: codec}, _events(chosen, codec), direction)
-        self._secured = self._can_secure(chosen)
-        if self._keys is not None and self._secured:
-            audio = _with_key(replace(audio, protocol=chosen.protocol), self._keys.answer(chosen))
+        self._secured, self.offers_srtp = self._can_secure(chosen), False
+        if self.keys is not None and self._secured:
+            audio = _with_key(replace(audio, protocol=chosen.protocol), self.keys.answer(chosen))
         return self._describe([audio if media is chosen else _decline(media) for media in self.remote.media])
 
     def plan(self, signalling_host: str) -> StreamPlan:
@@ -187,7 +188,7 @@ class Negotiation:
     def _can_secure(self, media: MediaDescription) -> bool:
         """Whether it has a key that we can serve. Many phones that would rather have SRTP, but need not, write it
         below RTP/AVP, where the letter of RFC 4568 has none; they take an answer of the same kind."""
-        return self._keys is not None and media.protocol in (CLEAR, SECURE) and bool(cryptos(media))
+        return self.keys is not None and media.protocol in (CLEAR, SECURE) and bool(cryptos(media))
 
     def _known(self, media: MediaDescription) -> Iterator[tuple[Codec, int]]:
         """The codecs we speak and their payload types, in the order of the media section."""

@@ -23,6 +23,7 @@ from media.service import MediaService, MediaSettings
 from media.tones import Tone
 from pbx.environment import Environment
 from pbx.leg import Leg, LegState
+from pbx.media_keys import Srtp
 from pbx.negotiate import NotAcceptable
 from sipcore.effects import Arrived, Effect, Invited, Rejected, RequestInDialog, Responded
 from sipcore.endpoint import Endpoint, EndpointSettings
@@ -86,6 +87,8 @@ class PhoneCall:
         self.phone = phone
         self.leg = Leg(phone, None, self, host=phone.media_host)
         self.leg.negotiation.codecs = phone.codecs
+        if not phone.knows_srtp:
+            self.leg.negotiation.keys = None
         self.leg.ended.add_done_callback(self._over)
         self.provisionals: list[int] = []
         """Status codes of the provisional responses heard, in order."""
@@ -229,6 +232,9 @@ class Phone:
         """Whether calls are answered at once; otherwise they wait in `incoming()`."""
         self.codecs: tuple[Codec, ...] = tuple(Codec)
         """What this phone speaks."""
+        self.srtp = Srtp.OFF
+        """When it secures its sound."""
+        self.knows_srtp = True
         self.refuse_with: int | None = None
         """A final response for every call, such as 486."""
         self._incoming: asyncio.Queue[PhoneCall] = asyncio.Queue()

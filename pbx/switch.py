@@ -22,6 +22,7 @@ from pbx.directory import Directory, Extension
 from pbx.environment import Environment
 from pbx.happenings import ExtensionRegistered, ExtensionUnregistered, Happenings, Unregistration
 from pbx.leg import Leg
+from pbx.media_keys import Srtp
 from pbx.plugin import Feature
 from pbx.prompts import PromptFiles, Silence
 from pbx.routing import Router
@@ -157,6 +158,11 @@ class Switch:
             self._shared[factory] = factory()
         shared: Shared = self._shared[factory]
         return shared
+
+    @property
+    def srtp(self) -> Srtp:
+        """When the sound of phones is secured."""
+        return self.config.media.srtp
 
     def new_room(self) -> int:
         """The number of a conference room that nobody is in yet."""
