@@ -29,6 +29,8 @@ class Punctuality:
     p50_ms: float = 0.0
     p99_ms: float = 0.0
     max_ms: float = 0.0
+    work_ms: float = 0.0
+    """How long a tick took, on the mean."""
 
 
 class Ticker:
@@ -45,6 +47,7 @@ class Ticker:
         self._begun = [0] * _STEPS
         """Ticks by how late they began."""
         self._latest = 0.0
+        self._worked = 0.0
 
     def add(self, key: object, call: Callable[[], None]) -> None:
         """Call `call` on every tick."""
@@ -67,18 +70,21 @@ class Ticker:
     def punctuality(self) -> Punctuality:
         """Of all ticks since the last call of this."""
         begun, latest, missed = self._begun, self._latest, self.missed - self._missed_before
-        self._begun, self._latest, self._missed_before = [0] * _STEPS, 0.0, self.missed
+        worked, ticks = self._worked, sum(begun)
+        self._begun, self._latest, self._worked, self._missed_before = [0] * _STEPS, 0.0, 0.0, self.missed
         return Punctuality(
-            ticks=sum(begun) + missed,
+            ticks=ticks + missed,
             late=sum(begun[int(LATE_SECONDS * _STEPS_PER_SECOND) :]) + missed,
             missed=missed,
             p50_ms=_percentile_ms(begun, 0.5),
             p99_ms=_percentile_ms(begun, 0.99),
             max_ms=1000 * latest,
+            work_ms=1000 * worked / ticks if ticks else 0.0,
         )
 
     def _tick(self) -> None:
-        behind = max(self._loop.time() - self._next, 0.0)  # a timer may be early by the clock's resolution
+        began = self._loop.time()
+        behind = max(began - self._next, 0.0)  # a timer may be early by the clock's resolution
         self._begun[min(int(behind * _STEPS_PER_SECOND), _STEPS - 1)] += 1
         if behind > self._latest:
             self._latest = behind
@@ -87,11 +93,13 @@ class Ticker:
                 call()
             except Exception:
                 logger.exception("a stream failed in its tick")
+        now = self._loop.time()
+        self._worked += now - began
         if not self._calls:
             self._timer = None
             return
         self._next += TICK_SECONDS
-        behind = self._loop.time() - self._next
+        behind = now - self._next
         if behind > TICK_SECONDS:
             skipped = int(behind / TICK_SECONDS)
             self.missed += skipped

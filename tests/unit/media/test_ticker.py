@@ -120,4 +120,5 @@ async def test_how_late_ticks_begin_is_told_since_the_last_time(simulation: Simu
     assert told.ticks == pytest.approx(125, abs=1)
     assert (told.p50_ms, told.p99_ms) == (0.1, 5.6)
     assert told.max_ms == pytest.approx(15.55)
+    assert told.work_ms == pytest.approx(1000 * sum(busy.values()) / (told.ticks - told.missed))
     assert ticker.punctuality() == Punctuality()
