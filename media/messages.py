@@ -296,6 +296,10 @@ class Statistics:
     remote_loss: float | None = None
     """Of what we sent, in the peer's last report."""
     round_trip_ms: float | None = None
+    packets_forged: int = 0
+    """Not made with the peer's key, where sound is secured with SRTP; they did not count."""
+    packets_replayed: int = 0
+    """Of SRTP that came again, or far too late; they did not count either."""
 
 
 @dataclass(frozen=True)

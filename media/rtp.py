@@ -65,8 +65,9 @@ class RtpSender:
 
     def __init__(self, random: Random) -> None:
         self.ssrc = random.getrandbits(32)
-        self.sequence = random.getrandbits(16)
-        """Of the last packet."""
+        self.sequence = random.getrandbits(15)
+        """Of the last packet. It begins far from its wrap, so that nobody who misses the first packets of SRTP takes
+        the rollover counter for another (RFC 3711 section 3.3.1)."""
         self.timestamp = random.getrandbits(32)
         """Of the last packet, in clock ticks."""
         self.packets = 0

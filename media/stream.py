@@ -20,7 +20,9 @@ from media.ticker import Ticker
 
 if TYPE_CHECKING:
     from media.in_band import Ear
+    from media.plan import SrtpKeys
     from media.room import Party
+    from media.srtp import Srtp
     from media.transcode import Speaker, Transcoder
 
 SILENCE_SECONDS = 60.0
@@ -55,6 +57,8 @@ class Stream:
         self._loop = loop
         self._tell = tell
         self._sender = RtpSender(random)
+        self._sent_before = 0
+        """Packets of other SSRCs of ours, under keys that we have no more."""
         self._receiver = RtpReceiver(plan.codec.clock_rate)
         self._events = EventReceiver()
         self._events_source: int | None = None
@@ -89,7 +93,13 @@ class Stream:
         self._reported_packets = 0
         self._heard_packets = 0
         self._heard_at = loop.time()
+        self._srtp: Srtp | None = None
+        self._secured = False
+        """Whether packets travel under the keys of `_srtp`, which else only remembers what it has counted."""
+        self._send = ports.rtp.send
         ports.rtp.receive = self._receive
+        if plan.srtp is not None:
+            self._secure(plan.srtp)
         ports.rtcp.receive = self._receive_report
         self._report_timer = loop.call_later(rtcp.next_interval(random), self._report)
 
@@ -100,6 +110,8 @@ class Stream:
         if plan.codec is not self.plan.codec:
             self._receiver.change_clock(plan.codec.clock_rate)
             self._speaker = None
+        if plan.srtp != self.plan.srtp:
+            self._secure(plan.srtp)
         self.plan = plan
         if self._latch.change(plan):
             self.ports.rtp.disconnect()
@@ -221,7 +233,7 @@ class Stream:
             if transcoder is not None:
                 for made in transcoder.sound(packet):
                     data = self._sender.relayed(made, payload_type, made.payload, ours.frame_ticks)
-                    self.ports.rtp.send(data, remote)
+                    self._send(data, remote)
                 return
             if theirs is not ours:
                 payload = payload.translate(g711.TRANSLATE[theirs, ours])
@@ -236,7 +248,7 @@ class Stream:
                 packet = transcoder.event(packet)
         else:
             return  # whoever takes no events was sent tones
-        self.ports.rtp.send(self._sender.relayed(packet, payload_type, payload, ours.frame_ticks), remote)
+        self._send(self._sender.relayed(packet, payload_type, payload, ours.frame_ticks), remote)
 
     def _transcoder_of(self, theirs: Codec, ours: Codec) -> Transcoder:
         if self._transcoder is None or self._transcoded != (theirs, ours):
@@ -299,7 +311,7 @@ class Stream:
             marker, self._talkspurt = self._talkspurt, False
             ticks = self.plan.codec.frame_ticks
             data = self._sender.packet(self.plan.send_payload_type, payload, ticks, marker)
-            self.ports.rtp.send(data, remote)
+            self._send(data, remote)
             if self._recorders:
                 packet = parse_rtp(data)
                 assert packet is not None
@@ -320,10 +332,50 @@ class Stream:
             if remote is not None and payload_type is not None:
                 same_time = not packet.begins
                 data = self._sender.packet(payload_type, packet.payload, ticks, packet.begins, same_time)
-                self.ports.rtp.send(data, remote)
+                self._send(data, remote)
         # A digit has the timestamp of its begin; what follows has the time that has passed (RFC 4733 section 2.2.1).
         frames = (DIGIT_FRAMES - 1 if packets[0].ends else 0) if packets else 1
         self._sender.skip(frames * ticks)
+
+    # -- SRTP -------------------------------------------------------------------------------------------
+
+    def _secure(self, keys: SrtpKeys | None) -> None:
+        """From now on packets travel under these keys, or in the clear."""
+        before, self._secured = self._secured, keys is not None
+        if keys is None:
+            self.ports.rtp.receive, self._send = self._receive, self.ports.rtp.send
+            return
+        if self._srtp is None:
+            from media.srtp import Srtp
+
+            self._srtp, renewed = Srtp(keys), True
+        else:
+            receiver = self._receiver
+            heard = None if receiver.ssrc is None else (receiver.ssrc, receiver.highest_sequence)
+            renewed = self._srtp.change(keys, heard) or not before
+        if (
+            renewed
+        ):  # under another SSRC there is no doubt about the rollover counter (RFC 3711 section 3.3.1)
+            self._sent_before += self._sender.packets
+            self._reported_packets = 0
+            self._sender = RtpSender(self._random)
+        self.ports.rtp.receive, self._send = self._receive_secured, self._send_secured
+
+    def _receive_secured(self, data: bytes, source: Address) -> None:
+        assert self._srtp is not None
+        plain = self._srtp.unprotect(data)
+        if plain is not None:
+            self._receive(plain, source)
+
+    def _send_secured(self, data: bytes, remote: Address) -> None:
+        assert self._srtp is not None
+        secured = self._srtp.protect(data)
+        if (
+            secured is None
+        ):  # whoever is relayed has gone back in its numbers: what comes next is numbered anew
+            self._sender.change_source()
+        else:
+            self.ports.rtp.send(secured, remote)
 
     # -- recording --------------------------------------------------------------------------------------
 
@@ -352,7 +404,7 @@ class Stream:
         self._tell("recorded", self.id, recorder.seconds, recorder.peak, reason, str(recorder.path))
 
     def _fail_recording(self, recorder: Recorder, error: OSError) -> None:
-        recorder.give_up()
+        recorder.give_up(error)
         self._forget_recorder(recorder)
         self._tell("recording failed", self.id, str(error), str(recorder.path))
 
@@ -394,9 +446,16 @@ class Stream:
             sending=sending,
             bye=bye,
         )
-        self.ports.rtcp.send(data, remote)
+        secured = self._srtp.protect_rtcp(data) if self._srtp is not None and self._secured else data
+        if secured is not None:
+            self.ports.rtcp.send(secured, remote)
 
     def _receive_report(self, data: bytes, source: Address) -> None:
+        if self._srtp is not None and self._secured:
+            plain = self._srtp.unprotect_rtcp(data)
+            if plain is None:
+                return
+            data = plain
         report = rtcp.parse_report(data)
         if report is None or source[0] not in self.plan.trusted_hosts:
             self._latch.strangers += 1
@@ -415,12 +474,14 @@ class Stream:
         receiver = self._receiver
         return Statistics(
             packets_received=receiver.packets,
-            packets_sent=self._sender.packets,
+            packets_sent=self._sent_before + self._sender.packets,
             packets_lost=max(0, receiver.lost),
             packets_from_strangers=self._latch.strangers,
             jitter_ms=1000 * receiver.jitter / receiver.clock_rate,
             remote_loss=self._remote_loss,
             round_trip_ms=None if self._round_trip is None else 1000 * self._round_trip,
+            packets_forged=0 if self._srtp is None else self._srtp.forged,
+            packets_replayed=0 if self._srtp is None else self._srtp.replayed,
         )
 
 
