@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
 import sys
 import tempfile
@@ -20,6 +21,8 @@ from media.plan import G711, Codec
 from media.rtp import RtpPacket
 from media.ticker import TICK_SECONDS
 from media.wav import FRAME_SAMPLES, WavWriter
+
+logger = logging.getLogger(__name__)
 
 SILENT_PEAK = 500
 """A frame with no louder sample is silence: -36 dB of the full scale, above the noise of an office."""
@@ -172,8 +175,9 @@ class Recorder:
         self._writer.close()
         os.replace(self._part, self.path)
 
-    def give_up(self) -> None:
+    def give_up(self, error: OSError) -> None:
         """Nothing more can be written: what was recorded until now is put into its place, if it is any sound."""
+        logger.warning("the recording of %s ends: %s", self.path, error)
         with contextlib.suppress(OSError):  # the header of the last second stands
             self._writer.close()
         with contextlib.suppress(OSError):

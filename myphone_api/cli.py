@@ -6,7 +6,9 @@ Commands are imported when they run, so that help and version need not wait for 
 from __future__ import annotations
 
 import argparse
+import ipaddress
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -140,14 +142,17 @@ def _add_config(commands: Commands) -> None:
 
 def _add_phone(commands: Commands) -> None:
     command = _command(commands, "phone", "be a phone: register, then call, or wait for a call")
-    command.add_argument("extension", metavar="EXT", help="the extension to register as")
+    command.add_argument("extension", metavar="EXT", type=number, help="the extension to register as")
     command.add_argument("--server", required=True, metavar="HOST[:PORT]", help="the system to register at")
     command.add_argument("--transport", choices=["udp", "tcp", "tls"], default="udp", help="default: udp")
     command.add_argument(
         "--ca", type=Path, metavar="FILE", help="whom to trust for TLS (default: the system's list)"
     )
     command.add_argument(
-        "--listen", metavar="IP", help="own address (default: the one that leads to the server)"
+        "--listen",
+        metavar="IP",
+        type=ip_address,
+        help="own address (default: the one that leads to the server)",
     )
     secret = command.add_mutually_exclusive_group()
     secret.add_argument(
@@ -157,12 +162,12 @@ def _add_phone(commands: Commands) -> None:
         "--password-file", type=Path, metavar="FILE", help="its first line; or set MYPHONE_PASSWORD"
     )
     action = command.add_mutually_exclusive_group()
-    action.add_argument("--call", metavar="NUMBER", help="call a number")
+    action.add_argument("--call", metavar="NUMBER", type=number, help="call a number")
     action.add_argument("--answer", action="store_true", help="wait for a call and answer it")
     command.add_argument("--play", type=Path, metavar="WAV", help="play a file into the call, then hang up")
     command.add_argument("--record", type=Path, metavar="WAV", help="record what the other side says")
-    command.add_argument("--dtmf", metavar="DIGITS", help="send digits after the answer")
-    command.add_argument("--seconds", type=float, metavar="N", help="hang up so long after the answer")
+    command.add_argument("--dtmf", metavar="DIGITS", type=keys, help="send digits after the answer")
+    command.add_argument("--seconds", metavar="N", type=seconds, help="hang up so long after the answer")
     command.add_argument("--json", action="store_true", help="print what happened as JSON, an object a line")
     _add_logging(command, level="warning")
     command.set_defaults(run=_phone)
@@ -199,12 +204,44 @@ def _command(commands: Commands, name: str, summary: str) -> argparse.ArgumentPa
     )
 
 
+# -- values: all raise ArgumentTypeError -----------------------------------------------------------
+
+
 def port_range(text: str) -> tuple[int, int]:
-    """`20000-20999` as two numbers. Raises ArgumentTypeError."""
+    """`20000-20999` as two numbers."""
     first, _, last = text.partition("-")
     if not (first.isdecimal() and last.isdecimal()):
-        raise argparse.ArgumentTypeError(f"'{text}' is no range of ports, give one such as 20000-20999")
+        raise argparse.ArgumentTypeError(f"{text!r} is no range of ports, give one such as 20000-20999")
     return int(first), int(last)
+
+
+def number(text: str) -> str:
+    """What can be dialled, or registered: anything without spaces and control characters."""
+    if not text or not text.isprintable() or " " in text:
+        raise argparse.ArgumentTypeError(f"{text!r} cannot be dialled, give a number such as 101")
+    return text
+
+
+def ip_address(text: str) -> str:
+    """An IP address as sockets write it."""
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no IP address, give one such as 192.168.1.5") from None
+
+
+def keys(text: str) -> str:
+    """Keys of a telephone."""
+    if not re.fullmatch(r"[0-9*#A-Da-d]+", text):
+        raise argparse.ArgumentTypeError(f"{text!r} are no keys, give some of 0-9 * # A-D")
+    return text.upper()
+
+
+def seconds(text: str) -> float:
+    """A duration above 0, and not for ever."""
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?|\.[0-9]+", text) or not float(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds, give one such as 2.5")
+    return float(text)
 
 
 if __name__ == "__main__":

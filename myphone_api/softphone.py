@@ -13,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 
+from media.wav import WavError, WavReader
 from myphone_api.errors import CommandError, ExitCode
 from myphone_api.logs import LogFormat, configure_logging
 from myphone_api.loop import run_until_complete, signals
@@ -37,8 +38,7 @@ def softphone(options: argparse.Namespace) -> ExitCode:
     """Register, do what the options ask for, and unregister."""
     configure_logging(sys.stderr, LogFormat(options.log_format), options.log_level)
     session = _Session(options, password(options))
-    if options.play is not None and not options.play.is_file():
-        raise CommandError(f"--play: there is no file {options.play}", ExitCode.USAGE)
+    check_files(options)
     return run_until_complete(session.run())
 
 
@@ -59,6 +59,32 @@ def password(options: argparse.Namespace) -> str:
     if PASSWORD_VARIABLE in os.environ:
         return os.environ[PASSWORD_VARIABLE]
     raise CommandError(f"no password: use --password-file or set {PASSWORD_VARIABLE}", ExitCode.USAGE)
+
+
+def check_files(options: argparse.Namespace) -> None:
+    """Whether what is to be played and recorded can be. Raises CommandError."""
+    try:
+        if options.play is not None:
+            WavReader(options.play).close()
+    except OSError as error:
+        raise CommandError(f"--play: cannot read {options.play}: {error.strerror}", ExitCode.USAGE) from error
+    except WavError as error:
+        raise CommandError(f"--play: {error}", ExitCode.USAGE) from error
+    try:
+        if options.record is not None:
+            _check_writable(options.record)
+    except OSError as error:
+        raise CommandError(
+            f"--record: cannot write {options.record}: {error.strerror}", ExitCode.USAGE
+        ) from error
+
+
+def _check_writable(path: Path) -> None:
+    """Raises OSError. A file that is there stays as it is, and none is left that was not."""
+    new = not path.exists()
+    path.open("ab").close()
+    if new:
+        path.unlink()
 
 
 _SERVER = re.compile(
@@ -95,18 +121,20 @@ class _Session:
 
     async def run(self) -> ExitCode:
         """Register, phone, unregister. A signal hangs up and ends it early."""
-        task = asyncio.current_task()
-        assert task is not None
         phone = await self._make_phone()
-        with signals(task.cancel):
+        work = asyncio.ensure_future(self._work(phone))
+        with signals(work.cancel):
             try:
-                await self._register(phone)
-                await self._phone(phone)
+                await work
             except asyncio.CancelledError:
                 self._tell("interrupted")
             finally:
                 await self._leave(phone)
         return ExitCode.OK if self._succeeded else ExitCode.FAILED
+
+    async def _work(self, phone: Phone) -> None:
+        await self._register(phone)
+        await self._phone(phone)
 
     async def _make_phone(self) -> Phone:
         environment = Environment.real()
@@ -138,19 +166,21 @@ class _Session:
         self._tell("registered", extension=self._options.extension, server=self._options.server)
 
     async def _leave(self, phone: Phone) -> None:
-        if self._registered:
-            with contextlib.suppress(RegistrationFailed, TimeoutError):
-                async with asyncio.timeout(GOODBYE_SECONDS):
+        """Unregister, and wait until the far end has confirmed that the call is over."""
+        with contextlib.suppress(RegistrationFailed, TimeoutError):
+            async with asyncio.timeout(GOODBYE_SECONDS):
+                if self._registered:
                     await phone.unregister()
+                while phone.endpoint.live()["sessions"]:
+                    await asyncio.sleep(0.02)
         await phone.stop()
 
     async def _phone(self, phone: Phone) -> None:
         number = self._options.call
         if number is not None:
             self._tell("calling", number=number)
-            call = phone.dial(number)
             try:
-                await call.answered()
+                call = await phone.call(number)
             except CallFailed as error:
                 self._tell("not answered", number=number, status=error.status)
                 return

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
-from media.messages import Echo
+from media.messages import Echo, RecordCall, StopRecording
 from media.service import PortsExhausted
 from pbx.conversation import Conversation
 from pbx.forking import Fork
@@ -249,6 +249,17 @@ class Call:
         path = self.config.store.data_dir / name
         path.mkdir(parents=True, exist_ok=True)
         return path
+
+    def record(self, path: Path) -> None:
+        """Record what the caller says and hears from now on, to the end of the call or until `stop_recording`.
+
+        The folder has to be there. The file is there at the end; until then its sound is in a hidden part beside it.
+        """
+        self.switch.media.send(RecordCall(self.caller_leg.stream, str(path)))
+
+    def stop_recording(self) -> None:
+        """Complete the file of `record`."""
+        self.switch.media.send(StopRecording(self.caller_leg.stream, call=True))
 
     async def stay(self) -> NoReturn:
         """Wait until the caller hangs up."""

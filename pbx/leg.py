@@ -395,8 +395,8 @@ class Leg:
             self.session.owner = None
         if self.conversation is not None:
             self.conversation.end()
-        self.station.media.send(CloseStream(self.stream))
         self.station.legs.discard(self)
+        self.station.media.send(CloseStream(self.stream))
         if not self.ended.done():
             self.ended.set_result(status)
         return watcher

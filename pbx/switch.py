@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from itertools import count
 from typing import Any, TypeVar
 
-from media.messages import Event, PortsReady, StreamFailed, StreamSilent, TicksReported, WorkerLost
+from media.messages import Event, PortsReady, StreamClosed, StreamFailed, StreamSilent, TicksReported, WorkerLost
 from media.service import MediaService, MediaSettings
 from pbx.call import Call
 from pbx.config import Config, Sip
@@ -21,7 +21,7 @@ from pbx.dial_table import dialled_string
 from pbx.directory import Directory, Extension
 from pbx.environment import Environment
 from pbx.happenings import ExtensionRegistered, ExtensionUnregistered, Happenings, Unregistration
-from pbx.leg import Leg
+from pbx.leg import Leg, LegState
 from pbx.media_keys import Srtp
 from pbx.plugin import Feature
 from pbx.prompts import PromptFiles, Silence
@@ -61,8 +61,9 @@ class Legs:
             self._by_extension.setdefault(leg.extension.number, set()).add(leg)
 
     def discard(self, leg: Leg) -> None:
-        """Strike a leg out at its end."""
-        self._by_stream.pop(leg.stream, None)
+        """Strike a leg out at its end. Its stream may still have something to tell, until it is closed too."""
+        if leg.plan is None:
+            self.closed(leg.stream)
         if leg.extension is None:
             return
         legs = self._by_extension.get(leg.extension.number)
@@ -70,6 +71,10 @@ class Legs:
             legs.discard(leg)
             if not legs:
                 del self._by_extension[leg.extension.number]
+
+    def closed(self, stream: int) -> None:
+        """A stream tells nothing more."""
+        self._by_stream.pop(stream, None)
 
     def of(self, number: str) -> Iterable[Leg]:
         """The ringing and established legs of an extension."""
@@ -271,17 +276,20 @@ class Switch:
             not isinstance(event, PortsReady | TicksReported)
             and (leg := self.legs.at(event.stream)) is not None
         ):
-            if isinstance(event, StreamSilent):
+            if isinstance(event, StreamClosed):
+                self.legs.closed(event.stream)
+            elif isinstance(event, StreamSilent):
                 leg.check()
             else:
                 leg.on_media(event)
 
     def _lose(self, stream: int) -> None:
         leg = self.legs.at(stream)
-        if leg is not None:
+        if leg is not None and leg.state is not LegState.ENDED:
             number = leg.extension.number if leg.extension else "outside"
             logger.error("the sound of a call of %s is gone, the call ends", number)
             leg.fail(500)
+        self.legs.closed(stream)
 
 
 def _driver_settings(sip: Sip) -> DriverSettings:

@@ -36,6 +36,8 @@ NEXT_KEY_SECONDS = 3.0
 """A pause of so long ends what is typed."""
 HEARD_PEAK = 1000
 """A recording with no louder sample (of 32767) holds silence."""
+ENGINE_SECONDS = 0.06
+"""So much later than the engine a recording is ended from here, if it is too long."""
 RECORDING_SECONDS = 2.0
 """How long the end of a recording may take to be told."""
 
@@ -53,7 +55,10 @@ class Voice:
         self._numbers = count(1)
         self._playing = 0
         """The number of what is being played, 0 for nothing."""
-        self._recorded: RecordingEnded | RecordingFailed | None = None
+        self.recorded: RecordingEnded | RecordingFailed | None = None
+        """How the last recording ended; None while it goes on, and before the first."""
+        self._recording = ""
+        """Its file."""
 
     # -- prompts and keys ----------------------------------------------------------------------------
 
@@ -107,22 +112,36 @@ class Voice:
 
     # -- recordings ----------------------------------------------------------------------------------
 
-    async def record(self, path: Path, *, seconds: float = 10.0) -> bool:
-        """Record until any key is pressed, or for so long; whether something was heard. The file is whole then."""
-        self._recorded = None
-        self._media.send(RecordFile(self._stream, str(path)))
-        await self._wait_for_key(seconds)
-        self._keys.clear()
-        if self._recorded is None:
-            self._media.send(StopRecording(self._stream))
+    async def record(
+        self, path: Path, *, seconds: float = 10.0, silence_seconds: float | None = None, keys: str = ""
+    ) -> bool:
+        """Record until one of `keys` is pressed (any key, if none is named), for so long, or until nothing has been
+        said for `silence_seconds`; whether something was heard.
+
+        The file is whole then. So it is where the caller hangs up, which cancels this: see `recorded`.
+        """
+        self.recorded, self._recording = None, str(path)
+        self._media.send(RecordFile(self._stream, str(path), seconds, silence_seconds))
         try:
-            async with asyncio.timeout(RECORDING_SECONDS):
-                while self._recorded is None:
+            await self._recording_end(seconds + ENGINE_SECONDS, keys)
+        finally:
+            self._keys.clear()
+            if self.recorded is None:
+                self._media.send(StopRecording(self._stream))
+            await self._recording_end(RECORDING_SECONDS)
+        recorded = self.recorded
+        return isinstance(recorded, RecordingEnded) and recorded.peak >= HEARD_PEAK
+
+    async def _recording_end(self, seconds: float, keys: str | None = None) -> None:
+        """Wait, for so long at most, until the recording has ended or a key is to end it (None: no key is)."""
+        try:
+            async with asyncio.timeout(seconds):
+                while self.recorded is None:
+                    if keys is not None and any(not keys or key in keys for key in self._keys):
+                        return
                     await self._event()
         except TimeoutError:
-            return False
-        recorded = self._recorded
-        return isinstance(recorded, RecordingEnded) and recorded.peak >= HEARD_PEAK
+            return
 
     # -- conference rooms ------------------------------------------------------------------------------
 
@@ -150,7 +169,9 @@ class Voice:
             if event.number == self._playing:
                 self._playing = 0
         elif isinstance(event, RecordingEnded | RecordingFailed):
-            self._recorded = event
+            if event.path != self._recording:  # that of the whole call, or one that was given up
+                return
+            self.recorded = event
         else:
             return
         self._changed.set()

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from sipcore.syntax.message import Request, response_to
+from sipcore.syntax.parser import parse_message
 from tests.journeys.commands import Demo, Run, new_certificate
 
 # -- phones ----------------------------------------------------------------------------------------
@@ -50,6 +52,37 @@ def test_a_phone_waits_until_a_signal_ends_it(demo: Demo) -> None:
     exit_code, events, errors = phone.end()
     assert (exit_code, errors) == (0, "")
     assert events == [{"event": "interrupted"}]
+
+
+def test_a_phone_that_is_interrupted_while_it_calls_stops_the_ringing(demo: Demo) -> None:
+    called = demo.phone("101")
+    called.told()
+    calling = demo.phone("100", "--call", "101")
+    for event in ("registered", "calling"):
+        assert calling.told()["event"] == event
+    calling.signal(signal.SIGTERM)
+    exit_code, events, errors = calling.end()
+    assert (exit_code, errors) == (1, "")
+    assert events == [{"event": "interrupted"}]
+    assert demo.stop()[0] == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_phone_that_is_interrupted_while_it_leaves_goes_on_leaving(
+    run: Run, here: str, number: signal.Signals
+) -> None:
+    with socket.socket(type=socket.SOCK_DGRAM) as server:
+        server.bind((here, 5060))
+        where = ("--server", here, "--listen", here)
+        phone = run("phone", "100", *where, "--seconds", "0.01", "--json", password="x")
+        data, source = server.recvfrom(4096)
+        request = parse_message(data, stream=False)
+        assert isinstance(request, Request)
+        server.sendto(response_to(request, 200).to_bytes(), source)
+        assert b"Expires: 0" in server.recv(4096)  # to which nobody answers
+        phone.signal(number)
+        exit_code, _, errors = phone.end()
+    assert (exit_code, errors) == (0, "")
 
 
 @pytest.mark.skipif(

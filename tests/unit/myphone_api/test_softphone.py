@@ -9,7 +9,7 @@ import pytest
 
 from myphone_api.cli import main, make_parser
 from myphone_api.errors import CommandError, ExitCode
-from myphone_api.softphone import PASSWORD_VARIABLE, password, server
+from myphone_api.softphone import PASSWORD_VARIABLE, check_files, password, server
 from sipcore.transport.flow import Transport
 
 
@@ -66,7 +66,34 @@ def test_an_unreadable_password_file(tmp_path: Path) -> None:
         password(options("--password-file", str(tmp_path / "absent")))
 
 
-def test_a_file_to_play_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
-    line = ["phone", "100", "--server", "pbx", "--password", "x", "--call", "1", "--play", "absent.wav"]
-    assert main(line) == 2
-    assert "--play: there is no file absent.wav" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("option", "file", "problem"),
+    [
+        ("--play", "absent.wav", "--play: cannot read absent.wav: No such file or directory"),
+        ("--play", "text.wav", "--play: text.wav is no WAV file"),
+        ("--play", "empty.wav", "--play: empty.wav is cut short"),
+        ("--record", "absent/new.wav", "--record: cannot write absent/new.wav: No such file or directory"),
+        ("--record", ".", "--record: cannot write .: Is a directory"),
+    ],
+)
+def test_files_are_looked_at_before_a_call_begins(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    option: str,
+    file: str,
+    problem: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "text.wav").write_text("these are words, and no sound at all")
+    (tmp_path / "empty.wav").touch()
+    assert main(["phone", "100", "--server", "pbx", "--password", "x", "--call", "1", option, file]) == 2
+    assert capsys.readouterr().err == f"myphone: {problem}\n"
+
+
+def test_a_recording_of_before_is_kept_until_there_is_another(tmp_path: Path) -> None:
+    (tmp_path / "old.wav").write_text("sound")
+    check_files(options("--record", str(tmp_path / "old.wav")))
+    assert (tmp_path / "old.wav").read_text() == "sound"
+    check_files(options("--record", str(tmp_path / "new.wav")))
+    assert [path.name for path in tmp_path.iterdir()] == ["old.wav"]

@@ -194,7 +194,7 @@ async def test_a_recording_ends_at_a_key_and_says_whether_anything_was_heard(
     booth.press("1")
     await settled(recording)
     assert len(booth.told(StopRecording)) == 1
-    booth.voice.on_media(RecordingEnded(STREAM, 1.0, peak))
+    booth.voice.on_media(RecordingEnded(STREAM, 1.0, peak, path="name.wav"))
     assert await recording is heard
     assert await booth.voice.key(seconds=1) == ""  # the key that ended it says nothing else
 
@@ -205,14 +205,14 @@ async def test_a_recording_ends_after_its_seconds(booth: Booth) -> None:
     assert booth.told(StopRecording) == []
     await asyncio.sleep(0.2)
     assert len(booth.told(StopRecording)) == 1
-    booth.voice.on_media(RecordingEnded(STREAM, 5.0, 9000))
+    booth.voice.on_media(RecordingEnded(STREAM, 5.0, 9000, path="name.wav"))
     assert await recording is True
 
 
 async def test_a_recording_that_failed_was_not_heard(booth: Booth) -> None:
     recording = asyncio.create_task(booth.voice.record(NAME))
     await settled(recording)
-    booth.voice.on_media(RecordingFailed(STREAM, "No space left on device"))
+    booth.voice.on_media(RecordingFailed(STREAM, "No space left on device", "name.wav"))
     booth.press("1")
     assert await recording is False
 
