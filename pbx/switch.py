@@ -12,7 +12,15 @@ from collections.abc import Callable, Iterable
 from itertools import count
 from typing import Any, TypeVar
 
-from media.messages import Event, PortsReady, StreamClosed, StreamFailed, StreamSilent, TicksReported, WorkerLost
+from media.messages import (
+    Event,
+    PortsReady,
+    StreamClosed,
+    StreamFailed,
+    StreamSilent,
+    TicksReported,
+    WorkerLost,
+)
 from media.service import MediaService, MediaSettings
 from pbx.call import Call
 from pbx.config import Config, Sip
