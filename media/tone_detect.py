@@ -108,8 +108,7 @@ class DtmfDetector:
 
     def reset(self, channel: int) -> None:
         """Forget what was heard there, and tell no end: the channel is another call's now."""
-        self._sound[channel] = 0
-        self._hinted.pop(channel, None)
+        self._sound[channel] = 0  # so the next window is half silence, and no hint of before will hold in it
         self._held.pop(channel, None)
 
     def _look(self, windows: Floats, events: list[DigitEvent]) -> None:

@@ -287,21 +287,29 @@ def test_the_pause_may_be_noisy(seed: int) -> None:
 
 
 def test_another_digit_may_follow_at_once() -> None:
-    pairs = list(product(DIGITS, DIGITS))
-    sounds = [
-        np.concatenate([Press(one, 60).sound(), Press(other, 60).sound()])
-        for one, other in pairs
-        if one != other
-    ]
-    assert [dialled(events) for events in heard(sounds)] == [
-        one + other for one, other in pairs if one != other
-    ]
+    pairs = [(one, other) for one, other in product(DIGITS, DIGITS) if one != other]
+    sounds = [np.concatenate([Press(one, 60).sound(), Press(other, 60).sound()]) for one, other in pairs]
+    for (one, other), events in zip(pairs, heard(after_silence(sounds)), strict=True):
+        assert [(type(event), event.digit) for event in events] == [
+            (DigitBegan, one),
+            (DigitEnded, one),
+            (DigitBegan, other),
+            (DigitEnded, other),
+        ]
 
 
 def test_a_change_of_level_does_not_split_a_digit() -> None:
     loud, faint = Press("5", 200, -3).sound(), Press("5", 200, -25).sound()
     events = heard([np.concatenate([loud, faint]), np.concatenate([faint, loud])])
     assert [dialled(of_one) for of_one in events] == ["5", "5"]
+
+
+def test_a_digit_that_swells_ends_all_the_same_before_the_next() -> None:
+    swelling = [
+        np.concatenate([replace(press, level_dbm0=-28).sound(), press.sound()]) for press in presses(NOMINAL)
+    ]
+    sounds = [np.concatenate([sound, silence(40), sound[-800:]]) for sound in swelling]
+    each_heard_as([dialled(events) for events in heard(after_silence(sounds))], times=2)
 
 
 def test_a_digit_held_for_long_is_one() -> None:
