@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 SILENCE_SECONDS = 60.0
 """Without sound and reports for so long, a peer is worth a question."""
 
+MAX_MISORDER = 128
+"""A packet that is so far behind comes late no more, and SRTP does not send it (RFC 3711 section 3.3.2)."""
+
 FrameSource = Callable[[], bytes | None]
 """Gives 20 ms of PCM at 8 kHz a call, and None at its end."""
 Tell = Callable[..., None]
@@ -370,12 +373,10 @@ class Stream:
     def _send_secured(self, data: bytes, remote: Address) -> None:
         assert self._srtp is not None
         secured = self._srtp.protect(data)
-        if (
-            secured is None
-        ):  # whoever is relayed has gone back in its numbers: what comes next is numbered anew
-            self._sender.change_source()
-        else:
+        if secured is not None:
             self.ports.rtp.send(secured, remote)
+        elif self._sender.sequence - int.from_bytes(data[2:4], "big") & 0xFFFF > MAX_MISORDER:
+            self._sender.change_source()  # whoever is relayed numbers anew; else it came twice, and goes out once
 
     # -- recording --------------------------------------------------------------------------------------
 
