@@ -110,23 +110,6 @@ class ExtensionUnregistered(Happening):
     reason: Unregistration
 
 
-class ExtensionState(Enum):
-    """What an extension is doing."""
-
-    NOT_REGISTERED = "not-registered"
-    IDLE = "idle"
-    RINGING = "ringing"
-    IN_CALL = "in-call"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExtensionStateChanged(Happening):
-    """An extension does something else than before."""
-
-    extension: str
-    state: ExtensionState
-
-
 # -- telling ---------------------------------------------------------------------------------------
 
 Kind = TypeVar("Kind", bound=Happening)

@@ -14,8 +14,6 @@ from pbx.happenings import (
     CallRang,
     CallStarted,
     ExtensionRegistered,
-    ExtensionState,
-    ExtensionStateChanged,
     ExtensionUnregistered,
     Happening,
     Happenings,
@@ -121,10 +119,6 @@ def test_a_failing_handler_is_logged_and_hurts_nobody(
                 "contact": "sip:100@192.0.2.1",
                 "reason": "expired",
             },
-        ),
-        (
-            ExtensionStateChanged(at=AT, extension="100", state=ExtensionState.IN_CALL),
-            {"kind": "extension_state_changed", "extension": "100", "state": "in-call"},
         ),
     ],
 )

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
 from pbx.dial_table import DialTable
 from pbx.directory import BusyDetection, Directory, Diversions, Extension
 from pbx.routing import Outcome, Refuse, Ring, Route, Router, Serve
+from sipcore.syntax.message import REASONS
 from tests.unit.pbx.codes import ECHO
 
 
@@ -72,6 +75,30 @@ def test_each_way_to_fail_has_its_status() -> None:
     assert refused(ask.reroute(ringing, Outcome.DECLINED)) == 603
     assert refused(ask.reroute(ringing, Outcome.NO_ANSWER)) == 480
     assert refused(ask.reroute(ringing, Outcome.NOT_ACCEPTABLE)) == 488
+
+
+MANUAL = Path(__file__).parents[3] / "docs" / "configuration.md"
+
+
+@pytest.mark.row("CORE-18")
+def test_the_manual_tells_the_status_and_phrase_of_each() -> None:
+    manual = dict(re.findall(r"^\| (.+?) \| (\d{3} .+?) \|$", MANUAL.read_text("utf-8"), re.MULTILINE))
+    circle = Extension("104", diversions=Diversions(always="104"))
+    ask = router(Extension("101"), circle, Extension("102"), lines=FakeLines(away={"102"}))
+    ringing = ask.route("101")
+    routes = {
+        "to an unknown number": ask.route("555"),
+        "to an extension where no phone is registered": ask.route("102"),
+        "that nobody answers in time": ask.reroute(ringing, Outcome.NO_ANSWER),
+        "whose forwards go round in a circle": ask.route("104"),
+        "to a busy extension": ask.reroute(ringing, Outcome.BUSY),
+        "without a codec that both sides know": ask.reroute(ringing, Outcome.NOT_ACCEPTABLE),
+        "that is declined at the phone": ask.reroute(ringing, Outcome.DECLINED),
+    }
+    for occasion, route in routes.items():
+        assert isinstance(route.action, Refuse)
+        assert manual.pop(occasion) == f"{route.action.status} {route.action.reason}"
+    assert sorted(manual.values()) == [f"{status} {REASONS[status]}" for status in (487, 500, 503)]
 
 
 @pytest.mark.row("CORE-21")
