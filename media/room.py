@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import logging
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from media.codecs.codec import Samples
 from media.conceal import G711Concealer, is_quiet_g711
-from media.jitter import CONCEAL, JitterBuffer
-from media.mixer import LINEAR, Mixer
+from media.jitter import CONCEAL, NOTHING, JitterBuffer, opus_ticks
+from media.mixer import LINEAR, Format, Mixer
+from media.plan import G711, Codec
+from media.transcode import Listener, Speaker
 
 if TYPE_CHECKING:
-    from media.plan import Codec
     from media.rtp import RtpPacket
     from media.stream import FrameSource, Stream
     from media.ticker import Ticker
@@ -21,26 +26,49 @@ logger = logging.getLogger(__name__)
 
 MAX_ANNOUNCEMENTS = 64
 """Of a room, waiting for their turn; more are not played."""
+SILENT_TICKS = 50
+"""A party that has sent nothing for so long hears the same as all others of its codec that have not."""
 
 
-class Party:
+class Party(ABC):
     """A stream in a room. What comes in waits in a playout buffer until the tick that mixes it."""
 
-    __slots__ = ("_concealer", "_output", "_payload", "buffer", "codec", "put", "room", "row", "stream")
+    __slots__ = ("_output", "buffer", "codec", "put", "room", "row", "stream")
 
-    def __init__(self, stream: Stream, room: Room, mixer: Mixer) -> None:
+    def __init__(
+        self, stream: Stream, room: Room, mixer: Mixer, format: Format, buffer: JitterBuffer
+    ) -> None:
+        """`format`: in which the mixer has this party's sound."""
         self.stream = stream
         self.room = room
         self.codec: Codec = stream.plan.codec
-        self.row = mixer.add_party(room.number, self.codec)
-        self.buffer = JitterBuffer(self.codec.clock_rate, is_quiet=is_quiet_g711(self.codec))
-        self.put: Callable[[RtpPacket, float], None] = self.buffer.put
-        self._concealer = G711Concealer(self.codec)
-        self._payload = mixer.payload(self.row)
+        self.row = mixer.add_party(room.number, format)
+        self.buffer = buffer
+        self.put: Callable[[RtpPacket, float], None] = buffer.put
         self._output = mixer.output(self.row)
 
+    @abstractmethod
     def take(self, present: bytearray, now: float) -> None:
         """Give the mixer the frame that is due."""
+
+    @abstractmethod
+    def send(self) -> None:
+        """Send the phone what the others say."""
+
+
+class G711Party(Party):
+    """One whose sound the mixer takes as it is."""
+
+    __slots__ = ("_concealer", "_payload")
+
+    def __init__(self, stream: Stream, room: Room, mixer: Mixer) -> None:
+        codec = stream.plan.codec
+        buffer = JitterBuffer(codec.clock_rate, is_quiet=is_quiet_g711(codec))
+        super().__init__(stream, room, mixer, codec, buffer)
+        self._concealer = G711Concealer(codec)
+        self._payload = mixer.payload(self.row)
+
+    def take(self, present: bytearray, now: float) -> None:
         frame = self.buffer.take(now)
         if isinstance(frame, bytes):
             self._concealer.heard(frame)
@@ -51,14 +79,55 @@ class Party:
             present[self.row] = 1
 
     def send(self) -> None:
-        """Send the phone what the others say."""
         self.stream.send_payload(bytes(self._output))
+
+
+class RecodedParty(Party):
+    """One of another codec, which the mixer knows as linear sound."""
+
+    __slots__ = ("_frames", "_listener", "_payload", "_silent_ticks", "_speaker")
+
+    def __init__(self, stream: Stream, room: Room, mixer: Mixer) -> None:
+        codec = stream.plan.codec
+        buffer = JitterBuffer(codec.clock_rate, ticks_of=opus_ticks if codec is Codec.OPUS else None)
+        super().__init__(stream, room, mixer, LINEAR, buffer)
+        self._listener = Listener(self.codec)
+        self._speaker = Speaker(self.codec)
+        self._frames: deque[Samples] = deque()
+        """Heard, and not yet due."""
+        self._silent_ticks = 0
+        self._payload = np.frombuffer(mixer.payload(self.row), "<i2")
+
+    def take(self, present: bytearray, now: float) -> None:
+        if len(self.room.parties) == 1:  # nobody hears it; what waits is given up when it is too old
+            return
+        while not self._frames:
+            sound = self.buffer.take(now + self._listener.waiting_seconds)
+            if sound is NOTHING:
+                self._listener.pause()
+                self._silent_ticks += 1
+                return
+            self._frames.extend(
+                self._listener.hear(sound) if isinstance(sound, bytes) else self._listener.miss()
+            )
+        self._payload[:] = self._frames.popleft()
+        present[self.row] = 1
+        self._silent_ticks = 0
+
+    def send(self) -> None:
+        if not self.stream.takes_payloads:
+            return
+        if self._silent_ticks < SILENT_TICKS:
+            payload = self._speaker.say_pcm(self._output)
+        else:
+            payload = self.room.total_for(self.codec, self._output)
+        self.stream.send_payload(payload)
 
 
 class Room:
     """One conference: its parties, and what is announced to all of them."""
 
-    __slots__ = ("announcements", "announcer", "number", "parties")
+    __slots__ = ("_payloads", "_speakers", "announcements", "announcer", "number", "parties")
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -68,6 +137,23 @@ class Room:
         self.announcements: deque[FrameSource] = deque()
         self.announcer: int | None = None
         """The row that speaks to everybody, while there is something to say."""
+        self._speakers: dict[Codec, Speaker] = {}
+        self._payloads: dict[Codec, bytes] = {}
+        """Of the sum of all, in this tick."""
+
+    def total_for(self, codec: Codec, pcm: memoryview) -> bytes:
+        """The payload for those who add nothing to the sum of all (`pcm`), and so hear it whole: made once a tick."""
+        payload = self._payloads.get(codec)
+        if payload is None:
+            speaker = self._speakers.get(codec) or self._speakers.setdefault(codec, Speaker(codec))
+            payload = self._payloads[codec] = speaker.say_pcm(pcm)
+        return payload
+
+    def send(self) -> None:
+        """Send every party what the others say."""
+        self._payloads.clear()
+        for party in self.parties.values():
+            party.send()
 
 
 class Rooms:
@@ -88,7 +174,8 @@ class Rooms:
         room = self._rooms.get(number)
         if room is None:
             room = self._rooms[number] = Room(self._mixer.add_room())
-        party = Party(stream, room, self._mixer)
+        kind = G711Party if stream.plan.codec in G711 else RecodedParty
+        party = kind(stream, room, self._mixer)
         room.parties[stream.id] = party
         self._parties[stream.id] = number, party
         stream.party = party
@@ -137,8 +224,7 @@ class Rooms:
                 self._announce(room, present)
         self._mixer.mix()
         for room in self._rooms.values():
-            for party in room.parties.values():
-                party.send()
+            room.send()
 
     def _announce(self, room: Room, present: bytearray) -> None:
         while room.announcements:

@@ -261,6 +261,16 @@ class Stream:
             self._sender.change_source()
         return self._transcoder
 
+    @property
+    def takes_payloads(self) -> bool:
+        """Whether the peer listens, and hears nothing else just now."""
+        return (
+            self._source is None
+            and self._digits is None
+            and self.plan.direction.sends
+            and self._latch.remote is not None
+        )
+
     def send_payload(self, payload: bytes) -> None:
         """Send the peer 20 ms of sound in its codec, unless it hears something else just now."""
         if self._source is None and self._digits is None:

@@ -180,6 +180,7 @@ class Call:
         for binding in self.switch.bindings(extension):
             host = self.switch.media_host(binding.flow)
             leg = Leg(self.switch, extension, fork, host=host, beside=caller)
+            leg.negotiation.opus_parameters = caller.negotiation.remote_opus_parameters
             fork.add(leg)
             leg.call(
                 binding.contact,
@@ -204,6 +205,7 @@ class Call:
             self._ringing = leg.extension
             self._tell(CallRang(at=self._wall, call=self.id, extension=_number(leg)))
         if has_media and self._fork.only(leg) and caller.negotiation.has_remote_offer:
+            caller.negotiation.opus_parameters = leg.negotiation.remote_opus_parameters
             caller.send_early_media(leg.codec)
             self._bridge(leg)
         else:
@@ -275,6 +277,7 @@ class Call:
         """Join caller and callee; return when the callee hangs up."""
         self.callee = callee
         self._mark_answered(_number(callee))
+        self.caller_leg.negotiation.opus_parameters = callee.negotiation.remote_opus_parameters
         self.caller_leg.answer(callee.codec)
         self._bridge(callee)
         await callee.ended

@@ -24,6 +24,7 @@ from pydantic import (
     model_validator,
 )
 
+from media.plan import Codec
 from pbx.config_checks import contradictions
 from pbx.config_errors import ConfigError, Problem, explain
 from pbx.directory import BusyDetection, Diversions
@@ -76,6 +77,14 @@ def _not_empty(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _named_once(names: tuple[str, ...]) -> tuple[str, ...]:
+    if not names:
+        raise ValueError("should name one or more")
+    if len(set(names)) < len(names):
+        raise ValueError("should name each once")
+    return names
+
+
 def _code_setting(value: Any) -> Any:
     if value is False or isinstance(value, str | Mapping):
         return value
@@ -91,6 +100,8 @@ ReadableFolder = Annotated[Folder, AfterValidator(_folder)]
 Name = Annotated[str, Field(max_length=100), AfterValidator(_printable)]
 Number = Annotated[str, Field(pattern=r"^[0-9]{1,15}$")]
 Secret = Annotated[SecretStr, AfterValidator(_not_empty)]
+CodecName = Literal["PCMA", "PCMU", "G722", "opus"]
+CodecNames = Annotated[tuple[CodecName, ...], AfterValidator(_named_once)]
 CodeSetting = str | Literal[False]
 """A pattern that replaces the feature's own; False or "" switches the code off."""
 FeatureSetting = Annotated[CodeSetting | dict[str, CodeSetting], BeforeValidator(_code_setting)]
@@ -147,6 +158,13 @@ class Media(_Table):
     """Processes that carry the sound; 0 carries it in the process that does all else."""
     srtp: Srtp = Srtp.OFF
     """When sound is secured; it is in any case where the phone offers that."""
+    codecs: CodecNames = ("PCMA", "PCMU", "G722", "opus")
+    """What phones are offered: first what the caller has, in its order, then the rest in this order."""
+
+    def spoken(self) -> tuple[Codec, ...]:
+        """The codecs as the media engine knows them."""
+        known = {codec.encoding_name: codec for codec in Codec}
+        return tuple(known[name] for name in self.codecs)
 
 
 class Store(_Table):

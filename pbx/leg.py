@@ -100,6 +100,8 @@ class Station(Protocol):
     endpoint: Endpoint
     driver: Driver
     media: MediaService
+    codecs: tuple[Codec, ...]
+    """What it speaks, preferred ones first."""
 
     @property
     def srtp(self) -> Srtp:
@@ -133,7 +135,9 @@ class Leg:
         self.stream: int = reservation.stream
         self.port: int = reservation.port
         environment = station.environment
-        self.negotiation = Negotiation(host, reservation.port, environment.rng, entropy=environment.entropy)
+        self.negotiation = Negotiation(
+            host, reservation.port, environment.rng, station.codecs, entropy=environment.entropy
+        )
         self.negotiation.srtp = station.srtp
         self._invite_in_the_clear: Callable[[Leg], None] | None = None
         """For a phone that refuses our offer of SRTP."""

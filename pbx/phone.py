@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from media.messages import PlayEnded, PlayFile, PlayTone, Quiet, RecordFile, SendDigits
-from media.plan import Codec, Direction
+from media.plan import G711, Codec, Direction
 from media.service import MediaService, MediaSettings
 from media.tones import Tone
 from pbx.environment import Environment
@@ -86,7 +86,6 @@ class PhoneCall:
     def __init__(self, phone: Phone) -> None:
         self.phone = phone
         self.leg = Leg(phone, None, self, host=phone.media_host)
-        self.leg.negotiation.codecs = phone.codecs
         if not phone.knows_srtp:
             self.leg.negotiation.keys = None
         self.leg.ended.add_done_callback(self._over)
@@ -230,8 +229,8 @@ class Phone:
         self.calls: set[PhoneCall] = set()
         self.auto_answer = False
         """Whether calls are answered at once; otherwise they wait in `incoming()`."""
-        self.codecs: tuple[Codec, ...] = tuple(Codec)
-        """What this phone speaks."""
+        self.codecs: tuple[Codec, ...] = G711
+        """What this phone speaks, preferred ones first."""
         self.srtp = Srtp.OFF
         """When it secures its sound."""
         self.knows_srtp = True

@@ -109,6 +109,7 @@ class Switch:
         """`prompts` says what features want said; without it they are mute."""
         self.environment = environment
         self.config = config
+        self.codecs = config.media.spoken()
         self.loop = asyncio.get_running_loop()
         self.happenings = Happenings()
         self.directory = Directory(config.directory())

@@ -285,10 +285,10 @@ async def test_phones_of_any_codec_talk(
 
 
 def foreign_offer(call: PhoneCall) -> SessionDescription:
-    """An offer of G.722 and G.729, neither of which we speak."""
+    """An offer of GSM and G.729, neither of which we speak."""
     ours = call.leg.negotiation.offer()
     (audio,) = ours.media
-    return replace(ours, media=(replace(audio, formats=("9", "18"), attributes=()),))
+    return replace(ours, media=(replace(audio, formats=("3", "18"), attributes=()),))
 
 
 async def test_a_caller_without_a_codec_of_ours_gets_488(office: Office) -> None:
