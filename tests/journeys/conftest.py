@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from tests.journeys.commands import Command, Demo, Run
-from tests.simulation.office import Office
+from tests.simulation.office import PBX, Office
 from tests.simulation.simulation import Simulation
 
 
@@ -51,6 +52,16 @@ def office(make_office: Callable[..., Office], simulation: Simulation) -> Office
     office = make_office()
     simulation.run(office.open())
     return office
+
+
+@pytest.fixture
+def tls(tmp_path: Path) -> dict[str, Any]:
+    """What the `[sip]` table of an office says that takes TLS too."""
+    issued = trustme.CA().issue_cert(PBX)
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    issued.cert_chain_pems[0].write_to_path(certificate)
+    issued.private_key_pem.write_to_path(key)
+    return {"tls_port": 5061, "certificate": str(certificate), "key": str(key)}
 
 
 # -- processes ---------------------------------------------------------------------------------------

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-import trustme
 
 from pbx.happenings import CallEnded
 from pbx.phone import Phone
@@ -144,13 +144,9 @@ async def test_a_box_that_forgets_its_mappings_in_a_call(office: Office, tmp_pat
 
 
 @pytest.fixture
-def secure_office(make_office: MakeOffice, tmp_path: Path) -> Office:
+def secure_office(make_office: MakeOffice, tls: dict[str, Any]) -> Office:
     """An office that takes TLS too; to be opened."""
-    issued = trustme.CA().issue_cert("10.0.0.1")
-    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
-    issued.cert_chain_pems[0].write_to_path(certificate)
-    issued.private_key_pem.write_to_path(key)
-    return make_office(sip={"tls_port": 5061, "certificate": str(certificate), "key": str(key)})
+    return make_office(sip=tls)
 
 
 @pytest.mark.parametrize("called", [Transport.UDP, Transport.TCP, Transport.TLS])
