@@ -50,15 +50,11 @@ class Direction(Enum):
 
     __hash__ = object.__hash__
 
-    @property
-    def sends(self) -> bool:
+    def __init__(self, word: str) -> None:
+        self.sends = word in ("sendrecv", "sendonly")
         """Whether we may send."""
-        return self in (Direction.SENDRECV, Direction.SENDONLY)
-
-    @property
-    def receives(self) -> bool:
+        self.receives = word in ("sendrecv", "recvonly")
         """Whether what we receive counts."""
-        return self in (Direction.SENDRECV, Direction.RECVONLY)
 
 
 class SrtpSuite(Enum):
