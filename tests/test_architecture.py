@@ -6,6 +6,7 @@ Each test collects what breaks its rule as "file:line: what", so a failure says 
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -216,3 +217,14 @@ def test_every_folder_of_sources_is_a_package() -> None:
 
 def test_every_package_promises_its_types() -> None:
     assert [package for package in PACKAGES if not (ROOT / package / "py.typed").exists()] == []
+
+
+def test_the_documents_name_files_that_exist() -> None:
+    documents = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    missing = [
+        f"{name_of(document)}: {path}"
+        for document in documents
+        for path in re.findall(r"`([a-z_]+/[a-z_/]*\.?[a-z]*)`", document.read_text(encoding="utf-8"))
+        if not (ROOT / path).exists()
+    ]
+    assert missing == []
