@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
-from media.messages import Echo, RecordCall, StopRecording
+from media.messages import Echo, ListenForDigits, RecordCall, StopRecording
 from media.service import PortsExhausted
 from pbx.conversation import Conversation
 from pbx.forking import Fork
@@ -231,6 +231,7 @@ class Call:
         leg.answer()
         if leg.voice is None:
             leg.voice = Voice(leg.stream, self.switch.media, self.switch.prompts)
+        self.switch.media.send(ListenForDigits(leg.stream))
         return leg.voice
 
     @property

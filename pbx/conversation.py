@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from media.messages import Bridge, PlayFiles
+from media.messages import Bridge, ListenForDigits, PlayFiles, SendDigits
 
 if TYPE_CHECKING:
     from media.service import MediaService
@@ -28,6 +28,8 @@ class Conversation:
             if leg.conversation is not None:
                 leg.conversation.end()
             leg.conversation = self
+            if leg.voice is not None:  # the keys are for the other leg now
+                media.send(ListenForDigits(leg.stream, on=False))
         self._join()
         self.update()
 
@@ -43,6 +45,12 @@ class Conversation:
             self._join()
         if held:
             self._music = self._loop.create_task(self._play_music(held), name="music on hold")
+
+    def pass_on(self, digit: str, sender: Leg) -> None:
+        """Give the other leg a digit that came as a message, in the form that it understands. Music goes on."""
+        if not sender.holds:
+            one, other = self.legs
+            self._media.send(SendDigits((other if sender is one else one).stream, digit))
 
     def end(self) -> None:
         """Let go of the legs; what they hear is for others to say."""

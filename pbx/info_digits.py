@@ -9,7 +9,7 @@ from sipcore.syntax.message import Request
 
 RELAY = "application/dtmf-relay"
 PLAIN = "application/dtmf"
-ACCEPT = f"{RELAY}, {PLAIN}"
+INFO_TYPES = f"{RELAY}, {PLAIN}"
 """What a 415 says that we read (RFC 3261 section 21.4.13)."""
 MAX_BODY_BYTES = 200
 USUAL_MS = 100

@@ -8,10 +8,11 @@ from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from media.messages import ChangeStream, CloseStream, Event, OpenStream
+from media.messages import ChangeStream, CloseStream, DigitEnded, DigitReceived, Event, OpenStream
 from media.plan import Codec, StreamPlan
 from pbx.media_keys import Srtp
 from pbx.negotiate import Negotiation, NotAcceptable
+from pbx.presses import Form, Presses
 from sipcore.dialog.callee import CalleeSession
 from sipcore.dialog.caller import CallerSession
 from sipcore.effects import (
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from pbx.conversation import Conversation
     from pbx.directory import Extension
     from pbx.environment import Environment
+    from pbx.info_digits import InfoDigit
     from pbx.voice import Voice
     from sipcore.endpoint import Endpoint
     from sipcore.net.driver import Driver
@@ -146,6 +148,7 @@ class Leg:
         """Where a feature talks to the far end."""
         self.conversation: Conversation | None = None
         """With another leg."""
+        self._presses = Presses()
         self.ended: asyncio.Future[int] = station.loop.create_future()
         station.legs.add(self)
 
@@ -281,8 +284,26 @@ class Leg:
 
     def on_media(self, event: Event) -> None:
         """Take what the media engine tells of this leg's stream."""
+        if isinstance(event, DigitReceived):
+            form = Form.SOUND if event.in_band else Form.EVENT
+            if not self._presses.begins(form, event.digit, self._now, event.duration_ms / 1000):
+                return
+        elif isinstance(event, DigitEnded):
+            self._presses.ends(Form.SOUND if event.in_band else Form.EVENT, event.digit, self._now)
         if self.voice is not None:
             self.voice.on_media(event)
+
+    def on_info(self, digit: InfoDigit) -> None:
+        """Take a digit that came as a message. Those in sound and its packets the other leg hears without us."""
+        seconds = digit.milliseconds / 1000
+        if self.state is LegState.ENDED or not self._presses.begins(
+            Form.MESSAGE, digit.digit, self._now, seconds
+        ):
+            return
+        if self.voice is not None:
+            self.voice.on_media(DigitReceived(self.stream, digit.digit, digit.milliseconds))
+        if self.conversation is not None:
+            self.conversation.pass_on(digit.digit, self)
 
     @property
     def codec(self) -> Codec | None:

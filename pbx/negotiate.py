@@ -55,6 +55,8 @@ class Negotiation:
         """Payload types of this session by encoding: none ever means another (RFC 3264 section 8.3.2)."""
         self.codecs: tuple[Codec, ...] = tuple(codecs)
         """What we speak, preferred ones first."""
+        self.telephone_events = True
+        """Whether we take and send telephone-events."""
         self.opus_parameters = ""
         """What we say of Opus: of the phone at the other end of the call, since sound goes through as it is where
         both speak it."""
@@ -118,7 +120,7 @@ class Negotiation:
         ordered = [codec for codec in dict.fromkeys([*codecs, *self.codecs]) if codec in self.codecs]
         formats = {self._number(codec.rtpmap.upper()): codec for codec in ordered}
         # Events are counted by the clock of the sound that they interrupt (RFC 4733 section 2.1).
-        clocks = dict.fromkeys(codec.clock_rate for codec in ordered)
+        clocks = dict.fromkeys(codec.clock_rate for codec in ordered if self.telephone_events)
         events = {self._number(f"{TELEPHONE_EVENT}/{clock}"): clock for clock in clocks}
         self._remote_offered = False
         audio = self._audio(formats, events, direction)
@@ -134,7 +136,8 @@ class Negotiation:
         codec = preferred if preferred in offered else next(iter(offered))
         direction = _REVERSE[Direction(self.remote.direction_of(chosen))]
         self._note_numbers(chosen)
-        audio = self._audio({offered[codec]: codec}, _events(chosen, codec), direction)
+        events = _events(chosen, codec) if self.telephone_events else {}
+        audio = self._audio({offered[codec]: codec}, events, direction)
         self._secured, self.offers_srtp = self._can_secure(chosen), False
         if self.keys is not None and self._secured:
             audio = _with_key(replace(audio, protocol=chosen.protocol), self.keys.answer(chosen))
@@ -153,6 +156,8 @@ class Negotiation:
         receive_type = next((number for known, number in self._known(ours) if known is codec), send_type)
         events_to, clock = next(iter(_events(theirs, codec).items()), (None, codec.clock_rate))
         events_from = {rate: number for number, rate in _all_events(ours).items()}.get(clock)
+        if events_to is None or events_from is None:  # only one side has said that it knows them
+            events_to = events_from = None
         host = _literal(self.remote.address_of(theirs)) or signalling_host
         remote = None if _is_unspecified(host) else (host, theirs.port)
         return StreamPlan(

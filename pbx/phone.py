@@ -17,11 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from media.messages import PlayEnded, PlayFile, PlayTone, Quiet, RecordFile, SendDigits
+from media.messages import DigitReceived, PlayEnded, PlayFile, PlayTone, Quiet, RecordFile, SendDigits
 from media.plan import G711, Codec, Direction
 from media.service import MediaService, MediaSettings
 from media.tones import Tone
 from pbx.environment import Environment
+from pbx.info_digits import PLAIN, RELAY
 from pbx.leg import Leg, LegState
 from pbx.media_keys import Srtp
 from pbx.negotiate import NotAcceptable
@@ -86,11 +87,14 @@ class PhoneCall:
     def __init__(self, phone: Phone) -> None:
         self.phone = phone
         self.leg = Leg(phone, None, self, host=phone.media_host)
+        self.leg.negotiation.telephone_events = phone.telephone_events
         if not phone.knows_srtp:
             self.leg.negotiation.keys = None
         self.leg.ended.add_done_callback(self._over)
         self.provisionals: list[int] = []
         """Status codes of the provisional responses heard, in order."""
+        self.digits = ""
+        """Those that the far end has sent as telephone-events."""
         self._credentials_sent = False
         self._accepted: asyncio.Future[None] = phone.loop.create_future()
         self._played: asyncio.Future[None] = phone.loop.create_future()
@@ -131,8 +135,21 @@ class PhoneCall:
         self.phone.media.send(RecordFile(self.leg.stream, str(path)))
 
     def send_digits(self, digits: str) -> None:
-        """Send DTMF as telephone-events (RFC 4733)."""
+        """Send DTMF as telephone-events (RFC 4733), or as tones where they are not agreed on."""
         self.phone.media.send(SendDigits(self.leg.stream, digits))
+
+    def send_info_digit(self, digit: str, *, milliseconds: int | None = 160) -> None:
+        """Send DTMF in an INFO: application/dtmf-relay, or application/dtmf where no duration is to be told."""
+        relay = milliseconds is not None
+        body = f"Signal={digit}\r\nDuration={milliseconds}\r\n" if relay else digit
+        self.send_info(RELAY if relay else PLAIN, body.encode())
+
+    def send_info(self, content_type: str, body: bytes) -> None:
+        """Send an INFO within the call."""
+        session = self.leg.session
+        if session is not None:
+            headers = [("Content-Type", content_type)]
+            self.phone.driver.perform(session.send_request("INFO", self.phone.loop.time(), headers, body))
 
     def hold(self) -> None:
         """Ask the far end, by re-INVITE, to stop sending (RFC 3264 section 8.4)."""
@@ -194,6 +211,8 @@ class PhoneCall:
         """An event of the media engine about this call's stream."""
         if isinstance(event, PlayEnded) and not self._played.done():
             self._played.set_result(None)
+        elif isinstance(event, DigitReceived):
+            self.digits += event.digit
 
     def _modify(self, direction: Direction) -> None:
         session = self.leg.session
@@ -231,6 +250,8 @@ class Phone:
         """Whether calls are answered at once; otherwise they wait in `incoming()`."""
         self.codecs: tuple[Codec, ...] = G711
         """What this phone speaks, preferred ones first."""
+        self.telephone_events = True
+        """Whether it knows telephone-events; else its digits are tones."""
         self.srtp = Srtp.OFF
         """When it secures its sound."""
         self.knows_srtp = True

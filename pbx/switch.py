@@ -29,6 +29,7 @@ from pbx.dial_table import dialled_string
 from pbx.directory import Directory, Extension
 from pbx.environment import Environment
 from pbx.happenings import ExtensionRegistered, ExtensionUnregistered, Happenings, Unregistration
+from pbx.info_digits import INFO_TYPES, BadInfo, read_info
 from pbx.leg import Leg, LegState
 from pbx.media_keys import Srtp
 from pbx.plugin import Feature
@@ -203,7 +204,7 @@ class Switch:
         elif kind is Invited:
             self._on_invite(effect)
         elif kind is RequestInDialog:
-            self._respond(effect, 200)
+            self._on_request_in_dialog(effect)
         elif effect.session.owner is not None:
             effect.session.owner.on_effect(effect)
 
@@ -213,8 +214,27 @@ class Switch:
         else:
             self._respond(arrived, 200 if arrived.request.method == "OPTIONS" else 405)
 
-    def _respond(self, effect: Arrived | RequestInDialog, status: int) -> None:
+    def _on_request_in_dialog(self, effect: RequestInDialog) -> None:
+        if effect.request.method != "INFO":
+            self._respond(effect, 200)
+            return
+        try:
+            digit = read_info(effect.request)
+        except BadInfo as bad:
+            headers = [("Accept", INFO_TYPES)] if bad.status == 415 else []
+            self._respond(effect, bad.status, headers)
+            return
+        self._respond(effect, 200)
+        leg = effect.session.owner
+        if digit is not None and leg is not None:
+            leg.on_info(digit)
+
+    def _respond(
+        self, effect: Arrived | RequestInDialog, status: int, headers: Iterable[tuple[str, str]] = ()
+    ) -> None:
         response = response_to(effect.request, status)
+        for name, value in headers:
+            response.add(name, value)
         self.driver.perform(self.endpoint.respond(effect.transaction, response, self.loop.time()))
 
     def _on_invite(self, invited: Invited) -> None:
