@@ -142,7 +142,9 @@ class Recorder:
         self._said.put(packet, now)
 
     def told(self, packet: RtpPacket, codec: Codec, now: float) -> None:
-        """A packet for the peer."""
+        """A packet for the peer; of no interest unless both directions are recorded."""
+        if not self.both:
+            return
         if self._told is None or self._told.codec is not codec:
             self._told = Track(codec)
         self._told.put(packet, now)

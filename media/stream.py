@@ -393,8 +393,7 @@ class Stream:
     def _record_sent(self, packet: RtpPacket, codec: Codec) -> None:
         now = self._loop.time()
         for recorder in self._recorders:
-            if recorder.both:
-                recorder.told(packet, codec, now)
+            recorder.told(packet, codec, now)
 
     def _write_recording(self, recorder: Recorder) -> None:
         try:
