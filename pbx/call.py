@@ -95,9 +95,12 @@ class Call:
             self._task.add_done_callback(self._finish)
 
     def cancel(self, status: int = 487) -> None:
-        """End the call from outside: every leg is hung up, and a caller who still waits gets `status`."""
-        if self._task is not None:
-            self._cancelled_with = self._cancelled_with or status
+        """End the call from outside: every leg is hung up, and a caller who still waits gets `status`.
+
+        To cancel once more does nothing: whoever serves the call may be tidying up.
+        """
+        if self._task is not None and not self._cancelled_with:
+            self._cancelled_with = status
             self._task.cancel()
 
     def _turn_away(self, invited: Invited, status: int) -> None:

@@ -212,3 +212,26 @@ async def test_a_stop_refuses_the_callers_that_wait_and_hangs_up_the_others(offi
     assert await ringing.over() == 487
     assert [await call.over() for call in talking] == [200, 200]
     assert sorted(told.status for told in office.told_of(CallEnded)) == [200, 503]
+
+
+@pytest.mark.parametrize("hangs_up", [False, True])
+async def test_a_feature_may_tidy_up_while_the_switch_stops(make_office: MakeOffice, hangs_up: bool) -> None:
+    tidied = []
+
+    async def tidies_up(call: Call) -> None:
+        await call.answer()
+        try:
+            await call.stay()
+        finally:
+            await asyncio.sleep(1)
+            tidied.append(call.dialled)
+
+    office = await office_with(make_office, tidies_up)
+    lee = await office.phone("100")
+    outgoing = await lee.call("*5")
+    if hangs_up:
+        outgoing.hang_up()
+        await asyncio.sleep(0.5)
+    await office.switch.stop()
+    assert tidied == ["*5"]
+    assert how_it_ended(office) == (200, "OK")
