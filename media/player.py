@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+from media.prompts.files import open_regular
 from media.wav import WavError, WavReader
 
 logger = logging.getLogger(__name__)
@@ -20,6 +21,7 @@ class Player:
         self._again = again
         self._next = 0
         self._reader: WavReader | None = None
+        self._complaints: set[str] = set()
         self._heard = False
         """Whether any of the files has given a frame since the first was begun."""
 
@@ -33,8 +35,8 @@ class Player:
             path = self._paths[self._next]
             self._next += 1
             try:
-                self._reader = WavReader(Path(path))
-            except (OSError, ValueError, WavError) as error:  # ValueError: of a path that no file can have
+                self._reader = open_regular(Path(path))
+            except (OSError, WavError) as error:
                 self._complain(path, error)
             else:
                 return True
@@ -61,5 +63,7 @@ class Player:
             self._reader = None
 
     def _complain(self, path: str, error: Exception) -> None:
-        logger.warning("%s cannot be played: %s", path, error)
+        if path not in self._complaints:  # music comes round again and again
+            self._complaints.add(path)
+            logger.warning("%s cannot be played: %s", path, error)
         self.problem = str(error)

@@ -181,7 +181,7 @@ def instructions(server: str, config: Config, passwords: Mapping[str, str]) -> s
             "  Number      Password        Name",
             *people,
             "",
-            "Then dial another number, or *777 to hear yourself. Ctrl-C stops.",
+            "Then dial another number, 700 for a conference, or *777 to hear yourself. Ctrl-C stops.",
             f"The passwords stay the same; they are kept in {config.store.data_dir / PASSWORD_FILE}.",
         ]
     )

@@ -6,76 +6,17 @@ The piece ("Waiting by the window") is computed, note by note, when it is first 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from media.prompts.files import open_regular, write_whole
-from media.wav import FRAME_SAMPLES, RATE_HZ, WavError, WavReader
+from media.wav import RATE_HZ, WavError
 
 logger = logging.getLogger(__name__)
 
 Samples = npt.NDArray[np.float64]
-
-SILENCE = bytes(2 * FRAME_SAMPLES)
-
-# -- playing ---------------------------------------------------------------------------------------
-
-
-class Music:
-    """An endless row of frames. Files that cannot be played are passed over, and named in the log once."""
-
-    def __init__(self, files: Iterable[Path]) -> None:
-        """`files` are played in this order, again and again; none: silence."""
-        self._files = list(files)
-        self._next = 0
-        self._reader: WavReader | None = None
-        self._complaints: set[Path] = set()
-
-    def frame(self) -> bytes:
-        """The next 20 ms of PCM at 8 kHz."""
-        for _ in range(len(self._files) + 1):
-            if self._reader is None:
-                self._reader = self._open_next()
-            if self._reader is not None:
-                frame = self._read(self._reader)
-                if frame is not None:
-                    return frame
-                self._reader = None
-        self._files.clear()  # a whole round without a sound; the next would be no better
-        return SILENCE
-
-    def close(self) -> None:
-        """Close the file that is being played."""
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = None
-
-    def _open_next(self) -> WavReader | None:
-        if not self._files:
-            return None
-        path = self._files[self._next]
-        self._next = (self._next + 1) % len(self._files)
-        try:
-            return open_regular(path)
-        except (OSError, WavError) as error:
-            self._complain(path, error)
-            return None
-
-    def _read(self, reader: WavReader) -> bytes | None:
-        try:
-            return reader.frame()
-        except OSError as error:
-            reader.close()
-            self._complain(self._files[self._next - 1], error)
-            return None
-
-    def _complain(self, path: Path, problem: object) -> None:
-        if path not in self._complaints:
-            self._complaints.add(path)
-            logger.warning("music on hold is not played: %s", problem)
 
 
 def music_files(folder: Path | None, cache: Path) -> list[Path]:

@@ -236,7 +236,7 @@ async def test_a_file_that_breaks_while_it_is_played_has_ended_with_a_problem(
                 raise OSError(errno.EIO, "Input/output error")
             return super().frame()
 
-    monkeypatch.setattr("media.player.WavReader", Failing)
+    monkeypatch.setattr("media.prompts.files.WavReader", Failing)
     studio, lee, stream = talk(simulation)
     studio.do(PlayFile(stream, str(song)))
     await asyncio.sleep(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from pathlib import Path
 
@@ -65,3 +66,19 @@ def test_an_opened_player_begins_with_its_first_frame(tmp_path: Path) -> None:
     player = Player((wav(tmp_path, 1),))
     assert player.open() is True
     assert played(player) == [1, 1]
+
+
+def test_a_pipe_is_no_file_to_wait_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.wav")
+    player = Player((str(tmp_path / "pipe.wav"), wav(tmp_path, 1)))
+    assert played(player) == [1, 1]
+    assert "not a regular file" in player.problem
+
+
+def test_a_fault_is_logged_once_however_often_it_comes_round(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    player = Player((str(tmp_path / "none.wav"), wav(tmp_path, 1)), again=True)
+    assert played(player, 10) == [1] * 10
+    assert len(caplog.records) == 1
+    player.close()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-import os
 from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from media.prompts.music import SILENCE, Music, compose, music_files
+from media.player import Player
+from media.prompts.music import compose, music_files
 from tests.unit.media.prompts.listener import Samples, listen, record, samples_of
 
 FRAME = 160
@@ -21,73 +21,14 @@ def piece() -> Samples:
     return samples_of(compose())
 
 
-def played(music: Music, frames: int) -> list[int]:
-    """The first sample of each frame; then the music is closed."""
-    with closing(music):
-        return [int(samples_of(music.frame())[0]) for _ in range(frames)]
-
-
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [entry.getMessage() for entry in caplog.records if entry.levelno >= logging.WARNING]
 
 
-# -- playing ---------------------------------------------------------------------------------------
-
-
-def test_files_are_played_in_order_and_again(tmp_path: Path) -> None:
-    record(tmp_path / "b.wav", [2] * FRAME)
-    record(tmp_path / "a.WAV", [1] * 2 * FRAME)
-    record(tmp_path / "c.wav", [3] * FRAME)
+def test_the_files_of_a_folder_are_in_order(tmp_path: Path) -> None:
+    second, first = record(tmp_path / "b.wav", [2] * FRAME), record(tmp_path / "a.WAV", [1] * FRAME)
     (tmp_path / "cover.jpg").touch()
-    music = Music(music_files(tmp_path, tmp_path / "cache"))
-    assert played(music, 9) == [1, 1, 2, 3, 1, 1, 2, 3, 1]
-
-
-def test_every_frame_is_20_ms(tmp_path: Path) -> None:
-    with closing(Music([record(tmp_path / "a.wav", [1] * (FRAME + 1))])) as music:
-        assert {len(music.frame()) for _ in range(5)} == {2 * FRAME}
-
-
-def test_without_files_there_is_silence() -> None:
-    music = Music([])
-    assert [music.frame(), music.frame()] == [SILENCE, SILENCE]
-    assert len(SILENCE) == 2 * FRAME
-
-
-def test_files_that_vanish_or_break_are_passed_over_and_named_once(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    names = ["a", "broken", "empty", "gone", "pipe", "z"]
-    record(tmp_path / "a.wav", [1] * FRAME)
-    record(tmp_path / "empty.wav", [])
-    record(tmp_path / "z.wav", [2] * FRAME)
-    (tmp_path / "broken.wav").write_bytes(b"broken")
-    os.mkfifo(tmp_path / "pipe.wav")
-    music = Music(tmp_path / f"{name}.wav" for name in names)
-    assert played(music, 6) == [1, 2, 1, 2, 1, 2]
-    assert [next(name for name in names if f"{name}.wav" in line) for line in warnings(caplog)] == [
-        "broken",
-        "gone",
-        "pipe",
-    ]
-
-
-def test_a_round_without_sound_is_the_last(tmp_path: Path) -> None:
-    empty = record(tmp_path / "empty.wav", [])
-    music = Music([empty])
-    assert music.frame() == SILENCE
-    record(empty, [1] * FRAME)
-    assert music.frame() == SILENCE
-
-
-def test_a_file_is_closed_with_the_music(tmp_path: Path) -> None:
-    first, second = (
-        record(tmp_path / name, [value] * 2 * FRAME) for name, value in [("a.wav", 1), ("b.wav", 2)]
-    )
-    music = Music([first, second])
-    assert played(music, 1) == [1]  # a file left open would be a ResourceWarning, which fails the test
-    music.close()
-    assert played(music, 1) == [2]
+    assert music_files(tmp_path, tmp_path / "cache") == [first, second]
 
 
 # -- what to play ----------------------------------------------------------------------------------
@@ -164,6 +105,7 @@ def test_the_piece_can_be_heard_through_a_telephone(piece: Samples) -> None:
 
 
 def test_the_piece_loops_without_a_gap(tmp_path: Path, piece: Samples) -> None:
-    with closing(Music([record(tmp_path / "piece.wav", [int(sample) for sample in piece])])) as music:
-        sound = [music.frame() for _ in range(len(piece) // FRAME + 2)]
+    path = record(tmp_path / "piece.wav", [int(sample) for sample in piece])
+    with closing(Player((str(path),), again=True)) as music:
+        sound = [music.frame() or b"" for _ in range(len(piece) // FRAME + 2)]
     assert np.array_equal(samples_of(b"".join(sound[-2:])), piece[: 2 * FRAME])
