@@ -160,7 +160,10 @@ class JitterBuffer:
         Packets of another kind in the same stream (telephone-event, comfort noise) belong here too, with an empty
         payload: their numbers are then not taken for lost ones.
         """
-        _, _, sequence, timestamp, ssrc, payload = packet
+        self.put_payload(packet.sequence, packet.timestamp, packet.ssrc, packet.payload, now)
+
+    def put_payload(self, sequence: int, timestamp: int, ssrc: int, payload: bytes, now: float) -> None:
+        """The same for a packet that is nowhere else."""
         self.received += 1
         number, stamp = self._highest + 1, self._stamp + (timestamp - self._stamp & 0xFFFFFFFF)
         if (  # most of the time
@@ -176,11 +179,11 @@ class JitterBuffer:
             clock = now * self._rate
             wait = stamp - self._position + self._due - clock
             if 0 <= wait <= self._longest:
-                self._watch(clock - stamp, wait)
                 slot = number & _MASK
                 self._payloads[slot] = payload
                 self._stamps[slot] = self._stamp = stamp
                 self._seen[slot] = self._highest = number
+                self._watch(clock - stamp, wait)
                 return
         self._put_any(sequence, timestamp, ssrc, payload, now)
 

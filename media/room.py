@@ -18,7 +18,6 @@ from media.plan import G711, Codec
 from media.transcode import Listener, Speaker
 
 if TYPE_CHECKING:
-    from media.rtp import RtpPacket
     from media.stream import FrameSource, Stream
     from media.ticker import Ticker
 
@@ -44,7 +43,7 @@ class Party(ABC):
         self.codec: Codec = stream.plan.codec
         self.row = mixer.add_party(room.number, format)
         self.buffer = buffer
-        self.put: Callable[[RtpPacket, float], None] = buffer.put
+        self.put = buffer.put_payload
         self._output = mixer.output(self.row)
 
     @abstractmethod
@@ -59,27 +58,31 @@ class Party(ABC):
 class G711Party(Party):
     """One whose sound the mixer takes as it is."""
 
-    __slots__ = ("_concealer", "_payload")
+    __slots__ = ("_concealer", "_last", "_payload")
 
     def __init__(self, stream: Stream, room: Room, mixer: Mixer) -> None:
         codec = stream.plan.codec
         buffer = JitterBuffer(codec.clock_rate, is_quiet=is_quiet_g711(codec))
         super().__init__(stream, room, mixer, codec, buffer)
         self._concealer = G711Concealer(codec)
+        self._last: bytes | None = None
+        """The last frame that was there, until the concealer knows of it."""
         self._payload = mixer.payload(self.row)
 
     def take(self, present: bytearray, now: float) -> None:
         frame = self.buffer.take(now)
         if isinstance(frame, bytes):
-            self._concealer.heard(frame)
-            self._payload[:] = frame
+            self._payload[:] = self._last = frame
             present[self.row] = 1
         elif frame is CONCEAL:
+            if self._last is not None:
+                self._concealer.heard(self._last)
+                self._last = None
             self._payload[:] = self._concealer.conceal()
             present[self.row] = 1
 
     def send(self) -> None:
-        self.stream.send_payload(bytes(self._output))
+        self.stream.send_payload(self._output)
 
 
 class RecodedParty(Party):

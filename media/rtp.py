@@ -8,9 +8,12 @@ from typing import NamedTuple
 
 HEADER_BYTES = 12
 MAX_PACKET_BYTES = 1500
+PLAIN = 0x80
+"""The first byte of a packet without padding, extension and CSRCs: what phones send."""
 _FIXED = struct.Struct("!BBHII")
 _pack = _FIXED.pack
-_unpack = _FIXED.unpack_from
+unpack_header = _FIXED.unpack_from
+"""(first byte, marker and payload type, sequence, timestamp, ssrc)"""
 
 
 class RtpPacket(NamedTuple):
@@ -29,8 +32,8 @@ def parse_rtp(data: bytes) -> RtpPacket | None:
     size = len(data)
     if size < HEADER_BYTES or size > MAX_PACKET_BYTES:
         return None
-    first, second, sequence, timestamp, ssrc = _unpack(data)
-    if first == 0x80:  # no padding, no extension, no CSRC: what phones send
+    first, second, sequence, timestamp, ssrc = unpack_header(data)
+    if first == PLAIN:
         return RtpPacket(second & 0x7F, second > 0x7F, sequence, timestamp, ssrc, data[12:])
     if first >> 6 != 2:
         return None
@@ -77,7 +80,12 @@ class RtpSender:
         self._timestamp_offset = 0
 
     def packet(
-        self, payload_type: int, payload: bytes, ticks: int, marker: bool = False, same_time: bool = False
+        self,
+        payload_type: int,
+        payload: bytes | memoryview,
+        ticks: int,
+        marker: bool = False,
+        same_time: bool = False,
     ) -> bytes:
         """The next packet of our own making, `ticks` after the last (or at the same time: RFC 4733 section 2.5.1.2)."""
         self._source = None
@@ -143,21 +151,27 @@ class RtpReceiver:
 
     def note(self, packet: RtpPacket, now: float) -> None:
         """Count a packet that arrived at `now` (seconds)."""
-        if packet.ssrc != self.ssrc:
-            self.ssrc = packet.ssrc
-            self._base = self._highest = packet.sequence
+        self.count(packet.sequence, packet.timestamp, packet.ssrc, now)
+
+    def count(self, sequence: int, timestamp: int, ssrc: int, now: float) -> None:
+        """The same where there is no more of it than its header."""
+        if ssrc != self.ssrc:
+            self.ssrc = ssrc
+            self._base = self._highest = sequence
             self._cycles = self._expected_before = self._received_before = self.packets = 0
             self._transit = None
             self._jitter = 0.0
         self.packets += 1
-        ahead = packet.sequence - self._highest & 0xFFFF
-        if 0 < ahead < 0x8000:
-            if packet.sequence < self._highest:
+        highest = self._highest
+        if 0 < (sequence - highest & 0xFFFF) < 0x8000:
+            if sequence < highest:
                 self._cycles += 0x10000
-            self._highest = packet.sequence
-        transit = int(now * self.clock_rate) - packet.timestamp
+            self._highest = sequence
+        transit = int(now * self.clock_rate) - timestamp
         if self._transit is not None:
-            difference = abs((transit - self._transit + 0x80000000 & 0xFFFFFFFF) - 0x80000000)
+            difference = abs(transit - self._transit)
+            if difference > 0x7FFFFFFF:
+                difference = abs((transit - self._transit + 0x80000000 & 0xFFFFFFFF) - 0x80000000)
             self._jitter += (difference - self._jitter) / 16
         self._transit = transit
 
