@@ -6,9 +6,11 @@ import logging
 from pathlib import Path
 
 from media.prompts.files import open_regular
-from media.wav import WavError, WavReader
+from media.wav import FRAME_SAMPLES, WavError, WavReader
 
 logger = logging.getLogger(__name__)
+
+_SILENCE = bytes(2 * FRAME_SAMPLES)
 
 
 class Player:
@@ -17,6 +19,8 @@ class Player:
     def __init__(self, paths: tuple[str, ...], *, again: bool = False) -> None:
         """`again`: begin anew at the end."""
         self.problem = ""
+        self.paused = False
+        """Whether silence is heard, and the file waits."""
         self._paths = paths
         self._again = again
         self._next = 0
@@ -43,6 +47,8 @@ class Player:
 
     def frame(self) -> bytes | None:
         """The next 20 ms of PCM; None at the end."""
+        if self.paused:
+            return _SILENCE
         while self._reader is not None or self.open():
             assert self._reader is not None
             try:
@@ -55,6 +61,16 @@ class Player:
                 return frame
             self.close()
         return None
+
+    @property
+    def position(self) -> float:
+        """How much of the present file has been played, in seconds."""
+        return 0.0 if self._reader is None else self._reader.position
+
+    def seek(self, seconds: float) -> None:
+        """Go on from another place of the present file, the nearest there is."""
+        if self._reader is not None:
+            self._reader.seek(seconds)
 
     def close(self) -> None:
         """Close the file that is being played."""

@@ -1,4 +1,4 @@
-"""WAV files at 8 kHz mono: PCM 16 bit and G.711. Headers are hostile until read."""
+"""WAV files: PCM of 16 bits at 8, 16 and 48 kHz, one or two channels, and G.711. Headers are hostile until read."""
 
 from __future__ import annotations
 
@@ -6,87 +6,163 @@ import contextlib
 import struct
 import sys
 from array import array
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from media.codecs import g711
 from media.plan import Codec
 
+if TYPE_CHECKING:
+    from media.codecs.resample import Resampler
+
 RATE_HZ = 8000
 FRAME_SAMPLES = 160
+FRAMES_PER_SECOND = 50
 _HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
 _LONGEST = 0xFFFFFFFF
 """A longer file (of three days) says this, and is read to its end."""
 _PCM, _ALAW, _ULAW = 1, 6, 7
 _G711 = {_ALAW: Codec.PCMA, _ULAW: Codec.PCMU}
+_PCM_RATES_HZ = (8000, 16000, 48000)
 
 
 class WavError(Exception):
     """A file that is no WAV file, or one that we do not play; says which."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Format:
+    """What the data of a file is."""
+
+    codec: Codec | None = None
+    """None: PCM."""
+    channels: int = 1
+    rate: int = RATE_HZ
+
+    @property
+    def block_bytes(self) -> int:
+        """Of a sample in all channels."""
+        return (2 if self.codec is None else 1) * self.channels
+
+
 class WavReader:
-    """Plays a file frame by frame; never reads it whole."""
+    """Plays a file frame by frame, as PCM at 8 kHz mono; never reads it whole."""
 
     def __init__(self, path: Path) -> None:
         """Raises OSError and WavError."""
         self._file = path.open("rb")
         try:
-            self._codec, self._left = self._read_header()
+            self._format, self._size = self._read_header()
+            self._begin = self._file.tell()
         except WavError as error:
             self._file.close()
             raise WavError(f"{path} {error}") from None
         except struct.error:
             self._file.close()
             raise WavError(f"{path} is cut short") from None
+        self._left = self._size
+        self._frame_bytes = self._format.rate // FRAMES_PER_SECOND * self._format.block_bytes
+        self._resampler: Resampler | None = None
+        self._new_resampler()
 
     def frame(self) -> bytes | None:
         """The next 20 ms of PCM, the last filled up with silence; None at the end."""
-        width = 2 if self._codec is None else 1
-        data = self._file.read(min(FRAME_SAMPLES * width, self._left))
-        data = data[: len(data) // width * width]
+        block = self._format.block_bytes
+        data = b"" if self._file.closed else self._file.read(min(self._frame_bytes, self._left))
+        data = data[: len(data) // block * block]
         self._left -= len(data)
         if not data:
             self.close()
             self._left = 0
             return None
-        pcm = data if self._codec is None else g711.decode(self._codec, data)
-        return pcm.ljust(2 * FRAME_SAMPLES, b"\0")
+        codec = self._format.codec
+        pcm = data if codec is None else g711.decode(codec, data)
+        if self._format.channels == 2:
+            pcm = _mono(pcm)
+        return self._resampled(pcm).ljust(2 * FRAME_SAMPLES, b"\0")
+
+    @property
+    def position(self) -> float:
+        """How much has been played, in seconds."""
+        return (self._size - self._left) / (self._format.rate * self._format.block_bytes)
+
+    def seek(self, seconds: float) -> None:
+        """Go on from another place, the nearest there is; a file that has been played to its end stays there."""
+        if self._file.closed:
+            return
+        block = self._format.block_bytes
+        last = self._size // block
+        offset = min(round(max(0.0, min(seconds, _LONGEST)) * self._format.rate), last) * block
+        self._file.seek(self._begin + offset)
+        self._left = self._size - offset
+        self._new_resampler()  # what was heard before has nothing to do with what comes
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
 
-    def _read_header(self) -> tuple[Codec | None, int]:
-        """The codec (None: PCM) and the length of the data in bytes; the file stands at the data."""
+    # Numpy comes with the resampler. A system whose files are at 8 kHz does not carry it.
+
+    def _new_resampler(self) -> None:
+        if self._format.rate != RATE_HZ:
+            from media.codecs.resample import Resampler
+
+            self._resampler = Resampler(self._format.rate, RATE_HZ)
+
+    def _resampled(self, pcm: bytes) -> bytes:
+        if self._resampler is None:
+            return pcm
+        import numpy as np
+
+        samples = np.frombuffer(pcm.ljust(self._format.rate // FRAMES_PER_SECOND * 2, b"\0"), "<i2")
+        resampled: bytes = self._resampler.resample(samples[None])[0].astype("<i2").tobytes()
+        return resampled
+
+    def _read_header(self) -> tuple[_Format, int]:
+        """The format and the length of the data in bytes; the file stands at the data."""
         riff, _, wave = struct.unpack("<4sI4s", self._file.read(12))
         if riff != b"RIFF" or wave != b"WAVE":
             raise WavError("is no WAV file")
-        codec: Codec | None = None
-        known = False
+        found: _Format | None = None
         for _ in range(64):
             name, size = struct.unpack("<4sI", self._file.read(8))
             if name == b"data":
-                if not known:
+                if found is None:
                     raise WavError("has no format before its data")
-                return codec, size
+                return found, size
             skip = size + size % 2
             if name == b"fmt ":
                 fields = self._file.read(min(size, 64))
-                codec, known = _format(fields), True
+                found = _format(fields)
                 skip -= len(fields)
             self._file.seek(skip, 1)
         raise WavError("has no data")
 
 
-def _format(data: bytes) -> Codec | None:
+def _format(data: bytes) -> _Format:
     kind, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", data)
-    if channels != 1 or rate != RATE_HZ:
-        raise WavError(f"has {channels} channels at {rate} Hz; convert it to one channel at {RATE_HZ} Hz")
-    if kind == _PCM and bits == 16:
-        return None
-    if kind in _G711 and bits == 8:
-        return _G711[kind]
+    if kind == _PCM and bits == 16 and channels in (1, 2) and rate in _PCM_RATES_HZ:
+        return _Format(None, channels, rate)
+    if kind in _G711 and bits == 8 and (channels, rate) == (1, RATE_HZ):
+        return _Format(_G711[kind])
+    if channels not in (1, 2) or rate not in _PCM_RATES_HZ or kind in _G711:
+        raise WavError(
+            f"has format {kind} with {bits} bits, {channels} channels at {rate} Hz;"
+            f" convert it to one channel at {RATE_HZ} Hz"
+        )
     raise WavError(f"has format {kind} with {bits} bits; convert it to PCM of 16 bits")
+
+
+def _mono(pcm: bytes) -> bytes:
+    """The mean of two channels."""
+    samples = array("h", pcm)
+    if sys.byteorder == "big":
+        samples.byteswap()
+    mixed = array("h", (left + right >> 1 for left, right in zip(samples[::2], samples[1::2], strict=True)))
+    if sys.byteorder == "big":
+        mixed.byteswap()
+    return mixed.tobytes()
 
 
 class WavWriter:

@@ -16,7 +16,7 @@ NAMES = st.sampled_from([b"fmt ", b"data", b"LIST", b"\0\0\0\0"])
 FORMATS = st.tuples(
     st.sampled_from([1, 6, 7, 0xFFFE]),
     st.integers(0, 2),
-    st.sampled_from([0, 8000]),
+    st.sampled_from([0, 8000, 16000, 48000]),
     st.sampled_from([8, 16]),
 ).map(lambda found: struct.pack("<HHIIHH", found[0], found[1], found[2], 0, 0, found[3]))
 CHUNKS = st.tuples(NAMES, SIZES, FORMATS | st.binary(max_size=70)).map(

@@ -82,3 +82,29 @@ def test_a_fault_is_logged_once_however_often_it_comes_round(
     assert played(player, 10) == [1] * 10
     assert len(caplog.records) == 1
     player.close()
+
+
+# -- places and pauses -----------------------------------------------------------------------------
+
+
+def test_a_pause_is_silence_and_loses_nothing(tmp_path: Path) -> None:
+    player = Player((wav(tmp_path, 1), wav(tmp_path, 2)))
+    assert played(player, 1) == [1]
+    player.paused = True
+    assert played(player, 5) == [0] * 5
+    player.paused = False
+    assert played(player) == [1, 2, 2]
+
+
+def test_a_place_is_one_of_the_present_file(tmp_path: Path) -> None:
+    player = Player((wav(tmp_path, 1, 50), wav(tmp_path, 2, 50)))
+    assert player.position == 0
+    player.seek(1)  # nothing is being played yet
+    assert played(player, 10) == [1] * 10
+    assert player.position == pytest.approx(0.2)
+    player.seek(0.9)
+    assert played(player, 7) == [1] * 5 + [2] * 2
+    assert player.position == pytest.approx(0.04)
+    player.seek(5)
+    assert played(player) == []
+    assert player.position == 0

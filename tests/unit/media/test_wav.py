@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import struct
+import subprocess
+import sys
 import wave
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 
 from media.codecs import g711
 from media.plan import Codec
 from media.wav import FRAME_SAMPLES, RATE_HZ, WavError, WavReader, WavWriter
+from tests.interop.tones import level
+
+ROOT = Path(__file__).resolve().parents[3]
 
 FRAME_BYTES = 2 * FRAME_SAMPLES
 PCM, A_LAW, MU_LAW = 1, 6, 7
@@ -68,6 +76,108 @@ def test_g711_is_played_as_pcm(tmp_path: Path, kind: int, codec: Codec) -> None:
     payload = g711.encode(codec, SOUND)
     path = saved(tmp_path, riff(format_chunk(kind, bits=8), chunk(b"data", payload)))
     assert played(path) == g711.decode(codec, payload)
+
+
+def tone(rate: int, *amplitudes: int, seconds: float = 1.0) -> bytes:
+    """A WAV file of 440 Hz, with a channel for each amplitude."""
+    times = np.arange(int(seconds * rate)) / rate
+    wave = np.sin(2 * np.pi * 440 * times)[:, None] * np.array(amplitudes)
+    return riff(
+        format_chunk(channels=len(amplitudes), rate=rate), chunk(b"data", wave.astype("<i2").tobytes())
+    )
+
+
+def samples_of(pcm: bytes) -> npt.NDArray[np.float64]:
+    return np.frombuffer(pcm, "<i2").astype(np.float64)
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 48000])
+@pytest.mark.parametrize(("channels", "heard"), [((8000,), 8000), ((8000, 4000), 6000), ((8000, -8000), 0)])
+def test_higher_rates_and_two_channels_are_played(
+    tmp_path: Path, rate: int, channels: tuple[int, ...], heard: int
+) -> None:
+    sound = samples_of(played(saved(tmp_path, tone(rate, *channels))))
+    assert len(sound) == RATE_HZ
+    assert level(sound[400:], 440) == pytest.approx(heard, rel=0.01, abs=10)
+
+
+def test_two_loud_channels_are_not_too_loud(tmp_path: Path) -> None:
+    data = struct.pack("<8h", 32767, 32767, -32768, -32768, 32767, -32768, -1, 0)
+    pcm = played(saved(tmp_path, riff(format_chunk(channels=2), chunk(b"data", data))))
+    assert struct.unpack("<4h", pcm[:8]) == (32767, -32768, -1, -1)
+
+
+@pytest.mark.parametrize("size", [3 * 1920 - 1, 3 * 1920 - 2, 2 * 1920 + 2])
+def test_half_a_frame_at_a_higher_rate_is_filled_up(tmp_path: Path, size: int) -> None:
+    data = bytes(b"\x10" * size)
+    path = saved(tmp_path, riff(format_chunk(rate=48000), chunk(b"data", data)))
+    assert len(played(path)) == 3 * FRAME_BYTES
+
+
+def test_files_at_8_khz_are_played_without_numpy(tmp_path: Path) -> None:
+    """A system with recordings in its own format does not carry it."""
+    path = saved(tmp_path, riff(format_chunk(channels=2), chunk(b"data", SOUND)))
+    script = (
+        "import sys; from pathlib import Path; from media.player import Player;"
+        "player = Player((sys.argv[1],)); assert player.frame(); player.close(); assert 'numpy' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", script, str(path)], check=True, cwd=ROOT)
+
+
+# -- places in a file ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("seconds", "begins"),
+    [(0, 0), (0.02, 160), (0.0200625, 160), (0.00125, 10), (0.059, 472), (-1, 0), (-math.inf, 0)],
+)
+def test_a_file_is_played_from_any_place(tmp_path: Path, seconds: float, begins: int) -> None:
+    reader = WavReader(saved(tmp_path, riff(format_chunk(), chunk(b"data", SOUND))))
+    reader.frame()
+    reader.seek(seconds)
+    assert reader.position == begins / RATE_HZ
+    frame = reader.frame()
+    assert frame is not None
+    assert frame.startswith(SOUND[2 * begins : 2 * begins + FRAME_BYTES])
+    reader.close()
+
+
+@pytest.mark.parametrize("seconds", [0.06, 1, 1e12, math.inf])
+def test_beyond_the_end_there_is_nothing(tmp_path: Path, seconds: float) -> None:
+    reader = WavReader(saved(tmp_path, riff(format_chunk(), chunk(b"data", SOUND), chunk(b"LIST", SOUND))))
+    reader.seek(seconds)
+    assert reader.position == 0.06
+    assert reader.frame() is None
+    reader.seek(0)
+    assert reader.frame() is None
+
+
+@pytest.mark.parametrize(("kind", "codec"), [(A_LAW, Codec.PCMA), (MU_LAW, Codec.PCMU)])
+def test_places_in_g711(tmp_path: Path, kind: int, codec: Codec) -> None:
+    payload = g711.encode(codec, SOUND)
+    reader = WavReader(saved(tmp_path, riff(format_chunk(kind, bits=8), chunk(b"data", payload))))
+    reader.seek(0.04)
+    assert reader.frame() == g711.decode(codec, payload[320:])
+    assert reader.frame() is None
+
+
+@pytest.mark.parametrize("rate", [16000, 48000])
+def test_places_at_a_higher_rate(tmp_path: Path, rate: int) -> None:
+    """The first half silent, the second half a tone."""
+    times = np.arange(rate) / rate
+    wave = np.where(times < 0.5, 0, 8000 * np.sin(2 * np.pi * 440 * times)).astype("<i2")
+    reader = WavReader(saved(tmp_path, riff(format_chunk(rate=rate), chunk(b"data", wave.tobytes()))))
+    reader.seek(0.5)
+    tone = b"".join(iter(reader.frame, None))
+    assert len(tone) == 25 * FRAME_BYTES
+    assert level(samples_of(tone), 440) == pytest.approx(8000, rel=0.05)
+    reader = WavReader(tmp_path / "sound.wav")
+    reader.seek(0.9)
+    reader.frame()
+    reader.seek(0.1)
+    silence = reader.frame()
+    assert silence == bytes(FRAME_BYTES)  # nothing of what was heard before is left in the filter
+    reader.close()
 
 
 def test_the_last_frame_is_filled_up_with_silence(tmp_path: Path) -> None:
@@ -137,7 +247,9 @@ def test_after_its_end_a_reader_has_nothing_more(tmp_path: Path) -> None:
             riff(chunk(b"LIST", b"", 0xFFFFFFFF), format_chunk()), "cut short", id="chunk past the end"
         ),
         pytest.param(riff(format_chunk(channels=0)), "0 channels", id="no channel"),
-        pytest.param(riff(format_chunk(channels=2)), "2 channels", id="stereo"),
+        pytest.param(riff(format_chunk(channels=3)), "3 channels", id="three channels"),
+        pytest.param(riff(format_chunk(A_LAW, channels=2, bits=8)), "2 channels", id="A-law in stereo"),
+        pytest.param(riff(format_chunk(A_LAW, rate=16000, bits=8)), "at 16000 Hz", id="A-law at 16 kHz"),
         pytest.param(riff(format_chunk(channels=0xFFFF)), "65535 channels", id="a crowd"),
         pytest.param(riff(format_chunk(rate=0)), "at 0 Hz", id="no rate"),
         pytest.param(riff(format_chunk(rate=44100)), "at 44100 Hz", id="CD rate"),
