@@ -14,6 +14,7 @@ from media.dtmf import (
     EventPacket,
     EventReceiver,
     event_packets,
+    rescaled,
 )
 
 END = 0x80
@@ -167,3 +168,22 @@ def test_what_we_send_is_received_in_spite_of_losses(lost: list[int]) -> None:
         own = [packet for frame in event_packets(digit) for packet in frame]
         packets += [(index * 1600, each.payload) for number, each in enumerate(own) if number not in lost]
     assert received(*packets) == [(digit, 800) for digit in digits]
+
+
+@pytest.mark.parametrize(
+    ("duration", "from_rate", "to_rate", "becomes"),
+    [
+        (800, 8000, 48000, 4800),
+        (4800, 48000, 8000, 800),
+        (800, 8000, 8000, 800),
+        (20000, 8000, 48000, 0xFFFF),
+    ],
+)
+def test_a_duration_counts_in_another_clock(
+    duration: int, from_rate: int, to_rate: int, becomes: int
+) -> None:
+    assert rescaled(payload("5", duration, end=True), from_rate, to_rate) == payload("5", becomes, end=True)
+
+
+def test_what_is_no_event_is_left_as_it_is() -> None:
+    assert rescaled(b"\1\2\3", 8000, 48000) == b"\1\2\3"

@@ -192,6 +192,16 @@ def test_a_late_packet_does_not_take_our_own_back() -> None:
     assert own.timestamp == read[1].timestamp + FRAME & 0xFFFFFFFF
 
 
+def test_a_source_that_is_said_to_be_another_goes_on_where_it_ended() -> None:
+    sender = RtpSender(Random(1))
+    before = sent(sender.relayed(packet(10, 7), 0, SOUND, FRAME))
+    sender.change_source()
+    after = sent(sender.relayed(packet(500, 123456), 0, SOUND, FRAME))
+    assert after.marker
+    assert after.sequence == before.sequence + 1 & 0xFFFF
+    assert after.timestamp == before.timestamp + FRAME & 0xFFFFFFFF
+
+
 # -- counting --------------------------------------------------------------------------------------
 
 
@@ -247,6 +257,20 @@ def test_jitter_is_smoothed_over_sixteen_packets() -> None:
     first = 125 / 16
     second = first + (125 - first) / 16
     assert seen == [0.0, 0.0, first, second, second * 15 / 16]
+
+
+def test_a_stream_on_another_clock_has_no_jitter_of_the_clock_before() -> None:
+    receiver = RtpReceiver(RATE_HZ)
+    for number in range(4):
+        receiver.note(packet(number, number * FRAME), number * 0.03)
+    assert receiver.jitter > 0
+    receiver.change_clock(RATE_HZ)
+    assert receiver.jitter > 0
+    receiver.change_clock(48000)
+    for number in range(4, 8):
+        receiver.note(packet(number, number * 960), number * 0.02)
+    assert receiver.jitter == pytest.approx(0, abs=0.1)
+    assert (receiver.packets, receiver.lost) == (8, 0)
 
 
 def test_jitter_does_not_care_where_clocks_begin_nor_that_they_wrap() -> None:

@@ -11,6 +11,7 @@ from typing import Any, get_args
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from media.plan import Codec
 from pbx.config import Config, ConfigError, Extension, load, parse
 from pbx.config_checks import weaknesses
 from pbx.directory import BusyDetection, Diversions
@@ -120,6 +121,11 @@ def test_the_data_folder_is_beside_the_file_unless_set(tmp_path: Path) -> None:
     assert load(file).store.data_dir == tmp_path / "data"
 
 
+def test_codecs_are_spoken_in_the_order_of_the_file() -> None:
+    assert parse({}).media.spoken() == (Codec.PCMA, Codec.PCMU, Codec.G722, Codec.OPUS)
+    assert parse({"media": {"codecs": ["opus", "PCMU"]}}).media.spoken() == (Codec.OPUS, Codec.PCMU)
+
+
 @pytest.mark.row("ADM-20")
 def test_every_address_can_be_set() -> None:
     config = parse({"sip": {"listen": "127.0.0.2", "udp_port": 6060}, "media": {"address": "127.0.0.2"}})
@@ -189,6 +195,10 @@ def test_a_config_cannot_be_changed() -> None:
         ({"media": {"port_range": 20000}}, "media.port_range: should be a list in brackets"),
         ({"media": {"port_range": [5000, 6000]}}, "media.port_range: should leave out 5060 (sip.udp_port)"),
         ({"media": {"srtp": True}}, "media.srtp: should be 'off', 'offered' or 'required'"),
+        ({"media": {"codecs": []}}, "media.codecs: should name one or more"),
+        ({"media": {"codecs": ["PCMA", "opus", "PCMA"]}}, "media.codecs: should name each once"),
+        ({"media": {"codecs": ["G729"]}}, "media.codecs[0]: should be 'PCMA', 'PCMU', 'G722' or 'opus'"),
+        ({"media": {"codecs": "opus"}}, "media.codecs: should be a list in brackets"),
         ({"media": {"workers": -1}}, "media.workers: should be greater than or equal to 0"),
         (
             {"numbers": {"voicemail": "700"}},
