@@ -36,6 +36,7 @@ jitter_buffer_delay 1-5
 ctrl_tcp_listen 127.0.0.1:{control_port}
 module_path {modules}
 module g711.so
+module srtp.so
 module sndfile.so
 module aufile.so
 module_tmp account.so
@@ -73,8 +74,10 @@ class Baresip:
         tone_hz: float,
         auto_answer: bool = False,
         certificate_authority: Path | None = None,
+        encryption: str = "",
     ) -> None:
-        """`first_port` starts a block of 40 ports for this phone: SIP, SIP over TLS, control, RTP."""
+        """`first_port` starts a block of 40 ports for this phone: SIP, SIP over TLS, control, RTP. `encryption` is
+        "srtp" (wanted, below RTP/AVP), "srtp-mand" (required, RTP/SAVP), or none."""
         self.account = account
         self.folder = folder
         self._control_port = first_port + 2
@@ -93,11 +96,17 @@ class Baresip:
         )
         (folder / "accounts").write_text(
             f"<sip:{account.number}@{account.server};transport={account.transport}>"
-            f";auth_pass={account.password};regint=600;{'answermode=auto' if auto_answer else ''}\n"
+            f";auth_pass={account.password};regint=600{';answermode=auto' if auto_answer else ''}"
+            f"{f';mediaenc={encryption}' if encryption else ''}\n"
         )
         (folder / "contacts").write_text("")
         self._program = Program([require("baresip"), "-v", "-s", "-f", str(folder)], folder / "output")
         self._program.wait_until(self._connect, "the control connection")
+
+    @property
+    def secured(self) -> bool:
+        """Whether it has talked with SRTP."""
+        return "SRTP is Enabled" in self._program.text
 
     def _connect(self) -> bool:
         try:

@@ -24,6 +24,7 @@ tcp_port = 5060
 address = "{address}"
 port_range = [20000, 20199]
 workers = {workers}
+srtp = "offered"
 
 [store]
 data_dir = "{folder}"
