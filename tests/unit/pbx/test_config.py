@@ -396,3 +396,13 @@ def test_the_examples_of_the_manual_are_right() -> None:
     config = parse({"extensions": extensions} | tomllib.loads(examples[1]))
     assert len(config.extensions) == 3
     assert list(weaknesses(config)) == []
+
+
+def test_the_example_of_the_readme_is_right(certificate: Path) -> None:
+    [example] = re.findall(
+        r"```toml\n(.*?)```", (MANUAL.parents[1] / "README.md").read_text("utf-8"), re.DOTALL
+    )
+    example = example.replace("/etc/myphone/pbx.crt", str(certificate / "cert.pem"))
+    config = parse(tomllib.loads(example.replace("/etc/myphone/pbx.key", str(certificate / "key.pem"))))
+    assert config.sip.tls
+    assert list(weaknesses(config)) == []
