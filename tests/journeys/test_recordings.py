@@ -6,11 +6,14 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 
 import pytest
 
-from media.messages import RecordingEnd, RecordingEnded
+from media.messages import Event, RecordingEnd, RecordingEnded
+from media.net import MediaNetwork
 from media.plan import Codec
+from media.service import InlineEngine
 from pbx.call import Call
 from pbx.phone import PhoneCall
 from pbx.plugin import Feature
@@ -247,11 +250,37 @@ async def test_a_message_ends_when_nothing_is_said_any_more(
     assert_recorded(machine, RecordingEnd.SILENCE, 9)
 
 
+class DistantEngine(InlineEngine):
+    """Tells everything a little later, as one in another process does."""
+
+    def __init__(
+        self,
+        network: MediaNetwork,
+        host: str,
+        port_range: tuple[int, int],
+        random: Random,
+        tell: Callable[[Event], None],
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        super().__init__(
+            network, host, port_range, random, lambda event: void(loop.call_later(0.05, tell, event))
+        )
+
+
+def void(result: object) -> None:
+    """Nobody asks for it."""
+
+
 @pytest.mark.row("VM-39")
+@pytest.mark.parametrize("engine", [InlineEngine, DistantEngine])
 async def test_a_message_ends_when_the_caller_hangs_up(
-    make_office: Callable[..., Office], folder: Path
+    make_office: Callable[..., Office],
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    engine: type[InlineEngine],
 ) -> None:
     """The feature is cancelled, and knows then what it has got."""
+    monkeypatch.setattr("media.service.InlineEngine", engine)
     machine = Machine(folder / "message.wav")
     office = make_office(features=[machine.feature()])
     await office.open()
@@ -260,5 +289,6 @@ async def test_a_message_ends_when_the_caller_hangs_up(
     call.hang_up()
     await asyncio.sleep(0.1)
     assert machine.heard is None
+    assert office.live()["calls"] == office.live()["legs"] == 0
     assert_recorded(machine, RecordingEnd.CLOSED, 3)
     await office.settle()

@@ -18,6 +18,7 @@ from media.messages import (
     PlayFiles,
     Quiet,
     RecordFile,
+    RecordingEnd,
     RecordingEnded,
     RecordingFailed,
     StopRecording,
@@ -215,6 +216,54 @@ async def test_a_recording_that_failed_was_not_heard(booth: Booth) -> None:
     booth.voice.on_media(RecordingFailed(STREAM, "No space left on device", "name.wav"))
     booth.press("1")
     assert await recording is False
+
+
+async def test_only_the_keys_that_were_named_end_a_recording(booth: Booth) -> None:
+    recording = asyncio.create_task(booth.voice.record(NAME, keys="*#", silence_seconds=4))
+    await settled(recording)
+    assert booth.told(RecordFile) == [RecordFile(STREAM, "name.wav", 10.0, 4)]
+    booth.press("1", "2")
+    await settled(recording)
+    assert booth.told(StopRecording) == []
+    booth.press("#")
+    await settled(recording)
+    assert booth.told(StopRecording) == [StopRecording(STREAM)]
+    booth.voice.on_media(RecordingEnded(STREAM, 1.0, 9000, path="name.wav"))
+    assert await recording is True
+    assert await booth.voice.key(seconds=1) == ""
+
+
+async def test_a_recording_that_the_engine_ends_needs_no_key(booth: Booth) -> None:
+    recording = asyncio.create_task(booth.voice.record(NAME, silence_seconds=4))
+    await settled(recording)
+    ended = RecordingEnded(STREAM, 6.0, 9000, RecordingEnd.SILENCE, "name.wav")
+    booth.voice.on_media(ended)
+    assert await recording is True
+    assert booth.told(StopRecording) == []
+    assert booth.voice.recorded == ended
+
+
+async def test_the_end_of_another_recording_is_not_that_of_this_one(booth: Booth) -> None:
+    """The whole call may be recorded too, and end at any time."""
+    recording = asyncio.create_task(booth.voice.record(NAME))
+    await settled(recording)
+    booth.voice.on_media(RecordingEnded(STREAM, 60.0, 9000, path="call.wav"))
+    assert not await settled(recording)
+    booth.voice.on_media(RecordingEnded(STREAM, 1.0, 0, path="name.wav"))
+    assert await recording is False
+
+
+async def test_a_recording_that_is_cancelled_waits_for_its_file(booth: Booth) -> None:
+    """The caller hung up: the feature may do something with the message."""
+    recording = asyncio.create_task(booth.voice.record(NAME))
+    await settled(recording)
+    recording.cancel()
+    assert not await settled(recording)
+    ended = RecordingEnded(STREAM, 6.0, 9000, RecordingEnd.CLOSED, "name.wav")
+    booth.voice.on_media(ended)
+    with pytest.raises(asyncio.CancelledError):
+        await recording
+    assert booth.voice.recorded == ended
 
 
 async def test_an_engine_that_never_tells_the_end_of_a_recording_stops_no_call(booth: Booth) -> None:
