@@ -178,6 +178,9 @@ class Stream:
         for recorder in self._recorders:
             self._end_recording(recorder, RecordingEnd.CLOSED)
         self._send_report(bye=True)
+        self._send = (
+            self.ports.rtp.send
+        )  # no more of our own: it would hold the stream until a garbage collection
         return self._statistics()
 
     # -- packets that come ------------------------------------------------------------------------------

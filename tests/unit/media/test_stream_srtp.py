@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from dataclasses import replace
 from typing import Any
 
@@ -150,6 +152,20 @@ async def test_reports_are_secured_too(simulation: Simulation) -> None:
     assert closed(studio, 1).packets_forged == 1
     await asyncio.sleep(1)
     assert lee.reports[-1].bye
+    studio.stop()
+
+
+async def test_a_stream_that_is_over_waits_for_no_garbage_collector(simulation: Simulation) -> None:
+    studio, lee, _ = mixed(simulation)
+    await lee.say(HELLO)
+    stream = weakref.ref(studio.engine._streams[1])
+    gc.disable()
+    try:
+        studio.do(CloseStream(1))
+        await asyncio.sleep(0.1)
+        assert stream() is None
+    finally:
+        gc.enable()
     studio.stop()
 
 
