@@ -1,4 +1,4 @@
-"""What do 20 ms of sound cost in each codec, and from one rate to another, on one thread?
+"""What do 20 ms of sound cost in each codec, from rate to rate, and in a relay between two codecs, on one thread?
 
 python -m benchmarks.codecs [--seconds 4] [--rounds 5]
 
@@ -16,12 +16,16 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from itertools import permutations
 
 import numpy as np
 
 from benchmarks.harness import print_table
 from media.codecs.codec import FORMATS, FRAMES_PER_SECOND, Samples, make_decoder, make_encoder
 from media.codecs.resample import Resampler
+from media.plan import Codec
+from media.rtp import RtpPacket
+from media.transcode import Transcoder
 
 Work = Callable[[], int]
 """Does a round of it, and returns how many frames of 20 ms of one channel that was."""
@@ -89,6 +93,25 @@ def resampling(from_hz: int, to_hz: int, channels: int, seconds: float) -> Work:
     return work
 
 
+def recoding(source: Codec, target: Codec, seconds: float) -> Work:
+    """A relay's recoding of one direction, from packets to packets."""
+    transcoder, encoder = Transcoder(source, target), make_encoder(source.encoding_name)
+    payloads = [encoder.encode(frame) for frame in voice(encoder.rate, seconds)]
+    sequence = 0
+
+    def work() -> int:
+        nonlocal sequence
+        made = 0
+        for payload in payloads:
+            timestamp = sequence * source.frame_ticks & 0xFFFFFFFF
+            packet = RtpPacket(0, False, sequence & 0xFFFF, timestamp, 1, payload)
+            sequence += 1
+            made += sum(1 for _ in transcoder.sound(packet))
+        return made
+
+    return work
+
+
 def seconds_per_frame(work: Work) -> float:
     """CPU seconds of this process."""
     before = time.process_time()
@@ -112,6 +135,9 @@ def main() -> None:
         for channels in CHANNELS:
             name = f"{from_hz // 1000} to {to_hz // 1000} kHz, a channel of {channels}"
             works[name] = resampling(from_hz, to_hz, channels, options.seconds)
+    for source, target in permutations((Codec.PCMA, Codec.G722, Codec.OPUS), 2):
+        name = f"relay from {source.encoding_name} to {target.encoding_name}"
+        works[name] = recoding(source, target, options.seconds)
     figures: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(options.rounds):  # interleaved: what slows the machine slows all
         for name, work in works.items():
