@@ -295,6 +295,9 @@ class Statistics:
     jitter_ms: float = 0.0
     remote_loss: float | None = None
     """Of what we sent, in the peer's last report."""
+    remote_packets_lost: int | None = None
+    """Of all that we sent, until the peer's last report."""
+    remote_jitter_ms: float | None = None
     round_trip_ms: float | None = None
     packets_forged: int = 0
     """Not made with the peer's key, where sound is secured with SRTP; they did not count."""

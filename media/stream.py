@@ -92,6 +92,9 @@ class Stream:
         """Whether the next packet of our own begins a talkspurt: it gets the marker."""
         self._heard_report: tuple[int, float] | None = None
         self._remote_loss: float | None = None
+        self._remote_lost: int | None = None
+        self._remote_jitter = 0
+        """In clock ticks."""
         self._round_trip: float | None = None
         self._reported_packets = 0
         self._heard_packets = 0
@@ -494,12 +497,13 @@ class Stream:
         for block in report.blocks:
             if block.ssrc == self._sender.ssrc:
                 self._remote_loss = block.fraction_lost
+                self._remote_lost, self._remote_jitter = block.lost, block.jitter
                 if block.last_report:
                     trip = rtcp.ntp_middle(now) - block.last_report - block.delay & 0xFFFFFFFF
                     self._round_trip = trip / 65536 if trip < 0x80000000 else None
 
     def _statistics(self) -> Statistics:
-        receiver = self._receiver
+        receiver, clock = self._receiver, self.plan.codec.clock_rate
         return Statistics(
             packets_received=receiver.packets,
             packets_sent=self._sent_before + self._sender.packets,
@@ -507,6 +511,8 @@ class Stream:
             packets_from_strangers=self._latch.strangers,
             jitter_ms=1000 * receiver.jitter / receiver.clock_rate,
             remote_loss=self._remote_loss,
+            remote_packets_lost=self._remote_lost,
+            remote_jitter_ms=None if self._remote_lost is None else 1000 * self._remote_jitter / clock,
             round_trip_ms=None if self._round_trip is None else 1000 * self._round_trip,
             packets_forged=0 if self._srtp is None else self._srtp.forged,
             packets_replayed=0 if self._srtp is None else self._srtp.replayed,

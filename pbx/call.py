@@ -13,7 +13,7 @@ from media.messages import Echo, ListenForDigits, RecordCall, StopRecording
 from media.service import PortsExhausted
 from pbx.conversation import Conversation
 from pbx.forking import Fork
-from pbx.happenings import CallAnswered, CallEnded, CallRang, CallStarted, Happening
+from pbx.happenings import CallAnswered, CallEnded, CallQuality, CallRang, CallStarted, Happening
 from pbx.leg import Leg
 from pbx.negotiate import NotAcceptable
 from pbx.routing import Outcome, Refuse, Ring, Serve
@@ -61,6 +61,8 @@ class Call:
         self.reasons: tuple[str, ...] = ()
         """Why the call went where it went."""
         self._task: asyncio.Task[None] | None = None
+        self.qualities: list[CallQuality] = []
+        """Of legs whose streams have closed, to be told after the end."""
         self._fork: Fork | None = None
         self._ringing: Extension | None = None
         """The extension that was last told to ring."""
@@ -79,6 +81,7 @@ class Call:
             group = served[0].feature if served else None  # the calls of a feature may have to meet
             host = self.switch.media_host(session.flow)
             self.leg = Leg(self.switch, self.caller, self, host=host, group=group)
+            self.leg.call_id = self.id
             self.leg.receive_call(session, invited.offer)
         except PortsExhausted:
             self._turn_away(invited, 503)
@@ -132,6 +135,8 @@ class Call:
             )
         )
         self.switch.forget(self)
+        for quality in self.qualities:
+            self._tell(quality)
         self._task = self._fork = None  # they hold the call, as it holds them
 
     def _verdict(self, task: asyncio.Task[None]) -> tuple[int, str | None]:
@@ -183,6 +188,7 @@ class Call:
         for binding in self.switch.bindings(extension):
             host = self.switch.media_host(binding.flow)
             leg = Leg(self.switch, extension, fork, host=host, beside=caller)
+            leg.call_id = self.id
             leg.negotiation.opus_parameters = caller.negotiation.remote_opus_parameters
             fork.add(leg)
             leg.call(

@@ -64,7 +64,7 @@ class CallAnswered(Happening):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallEnded(Happening):
-    """The call is over; nothing more is told of it."""
+    """The call is over; no more is told of it but how it sounded."""
 
     call: str
     reason: str
@@ -75,6 +75,31 @@ class CallEnded(Happening):
     """From the start to the end."""
     talk_seconds: float = 0.0
     """From the answer to the end; 0 if nobody answered."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallQuality(Happening):
+    """How a leg of a call sounded, told after the call has ended, leg by leg as their streams closed (`at`).
+
+    Loss is 0 to 1, MOS 1 (bad) to 4.4 (ITU-T G.107, of this leg's way alone). None: nothing was heard of it.
+    """
+
+    call: str
+    extension: str
+    packets: int
+    """That came from the phone."""
+    loss: float | None
+    """Of what the phone sent."""
+    jitter_ms: float | None
+    mos: float | None
+    """Of what came from the phone."""
+    sent: int
+    """Packets to the phone."""
+    remote_loss: float | None
+    """Of what we sent, as the phone's reports have it; and so on."""
+    remote_jitter_ms: float | None
+    remote_mos: float | None
+    round_trip_ms: float | None
 
 
 # -- extensions ------------------------------------------------------------------------------------

@@ -143,6 +143,8 @@ class Leg:
         self.negotiation.srtp = station.srtp
         self._invite_in_the_clear: Callable[[Leg], None] | None = None
         """For a phone that refuses our offer of SRTP."""
+        self.call_id = ""
+        """The call it is a part of, where such are counted."""
         self.plan: StreamPlan | None = None
         self.voice: Voice | None = None
         """Where a feature talks to the far end."""

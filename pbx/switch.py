@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from media.messages import (
     Event,
     PortsReady,
+    Statistics,
     StreamClosed,
     StreamFailed,
     StreamSilent,
@@ -23,6 +24,7 @@ from media.messages import (
 )
 from media.service import MediaService, MediaSettings
 from pbx.call import Call
+from pbx.call_quality import call_quality
 from pbx.config import Config, Sip
 from pbx.dial_codes import dial_table
 from pbx.dial_table import dialled_string
@@ -307,10 +309,22 @@ class Switch:
         ):
             if isinstance(event, StreamClosed):
                 self.legs.closed(event.stream)
+                self._rate(leg, event.statistics)
             elif isinstance(event, StreamSilent):
                 leg.check()
             else:
                 leg.on_media(event)
+
+    def _rate(self, leg: Leg, statistics: Statistics) -> None:
+        """Tell how a leg sounded; where the call is not over yet, it tells that at its end."""
+        if leg.codec is None or leg.extension is None:
+            return
+        quality = call_quality(self.environment.wall(), leg.call_id, leg.extension.number, leg.codec, statistics)
+        call = self.calls.get(leg.call_id)
+        if call is not None:
+            call.qualities.append(quality)
+        else:
+            self.happenings.tell(quality)
 
     def _lose(self, stream: int) -> None:
         leg = self.legs.at(stream)

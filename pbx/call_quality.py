@@ -1,0 +1,61 @@
+"""How a leg of a call sounded, from what its stream counted: both directions, on the scale of opinions."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from media.messages import Statistics
+from media.plan import Codec
+from media.quality import G711_CONCEALED, G722, OPUS, CodecQuality, mean_opinion, rating
+from pbx.happenings import CallQuality
+
+PACKET_MS = 20.0
+"""Sound waits so long until a packet is full."""
+
+_CODECS: Final[dict[Codec, CodecQuality]] = {
+    Codec.PCMU: G711_CONCEALED,  # as every phone of our days does it, and our rooms
+    Codec.PCMA: G711_CONCEALED,
+    Codec.G722: G722,
+    Codec.OPUS: OPUS,
+}
+
+
+def call_quality(
+    at: datetime, call: str, extension: str, codec: Codec, statistics: Statistics
+) -> CallQuality:
+    """The fact to tell of a leg whose stream has closed."""
+    told = statistics
+    loss = _share(told.packets_lost, told.packets_received + told.packets_lost)
+    remote_loss = (
+        None if told.remote_packets_lost is None else _share(told.remote_packets_lost, told.packets_sent)
+    )
+    jitter = None if loss is None else told.jitter_ms
+    return CallQuality(
+        at=at,
+        call=call,
+        extension=extension,
+        packets=told.packets_received,
+        loss=loss,
+        jitter_ms=jitter,
+        mos=_opinion(codec, loss, jitter, told.round_trip_ms),
+        sent=told.packets_sent,
+        remote_loss=remote_loss,
+        remote_jitter_ms=told.remote_jitter_ms,
+        remote_mos=_opinion(codec, remote_loss, told.remote_jitter_ms, told.round_trip_ms),
+        round_trip_ms=told.round_trip_ms,
+    )
+
+
+def _share(lost: int, packets: int) -> float | None:
+    return min(max(lost / packets, 0.0), 1.0) if packets else None
+
+
+def _opinion(
+    codec: Codec, loss: float | None, jitter_ms: float | None, round_trip_ms: float | None
+) -> float | None:
+    """Half of the round trip is the way there; a playout buffer holds some two times the jitter."""
+    if loss is None:
+        return None
+    delay = PACKET_MS + (round_trip_ms or 0.0) / 2 + 2 * (jitter_ms or 0.0)
+    return round(mean_opinion(rating(_CODECS[codec], delay_ms=delay, loss=loss)), 2)
