@@ -181,9 +181,7 @@ class Stream:
         for recorder in self._recorders:
             self._end_recording(recorder, RecordingEnd.CLOSED)
         self._send_report(bye=True)
-        self._send = (
-            self.ports.rtp.send
-        )  # no more of our own: it would hold the stream until a garbage collection
+        self._send = self.ports.rtp.send  # our own would hold the stream until a garbage collection
         return self._statistics()
 
     # -- packets that come ------------------------------------------------------------------------------
