@@ -31,14 +31,16 @@ def dial_table(features: Iterable[Feature], config: Config) -> DialTable:
 
 
 def _numbers(features: Iterable[Feature], config: Config) -> Iterator[DialCode]:
-    """The numbers of the system that features serve."""
+    """The numbers of the system that features serve, but for those that are switched off."""
     known = {name: number for number, name in config.numbers.reserved().items()}
     for feature in features:
+        setting = config.dial_codes.get(feature.name, {})
         for name, handler in feature.numbers.items():
             if name not in known:
                 remedy = f"no such number, but {handler} wants to serve it; remove that plug-in"
                 raise ConfigError(Problem(f"numbers.{name}", remedy))
-            yield DialCode(Pattern.parse(known[name]), handler)
+            if setting.get(handler.name, True) if isinstance(setting, Mapping) else setting:
+                yield DialCode(Pattern.parse(known[name]), handler)
 
 
 def _codes_in_force(
@@ -56,16 +58,22 @@ def _codes_in_force(
 def _codes_of(feature: Feature, setting: CodeSetting | Mapping[str, CodeSetting]) -> Iterator[DialCode]:
     """The codes of one feature. Its only code, or all of them switched off, need no handler name."""
     key = f"dial_codes.{feature.name}"
-    handlers = ", ".join(code.handler.name for code in feature.codes)
+    codes = {code.handler.name: code for code in feature.codes}
+    numbers = {handler.name: f"set its number as numbers.{name}" for name, handler in feature.numbers.items()}
     if not isinstance(setting, Mapping):
-        if setting and len(feature.codes) != 1:
-            raise ConfigError(Problem(key, f"has several codes, set each as {key}.NAME: {handlers}"))
-        setting = {code.handler.name: setting for code in feature.codes}
-    for name in setting:
-        if name not in {code.handler.name for code in feature.codes}:
-            raise ConfigError(Problem(f"{key}.{name}", f"no such code; {feature.name} has: {handlers}"))
-    for code in feature.codes:
-        chosen = setting.get(code.handler.name, code.pattern.text)
+        if setting and not codes:
+            raise ConfigError(Problem(key, f"has no code; {', '.join(numbers.values())}"))
+        if setting and len(codes) != 1:
+            raise ConfigError(Problem(key, f"has several codes, set each as {key}.NAME: {', '.join(codes)}"))
+        setting = dict.fromkeys(codes, setting)
+    for name, chosen in setting.items():
+        if name not in codes and name not in numbers:
+            known = ", ".join([*codes, *numbers])
+            raise ConfigError(Problem(f"{key}.{name}", f"no such code; {feature.name} has: {known}"))
+        if chosen and name in numbers:
+            raise ConfigError(Problem(f"{key}.{name}", f"is no code; {numbers[name]}"))
+    for name, code in codes.items():
+        chosen = setting.get(name, code.pattern.text)
         if chosen:
             yield _with_pattern(code, chosen)
 

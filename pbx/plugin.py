@@ -50,12 +50,17 @@ class Feature:
         return f"Feature({self.name!r})"
 
     def number(self, name: str, *, summary: str) -> Callable[[_Coroutine], _Coroutine]:
-        """Have the decorated coroutine function serve the calls to the number that `[numbers]` has under `name`."""
+        """Have the decorated coroutine function serve the calls to the number that `[numbers]` has under `name`.
+
+        It is called with the call, which ends when it returns. Raises PluginError.
+        """
 
         def register(function: _Coroutine) -> _Coroutine:
             if name in self.numbers:
                 raise PluginError(f"feature {self.name} serves the {name} number twice")
-            self.numbers[name] = Handler(self.name, function.__name__, function, summary)
+            self.numbers[name] = self._code(
+                "0", function, summary
+            ).handler  # like any number: without placeholders
             return function
 
         return register
@@ -69,18 +74,23 @@ class Feature:
         """
 
         def register(function: _Coroutine) -> _Coroutine:
-            handler = Handler(self.name, function.__name__, function, summary)
-            if any(code.handler.name == handler.name for code in self.codes):
-                raise PluginError(f"feature {self.name} has two handlers named {handler.name}")
-            try:
-                code = DialCode(Pattern.parse(pattern), handler)
-                code.check_arguments()
-            except DialTableError as error:
-                raise PluginError(f"feature {self.name}: {error}") from error
-            self.codes.append(code)
+            self.codes.append(self._code(pattern, function, summary))
             return function
 
         return register
+
+    def _code(self, pattern: str, function: Callable[..., Awaitable[None]], summary: str) -> DialCode:
+        """Raises PluginError where pattern and function do not go together, or the name is taken."""
+        handler = Handler(self.name, function.__name__, function, summary)
+        taken = {code.handler.name for code in self.codes} | {other.name for other in self.numbers.values()}
+        if handler.name in taken:
+            raise PluginError(f"feature {self.name} has two handlers named {handler.name}")
+        try:
+            code = DialCode(Pattern.parse(pattern), handler)
+            code.check_arguments()
+        except DialTableError as error:
+            raise PluginError(f"feature {self.name}: {error}") from error
+        return code
 
 
 def load_features(group: str = GROUP) -> tuple[Feature, ...]:

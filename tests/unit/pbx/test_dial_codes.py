@@ -147,3 +147,32 @@ def test_two_features_cannot_serve_one_number() -> None:
 def test_a_number_that_there_is_not_is_named() -> None:
     with pytest.raises(ConfigError, match=r"numbers\.lobby: no such number, but meeting\.serve"):
         dial_table([server_of("lobby")], parse({}))
+
+
+@pytest.mark.parametrize("setting", [False, "", {"serve": False}])
+def test_a_number_that_is_switched_off_leads_nowhere_and_stays_reserved(setting: Any) -> None:
+    meeting = server_of("conference")
+    assert dial_table([meeting], parse({"dial_codes": {"meeting": setting}})).match("700") is None
+    with pytest.raises(ConfigError, match="would hide conference 700"):
+        dial_table([meeting, echo], parse({"dial_codes": {"meeting": setting, "echo": "700"}}))
+
+
+@pytest.mark.parametrize(
+    ("setting", "problem"),
+    [
+        ("*5", "dial_codes.meeting: has no code; set its number as numbers.conference"),
+        ({"serve": "*5"}, "dial_codes.meeting.serve: is no code; set its number as numbers.conference"),
+        ({"sevre": False}, "dial_codes.meeting.sevre: no such code; meeting has: serve"),
+    ],
+)
+def test_a_number_is_no_pattern(setting: Any, problem: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        dial_table([server_of("conference")], parse({"dial_codes": {"meeting": setting}}))
+    assert str(raised.value) == problem
+
+
+def test_one_of_two_features_for_a_number_may_be_switched_off() -> None:
+    features = [server_of("conference"), server_of("conference", "other")]
+    match = dial_table(features, parse({"dial_codes": {"other": False}})).match("700")
+    assert match is not None
+    assert str(match[0]) == "meeting.serve"

@@ -81,6 +81,11 @@ def test_what_is_no_refusal_is_refused_where_it_is_made(status: int, reason: str
         Refused(status, reason)
 
 
+def test_a_number_gives_no_digits_to_its_handler() -> None:
+    with pytest.raises(PluginError, match=r"feature parking: .* parking\.park always needs \{orbit\}"):
+        Feature("parking").number("conference", summary="Park")(park)
+
+
 # -- finding them ----------------------------------------------------------------------------------
 
 
