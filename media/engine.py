@@ -206,7 +206,7 @@ class MediaEngine:
             from media.in_band import Ears
 
             if self._ears is None:
-                self._ears = Ears(self._ticker, self._loop.time, self._tell_of)
+                self._ears = Ears(self._ticker, self._loop, self._tell_of)
             self._ears.listen(stream)
         elif self._ears is not None:
             self._ears.ignore(stream)

@@ -1,7 +1,12 @@
-"""Digits in the sound of streams that cannot send telephone-events: all streams in one batch a tick."""
+"""Digits in the sound of streams that cannot send telephone-events: all streams in one batch a tick.
+
+Sound is looked at shortly before each tick. A key is then known of in time for the tick: a prompt that it cuts short
+sends nothing more.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -21,6 +26,8 @@ if TYPE_CHECKING:
 
 CHANNELS = 32
 """Of a detector: so many streams are looked at together."""
+AFTER_TICK_SECONDS = 0.015
+"""When sound is looked at: what is left until the next tick is for the way to a feature and back."""
 BEGUN_MS = 30
 """How long a tone has sounded when it is found to be a digit's: 26 to 37 ms."""
 
@@ -75,10 +82,10 @@ class Bank:
 class Ears:
     """Everybody who is listened to in an engine."""
 
-    def __init__(self, ticker: Ticker, clock: Callable[[], float], tell: Callable[..., Any]) -> None:
+    def __init__(self, ticker: Ticker, loop: asyncio.AbstractEventLoop, tell: Callable[..., Any]) -> None:
         """`tell` takes a kind, the stream and the facts of a digit."""
         self._ticker = ticker
-        self._clock = clock
+        self._loop = loop
         self._tell = tell
         self._banks: list[Bank] = []
 
@@ -118,7 +125,10 @@ class Ears:
         return self._banks[-1], 0
 
     def _tick(self) -> None:
-        now = self._clock()
+        self._loop.call_later(AFTER_TICK_SECONDS, self._look)
+
+    def _look(self) -> None:
+        now = self._loop.time()
         for bank in list(self._banks):
             for ear in bank.ears.values():
                 ear.take(now)

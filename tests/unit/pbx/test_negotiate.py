@@ -77,6 +77,25 @@ def test_the_answer_takes_the_callers_first_codec_and_its_telephone_events() -> 
     assert plan.direction is Direction.SENDRECV
 
 
+def test_telephone_events_are_agreed_on_by_both_or_not_at_all() -> None:
+    """Where only we have named them, digits come in the sound (RFC 3264 section 6.1)."""
+    side = negotiation()
+    side.offer()
+    side.receive_answer(sdp("m=audio 4000 RTP/AVP 8"))
+    plan = side.plan(PHONE)
+    assert plan.dtmf_send_payload_type is None
+    assert plan.dtmf_receive_payload_type is None
+
+
+def test_a_side_that_knows_no_telephone_events_names_none() -> None:
+    side = negotiation()
+    side.telephone_events = False
+    assert not any("telephone-event" in (value or "") for value in attributes(side.offer(), "rtpmap"))
+    side.receive_offer(BOTH)
+    assert side.answer().media[0].formats == ("8",)
+    assert side.plan(PHONE).dtmf_send_payload_type is None
+
+
 def test_the_answer_prefers_the_codec_of_the_other_leg() -> None:
     side, answer = answered(BOTH, Codec.PCMU)
     assert answer.media[0].formats[0] == "0"
