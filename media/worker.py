@@ -18,6 +18,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,17 @@ ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
 """Sums of 20 ms of sound are over before another thread has woken, on a core that is another worker's."""
 MAX_FRAME_BYTES = 16 * 1024 * 1024
 """What one turn of a loop sends is far less; a longer frame is none."""
+
+
+@dataclass(frozen=True)  # no slots: it is pickled
+class LogLine:
+    """What a worker has to say in the log, which is its parent's alone to write."""
+
+    logger: str
+    level: int
+    text: str
+    exception: str = ""
+    """The traceback, if there is one."""
 
 
 class Channel(asyncio.BufferedProtocol):
@@ -129,7 +141,7 @@ class WorkerProcess:
         self, number: int, host: str, port_range: tuple[int, int], tell: Callable[[Event], None]
     ) -> None:
         self._number = number
-        self._arguments = [str(number), host, *map(str, port_range)]
+        self._arguments = [str(number), host, *map(str, port_range), str(logger.getEffectiveLevel())]
         self._tell = tell
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: Channel | None = None
@@ -151,7 +163,7 @@ class WorkerProcess:
                     command(*self._arguments), stdin=theirs.fileno(), env=os.environ | ONE_THREAD
                 )
             _, self._channel = await loop.create_connection(
-                lambda: Channel(self._tell, self._closed), sock=ours
+                lambda: Channel(self._receive, self._closed), sock=ours
             )
         except BaseException:
             ours.close()
@@ -172,6 +184,13 @@ class WorkerProcess:
             self._channel.close()
         if self._process is not None:
             await asyncio.get_running_loop().run_in_executor(None, self._reap)
+
+    def _receive(self, value: Event | LogLine) -> None:
+        if not isinstance(value, LogLine):
+            self._tell(value)
+            return
+        text, extra = f"media worker {self._number}: {value.text}", {"exception": value.exception}
+        logging.getLogger(value.logger).log(value.level, "%s", text, extra=extra if value.exception else None)
 
     def _closed(self) -> None:
         self._channel = None
@@ -203,6 +222,18 @@ class WorkerProcess:
 # -- the child's side ------------------------------------------------------------------------------
 
 
+class _ToParent(logging.Handler):
+    """Sends log records up."""
+
+    def __init__(self, send: Callable[[LogLine], None]) -> None:
+        super().__init__()
+        self._send = send
+
+    def emit(self, record: logging.LogRecord) -> None:
+        exception = logging.Formatter().formatException(record.exc_info) if record.exc_info else ""
+        self._send(LogLine(record.name, record.levelno, record.getMessage(), exception))
+
+
 async def serve(pair: socket.socket, number: int, host: str, port_range: tuple[int, int]) -> None:
     """Run an engine until the parent closes the pair."""
     from media.engine import MediaEngine
@@ -218,6 +249,7 @@ async def serve(pair: socket.socket, number: int, host: str, port_range: tuple[i
         engine.handle(command)
 
     _, channel = await loop.create_connection(lambda: Channel(receive, closed.set), sock=pair)
+    logging.getLogger().addHandler(_ToParent(channel.send))
     dice = random.Random(random.SystemRandom().getrandbits(256))
     engine = MediaEngine(network, Ports(network, host, *port_range), dice, channel.send, worker=number)
     engine.start()
@@ -228,7 +260,7 @@ async def serve(pair: socket.socket, number: int, host: str, port_range: tuple[i
 
 
 def main() -> None:
-    """Run a worker by its arguments NUMBER HOST FIRST LAST, with the pair as standard input."""
+    """Run a worker by its arguments NUMBER HOST FIRST LAST [LOG-LEVEL], with the pair as standard input."""
     parser = argparse.ArgumentParser(
         prog="media.worker", description="A media process of MyPhone PBX; started by it, never by hand."
     )
@@ -236,7 +268,9 @@ def main() -> None:
     parser.add_argument("host")
     parser.add_argument("first", type=int)
     parser.add_argument("last", type=int)
+    parser.add_argument("log_level", type=int, nargs="?", default=logging.WARNING)
     options = parser.parse_args()
+    logging.getLogger().setLevel(options.log_level)
     for number in (signal.SIGINT, signal.SIGTERM):  # they reach the whole group; the parent decides
         signal.signal(number, signal.SIG_IGN)
     pair = socket.socket(fileno=0)

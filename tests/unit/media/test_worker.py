@@ -273,6 +273,26 @@ def test_a_stop_in_the_middle_of_a_restart_leaves_no_process() -> None:
     run(story())
 
 
+def test_what_a_process_logs_is_in_the_log_of_its_parent(caplog: pytest.LogCaptureFixture) -> None:
+    async def story() -> None:
+        async with started() as (worker, port):
+            phone = Phone()
+            worker.process.send(OpenStream(1, port, plan_for(phone.address)))
+            worker.process.send(PlayFile(1, "/no/where.wav"))
+            worker.process.send(cast(Command, "nonsense"))
+            await until(lambda: len(caplog.records) >= 2)
+            phone.close()
+
+    caplog.set_level(logging.WARNING)
+    run(story())
+    missing, nonsense = caplog.records
+    assert (missing.levelname, missing.name) == ("WARNING", "media.player")
+    assert missing.getMessage().startswith("media worker 0: /no/where.wav cannot be played")
+    assert (nonsense.levelname, nonsense.name) == ("ERROR", "media.worker")
+    assert nonsense.getMessage() == "media worker 0: 'nonsense' could not be handled"
+    assert "AttributeError" in nonsense.__dict__["exception"]
+
+
 @pytest.mark.skipif(
     not Path("/proc/self/environ").exists(), reason="the environment of a process is not shown here"
 )
