@@ -8,12 +8,13 @@ from typing import NamedTuple
 
 HEADER_BYTES = 12
 MAX_PACKET_BYTES = 1500
-PLAIN = 0x80
-"""The first byte of a packet without padding, extension and CSRCs: what phones send."""
 _FIXED = struct.Struct("!BBHII")
 _pack = _FIXED.pack
-unpack_header = _FIXED.unpack_from
-"""(first byte, marker and payload type, sequence, timestamp, ssrc)"""
+_unpack = _FIXED.unpack_from
+unpack_header = struct.Struct("!HHII").unpack_from
+"""(the first two bytes, sequence, timestamp, ssrc)"""
+_PLAIN = 0x80
+"""The first byte of a packet without padding, extension and CSRCs: what phones send."""
 
 
 class RtpPacket(NamedTuple):
@@ -27,13 +28,18 @@ class RtpPacket(NamedTuple):
     payload: bytes
 
 
+def plain_start(payload_type: int) -> int:
+    """The first two bytes of a packet that has nothing between header and payload, and no marker."""
+    return _PLAIN << 8 | payload_type
+
+
 def parse_rtp(data: bytes) -> RtpPacket | None:
     """The packet in a datagram; None if it is none (section A.1)."""
     size = len(data)
     if size < HEADER_BYTES or size > MAX_PACKET_BYTES:
         return None
-    first, second, sequence, timestamp, ssrc = unpack_header(data)
-    if first == PLAIN:
+    first, second, sequence, timestamp, ssrc = _unpack(data)
+    if first == _PLAIN:
         return RtpPacket(second & 0x7F, second > 0x7F, sequence, timestamp, ssrc, data[12:])
     if first >> 6 != 2:
         return None

@@ -15,7 +15,7 @@ from media.messages import RecordingEnd, Statistics
 from media.plan import G711, Address, Codec, StreamPlan
 from media.ports import PortPair
 from media.recorder import Recorder
-from media.rtp import HEADER_BYTES, PLAIN, RtpPacket, RtpReceiver, RtpSender, parse_rtp, unpack_header
+from media.rtp import HEADER_BYTES, RtpPacket, RtpReceiver, RtpSender, parse_rtp, plain_start, unpack_header
 from media.ticker import Ticker
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ class Stream:
         self._events_source: int | None = None
         self.party: Party | None = None
         """This stream in a conference room."""
+        self._party_start = _party_start(plan)
         self.ear: Ear | None = None
         """Where digits are looked for in its sound."""
         self.listened_to = False
@@ -118,7 +119,7 @@ class Stream:
             self._speaker = None
         if plan.srtp != self.plan.srtp:
             self._secure(plan.srtp)
-        self.plan = plan
+        self.plan, self._party_start = plan, _party_start(plan)
         if self._latch.change(plan):
             self.ports.rtp.disconnect()
 
@@ -187,22 +188,19 @@ class Stream:
     # -- packets that come ------------------------------------------------------------------------------
 
     def _receive(self, data: bytes, source: Address) -> None:
-        plan = self.plan
         party = self.party
-        if (  # most of what is for a room: hundreds of parties in a tick
-            party is not None
-            and len(data) > HEADER_BYTES
-            and data[0] == PLAIN
-            and data[1] == plan.receive_payload_type
-            and source == self._latch.locked
-            and not (self._recorders or self._listeners or self.ear or plan.holds)
-            and plan.direction.receives
-        ):
-            _, _, sequence, timestamp, ssrc = unpack_header(data)
-            now = self._loop.time()
-            self._receiver.count(sequence, timestamp, ssrc, now)
-            party.put(sequence, timestamp, ssrc, data[HEADER_BYTES:], now)
-            return
+        if party is not None and len(data) > HEADER_BYTES:  # hundreds of parties in a tick
+            start, sequence, timestamp, ssrc = unpack_header(data)
+            if (
+                start == self._party_start
+                and source == self._latch.locked
+                and not (self._recorders or self._listeners or self.ear)
+            ):
+                now = self._loop.time()
+                self._receiver.count(sequence, timestamp, ssrc, now)
+                party.put(sequence, timestamp, ssrc, data[HEADER_BYTES:], now)
+                return
+        plan = self.plan
         packet = parse_rtp(data)
         latch = self._latch
         if packet is None or packet.payload_type not in (
@@ -338,16 +336,18 @@ class Stream:
         return self._speaker.say_pcm(pcm)
 
     def _send_sound(self, payload: bytes | memoryview) -> None:
-        remote = self._latch.remote
-        if remote is not None and self.plan.direction.sends:
-            marker, self._talkspurt = self._talkspurt, False
-            ticks = self.plan.codec.frame_ticks
-            data = self._sender.packet(self.plan.send_payload_type, payload, ticks, marker)
+        plan = self.plan
+        remote = self._latch.locked or plan.remote
+        if remote is not None and plan.direction.sends:
+            data = self._sender.packet(
+                plan.send_payload_type, payload, plan.codec.frame_ticks, self._talkspurt
+            )
+            self._talkspurt = False
             self._send(data, remote)
             if self._recorders:
                 packet = parse_rtp(data)
                 assert packet is not None
-                self._record_sent(packet, self.plan.codec)
+                self._record_sent(packet, plan.codec)
 
     def _send_digit_frame(self) -> None:
         assert self._digits is not None
@@ -515,6 +515,11 @@ class Stream:
             packets_forged=0 if self._srtp is None else self._srtp.forged,
             packets_replayed=0 if self._srtp is None else self._srtp.replayed,
         )
+
+
+def _party_start(plan: StreamPlan) -> int:
+    """How packets begin that are for a room just as they are; -1 where none is, as the music of one who holds."""
+    return plain_start(plan.receive_payload_type) if plan.direction.receives and not plan.holds else -1
 
 
 def _nothing() -> None:
