@@ -64,7 +64,7 @@ async def tell_a_story(folder: Path, caller: Phone, called: Phone, slowness: flo
         Profile(loss=0.1),
         Profile(duplication=0.5),
         Profile(reordering=0.3, reordering_seconds=0.2),
-        Profile(delay_seconds=0.3, jitter_seconds=0.3),
+        Profile(delay_seconds=0.3, jitter_seconds=0.15),
     ],
     ids=["wireless", "internet", "loss", "duplication", "reordering", "delay"],
 )
