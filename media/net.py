@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import select
 import socket
 from collections.abc import Callable
@@ -11,10 +12,16 @@ from typing import Protocol
 
 from media.plan import Address
 
+logger = logging.getLogger(__name__)
+
 RECEIVE_BUFFER_BYTES = 256 * 1024
 MAX_DATAGRAM_BYTES = 2048
-MOST_READY = 64
+MOST_READY = 256
 """Sockets that are read before the event loop has its turn."""
+BUSY_READY = 6
+"""So many sockets that are ready at once are a load: then the clock says when to read, as network cards do it."""
+REST_SECONDS = 0.002
+"""Until then packets of a loaded engine may wait. To wake up for a few of them costs more than they do themselves."""
 DRAIN = 16
 """Datagrams of one socket handled before others have their turn."""
 
@@ -76,27 +83,51 @@ class EpollReaders:
         self._loop = loop
         self._epoll = select.epoll()
         self._callbacks: dict[int, Callable[[], None]] = {}
+        self._watched = False
+        """Whether the loop tells that something can be read."""
+        self._timer: asyncio.TimerHandle | None = None
+        """Else, while there are sockets, this does."""
 
     def add_reader(self, fd: int, callback: Callable[[], None]) -> None:
         """Call `callback` from now on."""
-        if not self._callbacks:
-            self._loop.add_reader(self._epoll.fileno(), self._readable)
         self._epoll.register(fd, select.EPOLLIN)
         self._callbacks[fd] = callback
+        if not self._watched and self._timer is None:
+            self._wait(busy=False)
 
     def remove_reader(self, fd: int) -> None:
         """No more. Before the socket is closed."""
         if self._callbacks.pop(fd, None) is not None:
             self._epoll.unregister(fd)
             if not self._callbacks:
-                self._loop.remove_reader(self._epoll.fileno())
+                self._wait(busy=False)
 
-    def _readable(self) -> None:
-        callbacks = self._callbacks
-        for fd, _ in self._epoll.poll(0, MOST_READY):
+    def _wait(self, *, busy: bool) -> None:
+        """For what comes next."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        watch = bool(self._callbacks) and not busy
+        if watch and not self._watched:
+            self._loop.add_reader(self._epoll.fileno(), self._read)
+        elif self._watched and not watch:
+            self._loop.remove_reader(self._epoll.fileno())
+        self._watched = watch
+        if self._callbacks and busy:
+            self._timer = self._loop.call_later(REST_SECONDS, self._read)
+
+    def _read(self) -> None:
+        callbacks, ready = self._callbacks, self._epoll.poll(0, MOST_READY)
+        for fd, _ in ready:
             callback = callbacks.get(fd)  # one that was called before may have closed another
-            if callback is not None:
-                callback()
+            try:
+                if callback is not None:
+                    callback()
+            except Exception:  # of one stream; the others have packets, too
+                logger.exception("a datagram could not be handled")
+        busy = len(ready) >= BUSY_READY
+        if busy or not self._watched:
+            self._wait(busy=busy)
 
 
 def _readers() -> Readers:

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from media.net import DRAIN, MAX_DATAGRAM_BYTES, SocketMediaNetwork
+from media.net import BUSY_READY, DRAIN, MAX_DATAGRAM_BYTES, MediaSocket, SocketMediaNetwork
 from media.plan import Address
 from tests.unit.sipcore.net.loopback import HERE, run, until
 
@@ -39,7 +39,10 @@ class Phone:
         self.address: Address = self._socket.getsockname()
 
     def send(self, data: bytes, port: Port) -> None:
-        self._socket.sendto(data, port.address)
+        self.send_to(data, port.address)
+
+    def send_to(self, data: bytes, address: Address) -> None:
+        self._socket.sendto(data, address)
 
     def receive(self) -> tuple[bytes, Address]:
         self._socket.settimeout(20)
@@ -252,3 +255,85 @@ def test_a_port_is_bound_once_and_free_again_when_closed() -> None:
         Port(port.address[1]).socket.close()
 
     run(story())
+
+
+# -- many sockets ----------------------------------------------------------------------------------
+
+
+class House:
+    """Many ports of one network."""
+
+    def __init__(self, ports: int) -> None:
+        self.received: list[tuple[int, bytes]] = []
+        self.network = SocketMediaNetwork()
+        self.addresses: list[Address] = []
+        self.sockets = [self.open(number) for number in range(ports)]
+
+    def open(self, number: int) -> MediaSocket:
+        self.addresses.append((HERE, free_port()))
+        return self.network.open_media(
+            self.addresses[-1], lambda data, _: self.received.append((number, data))
+        )
+
+    def close(self) -> None:
+        for each in self.sockets:
+            each.close()
+
+
+def test_under_load_and_after_it_every_packet_is_read() -> None:
+    async def story() -> None:
+        house, ports = House(3 * BUSY_READY), 3 * BUSY_READY
+        with Phone() as phone:
+            for turn in range(5):
+                sent = [(number, bytes([turn, number])) for number in range(ports if turn % 2 == 0 else 1)]
+                house.received.clear()
+                for number, data in sent:
+                    phone.send_to(data, house.addresses[number])
+                await until(lambda: len(house.received) == len(sent))  # noqa: B023 - it is awaited here
+                assert sorted(house.received) == sent
+        house.close()
+
+    run(story())
+
+
+def test_a_socket_that_another_closes_meanwhile_is_not_read() -> None:
+    async def story() -> None:
+        house = House(2 * BUSY_READY)
+
+        def close_all(data: bytes, source: Address) -> None:
+            house.received.append((0, data))
+            house.close()
+
+        for each in house.sockets:
+            each.receive = close_all
+        with Phone() as phone:
+            for address in house.addresses:
+                phone.send_to(b"close", address)
+            await until(lambda: house.received)
+            assert house.received == [(0, b"close")]
+            house.sockets = [house.open(0)]  # and the network goes on
+            phone.send_to(b"open", house.addresses[-1])
+            await until(lambda: len(house.received) == 2)
+            assert house.received[1] == (0, b"open")
+        house.close()
+
+    run(story())
+
+
+def test_a_stream_that_fails_costs_no_other_its_packet(caplog: pytest.LogCaptureFixture) -> None:
+    async def story() -> None:
+        house = House(3)
+
+        def fail(data: bytes, source: Address) -> None:
+            raise RuntimeError("broken")
+
+        house.sockets[1].receive = fail
+        with Phone() as phone:
+            for address in house.addresses:
+                phone.send_to(b"hello", address)
+            await until(lambda: len(house.received) == 2)
+            assert sorted(house.received) == [(0, b"hello"), (2, b"hello")]
+        house.close()
+
+    run(story())
+    assert "broken" in caplog.text
