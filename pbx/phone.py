@@ -372,7 +372,7 @@ class Phone:
         task.add_done_callback(self._tasks.discard)
 
     async def _keep_registered(self, seconds: int) -> None:
-        """Register again, and once more where the server is not reached or refuses."""
+        """Register again; where the server is not reached or refuses, again and again."""
         while True:
             try:
                 await self._connect()
