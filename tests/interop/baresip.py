@@ -167,6 +167,15 @@ class Baresip:
         (recording,) = self._recordings()
         return read_samples(recording)
 
+    def press(self, key: str) -> None:
+        """Press a key of the keypad."""
+        self.command("sndcode", key)
+
+    def heard_lately(self, seconds: float) -> npt.NDArray[np.float64]:
+        """The last samples of what it has heard so far; fewer if the call is younger."""
+        sound = b"".join(path.read_bytes()[44:] for path in self._recordings())  # the header is written last
+        return np.frombuffer(sound[: len(sound) // 2 * 2], "<i2").astype(np.float64)[-int(seconds * 8000) :]
+
     def _recordings(self) -> list[Path]:
         return list(self.folder.glob("dump-*-dec.wav"))
 
