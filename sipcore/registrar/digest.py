@@ -104,7 +104,7 @@ class Nonces:
     """Nonces that prove themselves: a time and a keyed hash of it. Only the counts of those in use are kept."""
 
     def __init__(self, secret: bytes) -> None:
-        self._secret = secret
+        self._key = hashlib.blake2s(secret).digest()
         self._issued = 0
         self._used: OrderedDict[tuple[str, str], tuple[int, int]] = OrderedDict()
         """(nonce, account) -> highest count seen, and a bit for each of the counts below it."""
@@ -145,7 +145,7 @@ class Nonces:
         return True
 
     def _sign(self, stamp: str) -> str:
-        return f"{stamp}-{hmac.digest(self._secret, stamp.encode(), 'sha256').hex()[:32]}"
+        return f"{stamp}-{hashlib.blake2s(stamp.encode(), key=self._key, digest_size=16).hexdigest()}"
 
 
 def _number(nonce: str) -> int:
@@ -227,8 +227,11 @@ def _same_resource(first: str, second: str) -> bool:
     return (one.user, one.host) == (other.user, other.host)
 
 
+_BY_NAME = {algorithm.value: algorithm for algorithm in Algorithm}
+
+
 def _algorithm(name: str) -> Algorithm | None:
-    return next((algorithm for algorithm in Algorithm if algorithm.value == name.upper()), None)
+    return _BY_NAME.get(name.upper())
 
 
 def _nonce_count(text: str) -> int | None:
