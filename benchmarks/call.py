@@ -1,20 +1,23 @@
 """What does a basic call through the switch cost (INVITE, 401, INVITE, 180, 200, ACK, BYE, 200; media ports set up)?
 
 python -m benchmarks.call [--calls 500] [--rounds 5]
+
+Ten pairs of phones call at the same time.
 """
 
 from __future__ import annotations
 
 import argparse
 
-from benchmarks.harness import measure, print_table, resident_bytes, server
+from benchmarks.harness import measure, print_table, resident_bytes, server, together
 from benchmarks.load import BarePhone
 
 EXTENSIONS = range(1000, 1020)
 
 
-def one_call(caller: BarePhone, callee: BarePhone) -> None:
+def one_call(pair: tuple[BarePhone, BarePhone]) -> None:
     """From the INVITE to the last 200."""
+    caller, callee = pair
     call_id = caller.invite(callee.number, media_port=20000)
     callee.answer(media_port=20002)
     caller.acknowledge(call_id, callee.number)
@@ -37,9 +40,7 @@ def main() -> None:
         pairs = list(zip(phones[::2], phones[1::2], strict=True))
 
         def unit() -> int:
-            for count in range(options.calls):
-                one_call(*pairs[count % len(pairs)])
-            return int(options.calls)
+            return together(one_call, pairs, options.calls // len(pairs))
 
         unit()  # the first round warms caches up and is not counted
         before = resident_bytes(running.pid)

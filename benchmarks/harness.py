@@ -14,13 +14,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 HOST = "127.0.0.1"
 REALM = "myphone"
+Item = TypeVar("Item")
 
 
 def cpu_seconds(pid: int) -> float:
@@ -146,6 +149,19 @@ def udp_yardstick(datagrams: int = 5000, size: int = 500) -> float:
     finally:
         process.terminate()
         process.wait()
+
+
+def together(work: Callable[[Item], None], items: Sequence[Item], times: int) -> int:
+    """Do the work so many times on each item, on all of them at once, as phones do; returns how often that was."""
+
+    def again_and_again(item: Item) -> None:
+        for _ in range(times):
+            work(item)
+
+    with ThreadPoolExecutor(len(items)) as threads:
+        for _ in threads.map(again_and_again, items):
+            pass  # what one of them raised comes out here
+    return len(items) * times
 
 
 def measure(rounds: int, unit: Callable[[], int], pid: int) -> tuple[float, float]:

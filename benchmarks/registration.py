@@ -1,16 +1,18 @@
 """What does a digest registration cost (REGISTER, 401, REGISTER, 200)?
 
 python -m benchmarks.registration [--registrations 2000] [--rounds 5]
+
+Twenty phones register at the same time.
 """
 
 from __future__ import annotations
 
 import argparse
 
-from benchmarks.harness import measure, print_table, resident_bytes, server
+from benchmarks.harness import measure, print_table, resident_bytes, server, together
 from benchmarks.load import BarePhone
 
-EXTENSIONS = range(1000, 1100)
+EXTENSIONS = range(1000, 1020)
 
 
 def main() -> None:
@@ -26,9 +28,7 @@ def main() -> None:
         phones = [BarePhone(number, running.address) for number in EXTENSIONS]
 
         def unit() -> int:
-            for count in range(options.registrations):
-                phones[count % len(phones)].register()
-            return int(options.registrations)
+            return together(BarePhone.register, phones, options.registrations // len(phones))
 
         unit()  # the first round warms caches up and is not counted
         figure, yardstick = measure(options.rounds, unit, running.pid)
