@@ -59,16 +59,16 @@ class Conference:
         """Tell those who stay; one who is left alone hears music again."""
         self.parties.remove(party)
         party.voice.leave()
-        if self.parties:
+        if len(self.parties) > 1:
             await self.parties[0].voice.announce(party.announced, prompts.CONFERENCE_HAS_LEFT)
-        await self._entertain()
+        await self._entertain(party.announced, prompts.CONFERENCE_HAS_LEFT)
 
-    async def _entertain(self) -> None:
-        """Music for one who is alone."""
+    async def _entertain(self, *before: prompts.Token | Path) -> None:
+        """Music for one who is alone, after prompts that say why."""
         if len(self.parties) != 1:
             return
         [lonely] = self.parties
-        await lonely.voice.music()
+        await lonely.voice.music(*before)
         if len(self.parties) > 1:  # somebody came while the music was looked for
             lonely.voice.quiet()
 
@@ -123,8 +123,8 @@ async def conference(call: Call) -> None:
 async def _ask_id(voice: Voice, conferences: Conferences) -> str | None:
     """An ID that exists, or one whose creation was confirmed; None after too many rounds."""
     for _ in range(ROUNDS):
-        conference_id = await voice.collect(prompts.CONFERENCE_ENTER_ID, most=MOST_DIGITS)
-        if not conference_id:
+        conference_id = await voice.collect(prompts.CONFERENCE_ENTER_ID, most=MOST_DIGITS + 1)
+        if not 0 < len(conference_id) <= MOST_DIGITS:
             continue
         if conference_id in conferences:
             return conference_id

@@ -130,9 +130,9 @@ class MediaEngine:
             case PlayTone(_, tone):
                 stream.play(ToneSource(tone).frame)
             case PlayFile(_, path):
-                self._play(stream, (path,))
-            case PlayFiles(_, paths, again, number):
-                self._play(stream, paths, again=again, number=number)
+                self._play(stream, Player((path,)))
+            case PlayFiles(_, paths, again, number, once):
+                self._play(stream, Player(paths, again=again, once=once), number)
             case AnnounceFiles(_, paths):
                 self._announce_files(stream, paths)
             case JoinRoom(_, room):
@@ -193,6 +193,7 @@ class MediaEngine:
         try:
             self._rooms.join(stream, room)
         except MixerFullError as error:
+            self._close(stream)
             self._tell(StreamFailed(stream.id, f"cannot join a room: {error}"))
 
     def _leave_room(self, stream: Stream) -> None:
@@ -223,8 +224,7 @@ class MediaEngine:
 
     # -- files ------------------------------------------------------------------------------------------
 
-    def _play(self, stream: Stream, paths: tuple[str, ...], *, again: bool = False, number: int = 0) -> None:
-        player = Player(paths, again=again)
+    def _play(self, stream: Stream, player: Player, number: int = 0) -> None:
         if not player.open():  # what is heard goes on
             self._tell(PlayEnded(stream.id, player.problem, number))
             return

@@ -84,6 +84,8 @@ class PlayFiles:
     again: bool = False
     number: int = 0
     """Comes back in `PlayEnded`, which may cross the next command."""
+    once: int = 0
+    """How many of the files, the first ones, are not played again."""
 
 
 @dataclass(frozen=True)

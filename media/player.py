@@ -16,13 +16,14 @@ _SILENCE = bytes(2 * FRAME_SAMPLES)
 class Player:
     """A source of frames. A file that cannot be played is passed over, and named in `problem`."""
 
-    def __init__(self, paths: tuple[str, ...], *, again: bool = False) -> None:
-        """`again`: begin anew at the end."""
+    def __init__(self, paths: tuple[str, ...], *, again: bool = False, once: int = 0) -> None:
+        """`again`: begin anew at the end, but for the first `once` files."""
         self.problem = ""
         self.paused = False
         """Whether silence is heard, and the file waits."""
         self._paths = paths
         self._again = again
+        self._once = once
         self._next = 0
         self._reader: WavReader | None = None
         self._complaints: set[str] = set()
@@ -35,7 +36,8 @@ class Player:
             if self._next == len(self._paths):
                 if not (self._again and self._heard):  # where none can be played, beginning anew helps nobody
                     return False
-                self._next, self._heard = 0, False
+                self._next, self._heard = self._once, False
+                continue
             path = self._paths[self._next]
             self._next += 1
             try:

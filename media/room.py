@@ -13,7 +13,7 @@ import numpy as np
 from media.codecs.codec import Samples
 from media.conceal import G711Concealer, is_quiet_g711
 from media.jitter import CONCEAL, NOTHING, JitterBuffer, opus_ticks
-from media.mixer import LINEAR, Format, Mixer
+from media.mixer import LINEAR, Format, Mixer, MixerFullError
 from media.plan import G711, Codec
 from media.transcode import Listener, Speaker
 
@@ -233,8 +233,9 @@ class Rooms:
         while room.announcements:
             frame = room.announcements[0]()
             if frame is not None:
-                if room.announcer is None:
-                    room.announcer = self._mixer.add_party(room.number, LINEAR)
+                if room.announcer is None and not self._add_announcer(room):
+                    return
+                assert room.announcer is not None
                 self._mixer.payload(room.announcer)[:] = frame
                 present[room.announcer] = 1
                 return
@@ -242,3 +243,13 @@ class Rooms:
         if room.announcer is not None:
             self._mixer.remove_party(room.announcer)
             room.announcer = None
+
+    def _add_announcer(self, room: Room) -> bool:
+        """A row that speaks to the room; without one its announcements are dropped, and all else goes on."""
+        try:
+            room.announcer = self._mixer.add_party(room.number, LINEAR)
+        except MixerFullError as error:
+            logger.warning("%d announcements are not made: %s", len(room.announcements), error)
+            room.announcements.clear()
+            return False
+        return True

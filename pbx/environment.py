@@ -38,7 +38,7 @@ class Environment:
         return cls(
             now=time.monotonic,  # also the clock of asyncio's own loops
             wall=lambda: datetime.now(UTC),
-            rng=random.Random(random.SystemRandom().getrandbits(256)),
+            rng=random.SystemRandom(),  # tags and branches are not to be guessed from those seen before
             entropy=lambda: os.urandom(ENTROPY_BYTES),
             network=SystemNetwork(),
             media_network=SocketMediaNetwork(),

@@ -66,11 +66,12 @@ class Voice:
         """Play prompts one after another; False if a key cut them short, or made them needless."""
         if self._keys:
             return False
-        files = await self._prompts.files(prompts)
-        if self._keys or not files:
-            return not self._keys
         number = self._playing = next(self._numbers)
-        self._media.send(PlayFiles(self._stream, files, number=number))
+        files = await self._prompts.files(prompts)
+        if not files and self._playing == number:
+            self._playing = 0
+        if self._playing == number and not self._keys:
+            self._media.send(PlayFiles(self._stream, files, number=number))
         while self._playing == number and not self._keys:
             await self._event()
         if self._playing == number:
@@ -98,11 +99,14 @@ class Voice:
             key = await self.key(seconds=NEXT_KEY_SECONDS)
         return digits
 
-    async def music(self) -> None:
-        """Play the music of those who wait, until something else is played or `quiet` is called."""
-        files = await self._prompts.music()
-        if files:
-            self._media.send(PlayFiles(self._stream, files, again=True))
+    async def music(self, *prompts: Token | Path) -> None:
+        """Play prompts, and then the music of those who wait until something else is played or `quiet` is called."""
+        number = self._playing = next(self._numbers)
+        self._changed.set()
+        before, files = await self._prompts.files(prompts), await self._prompts.music()
+        if self._playing == number and (before or files):
+            again = bool(files)
+            self._media.send(PlayFiles(self._stream, before + files, again, number, once=len(before)))
 
     def quiet(self) -> None:
         """Stop what is being played."""

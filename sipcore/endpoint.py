@@ -82,7 +82,7 @@ class Endpoint:
         """Take a message. Whatever is wrong with it is answered or dropped, never raised."""
         try:
             if isinstance(message, Response):
-                return self._receive_response(message, now)
+                return self._receive_response(message, flow, now)
             stamp_via(message, flow)
             return self._receive_request(message, flow, now)
         except PeerError as error:
@@ -257,6 +257,8 @@ class Endpoint:
         return trying + session.start()
 
     def _in_dialog(self, session: InviteSession, request: Request, flow: Flow, now: float) -> list[Effect]:
+        if not session.hears(request, flow):
+            return self._refuse(request, flow, 481)
         if request.method == "ACK":
             return session.receive_ack(request, now)
         refusal = self._inspect(request)
@@ -311,8 +313,8 @@ class Endpoint:
 
     # -- responses ----------------------------------------------------------------------------------------
 
-    def _receive_response(self, response: Response, now: float) -> list[Effect]:
-        effects = self.transactions.receive_response(response, now)
+    def _receive_response(self, response: Response, flow: Flow, now: float) -> list[Effect]:
+        effects = self.transactions.receive_response(response, now, flow.remote.host)
         return [] if effects is None else self._translate(effects, now)
 
     def _translate(self, effects: list[Effect], now: float) -> list[Effect]:
@@ -359,9 +361,10 @@ class Endpoint:
 
     def local_headers(self, flow: Flow, user: str) -> list[tuple[str, str]]:
         """Contact and what every message of ours says about us."""
-        transport = "" if flow.transport is Transport.UDP else f";transport={flow.transport.value.lower()}"
+        parameters = () if flow.transport is Transport.UDP else (("transport", flow.transport.value.lower()),)
+        contact = Uri("sip", user or None, host=flow.local.host, port=flow.local.port, parameters=parameters)
         return [
-            ("Contact", f"<sip:{user + '@' if user else ''}{flow.local}{transport}>"),
+            ("Contact", f"<{contact}>"),
             ("Allow", self._allow),
             ("User-Agent", self.settings.server),
         ]

@@ -52,7 +52,7 @@ class CalleeSession(InviteSession):
         else:
             self.offers.send_offer(description)
         self.state = SessionState.ESTABLISHED
-        return self._send_success(self._transaction, description, headers, now)
+        return self._send_success(self._transaction, description, [*self._record_routes, *headers], now)
 
     def reject(
         self, status: int, now: float, reason: str | None = None, headers: Headers = ()
@@ -91,6 +91,11 @@ class CalleeSession(InviteSession):
 
     # -- helpers --------------------------------------------------------------------------------------
 
+    @property
+    def _record_routes(self) -> list[tuple[str, str]]:
+        """For the caller's route set (section 12.1.1)."""
+        return [("Record-Route", value) for value in self.request.get_all("Record-Route")]
+
     def _respond(
         self,
         status: int,
@@ -102,6 +107,7 @@ class CalleeSession(InviteSession):
         assert self.dialog is not None
         all_headers = list(headers)
         if status < 300:
+            all_headers += self._record_routes
             all_headers += self.core.local_headers(self.flow, self._local_user)
         if description is not None:
             all_headers.append(("Content-Type", SDP))

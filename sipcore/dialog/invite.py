@@ -199,6 +199,20 @@ class InviteSession:
     def _over(self) -> bool:
         return self.state in (SessionState.ENDING, SessionState.ENDED)
 
+    def hears(self, request: Request, flow: Flow) -> bool:
+        """Whether a request within one of our dialogs is to be listened to.
+
+        It has to come from the peer's host, as safely as before, and once we are established within the dialog
+        that won: other branches of a fork have been told BYE.
+        """
+        if flow.remote.host != self.flow.remote.host or (
+            self.flow.transport.secure and not flow.transport.secure
+        ):
+            return False
+        if self.state is SessionState.SETTING_UP or self.dialog is None:
+            return True
+        return self.dialog.id == (request.call_id, request.to.tag, request.from_.tag or "")
+
     # -- what the endpoint brings -----------------------------------------------------------------------
 
     def receive_request(self, request: Request, transaction: ServerTransaction, now: float) -> list[Effect]:

@@ -221,9 +221,8 @@ class Driver:
             self._trace(self.on_wire, True, flow, data)
         try:
             self._udp.send(data, flow.remote)
-        except OSError as error:
+        except OSError as error:  # as good as lost on the way: the timers end what is really dead
             logger.debug("%s: %s", flow, error)
-            self._loop.call_soon(self._flow_gone, flow)
 
     def _flow_gone(self, flow: Flow) -> None:
         if not self._stopped:
@@ -341,12 +340,16 @@ class Connection:
 
     def _receive(self, data: bytes) -> None:
         self._heard_at = self._loop.time()
-        began = False
+        began = pinged = False
         try:
             while messages := self._framer.feed(data):
                 began, data = True, b""
                 for message in messages:
-                    self._take(message)
+                    if message:
+                        self._take(message)
+                    elif not pinged:  # one pong for all that came at once
+                        pinged = True
+                        self.stream.write(PONG)
         except ParseError as error:
             logger.debug("%s: %s", self.flow, error)
             self.close()
@@ -357,9 +360,7 @@ class Connection:
             self._begun_at = self._heard_at
 
     def _take(self, message: bytes) -> None:
-        if not message:
-            self.stream.write(PONG)
-        elif self._driver.stream_admits(self.flow):
+        if self._driver.stream_admits(self.flow):
             self._driver.message(message, self.flow, stream=True)
 
     def _look(self) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 
 from sipcore.errors import PeerError
+from sipcore.syntax.remember import remembered
 from sipcore.syntax.uri import Parameters, Uri
 
 _TOKEN = r"[A-Za-z0-9\-.!%*_+`'~]+"
@@ -145,7 +145,7 @@ class NameAddress:
         return f"{name}<{self.uri}>{format_parameters(self.parameters)}"
 
 
-@lru_cache(maxsize=2048)  # the messages of a dialog all have the same two
+@remembered(2048)  # the messages of a dialog all have the same two
 def _parse_name_address(text: str) -> NameAddress:
     end = _end_of_brackets(text)
     if end:
@@ -166,7 +166,7 @@ def _end_of_brackets(text: str) -> int:
     return 0 if found is None else found.end()
 
 
-@lru_cache(maxsize=2048)
+@remembered(2048)
 def _parse_brackets(text: str) -> tuple[str | None, Uri]:
     """Display name and URI of `"name" <uri>`, of which there are fewer than of tags."""
     found = _NAME_ADDRESS.fullmatch(text)
@@ -212,13 +212,13 @@ class Via:
         return f"SIP/2.0/{self.transport} {self.sent_by}{format_parameters(self.parameters)}"
 
 
-@lru_cache(maxsize=1024)  # the responses of a transaction have the same
+@remembered(1024)  # the responses of a transaction have the same
 def _parse_via(text: str) -> Via:
     sent_by, semicolon, parameters = text.partition(";")
     return Via(*_parse_sent_by(sent_by), parse_parameters(semicolon + parameters))
 
 
-@lru_cache(maxsize=2048)
+@remembered(2048)
 def _parse_sent_by(text: str) -> tuple[str, str, int | None]:
     """Transport, host and port of a Via, of which there are as many as peers."""
     found = _SENT_BY.fullmatch(text)
@@ -247,7 +247,7 @@ class CSeq:
         return f"{self.number} {self.method}"
 
 
-@lru_cache(maxsize=512)
+@remembered(512)
 def _parse_cseq(text: str) -> CSeq:
     number, _, method = text.replace("\t", " ").partition(" ")
     if not (

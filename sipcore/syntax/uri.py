@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from ipaddress import IPv6Address
 from urllib.parse import quote, unquote_to_bytes
 
 from sipcore.errors import PeerError
+from sipcore.syntax.remember import remembered
 
 Parameters = tuple[tuple[str, str | None], ...]
 
@@ -140,7 +140,7 @@ def _unescape(text: str) -> str:
     return unquote_to_bytes(text.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096)
 def _parse(text: str) -> Uri:
     found = _SIP.fullmatch(text)
     if found is None:

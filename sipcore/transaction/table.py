@@ -65,13 +65,18 @@ class TransactionTable:
         self._join_stream(transaction)
         return transaction, self._settle(transaction, transaction.start(now))
 
-    def receive_response(self, response: Response, now: float) -> list[Effect] | None:
+    def receive_response(
+        self, response: Response, now: float, host: str | None = None
+    ) -> list[Effect] | None:
         """Give a response to its transaction; None if there is none.
 
-        A response with several Via values was meant for somebody else (RFC 3261 section 8.1.3.3).
+        A response with several Via values was meant for somebody else (RFC 3261 section 8.1.3.3), and one from
+        another `host` than the request went to is none.
         """
         transaction = self._clients.get(client_key(response))
         if transaction is None or len(response.vias) > 1:
+            return None
+        if host is not None and host != transaction.flow.remote.host:
             return None
         return self._settle(transaction, transaction.receive(response, now))
 

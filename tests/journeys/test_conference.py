@@ -164,6 +164,14 @@ async def test_the_key_that_ends_the_id_cancels_nothing(hall: Hall) -> None:
     assert hall.prompter.said[-2:] == ["conference.say_name", "beep"]
 
 
+@pytest.mark.row("CONF-16")
+async def test_the_longest_id_ends_with_its_key_too(hall: Hall) -> None:
+    lee = await hall.dial()
+    await keys(lee, "1234567890#")
+    await keys(lee, "*")
+    assert hall.prompter.said[1:3] == ["conference.create", "conference.say_name"]
+
+
 @pytest.mark.row("CONF-21")
 async def test_who_says_no_name_is_announced_as_somebody(hall: Hall) -> None:
     await hall.enter("100", first=True)
@@ -243,6 +251,8 @@ async def test_the_one_who_stays_hears_that_the_other_left_and_then_music(hall: 
     richardson.hang_up()
     await asyncio.sleep(0.2)
     assert hall.prompter.said[-2:] == ["conference.has_left", "music"]
+    [heard] = await hall.hears(lee, seconds=0.5)
+    assert 1 in heard  # the name of who left, in its owner's voice
     await asyncio.sleep(2)
     assert await hall.hears(lee) == [{-1}]
 

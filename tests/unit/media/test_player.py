@@ -41,6 +41,13 @@ def test_again_begins_anew_at_the_end(tmp_path: Path) -> None:
     player.close()
 
 
+def test_what_is_played_once_is_not_played_again(tmp_path: Path) -> None:
+    player = Player((wav(tmp_path, 1), wav(tmp_path, 2)), again=True, once=1)
+    assert played(player, 8) == [1, 1, 2, 2, 2, 2, 2, 2]
+    player.close()
+    assert played(Player((wav(tmp_path, 1),), again=True, once=1)) == [1, 1]
+
+
 @pytest.mark.parametrize("again", [False, True])
 def test_what_cannot_be_played_is_passed_over_and_named(tmp_path: Path, again: bool) -> None:
     player = Player((str(tmp_path / "none.wav"), wav(tmp_path, 1), "\0"), again=again)

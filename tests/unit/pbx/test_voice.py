@@ -38,15 +38,18 @@ class Booth:
     def __init__(self) -> None:
         self.sent: list[Any] = []
         self.silent = False
+        self.slowness = 0.0
         self.voice = Voice(STREAM, cast(MediaService, self), self)
 
     def send(self, command: object) -> None:
         self.sent.append(command)
 
     async def files(self, prompts: Iterable[Token | Path]) -> tuple[str, ...]:
+        await asyncio.sleep(self.slowness)
         return () if self.silent else tuple(str(getattr(prompt, "name", prompt)) for prompt in prompts)
 
     async def music(self) -> tuple[str, ...]:
+        await asyncio.sleep(self.slowness)
         return () if self.silent else ("music.wav",)
 
     def press(self, *keys: str) -> None:
@@ -130,7 +133,35 @@ async def test_quiet_ends_the_waiting_too(booth: Booth) -> None:
 
 async def test_music_begins_again_and_again(booth: Booth) -> None:
     await booth.voice.music()
-    assert booth.sent == [PlayFiles(STREAM, ("music.wav",), again=True)]
+    assert booth.sent == [PlayFiles(STREAM, ("music.wav",), again=True, number=1)]
+
+
+async def test_music_follows_what_says_why(booth: Booth) -> None:
+    await booth.voice.music(NAME, GOODBYE)
+    assert booth.sent == [
+        PlayFiles(STREAM, ("name.wav", "goodbye", "music.wav"), again=True, number=1, once=2)
+    ]
+
+
+async def test_quiet_holds_while_files_are_still_looked_for(booth: Booth) -> None:
+    """Finding a file takes a while where it has to be spoken first."""
+    booth.slowness = 1.0
+    playing, music = asyncio.create_task(booth.voice.play(BEEP)), None
+    await settled(playing)
+    booth.voice.quiet()
+    assert await playing is True
+    music = asyncio.create_task(booth.voice.music())
+    await settled(music)
+    booth.voice.quiet()
+    await music
+    assert booth.told(PlayFiles) == []
+
+
+async def test_music_takes_the_place_of_a_prompt(booth: Booth) -> None:
+    playing = asyncio.create_task(booth.voice.play(BEEP))
+    await settled(playing)
+    await booth.voice.music()
+    assert await settled(playing)
 
 
 # -- keys --------------------------------------------------------------------------------------------
