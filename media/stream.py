@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from media.srtp import Srtp
     from media.transcode import Speaker, Transcoder
 
+MAX_DIGITS_QUEUED = 64
+"""Digits of 200 ms each that may wait to be sent."""
 SILENCE_SECONDS = 60.0
 """Without sound and reports for so long, a peer is worth a question."""
 
@@ -86,6 +88,8 @@ class Stream:
         self._recorders: tuple[Recorder, ...] = ()
         """Of what comes in, and of both directions: at most one each."""
         self._digits: Iterator[list[EventPacket] | bytes] | None = None
+        self._digits_queued = 0
+        """How many have been asked for since none were left to send."""
         """Of digits to send: telephone-events or sound, 20 ms each."""
         self._missed_event: int | None = None
         """Timestamp of a telephone-event that is not passed on, since its begin was not."""
@@ -164,11 +168,16 @@ class Stream:
     def send_digits(self, digits: str) -> None:
         """Send digits after those that are still being sent: telephone-events, or tones to a peer that takes none.
 
-        Raises ValueError for what is no digit.
+        Raises ValueError for what is no digit; drops what would keep the peer from hearing anything else for long.
         """
+        if self._digits is None:
+            self._digits_queued = 0
+        if self._digits_queued + len(digits) > MAX_DIGITS_QUEUED:  # they come faster than they can sound
+            return
         more: Iterator[list[EventPacket] | bytes]
         as_tones, before = self.plan.dtmf_send_payload_type is None, self._digits
         more = tone_frames(digits) if as_tones else event_packets(digits, self.plan.dtmf_clock_rate // 50)
+        self._digits_queued += len(digits)
         self._digits = more if before is None else _chain(before, more)
         self._ticker.add(self.id, self._tick)
 

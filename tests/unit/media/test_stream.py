@@ -26,6 +26,7 @@ from media.messages import (
 )
 from media.plan import Codec, Direction
 from media.rtp import RtpPacket
+from media.stream import MAX_DIGITS_QUEUED
 from media.tones import Tone
 from media.wav import WavReader
 from tests.simulation.nat import NatBox, NatKind
@@ -395,6 +396,21 @@ async def test_sound_goes_on_after_the_digits(simulation: Simulation) -> None:
     assert sound == frames(30 - len(sound), len(sound))
     assert len(sound) >= 15
     assert_one_stream(richardson.packets)
+    studio.stop()
+
+
+async def test_a_flood_of_digits_keeps_nobody_deaf_for_long(simulation: Simulation) -> None:
+    studio, lee, richardson = bridged(simulation)
+    studio.do(*(SendDigits(2, "5") for _ in range(5000)))
+    await asyncio.sleep(30)
+    digits = [packet for packet in richardson.packets if packet.marker and packet.payload_type == EVENTS]
+    assert len(digits) == MAX_DIGITS_QUEUED
+    richardson.heard()
+    await lee.say(frames(0, 30))
+    assert richardson.heard() == frames(0, 30)
+    studio.do(SendDigits(2, "7"))  # there is room again
+    await asyncio.sleep(1)
+    assert richardson.packets[0].payload[0] == 7
     studio.stop()
 
 
