@@ -97,6 +97,9 @@ def main() -> None:
             return received
 
         unit()  # the first round latches, warms caches up, and is not counted
+        time.sleep(0.2)
+        for side in sides:
+            side.drain()
         counts.update(sent=0, received=0)
         figure, yardstick = measure(options.rounds, unit, running.pid)
         print_table(
