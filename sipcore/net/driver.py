@@ -340,16 +340,22 @@ class Connection:
 
     def _receive(self, data: bytes) -> None:
         self._heard_at = self._loop.time()
-        began = pinged = False
+        began, pongs = False, b""
         try:
             while messages := self._framer.feed(data):
                 began, data = True, b""
                 for message in messages:
-                    if message:
-                        self._take(message)
-                    elif not pinged:  # one pong for all that came at once
-                        pinged = True
-                        self.stream.write(PONG)
+                    if not self._driver.stream_admits(self.flow):
+                        continue
+                    if not message:
+                        pongs += PONG  # written together: a ping costs a stranger little, so it has to cost us little
+                        continue
+                    if pongs:
+                        self.stream.write(pongs)
+                        pongs = b""
+                    self._driver.message(message, self.flow, stream=True)
+            if pongs:
+                self.stream.write(pongs)
         except ParseError as error:
             logger.debug("%s: %s", self.flow, error)
             self.close()
@@ -358,10 +364,6 @@ class Connection:
             self._begun_at = None
         elif self._begun_at is None or began:
             self._begun_at = self._heard_at
-
-    def _take(self, message: bytes) -> None:
-        if self._driver.stream_admits(self.flow):
-            self._driver.message(message, self.flow, stream=True)
 
     def _look(self) -> None:
         """Close what has taken too long; look again when the next thing may have."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pbx.happenings import CallEnded
+from pbx.happenings import CallEnded, CallQuality
 from pbx.phone import Phone
 from sipcore.transport.flow import Transport
 from tests.journeys.talking import assert_talk, connect
@@ -76,6 +76,29 @@ async def test_a_whole_call_over_an_imperfect_link(
     await asyncio.sleep(64 * 0.5)  # until retransmissions that are still on their way are absorbed
     await office.settle()
     assert len(office.told_of(CallEnded)) == 1
+
+
+async def test_a_call_over_a_link_beyond_any_playout_buffer(office: Office) -> None:
+    """Sound that is up to 0.6 s late is not fit to hear (media.jitter waits 0.2 s), but all else holds."""
+    storm = Profile(delay_seconds=0.3, jitter_seconds=0.3)
+    lee, richardson = await office.phone("100", link=storm), await office.phone("101", link=storm)
+    outgoing, incoming = await connect(lee, "101", richardson)
+    for call in (outgoing, incoming):
+        call.play_tone(440)
+    await asyncio.sleep(10)
+    incoming.hold()
+    await asyncio.sleep(10)
+    incoming.resume()
+    await asyncio.sleep(10)
+    incoming.hang_up()
+    assert await outgoing.over() == 200
+    await asyncio.sleep(64 * 0.5)
+    await office.settle()
+    assert len(office.told_of(CallEnded)) == 1
+    for quality in office.told_of(CallQuality):
+        assert quality.packets > 500
+        assert quality.sent > 500
+    assert len(office.told_of(CallQuality)) == 2
 
 
 # -- NATs ------------------------------------------------------------------------------------------

@@ -321,3 +321,17 @@ async def test_a_trace_that_fails_ends_nothing(
         assert udp.received[0].startswith(b"SIP/2.0 200")
         assert server.driver.on_wire is None
     assert "the disk is full" in caplog.text
+
+
+async def test_a_datagram_that_cannot_be_sent_is_lost_and_nothing_more(
+    simulation: Simulation, client: HostNetwork
+) -> None:
+    """Whoever makes us answer at too great a length ends nothing of the others on that flow."""
+    async with serving(simulation) as server:
+        flow = server.driver.udp_flow(Address(CLIENT, 5060))
+        _, effects = server.endpoint.request(our_request(flow), flow, asyncio.get_running_loop().time())
+        server.driver.perform(effects)
+        server.driver.perform([Transmit(flow, b"SIP/2.0 200 OK\r\n" + bytes(70_000))])
+        await travel()
+        assert server.told == []
+        assert server.endpoint.live()["transactions"] == 1
