@@ -16,6 +16,7 @@ from pbx.forking import Fork
 from pbx.happenings import CallAnswered, CallEnded, CallQuality, CallRang, CallStarted, Happening
 from pbx.leg import Leg
 from pbx.negotiate import NotAcceptable
+from pbx.party import ExternalParty, Party, trunk_of
 from pbx.routing import Outcome, Refuse, Ring, Serve
 from pbx.voice import Voice
 from sipcore.syntax.headers import NameAddress
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Shared = TypeVar("Shared")
+
+ANONYMOUS = "anonymous"
+"""The user part of a caller who withholds the number (RFC 3323 section 4.1)."""
 
 
 class Refused(Exception):
@@ -49,7 +53,7 @@ class Refused(Exception):
 class Call:
     """One caller's attempt. A coroutine per call; when the caller hangs up, it is cancelled wherever it waits."""
 
-    def __init__(self, switch: Switch, call_id: str, caller: Extension, dialled: str) -> None:
+    def __init__(self, switch: Switch, call_id: str, caller: Party, dialled: str) -> None:
         self.switch = switch
         self.id = call_id
         self.caller = caller
@@ -64,8 +68,10 @@ class Call:
         self.qualities: list[CallQuality] = []
         """Of legs whose streams have closed, to be told after the end."""
         self._fork: Fork | None = None
-        self._ringing: Extension | None = None
-        """The extension that was last told to ring."""
+        self._ringing: Party | None = None
+        """Who was last told to ring."""
+        self._went_outside = False
+        """Whether somebody outside has been called for it."""
         self._started_at = switch.loop.time()
         self._answered_at: float | None = None
         self._cancelled_with = 0
@@ -88,10 +94,15 @@ class Call:
         except NotAcceptable:
             self._turn_away(invited, 488)
         else:
-            number = self.caller.number
             self._tell(
                 CallStarted(
-                    at=self._wall, call=self.id, caller=number, callee=self.dialled, internal=self.internal
+                    at=self._wall,
+                    call=self.id,
+                    caller=self.caller.number,
+                    caller_name=self.caller.full_name,
+                    trunk=trunk_of(self.caller),
+                    callee=self.dialled,
+                    internal=self.internal,
                 )
             )
             self._task = self.switch.loop.create_task(self._serve(), name=f"call {self.id}")
@@ -130,6 +141,7 @@ class Call:
                 call=self.id,
                 reason=reason or REASONS.get(status, ""),
                 status=status,
+                internal=self.internal,
                 seconds=now - self._started_at,
                 talk_seconds=0.0 if self._answered_at is None else now - self._answered_at,
             )
@@ -210,9 +222,10 @@ class Call:
         has_media = leg.plan is not None
         if response.status != 180 and not has_media:
             return
-        if self._ringing is not leg.extension:
-            self._ringing = leg.extension
-            self._tell(CallRang(at=self._wall, call=self.id, extension=_number(leg)))
+        if self._ringing is not leg.party:
+            self._ringing = leg.party
+            trunk = trunk_of(leg.party)
+            self._tell(CallRang(at=self._wall, call=self.id, extension=_number(leg), trunk=trunk))
         if has_media and self._fork.only(leg) and caller.negotiation.has_remote_offer:
             caller.negotiation.opus_parameters = leg.negotiation.remote_opus_parameters
             caller.send_early_media(leg.codec)
@@ -230,8 +243,8 @@ class Call:
 
     @property
     def internal(self) -> bool:
-        """Whether both ends are extensions of this system."""
-        return True
+        """Whether everybody in it, and whoever was called for it, belongs to this system."""
+        return not (self._went_outside or isinstance(self.caller, ExternalParty))
 
     async def answer(self) -> Voice:
         """Answer the caller. Returns at once: media flows as soon as both sides know of each other."""
@@ -286,16 +299,16 @@ class Call:
     async def _talk(self, callee: Leg) -> None:
         """Join caller and callee; return when the callee hangs up."""
         self.callee = callee
-        self._mark_answered(_number(callee))
+        self._mark_answered(_number(callee), trunk_of(callee.party))
         self.caller_leg.negotiation.opus_parameters = callee.negotiation.remote_opus_parameters
         self.caller_leg.answer(callee.codec)
         self._bridge(callee)
         await callee.ended
 
-    def _mark_answered(self, by: str) -> None:
+    def _mark_answered(self, by: str, trunk: str = "") -> None:
         if self._answered_at is None:
             self._answered_at = self.switch.loop.time()
-            self._tell(CallAnswered(at=self._wall, call=self.id, by=by))
+            self._tell(CallAnswered(at=self._wall, call=self.id, by=by, trunk=trunk))
 
     def _bridge(self, leg: Leg) -> None:
         caller, switch = self.caller_leg, self.switch
@@ -319,8 +332,8 @@ class Call:
 
 
 def _number(leg: Leg) -> str:
-    return leg.extension.number if leg.extension else ""
+    return leg.party.number if leg.party else ""
 
 
-def _name_address(extension: Extension, host: str) -> NameAddress:
-    return NameAddress(extension.full_name or None, Uri("sip", extension.number, host=host), ())
+def _name_address(party: Party, host: str) -> NameAddress:
+    return NameAddress(party.full_name or None, Uri("sip", party.number or ANONYMOUS, host=host), ())

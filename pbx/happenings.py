@@ -43,23 +43,31 @@ class CallStarted(Happening):
     callee: str
     """What was dialled."""
     internal: bool
-    """Whether both sides belong to this system."""
+    """Whether caller and callee belong to this system, as far as is known at the start."""
+    caller_name: str = ""
+    trunk: str = ""
+    """Through which the caller came; empty for an extension."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallRang(Happening):
-    """The phones of an extension began to ring for the call."""
+    """The phones of an extension, or somebody outside, began to ring for the call."""
 
     call: str
     extension: str
+    """Its number, or the number outside."""
+    trunk: str = ""
+    """Through which somebody outside was called; empty for an extension."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallAnswered(Happening):
-    """The call was answered by an extension, or by the feature behind a dial code."""
+    """The call was answered by an extension, by somebody outside, or by the feature behind a dial code."""
 
     call: str
     by: str
+    trunk: str = ""
+    """Through which somebody outside was called; empty for all others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +83,8 @@ class CallEnded(Happening):
     """From the start to the end."""
     talk_seconds: float = 0.0
     """From the answer to the end; 0 if nobody answered."""
+    internal: bool = True
+    """Whether everybody in it, and whoever was called for it, belonged to this system."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +96,7 @@ class CallQuality(Happening):
 
     call: str
     extension: str
+    """Its number, or the name of the trunk."""
     packets: int
     """That came from the phone."""
     loss: float | None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from media.messages import ChangeStream, CloseStream, DigitEnded, DigitReceived, Event, OpenStream
 from media.plan import Codec, StreamPlan
+from pbx.directory import Extension
 from pbx.media_keys import Srtp
 from pbx.negotiate import Negotiation, NotAcceptable
 from pbx.presses import Form, Presses
@@ -35,9 +36,9 @@ from sipcore.transport.flow import Flow
 if TYPE_CHECKING:
     from media.service import MediaService
     from pbx.conversation import Conversation
-    from pbx.directory import Extension
     from pbx.environment import Environment
     from pbx.info_digits import InfoDigit
+    from pbx.party import Party
     from pbx.voice import Voice
     from sipcore.endpoint import Endpoint
     from sipcore.net.driver import Driver
@@ -120,7 +121,7 @@ class Leg:
     def __init__(
         self,
         station: Station,
-        extension: Extension | None,
+        party: Party | None,
         watcher: Watcher,
         *,
         host: str,
@@ -129,7 +130,8 @@ class Leg:
     ) -> None:
         """Reserve a media port (raises `PortsExhausted`), in the worker that serves `beside` or all of `group`."""
         self.station = station
-        self.extension = extension
+        self.party = party
+        """Who it is; None where that is of no interest, as on a phone."""
         self.watcher = watcher
         self.state = LegState.NEW
         self.session: CallerSession | CalleeSession | None = None
@@ -306,6 +308,11 @@ class Leg:
             self.voice.on_media(DigitReceived(self.stream, digit.digit, digit.milliseconds))
         if self.conversation is not None:
             self.conversation.pass_on(digit.digit, self)
+
+    @property
+    def extension(self) -> Extension | None:
+        """The extension that this party is; None for one outside."""
+        return self.party if isinstance(self.party, Extension) else None
 
     @property
     def codec(self) -> Codec | None:

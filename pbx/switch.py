@@ -34,6 +34,7 @@ from pbx.happenings import ExtensionRegistered, ExtensionUnregistered, Happening
 from pbx.info_digits import INFO_TYPES, BadInfo, read_info
 from pbx.leg import Leg, LegState
 from pbx.media_keys import Srtp
+from pbx.party import line_of
 from pbx.plugin import Feature
 from pbx.prompts import PromptFiles, Silence
 from pbx.routing import Router
@@ -59,37 +60,38 @@ IDLE_MARGIN_SECONDS = 60.0
 
 
 class Legs:
-    """The legs that exist, by stream and by extension."""
+    """The legs that exist, by stream and by whose they are: an extension's, or a trunk's."""
 
     def __init__(self) -> None:
         self._by_stream: dict[int, Leg] = {}
-        self._by_extension: dict[str, set[Leg]] = {}
+        self._by_line: dict[str, set[Leg]] = {}
 
     def add(self, leg: Leg) -> None:
         """Enter a leg at its start."""
         self._by_stream[leg.stream] = leg
-        if leg.extension is not None:
-            self._by_extension.setdefault(leg.extension.number, set()).add(leg)
+        if leg.party is not None:
+            self._by_line.setdefault(line_of(leg.party), set()).add(leg)
 
     def discard(self, leg: Leg) -> None:
         """Strike a leg out at its end. Its stream may still have something to tell, until it is closed too."""
         if leg.plan is None:
             self.closed(leg.stream)
-        if leg.extension is None:
+        if leg.party is None:
             return
-        legs = self._by_extension.get(leg.extension.number)
+        line = line_of(leg.party)
+        legs = self._by_line.get(line)
         if legs is not None:
             legs.discard(leg)
             if not legs:
-                del self._by_extension[leg.extension.number]
+                del self._by_line[line]
 
     def closed(self, stream: int) -> None:
         """A stream tells nothing more."""
         self._by_stream.pop(stream, None)
 
-    def of(self, number: str) -> Iterable[Leg]:
-        """The ringing and established legs of an extension."""
-        return self._by_extension.get(number, ())
+    def of(self, line: str) -> Iterable[Leg]:
+        """The ringing and established legs of an extension (its number) or a trunk (its name)."""
+        return self._by_line.get(line, ())
 
     def at(self, stream: int) -> Leg | None:
         """The leg that owns a media stream."""
@@ -166,7 +168,7 @@ class Switch:
         return bool(self.registrar.bindings(number, self.loop.time()))
 
     def calls_of(self, number: str) -> int:
-        """How many ringing or established calls the extension has (`pbx.routing.Lines`)."""
+        """How many ringing or established calls an extension or a trunk has (`pbx.routing.Lines`)."""
         return sum(1 for _ in self.legs.of(number))
 
     def shared(self, factory: Callable[[], Shared]) -> Shared:
@@ -317,9 +319,9 @@ class Switch:
 
     def _rate(self, leg: Leg, statistics: Statistics) -> None:
         """Tell how a leg sounded; where the call is not over yet, it tells that at its end."""
-        if leg.codec is None or leg.extension is None:
+        if leg.codec is None or leg.party is None:
             return
-        quality = call_quality(self.environment.wall(), leg.call_id, leg.extension.number, leg.codec, statistics)
+        quality = call_quality(self.environment.wall(), leg.call_id, line_of(leg.party), leg.codec, statistics)
         call = self.calls.get(leg.call_id)
         if call is not None:
             call.qualities.append(quality)
@@ -329,8 +331,8 @@ class Switch:
     def _lose(self, stream: int) -> None:
         leg = self.legs.at(stream)
         if leg is not None and leg.state is not LegState.ENDED:
-            number = leg.extension.number if leg.extension else "outside"
-            logger.error("the sound of a call of %s is gone, the call ends", number)
+            whose = line_of(leg.party) if leg.party else "outside"
+            logger.error("the sound of a call of %s is gone, the call ends", whose)
             leg.fail(500)
         self.legs.closed(stream)
 

@@ -85,10 +85,23 @@ def test_a_failing_handler_is_logged_and_hurts_nobody(
     ("fact", "expected"),
     [
         (
-            CallStarted(at=AT, call="c1", caller="101", callee="100", internal=True),
-            {"kind": "call_started", "call": "c1", "caller": "101", "callee": "100", "internal": True},
+            CallStarted(
+                at=AT, call="c1", caller="+331", caller_name="Al", trunk="isdn", callee="100", internal=False
+            ),
+            {
+                "kind": "call_started",
+                "call": "c1",
+                "caller": "+331",
+                "caller_name": "Al",
+                "trunk": "isdn",
+                "callee": "100",
+                "internal": False,
+            },
         ),
-        (CallAnswered(at=AT, call="c1", by="100"), {"kind": "call_answered", "call": "c1", "by": "100"}),
+        (
+            CallAnswered(at=AT, call="c1", by="100"),
+            {"kind": "call_answered", "call": "c1", "by": "100", "trunk": ""},
+        ),
         (
             ENDED,
             {
@@ -98,6 +111,7 @@ def test_a_failing_handler_is_logged_and_hurts_nobody(
                 "status": 200,
                 "seconds": 12.5,
                 "talk_seconds": 8.5,
+                "internal": True,
             },
         ),
         (
