@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sipcore.dialog.callee import CalleeSession
     from sipcore.dialog.caller import CallerSession
+    from sipcore.dialog.changes import ChangingSession
     from sipcore.dialog.invite import InviteSession
     from sipcore.sdp.description import SessionDescription
     from sipcore.syntax.message import Request, Response
@@ -130,7 +131,7 @@ class Offered:
     Answer with `session.answer(description, now)` or `session.refuse(status, now)`.
     """
 
-    session: InviteSession
+    session: ChangingSession
     request: Request
     offer: SessionDescription | None
 
@@ -139,7 +140,7 @@ class Offered:
 class Answered:
     """Our re-INVITE or UPDATE was accepted."""
 
-    session: InviteSession
+    session: ChangingSession
     answer: SessionDescription | None
 
 
@@ -147,7 +148,7 @@ class Answered:
 class OfferRefused:
     """Our re-INVITE or UPDATE failed; the session goes on as it was (RFC 3261 section 14.1)."""
 
-    session: InviteSession
+    session: ChangingSession
     response: Response
 
 

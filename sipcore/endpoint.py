@@ -16,7 +16,8 @@ from sipcore.deadlines import Deadlines
 from sipcore.dialog.callee import CalleeSession
 from sipcore.dialog.caller import CallerSession
 from sipcore.dialog.dialog import MAX_FORWARDS, DialogId
-from sipcore.dialog.invite import SDP, InviteSession
+from sipcore.dialog.invite import InviteSession
+from sipcore.dialog.session import SDP, Session
 from sipcore.effects import Arrived, Effect, Responded, Transmit
 from sipcore.errors import ParseError, PeerError
 from sipcore.registrar.gate import Admitted, Ignored, Refused
@@ -71,7 +72,7 @@ class Endpoint:
         self._gate = gate
         self._sessions: dict[InviteSession, None] = {}  # in order: same seed, same trace
         self._dialogs: dict[DialogId, InviteSession] = {}
-        self._deadlines: Deadlines[InviteSession] = Deadlines()
+        self._deadlines: Deadlines[Session] = Deadlines()
         self._tag_key = random.randbytes(32)
         self._allow = ", ".join(settings.methods)
         self._stopping = False
@@ -342,7 +343,7 @@ class Endpoint:
                 return []
         return session.flow_closed(now)
 
-    # -- what sessions need (sipcore.dialog.invite.Core) ----------------------------------------------------
+    # -- what sessions need (sipcore.dialog.session.Core) ----------------------------------------------------
 
     def send(
         self, request: Request, flow: Flow, user: Any, now: float
@@ -385,7 +386,7 @@ class Endpoint:
         for dialog in session.dialog_ids:
             self._dialogs.pop(dialog, None)
 
-    def watch(self, session: InviteSession) -> None:
+    def watch(self, session: Session) -> None:
         """The session's deadline has changed."""
         self._deadlines.watch(session)
 

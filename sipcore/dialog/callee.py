@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from sipcore.dialog.dialog import Dialog
-from sipcore.dialog.invite import SDP, Core, Headers, InviteSession, SessionState, description_of
+from sipcore.dialog.invite import InviteSession
 from sipcore.dialog.offer_answer import OfferState
+from sipcore.dialog.session import SDP, Core, Headers, SessionState, description_of
 from sipcore.effects import Cancelled, Effect, Invited
 from sipcore.errors import UsageError
 from sipcore.sdp.description import SessionDescription

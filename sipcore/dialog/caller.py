@@ -6,8 +6,9 @@ from enum import Enum
 from typing import Any
 
 from sipcore.dialog.dialog import Dialog
-from sipcore.dialog.invite import SDP, Core, Headers, InviteSession, SessionState, description_of
+from sipcore.dialog.invite import InviteSession
 from sipcore.dialog.offer_answer import OfferState
+from sipcore.dialog.session import SDP, Core, Headers, SessionState, description_of
 from sipcore.effects import Accepted, Effect, Progressed, Rejected
 from sipcore.errors import PeerError, UsageError
 from sipcore.sdp.description import SessionDescription

@@ -1,0 +1,192 @@
+"""Changes of a session: re-INVITE and UPDATE, ours and the peer's (RFC 3261 section 14, RFC 3311)."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any
+
+from sipcore.dialog.offer_answer import OfferState
+from sipcore.dialog.session import SDP, Core, Headers, Session, SessionState, description_of
+from sipcore.effects import Answered, Effect, Offered, OfferRefused
+from sipcore.errors import PeerError, UsageError
+from sipcore.sdp.description import SessionDescription
+from sipcore.syntax.message import Request, Response, response_to
+
+if TYPE_CHECKING:
+    from sipcore.transaction.table import ClientTransaction, ServerTransaction
+    from sipcore.transport.flow import Flow
+
+GONE = (408, 481)
+"""Responses that end the dialog, whatever the request was (section 12.2.1.2)."""
+
+
+class ChangingSession(Session):
+    """What a session does about changes, one at a time. A change that is refused leaves all as it was."""
+
+    made_call_id = False
+    """Whether the Call-ID is ours: decides who waits longer after a glare."""
+
+    def __init__(
+        self, core: Core, request: Request, flow: Flow, identity: str = "", owner: Any = None
+    ) -> None:
+        super().__init__(core, request, flow, identity, owner)
+        self._change: ServerTransaction | None = None
+        """The peer's re-INVITE or UPDATE that waits for our answer."""
+        self._own_change: ClientTransaction | None = None
+        """Our re-INVITE or UPDATE that waits for the peer's."""
+        self._retry: tuple[float, str, SessionDescription] | None = None
+        """When a change that met a 491 is tried again, by which method, and its offer."""
+        self._forsaken: tuple[float, ClientTransaction] | None = None
+        """How long a change of ours is waited for that had no final response at the end: its INVITE transaction
+        would wait for ever."""
+
+    # -- verbs ----------------------------------------------------------------------------------------
+
+    def modify(self, offer: SessionDescription, now: float) -> list[Effect]:
+        """Send a re-INVITE (section 14.1). Raises UsageError while a change is pending."""
+        return self._send_change("INVITE", offer, now)
+
+    def update(self, offer: SessionDescription, now: float) -> list[Effect]:
+        """Send an UPDATE (RFC 3311). Raises UsageError while a change is pending."""
+        return self._send_change("UPDATE", offer, now)
+
+    @property
+    def can_change(self) -> bool:
+        """Whether `modify` and `update` are allowed now: no INVITE and no offer is pending (section 14.1)."""
+        return (
+            self.state is SessionState.ESTABLISHED
+            and self._unacknowledged is None
+            and self._own_change is None
+            and self._change is None
+            and self.offers.state is OfferState.STABLE
+        )
+
+    def answer(self, description: SessionDescription, now: float) -> list[Effect]:
+        """Accept the peer's change: with our answer, or with our offer where it made none.
+
+        Does nothing where the session is ending: that crossed.
+        """
+        if self._over:
+            return []
+        transaction = self._take_change()
+        if self.offers.state is OfferState.REMOTE_OFFER:
+            self.offers.send_answer(description)
+        else:
+            self.offers.send_offer(description)
+        return self._send_success(transaction, description, (), now)
+
+    def refuse(self, status: int, now: float) -> list[Effect]:
+        """Refuse the peer's change; the session goes on as it was. Does nothing where it is ending."""
+        return [] if self._over else self._refuse(status, now)
+
+    @abstractmethod
+    def hang_up(self, now: float, headers: Headers = ()) -> list[Effect]:
+        """End the session."""
+
+    # -- ours -----------------------------------------------------------------------------------------
+
+    def _send_change(self, method: str, offer: SessionDescription, now: float) -> list[Effect]:
+        if not self.can_change:
+            raise UsageError(
+                f"no change can be made to a session that is {self.state.value}, or changing already"
+            )
+        self._retry = None
+        self.offers.send_offer(offer)
+        headers = [*self.core.local_headers(self.flow, self._local_user), ("Content-Type", SDP)]
+        self._own_change, effects = self._send_in_dialog(method, now, headers, offer.to_bytes())
+        return effects
+
+    def _change_answered(
+        self, transaction: ClientTransaction, response: Response, now: float
+    ) -> list[Effect]:
+        if response.status < 200:
+            return []
+        self._own_change = None
+        if response.status < 300:
+            effects = self._acknowledge(response) if transaction.request.method == "INVITE" else []
+            return effects + self._change_accepted(response, now)
+        offer = self.offers.withdraw()
+        if response.status == 491 and offer is not None and self.state is SessionState.ESTABLISHED:
+            self._retry = now + self._back_off(), transaction.request.method, offer
+            self.core.watch(self)
+            return []
+        return self._gone(now) if response.status in GONE else [OfferRefused(self, response)]
+
+    def _change_accepted(self, response: Response, now: float) -> list[Effect]:
+        assert self.dialog is not None
+        try:
+            self.dialog.refresh_target(response)
+            return [Answered(self, self._take_answer(response))]
+        except PeerError:  # the two sides do not agree on what the session is now
+            self.offers.withdraw()
+            return self.hang_up(now)
+
+    def _try_again(self, method: str, offer: SessionDescription, now: float) -> list[Effect]:
+        """Repeat a change that met a 491; later, if the peer is changing something just now."""
+        if self.can_change:
+            return self._send_change(method, offer, now)
+        self._retry = now + self._back_off(), method, offer
+        return []
+
+    def _back_off(self) -> float:
+        """Seconds until a change that met a 491 is tried again (section 14.1), in steps of 10 ms."""
+        first, last = (210, 400) if self.made_call_id else (0, 200)
+        return self.core.random.randint(first, last) / 100
+
+    @abstractmethod
+    def _gone(self, now: float) -> list[Effect]:
+        """The peer does not know the dialog, or does not answer."""
+
+    # -- the peer's -----------------------------------------------------------------------------------
+
+    def _receive_change(self, request: Request, transaction: ServerTransaction, now: float) -> list[Effect]:
+        assert self.dialog is not None
+        if self._over:
+            raise PeerError("the session has ended", status=481)
+        setting_up = self.state is SessionState.SETTING_UP
+        if self._own_change is not None or (setting_up and request.method == "INVITE" and self.made_call_id):
+            raise PeerError("changes crossed", status=491)
+        if self._change is not None or (setting_up and request.method == "INVITE"):
+            raise PeerError("a change is pending", status=500)
+        offer = description_of(request)
+        _ = request.contacts  # those that make no sense are refused before anything has changed
+        if offer is not None:
+            if setting_up and self.offers.state is OfferState.STABLE:
+                raise PeerError("the first offer is still to come", status=500)
+            self.offers.receive_offer(offer)
+        self.dialog.refresh_target(request)
+        if offer is None and request.method == "UPDATE":
+            return self._send_success(transaction, None, (), now)
+        self._change = transaction
+        return [Offered(self, request, offer)]
+
+    def receive_cancel(self, transaction: ServerTransaction, now: float) -> list[Effect]:
+        """CANCEL of a re-INVITE; whoever set the call up has more to say."""
+        if self._change is not transaction:
+            return []
+        return self._refuse(487, now)
+
+    def _refuse(self, status: int, now: float) -> list[Effect]:
+        transaction = self._take_change()
+        self.offers.withdraw()
+        return self.core.transactions.respond(transaction, response_to(transaction.request, status), now)
+
+    def _take_change(self) -> ServerTransaction:
+        transaction, self._change = self._change, None
+        if transaction is None:
+            raise UsageError("the peer has asked for no change")
+        return transaction
+
+    # -- the end --------------------------------------------------------------------------------------
+
+    def _drop_changes(self, now: float) -> list[Effect]:
+        """Settle what is pending: the peer's change gets 487, ours is not waited for."""
+        effects: list[Effect] = []
+        if self._change is not None:
+            effects = self._refuse(487, now)
+        if self._own_change is not None:
+            self._forsaken = now + self.core.transactions.timers.timeout, self._own_change
+            self.core.watch(self)
+        self._own_change = self._retry = None
+        self.offers.withdraw()
+        return effects

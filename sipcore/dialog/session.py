@@ -1,0 +1,193 @@
+"""What every INVITE session has: state, dialog, agreement, and the messages it sends (RFC 3261 sections 12 to 15)."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Protocol
+
+from sipcore.dialog.dialog import Dialog, DialogId
+from sipcore.dialog.offer_answer import OfferAnswer, OfferState
+from sipcore.effects import Effect
+from sipcore.errors import PeerError, UsageError
+from sipcore.sdp.description import SessionDescription
+from sipcore.syntax.message import Request, Response, response_to
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from sipcore.dialog.invite import InviteSession
+    from sipcore.transaction.table import ClientTransaction, ServerTransaction, TransactionTable
+    from sipcore.transport.flow import Flow
+
+Headers = Iterable[tuple[str, str]]
+SDP = "application/sdp"
+_OPTIONAL = re.compile(r";\s*handling\s*=\s*optional\b", re.IGNORECASE)
+
+
+class Core(Protocol):
+    """What a session needs of its endpoint."""
+
+    transactions: TransactionTable
+    random: Random
+
+    def send(
+        self, request: Request, flow: Flow, user: Any, now: float
+    ) -> tuple[ClientTransaction, list[Effect]]:
+        """Begin a client transaction: adds the Via."""
+
+    def transmit(self, request: Request, flow: Flow) -> Effect:
+        """Send a request that has no transaction: the ACK of a 2xx."""
+
+    def local_headers(self, flow: Flow, user: str) -> list[tuple[str, str]]:
+        """Contact and what every message of ours says about us."""
+
+    def join(self, session: InviteSession) -> None:
+        """The session has begun."""
+
+    def enter(self, session: InviteSession, dialog: DialogId) -> None:
+        """Requests within this dialog are the session's."""
+
+    def leave(self, session: InviteSession) -> None:
+        """The session is over; requests within its dialogs are nobody's."""
+
+    def watch(self, session: Session) -> None:
+        """The session's deadline has changed."""
+
+
+class SessionState(Enum):
+    """How far a session has come."""
+
+    SETTING_UP = "setting up"
+    ESTABLISHED = "established"
+    ENDING = "ending"
+    """BYE is sent, or waits for an ACK to come first."""
+    ENDED = "ended"
+
+    __hash__ = object.__hash__
+
+
+@dataclass(slots=True)
+class Unacknowledged:
+    """A 2xx of ours that is sent again until its ACK comes (section 13.3.1.4)."""
+
+    cseq: int
+    response: Response
+    transaction: ServerTransaction
+    interval: float
+    retransmit_at: float
+    give_up_at: float
+
+
+class Session(ABC):
+    """State, dialog and messages of one session. `owner` is a slot for whoever steers it."""
+
+    def __init__(
+        self, core: Core, request: Request, flow: Flow, identity: str = "", owner: Any = None
+    ) -> None:
+        self.core = core
+        self.request = request
+        self.flow = flow
+        self.identity = identity
+        self.owner = owner
+        self.state = SessionState.SETTING_UP
+        self.dialog: Dialog | None = None
+        self.offers = OfferAnswer()
+        self.dialog_ids: set[DialogId] = set()
+        self._unacknowledged: Unacknowledged | None = None
+
+    # -- what both sides have agreed on ---------------------------------------------------------------
+
+    @property
+    def local_description(self) -> SessionDescription | None:
+        """What we last agreed to."""
+        return self.offers.local
+
+    @property
+    def remote_description(self) -> SessionDescription | None:
+        """What the peer last agreed to."""
+        return self.offers.remote
+
+    @property
+    def _over(self) -> bool:
+        return self.state in (SessionState.ENDING, SessionState.ENDED)
+
+    @property
+    @abstractmethod
+    def deadline(self) -> float | None:
+        """When `tick` wants to be called."""
+
+    @abstractmethod
+    def tick(self, now: float) -> list[Effect]:
+        """A deadline has come."""
+
+    # -- messages ---------------------------------------------------------------------------------------
+
+    @property
+    def _local_user(self) -> str:
+        assert self.dialog is not None
+        return self.dialog.local.uri.user or ""
+
+    def _send_success(
+        self,
+        transaction: ServerTransaction,
+        description: SessionDescription | None,
+        headers: Headers,
+        now: float,
+    ) -> list[Effect]:
+        """Send a 200; that of an INVITE again and again until its ACK comes."""
+        assert self.dialog is not None
+        all_headers = [*self.core.local_headers(self.flow, self._local_user), *headers]
+        if description is not None:
+            all_headers.append(("Content-Type", SDP))
+        body = b"" if description is None else description.to_bytes()
+        request = transaction.request
+        response = response_to(request, 200, to_tag=self.dialog.local_tag, headers=all_headers, body=body)
+        if request.method == "INVITE":
+            timers = self.core.transactions.timers
+            self._unacknowledged = Unacknowledged(
+                request.cseq.number, response, transaction, timers.t1, now + timers.t1, now + timers.timeout
+            )
+            self.core.watch(self)
+        return self.core.transactions.respond(transaction, response, now)
+
+    def _send_in_dialog(
+        self, method: str, now: float, headers: Headers = (), body: bytes = b""
+    ) -> tuple[ClientTransaction, list[Effect]]:
+        if self.dialog is None:
+            raise UsageError(f"{method} needs a dialog")
+        return self.core.send(self.dialog.request(method, headers, body), self.flow, self, now)
+
+    def _acknowledge(self, response: Response) -> list[Effect]:
+        """Acknowledge a 2xx of our re-INVITE."""
+        assert self.dialog is not None
+        ack = self.dialog.request("ACK", cseq=response.cseq.number)
+        return [self.core.transmit(ack, self.flow)]
+
+    def _take_answer(self, message: Request | Response) -> SessionDescription | None:
+        """The answer in an ACK or a response, where one was due. Raises PeerError if it is no answer."""
+        if self.offers.state is not OfferState.LOCAL_OFFER:
+            return None
+        answer = description_of(message)
+        if answer is None:
+            raise PeerError("the answer is missing")
+        self.offers.receive_answer(answer)
+        return answer
+
+
+def description_of(message: Request | Response) -> SessionDescription | None:
+    """The session description in a message; None if it has no body. Raises PeerError(400 or 415).
+
+    A body of another kind may be left unread where the sender says so (section 8.2.3).
+    """
+    if not message.body:
+        return None
+    encoding = message.get("Content-Encoding") or "identity"
+    if message.content_type != SDP or encoding.lower() != "identity":
+        if _OPTIONAL.search(message.get("Content-Disposition") or ""):
+            return None
+        raise PeerError(f"a body of type {message.content_type}, encoding {encoding}", status=415)
+    return SessionDescription.parse(message.body)
