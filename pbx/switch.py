@@ -37,14 +37,14 @@ from pbx.media_keys import Srtp
 from pbx.party import line_of
 from pbx.plugin import Feature
 from pbx.prompts import PromptFiles, Silence
+from pbx.requests import Requests
 from pbx.routing import Router
-from sipcore.effects import Arrived, Effect, Invited, RequestInDialog
+from sipcore.effects import Arrived, Effect, Invited, RequestInDialog, Responded
 from sipcore.endpoint import Endpoint, EndpointSettings
 from sipcore.net.driver import Driver, DriverSettings
 from sipcore.net.limits import Limits
 from sipcore.registrar.gate import Account, DigestGate
 from sipcore.registrar.registrar import Binding, BindingChange, Change, Registrar, RegistrarSettings
-from sipcore.syntax.message import response_to
 from sipcore.transaction.timers import Timers
 from sipcore.transport.flow import Flow
 
@@ -132,6 +132,8 @@ class Switch:
         self.driver = Driver(
             self.endpoint, environment.network, _driver_settings(sip), self._on_effect, self._on_flow_closed
         )
+        self.requests = Requests(self.endpoint, self.driver, self.loop)
+        self.requests.handlers["REGISTER"] = self._register
         media = MediaSettings(sip.listen, config.media.port_range, config.media.workers)
         self.media = MediaService(media, environment.media_network, environment.rng)
         self.media.on_event = self._on_media_event
@@ -204,7 +206,9 @@ class Switch:
     def _on_effect(self, effect: Effect) -> None:
         kind = type(effect)
         if kind is Arrived:
-            self._on_request(effect)
+            self.requests.on_arrived(effect)
+        elif kind is Responded:
+            self.requests.on_responded(effect)
         elif kind is Invited:
             self._on_invite(effect)
         elif kind is RequestInDialog:
@@ -212,34 +216,20 @@ class Switch:
         elif effect.session.owner is not None:
             effect.session.owner.on_effect(effect)
 
-    def _on_request(self, arrived: Arrived) -> None:
-        if arrived.request.method == "REGISTER":
-            self._register(arrived)
-        else:
-            self._respond(arrived, 200 if arrived.request.method == "OPTIONS" else 405)
-
     def _on_request_in_dialog(self, effect: RequestInDialog) -> None:
         if effect.request.method != "INFO":
-            self._respond(effect, 200)
+            self.requests.respond(effect, 200)
             return
         try:
             digit = read_info(effect.request)
         except BadInfo as bad:
             headers = [("Accept", INFO_TYPES)] if bad.status == 415 else []
-            self._respond(effect, bad.status, headers)
+            self.requests.respond(effect, bad.status, headers)
             return
-        self._respond(effect, 200)
+        self.requests.respond(effect, 200)
         leg = effect.session.owner
         if digit is not None and leg is not None:
             leg.on_info(digit)
-
-    def _respond(
-        self, effect: Arrived | RequestInDialog, status: int, headers: Iterable[tuple[str, str]] = ()
-    ) -> None:
-        response = response_to(effect.request, status)
-        for name, value in headers:
-            response.add(name, value)
-        self.driver.perform(self.endpoint.respond(effect.transaction, response, self.loop.time()))
 
     def _on_invite(self, invited: Invited) -> None:
         caller = self.directory.find(invited.identity)

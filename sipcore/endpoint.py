@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Protocol
 
-from sipcore.deadlines import Deadlines
+from sipcore.deadlines import Deadlines, Timed
 from sipcore.dialog.callee import CalleeSession
 from sipcore.dialog.caller import CallerSession
 from sipcore.dialog.dialog import MAX_FORWARDS, DialogId
 from sipcore.dialog.invite import InviteSession
-from sipcore.dialog.session import SDP, Session
+from sipcore.dialog.session import SDP
 from sipcore.effects import Arrived, Effect, Responded, Transmit
 from sipcore.errors import ParseError, PeerError
 from sipcore.registrar.gate import Admitted, Ignored, Refused
@@ -31,6 +31,7 @@ from sipcore.transaction.table import ClientTransaction, ServerTransaction, Tran
 from sipcore.transaction.timers import Timers
 from sipcore.transport.flow import Flow, Transport
 from sipcore.transport.response_routing import response_flow, stamp_via
+from sipcore.usage import Usage
 
 METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "REGISTER")
 KNOWN_METHODS = frozenset({*METHODS, "MESSAGE", "NOTIFY", "PRACK", "PUBLISH", "REFER", "SUBSCRIBE"})
@@ -70,12 +71,17 @@ class Endpoint:
         self.identifiers = Identifiers(random)
         self.transactions = TransactionTable(settings.timers)
         self._gate = gate
-        self._sessions: dict[InviteSession, None] = {}  # in order: same seed, same trace
-        self._dialogs: dict[DialogId, InviteSession] = {}
-        self._deadlines: Deadlines[Session] = Deadlines()
+        self._sessions: dict[Usage, None] = {}  # in order: same seed, same trace
+        """The INVITE sessions among the usages."""
+        self._usages: dict[Usage, Flow] = {}
+        self._of_flow: dict[Flow, dict[Usage, None]] = {}
+        """The usages of each flow, to be found when that breaks."""
+        self._dialogs: dict[DialogId, Usage] = {}
+        self._deadlines: Deadlines[Any] = Deadlines()
         self._tag_key = random.randbytes(32)
         self._allow = ", ".join(settings.methods)
-        self._stopping = False
+        self.stopping = False
+        """Whether nothing new is begun."""
 
     # -- what the world brings --------------------------------------------------------------------------
 
@@ -105,15 +111,15 @@ class Endpoint:
     def flow_closed(self, flow: Flow, now: float) -> list[Effect]:
         """A stream connection is gone, and with it what went over it."""
         effects = self._translate(self.transactions.flow_closed(flow, now), now)
-        for session in [session for session in self._sessions if session.flow == flow]:
-            effects += session.flow_closed(now)
+        for usage in list(self._of_flow.get(flow, ())):
+            effects += usage.flow_closed(now)
         return effects
 
     def tick(self, now: float) -> list[Effect]:
         """Do what time asks for."""
         effects = self._translate(self.transactions.tick(now), now)
-        while (session := self._deadlines.due(now)) is not None:
-            effects += session.tick(now)
+        while (usage := self._deadlines.due(now)) is not None:
+            effects += usage.tick(now)
         return effects
 
     def next_deadline(self) -> float | None:
@@ -176,18 +182,18 @@ class Endpoint:
         return session, session.start(now)
 
     def stop(self, now: float) -> list[Effect]:
-        """End every session, and take no new one."""
-        self._stopping = True
+        """End every session and subscription, and take no new one."""
+        self.stopping = True
         effects: list[Effect] = []
-        for session in list(self._sessions):
-            effects += session.hang_up(now)
+        for usage in list(self._usages):
+            effects += usage.hang_up(now)
         return effects
 
     def live(self) -> dict[str, int]:
         """How many of everything exist: all zero when nothing is going on."""
         return {
             "transactions": len(self.transactions),
-            "sessions": len(self._sessions),
+            "sessions": len(self._usages),
             "dialogs": len(self._dialogs),
         }
 
@@ -201,9 +207,10 @@ class Endpoint:
             return self._cancel(request, flow, now)
         tag = request.to.tag
         if tag:
-            session = self._dialogs.get((request.call_id, tag, request.from_.tag or ""))
-            if session is not None:
-                return self._in_dialog(session, request, flow, now)
+            usage = self._dialogs.get((request.call_id, tag, request.from_.tag or ""))
+            usage = usage or self._dialogs.get((request.call_id, tag, ""))
+            if usage is not None:
+                return self._in_dialog(usage, request, flow, now)
         if request.method == "ACK":
             return []
         if tag:
@@ -246,7 +253,7 @@ class Endpoint:
         return None
 
     def _invited(self, transaction: ServerTransaction, flow: Flow, identity: str, now: float) -> list[Effect]:
-        if self._stopping or len(self._sessions) >= self.settings.max_sessions:
+        if self.stopping or len(self._sessions) >= self.settings.max_sessions:
             busy = response_to(transaction.request, 503, headers=[("Retry-After", "10")])
             return self.respond(transaction, busy, now)
         trying = self.transactions.respond(transaction, response_to(transaction.request, 100), now)
@@ -257,21 +264,21 @@ class Endpoint:
         transaction.user = session
         return trying + session.start()
 
-    def _in_dialog(self, session: InviteSession, request: Request, flow: Flow, now: float) -> list[Effect]:
-        if not session.hears(request, flow):
+    def _in_dialog(self, usage: Usage, request: Request, flow: Flow, now: float) -> list[Effect]:
+        if not usage.hears(request, flow):
             return self._refuse(request, flow, 481)
         if request.method == "ACK":
-            return session.receive_ack(request, now)
+            return usage.receive_ack(request, now)
         refusal = self._inspect(request)
         if refusal is not None:
             status, headers = refusal
             return self._refuse(request, flow, status, headers)
         transaction = self.transactions.accept(request, response_flow(request, flow))
-        transaction.user = session
+        transaction.user = usage
         trying = response_to(request, 100) if request.method == "INVITE" else None
         effects = [] if trying is None else self.transactions.respond(transaction, trying, now)
         try:
-            return effects + session.receive_request(request, transaction, now)
+            return effects + usage.receive_request(request, transaction, now)
         except PeerError as error:
             return effects + self.respond(transaction, self._error_response(request, error), now)
 
@@ -319,7 +326,7 @@ class Endpoint:
         return [] if effects is None else self._translate(effects, now)
 
     def _translate(self, effects: list[Effect], now: float) -> list[Effect]:
-        """Give what transactions tell to the session or user that sent the request."""
+        """Give what transactions tell to the usage or user that sent the request."""
         told: list[Effect] = []
         for effect in effects:
             if not isinstance(effect, ResponseReceived | TimedOut | FlowFailed):
@@ -327,7 +334,7 @@ class Endpoint:
                 continue
             transaction = effect.transaction
             if transaction.user is not None:
-                told += self._tell_session(transaction.user, effect, now)
+                told += self._tell_user(transaction.user, effect, now)
             elif isinstance(effect, ResponseReceived):
                 told.append(Responded(transaction, effect.response))
             else:
@@ -335,15 +342,15 @@ class Endpoint:
                 told.append(Responded(transaction, response_to(transaction.request, status)))
         return told
 
-    def _tell_session(self, session: InviteSession, effect: Any, now: float) -> list[Effect]:
+    def _tell_user(self, usage: Usage, effect: Any, now: float) -> list[Effect]:
         if isinstance(effect.transaction, ClientTransaction):
             try:
-                return session.on_transaction(effect, now)
+                return usage.on_transaction(effect, now)
             except PeerError:  # a response that makes no sense is as good as none
                 return []
-        return session.flow_closed(now)
+        return usage.flow_closed(now)
 
-    # -- what sessions need (sipcore.dialog.session.Core) ----------------------------------------------------
+    # -- what usages need (sipcore.usage.Core) --------------------------------------------------------------
 
     def send(
         self, request: Request, flow: Flow, user: Any, now: float
@@ -370,25 +377,39 @@ class Endpoint:
             ("User-Agent", self.settings.server),
         ]
 
-    def join(self, session: InviteSession) -> None:
-        """The session has begun."""
-        self._sessions[session] = None
+    def join(self, usage: Usage) -> None:
+        """The usage has begun, or its flow has changed."""
+        self._leave_flow(usage)
+        self._usages[usage] = usage.flow
+        if isinstance(usage, InviteSession):
+            self._sessions[usage] = None
+        self._of_flow.setdefault(usage.flow, {})[usage] = None
 
-    def enter(self, session: InviteSession, dialog: DialogId) -> None:
-        """Requests within this dialog are the session's."""
-        self._dialogs[dialog] = session
-        session.dialog_ids.add(dialog)
+    def enter(self, usage: Usage, dialog: DialogId) -> None:
+        """Requests within this dialog are the usage's. An empty remote tag stands for any that has no usage."""
+        self._dialogs[dialog] = usage
+        usage.dialog_ids.add(dialog)
 
-    def leave(self, session: InviteSession) -> None:
-        """The session is over; requests within its dialogs are nobody's."""
-        self._sessions.pop(session, None)
-        self._deadlines.forget(session)
-        for dialog in session.dialog_ids:
+    def leave(self, usage: Usage) -> None:
+        """The usage is over; requests within its dialogs are nobody's."""
+        self._leave_flow(usage)
+        self._usages.pop(usage, None)
+        self._sessions.pop(usage, None)
+        self._deadlines.forget(usage)
+        for dialog in usage.dialog_ids:
             self._dialogs.pop(dialog, None)
 
-    def watch(self, session: Session) -> None:
-        """The session's deadline has changed."""
-        self._deadlines.watch(session)
+    def _leave_flow(self, usage: Usage) -> None:
+        flow = self._usages.get(usage)
+        others = None if flow is None else self._of_flow.get(flow)
+        if flow is not None and others is not None:
+            others.pop(usage, None)
+            if not others:
+                del self._of_flow[flow]
+
+    def watch(self, usage: Timed) -> None:
+        """The usage's deadline has changed."""
+        self._deadlines.watch(usage)
 
     def _via(self, flow: Flow) -> str:
         return f"SIP/2.0/{flow.transport.value} {flow.local};branch={self.identifiers.branch()};rport"

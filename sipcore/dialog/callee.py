@@ -5,13 +5,14 @@ from __future__ import annotations
 from sipcore.dialog.dialog import Dialog
 from sipcore.dialog.invite import InviteSession
 from sipcore.dialog.offer_answer import OfferState
-from sipcore.dialog.session import SDP, Core, Headers, SessionState, description_of
+from sipcore.dialog.session import SDP, Headers, SessionState, description_of
 from sipcore.effects import Cancelled, Effect, Invited
 from sipcore.errors import UsageError
 from sipcore.sdp.description import SessionDescription
 from sipcore.syntax.message import response_to
 from sipcore.transaction.table import ServerTransaction
 from sipcore.transport.flow import Flow
+from sipcore.usage import Core
 
 
 class CalleeSession(InviteSession):

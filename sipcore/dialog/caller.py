@@ -8,7 +8,7 @@ from typing import Any
 from sipcore.dialog.dialog import Dialog
 from sipcore.dialog.invite import InviteSession
 from sipcore.dialog.offer_answer import OfferState
-from sipcore.dialog.session import SDP, Core, Headers, SessionState, description_of
+from sipcore.dialog.session import SDP, Headers, SessionState, description_of
 from sipcore.effects import Accepted, Effect, Progressed, Rejected
 from sipcore.errors import PeerError, UsageError
 from sipcore.sdp.description import SessionDescription
@@ -17,6 +17,7 @@ from sipcore.syntax.message import Request, Response, cancel_for, response_to
 from sipcore.transaction.events import FlowFailed, ResponseReceived
 from sipcore.transaction.table import ClientTransaction, ServerTransaction
 from sipcore.transport.flow import Flow
+from sipcore.usage import Core
 
 
 class Progress(Enum):

@@ -6,11 +6,12 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from sipcore.dialog.offer_answer import OfferState
-from sipcore.dialog.session import SDP, Core, Headers, Session, SessionState, description_of
+from sipcore.dialog.session import SDP, Headers, Session, SessionState, description_of
 from sipcore.effects import Answered, Effect, Offered, OfferRefused
 from sipcore.errors import PeerError, UsageError
 from sipcore.sdp.description import SessionDescription
 from sipcore.syntax.message import Request, Response, response_to
+from sipcore.usage import Core
 
 if TYPE_CHECKING:
     from sipcore.transaction.table import ClientTransaction, ServerTransaction

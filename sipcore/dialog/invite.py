@@ -11,11 +11,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sipcore.dialog.changes import GONE, ChangingSession
-from sipcore.dialog.session import Core, Headers, SessionState
+from sipcore.dialog.session import Headers, SessionState
 from sipcore.effects import Acknowledged, Effect, EndCause, Ended, RequestInDialog, Transmit
 from sipcore.errors import PeerError
 from sipcore.syntax.message import Request, response_to
 from sipcore.transaction.events import FlowFailed, ResponseReceived
+from sipcore.usage import Core
 
 if TYPE_CHECKING:
     from sipcore.transaction.table import ServerTransaction

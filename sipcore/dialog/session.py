@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from sipcore.dialog.dialog import Dialog, DialogId
 from sipcore.dialog.offer_answer import OfferAnswer, OfferState
@@ -15,47 +15,16 @@ from sipcore.effects import Effect
 from sipcore.errors import PeerError, UsageError
 from sipcore.sdp.description import SessionDescription
 from sipcore.syntax.message import Request, Response, response_to
+from sipcore.usage import Core
 
 if TYPE_CHECKING:
-    from random import Random
 
-    from sipcore.dialog.invite import InviteSession
-    from sipcore.transaction.table import ClientTransaction, ServerTransaction, TransactionTable
+    from sipcore.transaction.table import ClientTransaction, ServerTransaction
     from sipcore.transport.flow import Flow
 
 Headers = Iterable[tuple[str, str]]
 SDP = "application/sdp"
 _OPTIONAL = re.compile(r";\s*handling\s*=\s*optional\b", re.IGNORECASE)
-
-
-class Core(Protocol):
-    """What a session needs of its endpoint."""
-
-    transactions: TransactionTable
-    random: Random
-
-    def send(
-        self, request: Request, flow: Flow, user: Any, now: float
-    ) -> tuple[ClientTransaction, list[Effect]]:
-        """Begin a client transaction: adds the Via."""
-
-    def transmit(self, request: Request, flow: Flow) -> Effect:
-        """Send a request that has no transaction: the ACK of a 2xx."""
-
-    def local_headers(self, flow: Flow, user: str) -> list[tuple[str, str]]:
-        """Contact and what every message of ours says about us."""
-
-    def join(self, session: InviteSession) -> None:
-        """The session has begun."""
-
-    def enter(self, session: InviteSession, dialog: DialogId) -> None:
-        """Requests within this dialog are the session's."""
-
-    def leave(self, session: InviteSession) -> None:
-        """The session is over; requests within its dialogs are nobody's."""
-
-    def watch(self, session: Session) -> None:
-        """The session's deadline has changed."""
 
 
 class SessionState(Enum):

@@ -1,0 +1,80 @@
+"""What lives in the dialogs of an endpoint (RFC 5057): INVITE sessions, subscriptions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from sipcore.deadlines import Timed
+    from sipcore.dialog.dialog import DialogId
+    from sipcore.effects import Effect
+    from sipcore.syntax.message import Request
+    from sipcore.transaction.events import FlowFailed, ResponseReceived, TimedOut
+    from sipcore.transaction.table import ClientTransaction, ServerTransaction, TransactionTable
+    from sipcore.transport.flow import Flow
+
+
+class Usage(Protocol):
+    """One use of one or more dialogs. Every method that takes `now` (seconds) returns effects."""
+
+    flow: Flow
+    """The way to the peer."""
+    dialog_ids: set[DialogId]
+    """The dialogs that `Core.enter` was called for."""
+
+    @property
+    def deadline(self) -> float | None:
+        """When `tick` wants to be called."""
+
+    def hears(self, request: Request, flow: Flow) -> bool:
+        """Whether a request within one of its dialogs is to be listened to; the answer is 481 if not."""
+
+    def receive_request(self, request: Request, transaction: ServerTransaction, now: float) -> list[Effect]:
+        """A request within its dialogs, but no ACK and no CANCEL. Raises PeerError with the status to answer."""
+
+    def receive_ack(self, request: Request, now: float) -> list[Effect]:
+        """The ACK of a 2xx."""
+
+    def on_transaction(self, event: ResponseReceived | TimedOut | FlowFailed, now: float) -> list[Effect]:
+        """What one of its client transactions tells. Raises PeerError for a response that makes no sense."""
+
+    def flow_closed(self, now: float) -> list[Effect]:
+        """The way to the peer is gone."""
+
+    def tick(self, now: float) -> list[Effect]:
+        """A deadline has come."""
+
+    def hang_up(self, now: float) -> list[Effect]:
+        """End it in the way that the protocol has for that; does nothing where it is ending already."""
+
+
+class Core(Protocol):
+    """What a usage needs of its endpoint."""
+
+    transactions: TransactionTable
+    random: Random
+
+    def send(
+        self, request: Request, flow: Flow, user: Any, now: float
+    ) -> tuple[ClientTransaction, list[Effect]]:
+        """Begin a client transaction: adds the Via."""
+
+    def transmit(self, request: Request, flow: Flow) -> Effect:
+        """Send a request that has no transaction: the ACK of a 2xx."""
+
+    def local_headers(self, flow: Flow, user: str) -> list[tuple[str, str]]:
+        """Contact and what every message of ours says about us."""
+
+    def join(self, usage: Usage) -> None:
+        """The usage has begun; to be called again when its flow has changed."""
+
+    def enter(self, usage: Usage, dialog: DialogId) -> None:
+        """Requests within this dialog are the usage's. An empty remote tag stands for any that has no usage."""
+
+    def leave(self, usage: Usage) -> None:
+        """The usage is over; requests within its dialogs are nobody's."""
+
+    def watch(self, usage: Timed) -> None:
+        """The usage's deadline has changed."""
