@@ -243,6 +243,14 @@ def answer_challenge(
     challenges: Iterable[str], method: str, uri: str, username: str, password: str, *, nc: int, cnonce: str
 ) -> str | None:
     """The Authorization value for the strongest challenge that we can meet; None if there is none."""
+    chosen = strongest_challenge(challenges)
+    if chosen is None:
+        return None
+    return authorization(*chosen, method, uri, username, password, nc=nc, cnonce=cnonce)
+
+
+def strongest_challenge(challenges: Iterable[str]) -> tuple[Algorithm, Mapping[str, str]] | None:
+    """Of several WWW-Authenticate or Proxy-Authenticate values the one to answer (RFC 8760 section 2.4)."""
     offered: dict[Algorithm, Mapping[str, str]] = {}
     for challenge in challenges:
         parameters = parse_digest(challenge)
@@ -253,20 +261,22 @@ def answer_challenge(
             offered.setdefault(algorithm, parameters)
     for algorithm in Algorithm:
         if algorithm in offered:
-            return _authorization(algorithm, offered[algorithm], method, uri, username, password, nc, cnonce)
+            return algorithm, offered[algorithm]
     return None
 
 
-def _authorization(
+def authorization(
     algorithm: Algorithm,
     challenge: Mapping[str, str],
     method: str,
     uri: str,
     username: str,
     password: str,
+    *,
     nc: int,
     cnonce: str,
 ) -> str:
+    """The Authorization or Proxy-Authorization value that meets a challenge (RFC 7616 section 3.4)."""
     ha1 = Credentials.of(username, challenge["realm"], password).ha1(algorithm)
     quoted = {"username": username, "realm": challenge["realm"], "nonce": challenge["nonce"], "uri": uri}
     plain = {"algorithm": algorithm.value}

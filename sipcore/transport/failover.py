@@ -1,0 +1,48 @@
+"""Which of several servers to try: those that failed lately come last (RFC 3263 section 4.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sipcore.transport.resolve import Target
+
+REST_SECONDS = 60.0
+"""How long a server that failed is tried only after all others."""
+LONGEST_REST_SECONDS = 600.0
+"""However long a server asks to be left alone."""
+
+
+class Servers:
+    """The servers of one peer, in the order that the DNS gave."""
+
+    def __init__(self, targets: Sequence[Target] = ()) -> None:
+        self._targets = tuple(targets)
+        self._resting: dict[Target, float] = {}
+        """Until when."""
+
+    def replace(self, targets: Sequence[Target]) -> None:
+        """The DNS says something new; who rests goes on resting."""
+        self._targets = tuple(targets)
+        self._resting = {target: until for target, until in self._resting.items() if target in targets}
+
+    def in_order(self, now: float) -> list[Target]:
+        """All of them: first those that are thought to work, then those that rest, the longest first."""
+        resting = {target: until for target, until in self._resting.items() if now < until}
+        working = [target for target in self._targets if target not in resting]
+        return working + sorted(resting, key=lambda target: resting[target])
+
+    def failed(self, target: Target, now: float, seconds: float = REST_SECONDS) -> None:
+        """No answer, no connection, or a 503 that asks for so many seconds of rest."""
+        if target in self._targets:
+            self._resting[target] = now + min(max(seconds, REST_SECONDS), LONGEST_REST_SECONDS)
+
+    def works(self, target: Target) -> None:
+        """It has answered."""
+        self._resting.pop(target, None)
+
+    def __contains__(self, host: str) -> bool:
+        """Whether an IP address is that of one of them."""
+        return any(target.address.host == host for target in self._targets)
+
+    def __len__(self) -> int:
+        return len(self._targets)
