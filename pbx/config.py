@@ -6,115 +6,56 @@ values that do not go together are errors, all reported at once, each with its k
 
 from __future__ import annotations
 
-import ipaddress
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    ValidationError,
-    ValidationInfo,
-    model_validator,
-)
+from pydantic import Field, SecretStr, ValidationError, model_validator
 
 from media.plan import Codec
 from pbx.config_checks import contradictions
 from pbx.config_errors import ConfigError, Problem, explain
+from pbx.config_values import (
+    CodecNames,
+    CodeSetting,
+    FeatureSetting,
+    Folder,
+    ForwardNumber,
+    IpAddress,
+    Name,
+    Number,
+    Port,
+    ReadableFile,
+    ReadableFolder,
+    Seconds,
+    Secret,
+    Table,
+)
 from pbx.directory import BusyDetection, Diversions
 from pbx.directory import Extension as DirectoryEntry
 from pbx.media_keys import Srtp
+from pbx.trunks.settings import Dialing, Group, InboundRule, OutboundRule, Trunk
 from sipcore.registrar.digest import Credentials
 
-__all__ = ["Config", "ConfigError", "Extension", "Forward", "Media", "Numbers", "Sip", "load", "parse"]
-
-
-# -- values ----------------------------------------------------------------------------------------
-
-
-def _ip_address(text: str) -> str:
-    try:
-        return str(ipaddress.ip_address(text))
-    except ValueError:
-        raise ValueError("should be an IP address, such as 192.168.1.5 or 0.0.0.0") from None
-
-
-def _beside_the_file(path: Path, info: ValidationInfo) -> Path:
-    """Relative paths start at the folder of the configuration file."""
-    folder: Path = (info.context or {}).get("folder", Path())
-    return (folder / path.expanduser()).absolute()
-
-
-def _readable(path: Path) -> Path:
-    try:
-        path.open("rb").close()
-    except OSError as error:
-        raise ValueError(f"cannot read {path}: {error.strerror}") from None
-    return path
-
-
-def _folder(path: Path) -> Path:
-    if not path.is_dir():
-        raise ValueError(f"there is no folder {path}")
-    return path
-
-
-def _printable(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("should have no control characters")
-    return text
-
-
-def _not_empty(secret: SecretStr) -> SecretStr:
-    if not secret.get_secret_value():
-        raise ValueError("is empty, set one")
-    return secret
-
-
-def _named_once(names: tuple[str, ...]) -> tuple[str, ...]:
-    if not names:
-        raise ValueError("should name one or more")
-    if len(set(names)) < len(names):
-        raise ValueError("should name each once")
-    return names
-
-
-def _code_setting(value: Any) -> Any:
-    if value is False or isinstance(value, str | Mapping):
-        return value
-    raise ValueError("should be a pattern in quotes, or false to switch the code off")
-
-
-Port = Annotated[int, Field(strict=True, ge=0, le=65535)]
-Seconds = Annotated[float, Field(gt=0, le=86400)]
-IpAddress = Annotated[str, AfterValidator(_ip_address)]
-Folder = Annotated[Path, AfterValidator(_beside_the_file)]
-ReadableFile = Annotated[Folder, AfterValidator(_readable)]
-ReadableFolder = Annotated[Folder, AfterValidator(_folder)]
-Name = Annotated[str, Field(max_length=100), AfterValidator(_printable)]
-Number = Annotated[str, Field(pattern=r"^[0-9]{1,15}$")]
-Secret = Annotated[SecretStr, AfterValidator(_not_empty)]
-CodecName = Literal["PCMA", "PCMU", "G722", "opus"]
-CodecNames = Annotated[tuple[CodecName, ...], AfterValidator(_named_once)]
-CodeSetting = str | Literal[False]
-"""A pattern that replaces the feature's own; False or "" switches the code off."""
-FeatureSetting = Annotated[CodeSetting | dict[str, CodeSetting], BeforeValidator(_code_setting)]
-
-
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+__all__ = [
+    "CodeSetting",
+    "Config",
+    "ConfigError",
+    "Extension",
+    "Forward",
+    "Media",
+    "Numbers",
+    "Sip",
+    "load",
+    "parse",
+]
 
 
 # -- the tables of the file ------------------------------------------------------------------------
 
 
-class Sip(_Table):
+class Sip(Table):
     """`[sip]`: where phones reach the system. Port 0 switches a transport off."""
 
     listen: IpAddress = "0.0.0.0"
@@ -147,7 +88,7 @@ class Sip(_Table):
         return self.tls_port != 0 and self.certificate is not None and self.key is not None
 
 
-class Media(_Table):
+class Media(Table):
     """`[media]`: where sound flows."""
 
     address: Literal[""] | IpAddress = ""
@@ -167,22 +108,22 @@ class Media(_Table):
         return tuple(known[name] for name in self.codecs)
 
 
-class Store(_Table):
+class Store(Table):
     """`[store]`: what is kept."""
 
     data_dir: Folder = Field(default=Path("data"), validate_default=True)
 
 
-class Forward(_Table):
-    """Where calls to an extension go on to; the number of another extension each."""
+class Forward(Table):
+    """Where calls to an extension go on to: the number of another extension each, or a number outside."""
 
-    always: Number | None = None
-    busy: Number | None = None
-    no_answer: Number | None = None
-    not_registered: Number | None = None
+    always: ForwardNumber | None = None
+    busy: ForwardNumber | None = None
+    no_answer: ForwardNumber | None = None
+    not_registered: ForwardNumber | None = None
 
 
-class Extension(_Table):
+class Extension(Table):
     """One of `[[extensions]]`: a user."""
 
     number: Number
@@ -196,6 +137,8 @@ class Extension(_Table):
     """An alternative to the number in SIP addresses; "ext" and the number unless set."""
     outbound_caller_id: Annotated[str, Field(pattern=r"^\+?[A-Za-z0-9._-]{0,64}$")] = ""
     """What calls to the outside show; the extension's number unless set."""
+    withhold_number: bool = False
+    """Whether those who are called outside are not to be shown who calls (RFC 3323)."""
     no_answer_seconds: Annotated[float, Field(ge=1, le=300)] = 60.0
     busy_detection: BusyDetection = BusyDetection.PBX
     forward: Forward = Forward()
@@ -208,7 +151,7 @@ class Extension(_Table):
         return data
 
 
-class Numbers(_Table):
+class Numbers(Table):
     """`[numbers]`: numbers that belong to the system, so no extension and no code may have them."""
 
     voicemail: Number = "999"
@@ -219,7 +162,7 @@ class Numbers(_Table):
         return {self.voicemail: "voicemail", self.conference: "conference"}
 
 
-class Prompts(_Table):
+class Prompts(Table):
     """`[prompts]`: what the system says."""
 
     language: Literal["en", "fr"] = "en"
@@ -227,14 +170,14 @@ class Prompts(_Table):
     """WAV files for those who wait; none: a piece of our own."""
 
 
-class Conference(_Table):
+class Conference(Table):
     """`[conference]`: rooms to talk in together."""
 
     max_parties: Annotated[int, Field(strict=True, ge=2, le=32)] = 32
     """How many people one room holds."""
 
 
-class Config(_Table):
+class Config(Table):
     """A whole configuration. Making one checks it: raises ConfigError where parts do not go together."""
 
     sip: Sip = Sip()
@@ -243,9 +186,14 @@ class Config(_Table):
     numbers: Numbers = Numbers()
     prompts: Prompts = Prompts()
     conference: Conference = Conference()
-    dial_codes: dict[str, FeatureSetting] = {}
+    dial_codes: dict[str, FeatureSetting] = Field(default_factory=dict)
     """By feature, and within it by handler: patterns in place of the features' own."""
     extensions: tuple[Extension, ...] = ()
+    groups: tuple[Group, ...] = ()
+    dialing: Dialing = Dialing()
+    trunks: tuple[Trunk, ...] = ()
+    outbound_rules: tuple[OutboundRule, ...] = ()
+    inbound_rules: tuple[InboundRule, ...] = ()
 
     @model_validator(mode="after")
     def _goes_together(self) -> Config:

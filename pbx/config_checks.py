@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pbx.config_errors import Problem
+from pbx.trunks.checks import in_trunks, leads_outside
 
 if TYPE_CHECKING:
     from pbx.config import Config, Extension, Media, Sip
@@ -21,7 +22,8 @@ def contradictions(config: Config) -> Iterator[Problem]:
     yield from _in_media(config.media, config.sip)
     yield from _in_numbers(config)
     yield from _in_addresses(config.extensions)
-    yield from _in_forwards(config.extensions)
+    yield from _in_forwards(config)
+    yield from in_trunks(config)
 
 
 def weaknesses(config: Config) -> Iterator[Problem]:
@@ -90,14 +92,14 @@ def _in_addresses(extensions: tuple[Extension, ...]) -> Iterator[Problem]:
             yield _problem(index, extension, "sip_id", f"{sip_id} means extension {owner} already")
 
 
-def _in_forwards(extensions: tuple[Extension, ...]) -> Iterator[Problem]:
-    numbers = {extension.number for extension in extensions}
-    for index, extension in enumerate(extensions):
+def _in_forwards(config: Config) -> Iterator[Problem]:
+    numbers = {extension.number for extension in config.extensions}
+    for index, extension in enumerate(config.extensions):
         for occasion, target in extension.forward:
             key = f"forward.{occasion}"
             if target == extension.number:
                 yield _problem(index, extension, key, "is the extension itself, choose another")
-            elif target is not None and target not in numbers:
+            elif target is not None and target not in numbers and not leads_outside(config, target):
                 yield _problem(index, extension, key, f"{target} is no extension, add it or choose another")
 
 

@@ -39,6 +39,8 @@ class Extension:
     """An alternative user part: `sip:ext100@...` reaches extension 100."""
     outbound_caller_id: str = ""
     """The number that external calls show; the extension's own number where empty."""
+    withhold_number: bool = False
+    """Whether external calls show nobody's number at all."""
     no_answer_seconds: float = 60.0
     busy_detection: BusyDetection = BusyDetection.PBX
     diversions: Diversions = field(default_factory=Diversions)

@@ -1,0 +1,86 @@
+"""The values of a configuration file: what each kind of key may hold."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationInfo
+
+
+def _ip_address(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise ValueError("should be an IP address, such as 192.168.1.5 or 0.0.0.0") from None
+
+
+def _beside_the_file(path: Path, info: ValidationInfo) -> Path:
+    """Relative paths start at the folder of the configuration file."""
+    folder: Path = (info.context or {}).get("folder", Path())
+    return (folder / path.expanduser()).absolute()
+
+
+def _readable(path: Path) -> Path:
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise ValueError(f"cannot read {path}: {error.strerror}") from None
+    return path
+
+
+def _folder(path: Path) -> Path:
+    if not path.is_dir():
+        raise ValueError(f"there is no folder {path}")
+    return path
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("should have no control characters")
+    return text
+
+
+def _not_empty(secret: SecretStr) -> SecretStr:
+    if not secret.get_secret_value():
+        raise ValueError("is empty, set one")
+    return secret
+
+
+def _named_once(names: tuple[str, ...]) -> tuple[str, ...]:
+    if not names:
+        raise ValueError("should name one or more")
+    if len(set(names)) < len(names):
+        raise ValueError("should name each once")
+    return names
+
+
+def _code_setting(value: Any) -> Any:
+    if value is False or isinstance(value, str | Mapping):
+        return value
+    raise ValueError("should be a pattern in quotes, or false to switch the code off")
+
+
+Port = Annotated[int, Field(strict=True, ge=0, le=65535)]
+Seconds = Annotated[float, Field(gt=0, le=86400)]
+IpAddress = Annotated[str, AfterValidator(_ip_address)]
+Folder = Annotated[Path, AfterValidator(_beside_the_file)]
+ReadableFile = Annotated[Folder, AfterValidator(_readable)]
+ReadableFolder = Annotated[Folder, AfterValidator(_folder)]
+Name = Annotated[str, Field(max_length=100), AfterValidator(_printable)]
+Number = Annotated[str, Field(pattern=r"^[0-9]{1,15}$")]
+ForwardNumber = Annotated[str, Field(pattern=r"^\+?[0-9]{1,20}$")]
+Secret = Annotated[SecretStr, AfterValidator(_not_empty)]
+CodecName = Literal["PCMA", "PCMU", "G722", "opus"]
+CodecNames = Annotated[tuple[CodecName, ...], AfterValidator(_named_once)]
+CodeSetting = str | Literal[False]
+"""A pattern that replaces the feature's own; False or "" switches the code off."""
+FeatureSetting = Annotated[CodeSetting | dict[str, CodeSetting], BeforeValidator(_code_setting)]
+
+
+class Table(BaseModel):
+    """A table of the file: unknown keys are mistakes, and no value is repeated in an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)

@@ -1,0 +1,120 @@
+"""Where a dialled number leads outside, as a pure function of the rules and of who asks.
+
+Emergency numbers come before all rules and are never barred. Of the rules the first that fits, that is for the
+caller, and whose number lies in an allowed country is it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pbx.numbers import NumberingPlan, PhoneNumber
+from pbx.trunks.settings import Dialing, OutboundRule
+
+_DIALLED = re.compile(r"\+?[0-9]{1,32}")
+
+
+@dataclass(frozen=True, slots=True)
+class CallOut:
+    """Call somebody outside."""
+
+    number: PhoneNumber
+    trunks: tuple[str, ...]
+    """In the order of trying."""
+    emergency: bool = False
+    """Such a call has no limits."""
+    rule: str = ""
+    """What led here, for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Barred:
+    """Somebody outside is not to be called."""
+
+    number: PhoneNumber
+    reason: str
+    """A reason phrase."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """On whose account a call goes outside."""
+
+    extension: str = ""
+    """The extension that calls, or that forwards; empty for a caller from outside."""
+    from_trunk: bool = False
+    """Whether the caller is outside himself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outbound:
+    """The rules, ready to be asked."""
+
+    rules: Sequence[OutboundRule] = ()
+    dialing: Dialing = field(default_factory=Dialing)
+    members: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Group -> the numbers of its extensions."""
+    trunks: tuple[str, ...] = ()
+    """All of them: what an emergency call may take."""
+
+    def route(self, dialled: str, asker: Asker) -> CallOut | Barred | None:
+        """The way outside for a dialled string; None where it does not lead there."""
+        emergency = self.emergency(dialled)
+        if emergency is not None and self.trunks:
+            number = PhoneNumber(emergency, country=self.dialing.country)
+            return CallOut(number, self._first_for(dialled), emergency=True, rule="emergency")
+        if not _DIALLED.fullmatch(dialled):
+            return None
+        barred: Barred | None = None
+        for rule in self.rules:
+            if not rule.fits(dialled):
+                continue
+            answer = self._by(rule, dialled, asker)
+            if isinstance(answer, CallOut):
+                return answer
+            barred = barred or answer
+        return barred
+
+    def emergency(self, dialled: str) -> str | None:
+        """The emergency number that was dialled, with the prefix of a rule in front of it or without."""
+        prefixes = ("", *(rule.prefix for rule in self.rules if rule.prefix))
+        for prefix in prefixes:
+            if dialled.startswith(prefix) and self._is_emergency(rest := dialled[len(prefix) :]):
+                return rest
+        return None
+
+    @property
+    def plan(self) -> NumberingPlan:
+        """How numbers are written here."""
+        return NumberingPlan(self.dialing.country, self.dialing.international_prefix)
+
+    def _is_emergency(self, digits: str) -> bool:
+        listed = self.dialing.emergency
+        return self.plan.is_emergency(digits) if listed is None else digits in listed
+
+    def _by(self, rule: OutboundRule, dialled: str, asker: Asker) -> CallOut | Barred:
+        number = self.plan.read(rule.rewritten(dialled))
+        if asker.from_trunk and not rule.from_trunks:
+            return Barred(number, "Calls From Outside Are Not Led Out Again")
+        if not self._may_use(rule, asker):
+            return Barred(number, "Not Allowed For This Extension")
+        if not number.digits.removeprefix("+") or not self._allows(number.country):
+            return Barred(number, "Calls To This Country Are Not Allowed")
+        return CallOut(number, rule.trunks, rule=rule.name or rule.prefix or "outbound rule")
+
+    def _may_use(self, rule: OutboundRule, asker: Asker) -> bool:
+        if not rule.extensions and not rule.groups:
+            return True
+        groups: Iterable[frozenset[str]] = (self.members.get(name, frozenset()) for name in rule.groups)
+        return asker.extension in rule.extensions or any(asker.extension in group for group in groups)
+
+    def _allows(self, country: str) -> bool:
+        allowed = self.dialing.allowed_countries or (self.dialing.country,)
+        return "*" in allowed or (bool(country) and country in allowed)
+
+    def _first_for(self, dialled: str) -> tuple[str, ...]:
+        """All trunks, those in front that a rule has for such a number."""
+        preferred = (trunk for rule in self.rules if rule.fits(dialled) for trunk in rule.trunks)
+        return tuple(dict.fromkeys([*preferred, *self.trunks]))

@@ -1,0 +1,96 @@
+"""Rules that lead calls outside."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pbx.trunks.outbound import Asker, Barred, CallOut, Outbound
+from pbx.trunks.settings import Dialing, OutboundRule
+
+LEE, BAILEY = Asker("100"), Asker("101")
+STRANGER = Asker(from_trunk=True)
+
+
+def outbound(*rules: dict[str, Any], **dialing: Any) -> Outbound:
+    return Outbound(
+        [OutboundRule.model_validate({"trunks": ["lines"]} | rule) for rule in rules],
+        Dialing.model_validate({"country": "FR"} | dialing),
+        {"Management": frozenset({"100"})},
+        ("lines", "voip"),
+    )
+
+
+def led(rules: Outbound, dialled: str, asker: Asker = LEE) -> tuple[str, tuple[str, ...]] | str | None:
+    """Number and trunks, the reason why not, or None."""
+    answer = rules.route(dialled, asker)
+    if isinstance(answer, CallOut):
+        return str(answer.number), answer.trunks
+    return answer.reason if isinstance(answer, Barred) else None
+
+
+@pytest.mark.row("ADM-09")
+def test_a_prefix_leads_to_a_line() -> None:
+    rules = outbound({"prefix": "0", "strip": 1})
+    assert led(rules, "00612345678") == ("+33612345678", ("lines",))
+    assert led(rules, "612345678") is None
+    assert led(rules, "*0612") is None
+    assert led(rules, "0abc") is None
+
+
+@pytest.mark.row("ADM-09")
+def test_the_first_rule_that_fits_is_taken() -> None:
+    rules = outbound(
+        {"prefix": "06", "lengths": [10, 10], "trunks": ["voip", "lines"]},
+        {"prefix": "0", "lengths": [10, 14]},
+        {"lengths": [4, 4], "prepend": "01400000"},
+    )
+    assert led(rules, "0612345678") == ("+33612345678", ("voip", "lines"))
+    assert led(rules, "0140000001") == ("+33140000001", ("lines",))
+    assert led(rules, "4711") == ("01400000" + "4711", ("lines",)) or led(rules, "41") is None
+    assert led(rules, "061234") is None
+
+
+def test_a_rule_is_for_extensions_and_groups() -> None:
+    rules = outbound({"prefix": "06", "groups": ["Management"]}, {"prefix": "01", "extensions": ["101"]})
+    assert led(rules, "0612345678", LEE) == ("+33612345678", ("lines",))
+    assert led(rules, "0612345678", BAILEY) == "Not Allowed For This Extension"
+    assert led(rules, "0140000001", BAILEY) == ("+33140000001", ("lines",))
+
+
+def test_only_allowed_countries_are_called() -> None:
+    assert led(outbound({}), "00442079460000") == "Calls To This Country Are Not Allowed"
+    assert led(outbound({}, allowed_countries=["GB"]), "00442079460000") == ("+442079460000", ("lines",))
+    assert (
+        led(outbound({}, allowed_countries=["GB"]), "0612345678") == "Calls To This Country Are Not Allowed"
+    )
+    assert led(outbound({}, allowed_countries=["*"]), "+99912345678") == ("+99912345678", ("lines",))
+    assert led(outbound({}), "+80012345678") == "Calls To This Country Are Not Allowed"
+
+
+def test_what_a_rule_makes_of_a_number_is_what_is_judged() -> None:
+    rules = outbound({"prefix": "0", "strip": 1, "prepend": "0044"})
+    assert led(rules, "02079460000") == "Calls To This Country Are Not Allowed"
+
+
+def test_a_caller_from_outside_is_led_out_again_only_by_a_rule_that_says_so() -> None:
+    assert led(outbound({}), "0612345678", STRANGER) == "Calls From Outside Are Not Led Out Again"
+    assert led(outbound({"from_trunks": True}), "0612345678", STRANGER) == ("+33612345678", ("lines",))
+    forwarded = Asker("100", from_trunk=True)
+    assert led(outbound({}), "0612345678", forwarded) == "Calls From Outside Are Not Led Out Again"
+
+
+@pytest.mark.parametrize("asker", [LEE, BAILEY, STRANGER])
+def test_emergency_numbers_are_always_routable(asker: Asker) -> None:
+    rules = outbound(
+        {"prefix": "0", "strip": 1, "extensions": ["100"], "trunks": ["voip"]}, allowed_countries=["DE"]
+    )
+    assert led(rules, "112", asker) == ("112", ("lines", "voip"))
+    assert led(rules, "0112", asker) == ("112", ("voip", "lines"))
+    assert led(outbound(emergency=["999"]), "999", asker) == ("999", ("lines", "voip"))
+    assert led(outbound(emergency=["999"]), "112", asker) is None
+
+
+def test_without_trunks_there_is_no_way_outside() -> None:
+    assert Outbound(dialing=Dialing(country="FR")).route("112", LEE) is None
