@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tests.interop.programs import PATIENCE_SECONDS, Program, require
-from tests.interop.tones import read_samples, write_tone
+from tests.interop.tones import AMPLITUDE, level, write_tone
 
 MODULES = "/usr/lib/baresip/modules"
 
@@ -47,6 +47,18 @@ module_app ctrl_tcp.so
 TONE_SECONDS = 90
 """At the end of its file baresip hangs up; tests are done long before."""
 
+LATELY_SECONDS = 0.5
+"""Of what a phone has heard, the part that says what it hears now."""
+
+MOMENT = 2000
+"""Samples of a quarter of a second, in which a tone is found."""
+
+HEADER_BYTES = 44
+"""Of a WAV file. It is written when the call is over, so a recording is read without."""
+
+PORTS = 40
+"""How many a phone takes: SIP, SIP over TLS, control, RTP."""
+
 
 @dataclass(frozen=True, slots=True)
 class Account:
@@ -62,6 +74,8 @@ class Account:
 class Baresip:
     """One phone that speaks a tone and records what it hears. A context manager.
 
+    Version 1.0 records no more of a call after it has held it: https://github.com/baresip/baresip/issues/1496.
+
     It lives on 127.0.0.1, for its RTP sockets send from there whatever address it announces.
     """
 
@@ -76,9 +90,11 @@ class Baresip:
         certificate_authority: Path | None = None,
         encryption: str = "",
     ) -> None:
-        """`first_port` starts a block of 40 ports for this phone: SIP, SIP over TLS, control, RTP. `encryption` is
-        "srtp" (wanted, below RTP/AVP), "srtp-mand" (required, RTP/SAVP), or none."""
+        """`first_port` starts a block of PORTS for this phone. `encryption` is "srtp" (wanted, below RTP/AVP),
+        "srtp-mand" (required, RTP/SAVP), or none."""
         self.account = account
+        self.tone_hz = tone_hz
+        self._forgotten: dict[Path, int] = {}
         self.folder = folder
         self._control_port = first_port + 2
         folder.mkdir(parents=True)
@@ -88,7 +104,7 @@ class Baresip:
                 sip_port=first_port,
                 tls=f"sip_cafile {certificate_authority}" if certificate_authority else "",
                 first_rtp_port=first_port + 10,
-                last_rtp_port=first_port + 39,
+                last_rtp_port=first_port + PORTS - 1,
                 folder=folder,
                 control_port=self._control_port,
                 modules=MODULES,
@@ -155,6 +171,14 @@ class Baresip:
         """End the current call."""
         self.command("hangup")
 
+    def hold(self) -> None:
+        """Put the current call on hold."""
+        self.command("hold")
+
+    def resume(self) -> None:
+        """Take the current call back from hold."""
+        self.command("resume")
+
     def wait_until_heard(self, seconds: float) -> None:
         """Wait until so much sound has been recorded."""
         wanted = int(seconds * 8000 * 2)
@@ -163,21 +187,51 @@ class Baresip:
         )
 
     def heard(self) -> npt.NDArray[np.float64]:
-        """The samples of its one recording of what it heard; read it after the call."""
-        (recording,) = self._recordings()
-        return read_samples(recording)
+        """The samples of its newest call."""
+        return self.heard_lately(TONE_SECONDS)
 
     def press(self, key: str) -> None:
         """Press a key of the keypad."""
         self.command("sndcode", key)
 
+    def hears(self, hertz: float, *others_hz: float) -> bool:
+        """Whether a tone has sounded through the last half second, and of `others_hz` nothing: 34 dB below at least."""
+        samples = self.heard_lately(LATELY_SECONDS)
+        return (
+            len(samples) >= LATELY_SECONDS * 8000
+            and level(samples, hertz) > AMPLITUDE / 2
+            and all(level(samples, other) < AMPLITUDE / 50 for other in others_hz)
+        )
+
+    def wait_until_hears(self, hertz: float, *others_hz: float) -> None:
+        """Wait until a tone has sounded for half a second from now on, and of `others_hz` nothing."""
+        self._forgotten = {path: path.stat().st_size for path in self._recordings()}
+        self._program.wait_until(lambda: self.hears(hertz, *others_hz), f"{hertz} Hz without {others_hz}")
+
+    def wait_until_heard_in_order(self, *tones_hz: float) -> None:
+        """Wait until the newest call has brought these tones, one after the other, each for a quarter of a second."""
+
+        def in_order() -> bool:
+            waiting = list(tones_hz)
+            samples = self.heard()
+            for start in range(0, len(samples) - MOMENT + 1, MOMENT):
+                if waiting and level(samples[start : start + MOMENT], waiting[0]) > AMPLITUDE / 2:
+                    waiting.pop(0)
+            return not waiting
+
+        self._program.wait_until(in_order, f"{tones_hz} Hz in this order")
+
     def heard_lately(self, seconds: float) -> npt.NDArray[np.float64]:
-        """The last samples of what it has heard so far; fewer if the call is younger."""
-        sound = b"".join(path.read_bytes()[44:] for path in self._recordings())  # the header is written last
+        """The last samples of what its newest call has heard so far; fewer if that is younger."""
+        if not (recordings := self._recordings()):
+            return np.zeros(0)
+        sound = recordings[-1].read_bytes()
+        sound = sound[max(HEADER_BYTES, self._forgotten.get(recordings[-1], 0)) :]
         return np.frombuffer(sound[: len(sound) // 2 * 2], "<i2").astype(np.float64)[-int(seconds * 8000) :]
 
     def _recordings(self) -> list[Path]:
-        return list(self.folder.glob("dump-*-dec.wav"))
+        """The oldest first: the names have the time."""
+        return sorted(self.folder.glob("dump-*-dec.wav"))
 
     def __enter__(self) -> Self:
         return self

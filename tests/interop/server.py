@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from tests.interop.programs import Program
+from tests.interop.tones import write_tone
 
 PASSWORD = "correct-horse-battery-staple"
 
@@ -27,8 +28,14 @@ workers = {workers}
 srtp = "offered"
 
 [store]
-data_dir = "{folder}"
+data_dir = "{folder}/data"
+
+[prompts]
+music = "{folder}/music"
 """
+
+MUSIC_HZ = 620.0
+"""The music on hold is a tone, so that phones can tell it from each other's."""
 
 EXTENSION = """
 [[extensions]]
@@ -67,9 +74,10 @@ class Server:
         """`address` is one of 127.0.0.0/8 that nothing else listens on; `certificate` turns TLS on."""
         self.address = address
         self.folder = folder
-        folder.mkdir(parents=True)
+        (folder / "music").mkdir(parents=True)
+        write_tone(folder / "music" / "tone.wav", MUSIC_HZ, seconds=60)
         tls = f'tls_port = 5061\ncertificate = "{certificate}"\nkey = "{key}"' if certificate else ""
-        text = CONFIG.format(address=address, tls=tls, workers=workers, folder=folder / "data")
+        text = CONFIG.format(address=address, tls=tls, workers=workers, folder=folder)
         text += "".join(EXTENSION.format(number=number, password=PASSWORD) for number in numbers)
         (folder / "myphone.toml").write_text(text)
         command = [sys.executable, "-m", "myphone_api.cli", "serve", "--config", str(folder / "myphone.toml")]

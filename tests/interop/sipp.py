@@ -12,7 +12,7 @@ SCENARIOS = Path(__file__).parent / "sipp"
 
 @dataclass(frozen=True, slots=True)
 class SippPhone:
-    """A phone played by SIPp: an extension at an address of the loopback network."""
+    """A phone played by SIPp: an extension at an address of the loopback network. It echoes what it hears."""
 
     folder: Path
     address: str
@@ -27,7 +27,7 @@ class SippPhone:
             require("sipp"),
             f"{self.server}:5060",
             *("-sf", str(SCENARIOS / f"{scenario}.xml"), "-nostdin", "-m", "1"),
-            *("-i", self.address, "-p", "5060", "-mi", self.address, "-mp", "6000"),
+            *("-i", self.address, "-p", "5060", "-mi", self.address, "-mp", "6000", "-rtp_echo"),
             *("-s", dial or self.number, "-key", "number", self.number),
             *("-au", self.number, "-ap", self.password),
             # SIPp puts remote_ip:remote_port into its credentials, whatever the Request-URI is.

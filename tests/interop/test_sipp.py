@@ -3,27 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.interop.server import PASSWORD, Server
+from tests.interop.conftest import Phones
+from tests.interop.server import Server
 from tests.interop.sipp import SippPhone
-
-Phones = Callable[[str, int], SippPhone]
-
-
-@pytest.fixture
-def phone(server: Server, network: str, tmp_path: Path) -> Phones:
-    """`phone(number, place)`: an extension at 127.x.y.`place`."""
-
-    def make(number: str, place: int, password: str = PASSWORD) -> SippPhone:
-        folder = tmp_path / number
-        folder.mkdir()
-        return SippPhone(folder, f"{network}.{place}", number, password, server.address)
-
-    return make
 
 
 @pytest.mark.row("CORE-02", "CORE-23", "SFT-06")
