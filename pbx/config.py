@@ -81,6 +81,12 @@ class Sip(Table):
     """Longest registration, in seconds; longer ones are cut to it."""
     max_contacts: Annotated[int, Field(strict=True, ge=1, le=100)] = 10
     """How many phones may register at one extension."""
+    reliable_provisionals: bool = True
+    """Whether ringing and early media are acknowledged where the phone supports that (RFC 3262)."""
+    session_expires: Literal[0] | Annotated[int, Field(strict=True, ge=10, le=86400)] = 1800
+    """Seconds after which a call ends that is not refreshed (RFC 4028); 0: we propose no such time."""
+    min_se: Annotated[int, Field(strict=True, ge=10, le=86400)] = 90
+    """Seconds; phones that propose a shorter time get 422. RFC 4028 section 5 wants 90 or more."""
 
     @property
     def tls(self) -> bool:

@@ -48,6 +48,8 @@ def _in_sip(sip: Sip) -> Iterator[Problem]:
         yield Problem("sip.tls_port", f"{sip.tls_port} is sip.tcp_port already, choose another")
     if sip.min_expires > sip.max_expires:
         yield Problem("sip.min_expires", f"should be {sip.max_expires} (sip.max_expires) or less")
+    if sip.session_expires and sip.session_expires < sip.min_se:
+        yield Problem("sip.session_expires", f"should be {sip.min_se} (sip.min_se) or more, or 0")
 
 
 def _in_media(media: Media, sip: Sip) -> Iterator[Problem]:

@@ -335,7 +335,8 @@ class Leg:
 
     def _on_progressed(self, effect: Progressed) -> None:
         if effect.description is not None:
-            self._take_answer(effect.description)
+            late_offer = self.negotiation.local is None
+            (self._answer_late_offer if late_offer else self._take_answer)(effect.description)
         if self.state is LegState.NEW:
             self.state = LegState.RINGING
         self.watcher.leg_progressed(self, effect.response)
@@ -392,7 +393,7 @@ class Leg:
     # -- helpers ---------------------------------------------------------------------------------------
 
     def _answer_late_offer(self, offer: SessionDescription) -> bool:
-        """Our INVITE made no offer, the 2xx did: its ACK carries our answer."""
+        """Our INVITE made no offer, the 2xx did, or a reliable response before it: ACK or PRACK carry our answer."""
         try:
             self.negotiation.receive_offer(offer)
         except NotAcceptable:

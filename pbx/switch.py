@@ -39,6 +39,7 @@ from pbx.plugin import Feature
 from pbx.prompts import PromptFiles, Silence
 from pbx.requests import Requests
 from pbx.routing import Router
+from sipcore.dialog.session_timer import TimerSettings
 from sipcore.effects import Arrived, Effect, Invited, RequestInDialog, Responded
 from sipcore.endpoint import Endpoint, EndpointSettings
 from sipcore.net.driver import Driver, DriverSettings
@@ -128,7 +129,7 @@ class Switch:
             RegistrarSettings(sip.min_expires, sip.max_expires, sip.max_expires, sip.max_contacts)
         )
         gate = DigestGate(sip.realm, self._account, environment.entropy())
-        self.endpoint = Endpoint(EndpointSettings(Timers(sip.t1, sip.t2, sip.t4)), environment.rng, gate)
+        self.endpoint = Endpoint(_endpoint_settings(sip), environment.rng, gate)
         self.driver = Driver(
             self.endpoint, environment.network, _driver_settings(sip), self._on_effect, self._on_flow_closed
         )
@@ -311,7 +312,9 @@ class Switch:
         """Tell how a leg sounded; where the call is not over yet, it tells that at its end."""
         if leg.codec is None or leg.party is None:
             return
-        quality = call_quality(self.environment.wall(), leg.call_id, line_of(leg.party), leg.codec, statistics)
+        quality = call_quality(
+            self.environment.wall(), leg.call_id, line_of(leg.party), leg.codec, statistics
+        )
         call = self.calls.get(leg.call_id)
         if call is not None:
             call.qualities.append(quality)
@@ -325,6 +328,14 @@ class Switch:
             logger.error("the sound of a call of %s is gone, the call ends", whose)
             leg.fail(500)
         self.legs.closed(stream)
+
+
+def _endpoint_settings(sip: Sip) -> EndpointSettings:
+    return EndpointSettings(
+        Timers(sip.t1, sip.t2, sip.t4),
+        reliable=sip.reliable_provisionals,
+        session_timers=TimerSettings(sip.session_expires, sip.min_se),
+    )
 
 
 def _driver_settings(sip: Sip) -> DriverSettings:

@@ -18,6 +18,7 @@ from sipcore.dialog.caller import CallerSession
 from sipcore.dialog.dialog import MAX_FORWARDS, DialogId
 from sipcore.dialog.invite import InviteSession
 from sipcore.dialog.session import SDP
+from sipcore.dialog.session_timer import TimerSettings
 from sipcore.effects import Arrived, Effect, Responded, Transmit
 from sipcore.errors import ParseError, PeerError
 from sipcore.registrar.gate import Admitted, Ignored, Refused
@@ -33,8 +34,8 @@ from sipcore.transport.flow import Flow, Transport
 from sipcore.transport.response_routing import response_flow, stamp_via
 from sipcore.usage import Usage
 
-METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "REGISTER")
-KNOWN_METHODS = frozenset({*METHODS, "MESSAGE", "NOTIFY", "PRACK", "PUBLISH", "REFER", "SUBSCRIBE"})
+METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK", "REGISTER")
+KNOWN_METHODS = frozenset({*METHODS, "MESSAGE", "NOTIFY", "PUBLISH", "REFER", "SUBSCRIBE"})
 """Methods of RFCs: those among them that are not served get 405, all others 501."""
 DIALOG_METHODS = frozenset({"BYE", "INFO", "PRACK", "UPDATE"})
 """Methods that mean nothing outside a dialog."""
@@ -49,8 +50,11 @@ class EndpointSettings:
     """Server and User-Agent."""
     methods: Sequence[str] = METHODS
     """What is served; anything else is refused."""
-    extensions: frozenset[str] = frozenset({"path", "outbound"})
+    extensions: frozenset[str] = frozenset({"100rel", "outbound", "path", "timer"})
     """Option tags that a Require may name."""
+    reliable: bool = False
+    """Whether provisional responses are reliable where the peer supports it, and ours may be (RFC 3262)."""
+    session_timers: TimerSettings = field(default_factory=TimerSettings)
     max_sessions: int = 10_000
     """INVITEs above that get 503."""
 
@@ -174,6 +178,7 @@ class Endpoint:
             ("Call-ID", self.identifiers.call_id()),
             ("CSeq", f"{self.random.randrange(1, 2**16)} INVITE"),
             *self.local_headers(flow, from_.uri.user or ""),
+            *([("Supported", "100rel")] if self.sends_reliably else []),
             *headers,
         ]
         if offer is not None:
@@ -298,6 +303,8 @@ class Endpoint:
             headers.append(("Retry-After", str(self.random.randrange(0, 11))))
         elif error.status == 415:
             headers += [("Accept", SDP), ("Accept-Encoding", "identity")]
+        elif error.status == 422:
+            headers.append(("Min-SE", str(self.session_timers.min_se)))
         return response_to(request, error.status, headers=headers)
 
     def _refuse(
@@ -351,6 +358,16 @@ class Endpoint:
         return usage.flow_closed(now)
 
     # -- what usages need (sipcore.usage.Core) --------------------------------------------------------------
+
+    @property
+    def session_timers(self) -> TimerSettings:
+        """How long sessions live without a refresh."""
+        return self.settings.session_timers
+
+    @property
+    def sends_reliably(self) -> bool:
+        """Whether provisional responses to those who support it are reliable, and ours may be."""
+        return self.settings.reliable
 
     def send(
         self, request: Request, flow: Flow, user: Any, now: float

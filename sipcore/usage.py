@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from sipcore.deadlines import Timed
     from sipcore.dialog.dialog import DialogId
+    from sipcore.dialog.session_timer import TimerSettings
     from sipcore.effects import Effect
     from sipcore.syntax.message import Request
     from sipcore.transaction.events import FlowFailed, ResponseReceived, TimedOut
@@ -55,6 +56,14 @@ class Core(Protocol):
 
     transactions: TransactionTable
     random: Random
+
+    @property
+    def session_timers(self) -> TimerSettings:
+        """How long sessions live without a refresh."""
+
+    @property
+    def sends_reliably(self) -> bool:
+        """Whether provisional responses to those who support it are reliable, and ours may be."""
 
     def send(
         self, request: Request, flow: Flow, user: Any, now: float

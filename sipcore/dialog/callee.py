@@ -5,11 +5,12 @@ from __future__ import annotations
 from sipcore.dialog.dialog import Dialog
 from sipcore.dialog.invite import InviteSession
 from sipcore.dialog.offer_answer import OfferState
+from sipcore.dialog.reliable import OPTION, RAck, ReliableResponses
 from sipcore.dialog.session import SDP, Headers, SessionState, description_of
-from sipcore.effects import Cancelled, Effect, Invited
-from sipcore.errors import UsageError
+from sipcore.effects import Acknowledged, Cancelled, Effect, Invited, Offered, Transmit
+from sipcore.errors import PeerError, UsageError
 from sipcore.sdp.description import SessionDescription
-from sipcore.syntax.message import response_to
+from sipcore.syntax.message import Request, Response, response_to
 from sipcore.transaction.table import ServerTransaction
 from sipcore.transport.flow import Flow
 from sipcore.usage import Core
@@ -21,11 +22,21 @@ class CalleeSession(InviteSession):
     def __init__(
         self, core: Core, transaction: ServerTransaction, flow: Flow, identity: str, local_tag: str
     ) -> None:
-        """Raises PeerError for an INVITE that no dialog can come of, or whose body is no offer."""
+        """Raises PeerError for an INVITE that no dialog can come of, whose body is no offer, or whose session
+        interval is too small."""
         request = transaction.request
         super().__init__(core, request, flow, identity)
         self._transaction = transaction
         self.dialog = Dialog.of_server(request, local_tag, flow)
+        self.timer.check(request)
+        self._note_abilities(request)
+        self._needs_reliable = OPTION in request.require
+        """Whether the caller takes no other provisional responses (RFC 3262 section 3)."""
+        self._reliable: ReliableResponses | None = None
+        if self._needs_reliable or (core.sends_reliably and OPTION in request.supported):
+            self._reliable = ReliableResponses(core.transactions.timers, core.random.randrange(1, 2**16))
+        self._held: tuple[SessionDescription, Headers] | None = None
+        """What `accept` has been given, while its 200 waits for the PRACK of an answer or offer before it."""
         self._offer = description_of(request)
         if self._offer is not None:
             self.offers.receive_offer(self._offer)
@@ -37,32 +48,80 @@ class CalleeSession(InviteSession):
         self.core.enter(self, self.dialog.id)
         return [Invited(self, self.request, self.identity, self._offer)]
 
+    @property
+    def deadline(self) -> float | None:
+        own = None if self._reliable is None else self._reliable.deadline
+        common = super().deadline
+        return own if common is None else common if own is None else min(own, common)
+
+    @property
+    def can_update(self) -> bool:
+        return super().can_update and not self._waits_for_prack
+
+    @property
+    def _waits_for_prack(self) -> bool:
+        return self._reliable is not None and self._reliable.describes
+
     # -- verbs ----------------------------------------------------------------------------------------
 
     def progress(
         self, status: int, now: float, description: SessionDescription | None = None, headers: Headers = ()
     ) -> list[Effect]:
-        """Send a provisional response. A description in it previews the answer (RFC 6337 section 3.1.1)."""
+        """Send a provisional response, reliably where the caller takes that (RFC 3262).
+
+        A description in it is then the answer, or our offer where the caller made none; else it only previews the
+        answer (RFC 6337 section 3.1.1). One that the caller's demands do not allow is left out.
+        """
         self._expect_ringing()
-        return self._respond(status, now, None, description, headers)
+        if self._held is not None:
+            return []
+        begun = self.offers.state is not OfferState.STABLE or self._has_agreed
+        if self._reliable is None or not (
+            begun or description
+        ):  # the first reliable one has to carry the offer
+            return [] if self._needs_reliable else self._respond(status, now, None, description, headers)
+        if self._has_agreed:
+            description = None
+        elif description is not None:
+            self._say_first(description)
+        ready = self._reliable.send(self._response(status, None, description, headers), now)
+        self.core.watch(self)
+        return [] if ready is None else self.core.transactions.respond(self._transaction, ready, now)
 
     def accept(self, description: SessionDescription, now: float, headers: Headers = ()) -> list[Effect]:
-        """Send 200 with the answer, or with our offer where the caller made none."""
+        """Send 200 with the answer, or with our offer where the caller made none; with neither where a reliable
+        response has said it before. While that one waits for its PRACK, so does the 200 (RFC 3262 section 3)."""
         self._expect_ringing()
+        if self._held is not None:
+            raise UsageError("the session has been accepted already")
+        if self._waits_for_prack:
+            self._held = description, headers
+            return []
+        said: SessionDescription | None = None
+        if not self._has_agreed:
+            self._say_first(description)
+            said = description
+        if self._reliable is not None:
+            self._reliable.stop()
+        self.state = SessionState.ESTABLISHED
+        return self._send_success(self._transaction, said, [*self._record_routes, *headers], now)
+
+    def _say_first(self, description: SessionDescription) -> None:
         if self.offers.state is OfferState.REMOTE_OFFER:
             self.offers.send_answer(description)
         else:
             self.offers.send_offer(description)
-        self.state = SessionState.ESTABLISHED
-        return self._send_success(self._transaction, description, [*self._record_routes, *headers], now)
 
     def reject(
         self, status: int, now: float, reason: str | None = None, headers: Headers = ()
     ) -> list[Effect]:
         """Send a final response >= 300. The session is over, and tells nothing more."""
         self._expect_ringing()
+        settled = self._drop_changes(now)
+        if self._reliable is not None:
+            self._reliable.stop()
         self._leave()
-        return self._respond(status, now, reason, None, headers)
+        return [*settled, *self._respond(status, now, reason, None, headers)]
 
     def hang_up(self, now: float, headers: Headers = ()) -> list[Effect]:
         if self.state is SessionState.SETTING_UP:
@@ -91,6 +150,57 @@ class CalleeSession(InviteSession):
             return super().flow_closed(now)
         return [*self.reject(480, now), Cancelled(self)]  # on UDP a flow may work again
 
+    def _receive_prack(self, request: Request, transaction: ServerTransaction, now: float) -> list[Effect]:
+        """Raises PeerError(481) where no response waits for it, and leaves one waiting whose offer it should answer."""
+        if self._reliable is None:
+            return super()._receive_prack(request, transaction, now)
+        self._reliable.expect(RAck.of(request), self.request.cseq)
+        description = description_of(request)
+        ours_pends = self.offers.state is OfferState.LOCAL_OFFER and self._own_change is None
+        if ours_pends:
+            facts: list[Effect] = [Acknowledged(self, self._take_answer(request))]
+        elif description is not None:
+            return self._acknowledged(
+                now, self._receive_offer_in_prack(request, transaction, description, now)
+            )
+        else:
+            facts = []
+        answered = self.core.transactions.respond(transaction, response_to(request, 200), now)
+        return self._acknowledged(now, [*answered, *facts])
+
+    def _receive_offer_in_prack(
+        self, request: Request, transaction: ServerTransaction, offer: SessionDescription, now: float
+    ) -> list[Effect]:
+        """Section 5. The response it acknowledges is acknowledged in any case."""
+        try:
+            if self._change is not None:
+                raise PeerError("a change is pending", status=500)
+            self.offers.receive_offer(offer)
+        except PeerError as error:
+            return self.core.transactions.respond(transaction, response_to(request, error.status), now)
+        self._change = transaction
+        return [Offered(self, request, offer)]
+
+    def _acknowledged(self, now: float, effects: list[Effect]) -> list[Effect]:
+        """A PRACK has come: what waited for it follows."""
+        assert self._reliable is not None
+        following = self._reliable.acknowledge(now)
+        self.core.watch(self)
+        if following is not None:
+            effects += self.core.transactions.respond(self._transaction, following, now)
+        if self._held is not None and not self._waits_for_prack and self.state is SessionState.SETTING_UP:
+            (description, headers), self._held = self._held, None
+            effects += self.accept(description, now, headers)
+        return effects
+
+    def tick(self, now: float) -> list[Effect]:
+        reliable, effects = self._reliable, []
+        if reliable is not None and reliable.given_up(now):
+            effects = [*self.reject(504, now), Cancelled(self)]
+        elif reliable is not None and (again := reliable.tick(now)) is not None:
+            effects = [Transmit(self._transaction.flow, again.to_bytes())]
+        return effects + super().tick(now)
+
     # -- helpers --------------------------------------------------------------------------------------
 
     @property
@@ -106,6 +216,12 @@ class CalleeSession(InviteSession):
         description: SessionDescription | None,
         headers: Headers,
     ) -> list[Effect]:
+        response = self._response(status, reason, description, headers)
+        return self.core.transactions.respond(self._transaction, response, now)
+
+    def _response(
+        self, status: int, reason: str | None, description: SessionDescription | None, headers: Headers
+    ) -> Response:
         assert self.dialog is not None
         all_headers = list(headers)
         if status < 300:
@@ -113,7 +229,7 @@ class CalleeSession(InviteSession):
             all_headers += self.core.local_headers(self.flow, self._local_user)
         if description is not None:
             all_headers.append(("Content-Type", SDP))
-        response = response_to(
+        return response_to(
             self.request,
             status,
             reason,
@@ -121,7 +237,6 @@ class CalleeSession(InviteSession):
             headers=all_headers,
             body=b"" if description is None else description.to_bytes(),
         )
-        return self.core.transactions.respond(self._transaction, response, now)
 
     def _expect_ringing(self) -> None:
         if self.state is not SessionState.SETTING_UP:

@@ -6,8 +6,10 @@ from enum import Enum
 from typing import Any
 
 from sipcore.dialog.dialog import Dialog
+from sipcore.dialog.early import MOST_EARLY_DIALOGS, EarlyDialog
 from sipcore.dialog.invite import InviteSession
-from sipcore.dialog.offer_answer import OfferState
+from sipcore.dialog.offer_answer import OfferAnswer
+from sipcore.dialog.reliable import RAck, rseq_of
 from sipcore.dialog.session import SDP, Headers, SessionState, description_of
 from sipcore.effects import Accepted, Effect, Progressed, Rejected
 from sipcore.errors import PeerError, UsageError
@@ -30,6 +32,10 @@ class Progress(Enum):
     FAILED = "refused, cancelled, or timed out"
 
 
+BRANCH_ENDED = 199
+"""An early dialog is over, the call is not (RFC 6228)."""
+
+
 class CallerSession(InviteSession):
     """A session that we invite to."""
 
@@ -47,8 +53,17 @@ class CallerSession(InviteSession):
         """To tag -> the ACK of that 2xx, sent again for each retransmission (section 13.2.2.4); None as long as the
         user owes the answer that goes with it."""
         self._late_offer = offer is None
+        self._offer = offer
+        self._early: dict[str, EarlyDialog] = {}
+        """By the tag of the branch."""
+        self._owed: tuple[EarlyDialog, RAck] | None = None
+        """The PRACK that waits for the user's answer to the offer in a reliable response."""
+        self._answer_before: SessionDescription | None = None
+        """What the branch that won has answered while another was heard."""
         if offer is not None:
             self.offers.send_offer(offer)
+        for name, value in self.timer.ask():
+            request.add(name, value)
 
     def start(self, now: float) -> list[Effect]:
         """Send the INVITE."""
@@ -75,18 +90,26 @@ class CallerSession(InviteSession):
         return self._send_cancel(now) if self.progress_state is Progress.PROCEEDING else []
 
     def acknowledge(self, answer: SessionDescription, now: float) -> list[Effect]:
-        """Answer the offer that came in the 2xx. Raises UsageError where there was none."""
+        """Answer the offer that came in the 2xx, or in a reliable response before it: then in a PRACK (RFC 3262
+        section 5). Raises UsageError where there was none."""
         assert self.dialog is not None
         self.offers.send_answer(answer)
+        if self._owed is not None:
+            (early, rack), self._owed = self._owed, None
+            return [] if self._over else self._send_prack(early, rack, now, answer)
         return [self._ack(self.dialog, self.request.cseq, answer)]
 
     def authorize(self, name: str, value: str, now: float) -> list[Effect]:
         """Begin anew with credentials after Rejected(401 or 407): same call, CSeq one higher (section 22.2)."""
         if self.progress_state is not Progress.CHALLENGED:
             raise UsageError("there is no challenge to answer")
+        return self._begin_anew([(name, value)], (name,), now)
+
+    def _begin_anew(self, more: Headers, without: tuple[str, ...], now: float) -> list[Effect]:
+        """Send the INVITE again, with `more` headers in the place of those `without` which it goes."""
         previous = self.request
-        headers = [header for header in previous.headers if header[0] not in ("Via", "CSeq", name)]
-        headers += [("CSeq", f"{previous.cseq.number + 1} INVITE"), (name, value)]
+        headers = [header for header in previous.headers if header[0] not in ("Via", "CSeq", *without)]
+        headers += [("CSeq", f"{previous.cseq.number + 1} INVITE"), *more]
         self.request = Request("INVITE", previous.uri_text, headers, previous.body)
         self.progress_state = Progress.CALLING
         self.state = SessionState.SETTING_UP
@@ -104,16 +127,16 @@ class CallerSession(InviteSession):
 
     def on_transaction(self, event: ResponseReceived | Any, now: float) -> list[Effect]:
         transaction = event.transaction
-        if transaction.request.method == "CANCEL" or self._ends_unwanted_dialog(transaction.request):
+        if transaction.request.method in ("CANCEL", "PRACK") or self._is_of_lost_branch(transaction.request):
             return []
         if transaction is not self._transaction:
             return super().on_transaction(event, now)
         if not isinstance(event, ResponseReceived):
-            return self._fail(response_to(self.request, 503 if isinstance(event, FlowFailed) else 408))
+            return self._fail(response_to(self.request, 503 if isinstance(event, FlowFailed) else 408), now)
         response = event.response
         if response.status < 200:
             return self._progressed(response, now)
-        return self._accepted(response, now) if response.status < 300 else self._rejected(response)
+        return self._accepted(response, now) if response.status < 300 else self._rejected(response, now)
 
     def _progressed(self, response: Response, now: float) -> list[Effect]:
         if self.progress_state is Progress.CALLING:
@@ -126,12 +149,69 @@ class CallerSession(InviteSession):
             or self.state is not SessionState.SETTING_UP
         ):
             return []
-        if response.to.tag and len(response.contacts) == 1:  # early dialogs may be several (section 13.2.2.1)
-            early = Dialog.of_client(self.request, response, self.flow)
-            if early.id not in self.dialog_ids:
-                self.dialog = early
-                self.core.enter(self, early.id)
-        return [Progressed(self, response, _readable(response))]
+        early = self._early_dialog(response)
+        description = _readable(response)
+        rseq = rseq_of(response)
+        if early is None:
+            untold = rseq is not None or response.status == BRANCH_ENDED
+            return [] if untold else [Progressed(self, response, description)]
+        self._turn_to(early)
+        if rseq is None:
+            return self._heard_of(early, response, description)
+        if not early.order.admit(rseq):
+            return []
+        rack = RAck(rseq, response.cseq)
+        if description is not None and self._late_offer and not early.offers.local and self._owed is None:
+            early.offers.receive_offer(description)
+            self._owed = early, rack
+            return self._heard_of(early, response, description)
+        if description is not None and not early.offers.local:
+            early.offers.receive_answer(description)
+        return self._send_prack(early, rack, now) + self._heard_of(early, response, description)
+
+    def _early_dialog(self, response: Response) -> EarlyDialog | None:
+        """The dialog of a provisional response, entered if it is new; there may be several (section 13.2.2.1)."""
+        tag = response.to.tag or ""
+        early = self._early.get(tag)
+        if early is None and tag and len(response.contacts) == 1 and len(self._early) < MOST_EARLY_DIALOGS:
+            dialog = Dialog.of_client(self.request, response, self.flow)
+            early = self._early[tag] = EarlyDialog(dialog, self._offer)
+            self.core.enter(self, dialog.id)
+        if early is not None:
+            self._note_abilities(response)
+        return early
+
+    def _turn_to(self, early: EarlyDialog) -> None:
+        """What is said from now on is said to this branch; not in the middle of a change with another."""
+        if self._change is None and self._own_change is None and self._owed is None:
+            self.dialog, self.offers = early.dialog, early.offers
+
+    def _heard_of(
+        self, early: EarlyDialog, response: Response, description: SessionDescription | None
+    ) -> list[Effect]:
+        if response.status == BRANCH_ENDED:
+            return []
+        if description is not None:
+            early.said = description
+        return [Progressed(self, response, description)]
+
+    def _send_prack(
+        self, early: EarlyDialog, rack: RAck, now: float, answer: SessionDescription | None = None
+    ) -> list[Effect]:
+        headers = [("RAck", str(rack))]
+        body = b""
+        if answer is not None:
+            headers.append(("Content-Type", SDP))
+            body = answer.to_bytes()
+        return self.core.send(early.dialog.request("PRACK", headers, body), self.flow, self, now)[1]
+
+    def receive_request(self, request: Request, transaction: ServerTransaction, now: float) -> list[Effect]:
+        early = self._early.get(request.from_.tag or "")
+        if self.state is SessionState.SETTING_UP and early is not None:
+            self._turn_to(early)
+            if self.dialog is not early.dialog:
+                raise PeerError("a change is pending on another branch", status=500)
+        return super().receive_request(request, transaction, now)
 
     def _accepted(self, response: Response, now: float) -> list[Effect]:
         tag = response.to.tag or ""
@@ -142,42 +222,70 @@ class CallerSession(InviteSession):
             dialog = self._confirmed(response)
         except PeerError:
             setting_up = self.state is SessionState.SETTING_UP
-            return self._fail(response_to(self.request, 502)) if setting_up else []
+            return self._fail(response_to(self.request, 502), now) if setting_up else []
         if self.state is not SessionState.SETTING_UP or self._cancelling_until is not None:
             return self._turn_down(dialog, response.cseq, now, 487)
         try:
             description = description_of(response)
         except PeerError:
             return self._turn_down(dialog, response.cseq, now, 502)
-        self.dialog = dialog
+        settled = self._settle_on(dialog, now)
         self.core.enter(self, dialog.id)
         self.progress_state = Progress.ACCEPTED
         self.state = SessionState.ESTABLISHED
-        if self._late_offer and description is not None:
+        self._note_abilities(response)
+        self.timer.granted(response, now)
+        self.core.watch(self)
+        if self._late_offer and description is not None and not self._has_agreed and self._owed is None:
             self._acks[tag] = None
             self.offers.receive_offer(description)
-            return [Accepted(self, response, description)]
-        effects = [self._ack(dialog, response.cseq)]
+            return [*settled, Accepted(self, response, description)]
+        effects = [*settled, self._ack(dialog, response.cseq)]
         return effects + self._agree(response, description, now)
+
+    def _settle_on(self, dialog: Dialog, now: float) -> list[Effect]:
+        """This branch of the fork has won: what was pending on another is over, and all early dialogs are forgotten."""
+        winner, effects = self._early.get(dialog.remote_tag), []
+        lost = self.dialog is not None and self.dialog.id != dialog.id
+        if lost:
+            self._owed = None
+            effects = self._drop_changes(now)
+            self.offers = winner.offers if winner is not None else EarlyDialog(dialog, self._offer).offers
+        self._answer_before = winner.said if lost and winner is not None else None
+        if winner is not None:  # a PRACK that is still owed goes on in the same numbers
+            winner.dialog = dialog
+        self.dialog = dialog
+        self._early.clear()
+        return effects
 
     def _confirmed(self, response: Response) -> Dialog:
         """The dialog of a 2xx. Where it was early before, only the sequence numbers are kept (section 13.2.2.4)."""
-        dialog, early = Dialog.of_client(self.request, response, self.flow), self.dialog
-        if early is not None and early.id == dialog.id:
-            dialog.local_cseq = max(dialog.local_cseq, early.local_cseq)
-            dialog.remote_cseq = early.remote_cseq
+        dialog, early = (
+            Dialog.of_client(self.request, response, self.flow),
+            self._early.get(response.to.tag or ""),
+        )
+        if early is not None:
+            dialog.local_cseq = max(dialog.local_cseq, early.dialog.local_cseq)
+            dialog.remote_cseq = early.dialog.remote_cseq
         return dialog
 
     def _agree(self, response: Response, answer: SessionDescription | None, now: float) -> list[Effect]:
-        if answer is not None and self.offers.state is OfferState.LOCAL_OFFER:
+        if self._has_agreed or self._late_offer:  # a description in the 2xx says nothing new then
+            return [Accepted(self, response, self._answer_before)]
+        if answer is not None:
             self.offers.receive_answer(answer)
-        elif self.offers.state is OfferState.LOCAL_OFFER:
+        else:
             self.offers.withdraw()
-        return [Accepted(self, response, answer)]
+        return [Accepted(self, response, answer or self._answer_before)]
 
-    def _rejected(self, response: Response) -> list[Effect]:
+    def _rejected(self, response: Response, now: float) -> list[Effect]:
+        if response.status == 422 and self._cancelling_until is None and self.timer.raised_by(response):
+            forgotten = self._forget_branches(now)
+            changed = ("Session-Expires", "Min-SE", "Authorization", "Proxy-Authorization")
+            wanted = [header for header in self.timer.ask() if header[0] in changed]
+            return forgotten + self._begin_anew(wanted, changed, now)
         challenged = response.status in (401, 407) and self._cancelling_until is None
-        effects = self._fail(response)
+        effects = self._fail(response, now)
         if challenged:
             self.progress_state = Progress.CHALLENGED
         return effects
@@ -188,11 +296,16 @@ class CallerSession(InviteSession):
         ack = self._ack(dialog, cseq)
         bye = self.core.send(dialog.request("BYE"), self.flow, self, now)[1]
         wanted = self.state is SessionState.SETTING_UP
-        return [ack, *bye, *(self._fail(response_to(self.request, status)) if wanted else [])]
+        return [ack, *bye, *(self._fail(response_to(self.request, status), now) if wanted else [])]
 
-    def _ends_unwanted_dialog(self, request: Request) -> bool:
-        """Whether a request of ours is the BYE of `_turn_down`, of which nobody wants to hear."""
-        return request.method == "BYE" and (self.dialog is None or request.to.tag != self.dialog.remote_tag)
+    def _is_of_lost_branch(self, request: Request) -> bool:
+        """Whether a request of ours went to a branch that lost, such as the BYE of `_turn_down`: nobody wants to
+        hear of it."""
+        if request.method == "INVITE" and not request.to.tag:
+            return False
+        if request.method != "BYE" and self.state is SessionState.SETTING_UP:
+            return False
+        return self.dialog is None or request.to.tag != self.dialog.remote_tag
 
     def _ack(self, dialog: Dialog, cseq: CSeq, answer: SessionDescription | None = None) -> Effect:
         headers = [(name, value) for name, value in self.request.headers if name.endswith("Authorization")]
@@ -214,18 +327,29 @@ class CallerSession(InviteSession):
         answered = self.core.transactions.respond(transaction, response_to(transaction.request, 200), now)
         return answered + self.cancel(now)
 
-    def _fail(self, response: Response) -> list[Effect]:
+    def _fail(self, response: Response, now: float) -> list[Effect]:
         """The terminal fact of a call that was never answered, told once."""
         self.progress_state = Progress.FAILED
         self._cancelling_until = None
-        return [] if self._leave() else [Rejected(self, response)]
+        effects = self._forget_branches(now)
+        return effects if self._leave() else [*effects, Rejected(self, response)]
+
+    def _forget_branches(self, now: float) -> list[Effect]:
+        """All early dialogs end with the INVITE that made them, and so do changes within them."""
+        effects = self._drop_changes(now)
+        self._early.clear()
+        self._owed = self.dialog = None
+        self.offers = OfferAnswer()
+        if self._offer is not None:
+            self.offers.send_offer(self._offer)
+        return effects
 
     def tick(self, now: float) -> list[Effect]:
         if self._cancelling_until is None or now < self._cancelling_until:
             return super().tick(now)
         if self._transaction is not None:
             self.core.transactions.abandon(self._transaction)
-        return self._fail(response_to(self.request, 487))
+        return self._fail(response_to(self.request, 487), now)
 
 
 def _readable(response: Response) -> SessionDescription | None:

@@ -35,6 +35,9 @@ class ChangingSession(Session):
         """The peer's re-INVITE or UPDATE that waits for our answer."""
         self._own_change: ClientTransaction | None = None
         """Our re-INVITE or UPDATE that waits for the peer's."""
+        self._refreshing = False
+        """Whether that changes nothing, and only shows that we are still there (RFC 4028 section 10)."""
+        self._refreshes_by_update = True
         self._retry: tuple[float, str, SessionDescription] | None = None
         """When a change that met a 491 is tried again, by which method, and its offer."""
         self._forsaken: tuple[float, ClientTransaction] | None = None
@@ -48,7 +51,7 @@ class ChangingSession(Session):
         return self._send_change("INVITE", offer, now)
 
     def update(self, offer: SessionDescription, now: float) -> list[Effect]:
-        """Send an UPDATE (RFC 3311). Raises UsageError while a change is pending."""
+        """Send an UPDATE (RFC 3311), early or later. Raises UsageError where `can_update` does not hold."""
         return self._send_change("UPDATE", offer, now)
 
     @property
@@ -61,6 +64,23 @@ class ChangingSession(Session):
             and self._change is None
             and self.offers.state is OfferState.STABLE
         )
+
+    @property
+    def can_update(self) -> bool:
+        """Whether `update` is allowed now: in an early dialog after the first answer too (RFC 3311 section 5.1)."""
+        return self.can_change or (
+            self.state is SessionState.SETTING_UP
+            and self.dialog is not None
+            and self._has_agreed
+            and self._own_change is None
+            and self._change is None
+            and self.offers.state is OfferState.STABLE
+        )
+
+    @property
+    def _has_agreed(self) -> bool:
+        """Whether the offer of the INVITE, or the one it asked for, has been answered reliably."""
+        return self.offers.local is not None
 
     def answer(self, description: SessionDescription, now: float) -> list[Effect]:
         """Accept the peer's change: with our answer, or with our offer where it made none.
@@ -86,16 +106,36 @@ class ChangingSession(Session):
 
     # -- ours -----------------------------------------------------------------------------------------
 
-    def _send_change(self, method: str, offer: SessionDescription, now: float) -> list[Effect]:
-        if not self.can_change:
+    def _send_change(self, method: str, offer: SessionDescription | None, now: float) -> list[Effect]:
+        if not self._may_send(method):
             raise UsageError(
                 f"no change can be made to a session that is {self.state.value}, or changing already"
             )
         self._retry = None
-        self.offers.send_offer(offer)
-        headers = [*self.core.local_headers(self.flow, self._local_user), ("Content-Type", SDP)]
-        self._own_change, effects = self._send_in_dialog(method, now, headers, offer.to_bytes())
+        headers = self.core.local_headers(self.flow, self._local_user)
+        if self.state is SessionState.ESTABLISHED:
+            headers += self.timer.ask()
+        body = b""
+        if offer is not None:
+            self.offers.send_offer(offer)
+            headers.append(("Content-Type", SDP))
+            body = offer.to_bytes()
+        self._own_change, effects = self._send_in_dialog(method, now, headers, body)
         return effects
+
+    def _may_send(self, method: str) -> bool:
+        return self.can_update if method == "UPDATE" else self.can_change
+
+    def _refresh(self, now: float) -> list[Effect]:
+        """Show that we are still there: by UPDATE where the peer takes it, else by what we said last (section 7.4
+        of RFC 4028: the same description, in the same version)."""
+        self.timer.postpone(now)
+        by_update = self._refreshes_by_update and "UPDATE" in self._peer_allows
+        description = None if by_update else self.offers.local
+        if not self.can_change or self._retry is not None or not (by_update or description):
+            return []
+        self._refreshing = True
+        return self._send_change("UPDATE" if by_update else "INVITE", description, now)
 
     def _change_answered(
         self, transaction: ClientTransaction, response: Response, now: float
@@ -103,28 +143,56 @@ class ChangingSession(Session):
         if response.status < 200:
             return []
         self._own_change = None
+        refreshing, self._refreshing = self._refreshing, False
         if response.status < 300:
             effects = self._acknowledge(response) if transaction.request.method == "INVITE" else []
-            return effects + self._change_accepted(response, now)
+            return effects + self._change_accepted(response, refreshing, now)
         offer = self.offers.withdraw()
-        if response.status == 491 and offer is not None and self.state is SessionState.ESTABLISHED:
-            self._retry = now + self._back_off(), transaction.request.method, offer
+        if response.status in GONE and self.state is SessionState.ESTABLISHED:
+            return self._gone(now)
+        if refreshing:
+            return self._refresh_refused(transaction.request.method, response, now)
+        if offer is not None and not self._over and self._is_tried_again(response):
+            wait = self._back_off() if response.status == 491 else 0.0
+            self._retry = now + wait, transaction.request.method, offer
             self.core.watch(self)
             return []
-        return self._gone(now) if response.status in GONE else [OfferRefused(self, response)]
+        return [OfferRefused(self, response)]
 
-    def _change_accepted(self, response: Response, now: float) -> list[Effect]:
+    def _is_tried_again(self, response: Response) -> bool:
+        """After a glare, and after an interval that was too small (RFC 4028 section 7.3)."""
+        return response.status == 491 or (response.status == 422 and self.timer.raised_by(response))
+
+    def _refresh_refused(self, method: str, response: Response, now: float) -> list[Effect]:
+        """Try again while the session lives: by re-INVITE where it was the UPDATE that the peer did not like."""
+        if response.status == 491:
+            self.timer.postpone(now, self._back_off())
+        elif response.status == 422 and self.timer.raised_by(response):
+            self.timer.postpone(now, 0.0)
+        elif method == "UPDATE":
+            self._refreshes_by_update = False
+            self.timer.postpone(now, 0.0)
+        self.core.watch(self)
+        return []
+
+    def _change_accepted(self, response: Response, refreshing: bool, now: float) -> list[Effect]:
         assert self.dialog is not None
+        if self.state is SessionState.ESTABLISHED:
+            self._note_abilities(response)
+            self.timer.granted(response, now)
+            self.core.watch(self)
+        before = self.offers.remote
         try:
             self.dialog.refresh_target(response)
-            return [Answered(self, self._take_answer(response))]
+            answer = self._take_answer(response)
+            return [] if refreshing and answer in (None, before) else [Answered(self, answer)]
         except PeerError:  # the two sides do not agree on what the session is now
             self.offers.withdraw()
             return self.hang_up(now)
 
     def _try_again(self, method: str, offer: SessionDescription, now: float) -> list[Effect]:
         """Repeat a change that met a 491; later, if the peer is changing something just now."""
-        if self.can_change:
+        if self._may_send(method):
             return self._send_change(method, offer, now)
         self._retry = now + self._back_off(), method, offer
         return []
@@ -149,10 +217,11 @@ class ChangingSession(Session):
             raise PeerError("changes crossed", status=491)
         if self._change is not None or (setting_up and request.method == "INVITE"):
             raise PeerError("a change is pending", status=500)
+        self.timer.check(request)
         offer = description_of(request)
         _ = request.contacts  # those that make no sense are refused before anything has changed
         if offer is not None:
-            if setting_up and self.offers.state is OfferState.STABLE:
+            if setting_up and self.offers.state is OfferState.STABLE and not self._has_agreed:
                 raise PeerError("the first offer is still to come", status=500)
             self.offers.receive_offer(offer)
         self.dialog.refresh_target(request)

@@ -40,6 +40,8 @@ class InviteSession(ChangingSession):
         deadlines = [pending[0] for pending in (self._retry, self._forsaken) if pending is not None]
         if self._unacknowledged is not None:
             deadlines.append(min(self._unacknowledged.retransmit_at, self._unacknowledged.give_up_at))
+        if (due := self.timer.deadline) is not None:
+            deadlines.append(due)
         return min(deadlines, default=None)
 
     # -- verbs ----------------------------------------------------------------------------------------
@@ -59,6 +61,7 @@ class InviteSession(ChangingSession):
         if self.state is not SessionState.ESTABLISHED:
             return []
         self.state = SessionState.ENDING
+        self.timer.stop()
         self._bye_headers = headers
         effects = self._drop_changes(now)
         return effects if self._unacknowledged is not None else effects + self._send_bye(now)
@@ -87,6 +90,8 @@ class InviteSession(ChangingSession):
             return self._receive_bye(transaction, now)
         if request.method in ("INVITE", "UPDATE"):
             return self._receive_change(request, transaction, now)
+        if request.method == "PRACK":
+            return self._receive_prack(request, transaction, now)
         return [RequestInDialog(self, transaction, request)]
 
     def receive_ack(self, request: Request, now: float) -> list[Effect]:
@@ -99,7 +104,7 @@ class InviteSession(ChangingSession):
         if self.state is SessionState.ENDING:
             return self._send_bye(now)
         try:
-            return [Acknowledged(self, self._take_answer(request))]
+            return [Acknowledged(self, self._take_answer(request) if waiting.offers else None)]
         except PeerError:  # our offer was not answered: there is no session to speak of
             self.offers.withdraw()
             return self.hang_up(now)
@@ -134,11 +139,19 @@ class InviteSession(ChangingSession):
             effects.append(Transmit(waiting.transaction.flow, waiting.response.to_bytes()))
         if self._retry is not None and now >= self._retry[0]:
             effects += self._try_again(self._retry[1], self._retry[2], now)
+        if self.timer.expired(now):
+            effects += self._gone(now)
+        elif self.timer.wants_refresh(now):
+            effects += self._refresh(now)
         if self._forsaken is not None and now >= self._forsaken[0]:
             self.core.transactions.abandon(self._forsaken[1])
             self._forsaken = None
         self.core.watch(self)
         return effects
+
+    def _receive_prack(self, request: Request, transaction: ServerTransaction, now: float) -> list[Effect]:
+        """Who was called has more to say: a caller sends no responses that want one."""
+        raise PeerError("no response waits for a PRACK", status=481)
 
     # -- the end ----------------------------------------------------------------------------------------
 
@@ -182,6 +195,7 @@ class InviteSession(ChangingSession):
             return True
         self.state = SessionState.ENDED
         self._unacknowledged = self._retry = None
+        self.timer.stop()
         self.core.leave(self)
         self.core.watch(self)
         return False

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from sipcore.dialog.dialog import Dialog, DialogId
 from sipcore.dialog.offer_answer import OfferAnswer, OfferState
+from sipcore.dialog.session_timer import SessionTimer
 from sipcore.effects import Effect
 from sipcore.errors import PeerError, UsageError
 from sipcore.sdp.description import SessionDescription
+from sipcore.syntax.headers import split_values
 from sipcore.syntax.message import Request, Response, response_to
 from sipcore.usage import Core
 
 if TYPE_CHECKING:
-
     from sipcore.transaction.table import ClientTransaction, ServerTransaction
     from sipcore.transport.flow import Flow
 
@@ -49,6 +50,8 @@ class Unacknowledged:
     interval: float
     retransmit_at: float
     give_up_at: float
+    offers: bool = False
+    """Whether it carries our offer, and its ACK the answer."""
 
 
 class Session(ABC):
@@ -66,6 +69,9 @@ class Session(ABC):
         self.dialog: Dialog | None = None
         self.offers = OfferAnswer()
         self.dialog_ids: set[DialogId] = set()
+        self.timer = SessionTimer(core.session_timers)
+        self._peer_allows: frozenset[str] = frozenset()
+        """The methods that the peer says it takes."""
         self._unacknowledged: Unacknowledged | None = None
 
     # -- what both sides have agreed on ---------------------------------------------------------------
@@ -110,6 +116,10 @@ class Session(ABC):
         """Send a 200; that of an INVITE again and again until its ACK comes."""
         assert self.dialog is not None
         all_headers = [*self.core.local_headers(self.flow, self._local_user), *headers]
+        if self.state is SessionState.ESTABLISHED and transaction.request.method != "PRACK":
+            self._note_abilities(transaction.request)
+            all_headers += self.timer.grant(transaction.request, now)
+            self.core.watch(self)
         if description is not None:
             all_headers.append(("Content-Type", SDP))
         body = b"" if description is None else description.to_bytes()
@@ -118,10 +128,22 @@ class Session(ABC):
         if request.method == "INVITE":
             timers = self.core.transactions.timers
             self._unacknowledged = Unacknowledged(
-                request.cseq.number, response, transaction, timers.t1, now + timers.t1, now + timers.timeout
+                request.cseq.number,
+                response,
+                transaction,
+                timers.t1,
+                now + timers.t1,
+                now + timers.timeout,
+                offers=description is not None and self.offers.state is OfferState.LOCAL_OFFER,
             )
             self.core.watch(self)
         return self.core.transactions.respond(transaction, response, now)
+
+    def _note_abilities(self, message: Request | Response) -> None:
+        """Keep what the peer says it takes (section 20.5); it need not say it each time."""
+        methods = [method for line in message.get_all("Allow") for method in split_values(line)]
+        if methods:
+            self._peer_allows = frozenset(methods)
 
     def _send_in_dialog(
         self, method: str, now: float, headers: Headers = (), body: bytes = b""

@@ -167,6 +167,8 @@ def test_a_config_cannot_be_changed() -> None:
         ),
         ({"sip": {"tls_port": 5061}}, "sip.tls_port: needs sip.certificate and sip.key, or set it to 0"),
         ({"sip": {"min_expires": 4000}}, "sip.min_expires: should be 3600 (sip.max_expires) or less"),
+        ({"sip": {"session_expires": 60}}, "sip.session_expires: should be 90 (sip.min_se) or more, or 0"),
+        ({"sip": {"min_se": 3600}}, "sip.session_expires: should be 3600 (sip.min_se) or more, or 0"),
         (
             {"media": {"port_range": [20000, 20002]}},
             "media.port_range: should be [first, last], 1024 or above and with room for 4 ports",

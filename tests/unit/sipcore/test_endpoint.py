@@ -50,9 +50,9 @@ def test_the_answer_to_options_tells_what_is_served() -> None:
     (arrived,) = endpoint.receive(request("OPTIONS"), UDP, 0.0)
     own = response_to(arrived.request, 200, headers=[("Accept", "text/plain")])
     (response,) = sent(endpoint.respond(arrived.transaction, own, 0.0))
-    assert response.get("Allow") == "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, REGISTER"
+    assert response.get("Allow") == "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REGISTER"
     assert response.get_all("Accept") == ["text/plain"]
-    assert response.supported == ["outbound", "path"]
+    assert response.supported == ["100rel", "outbound", "path", "timer"]
 
 
 def test_an_answer_that_refuses_options_tells_nothing_more() -> None:
