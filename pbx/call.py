@@ -17,7 +17,7 @@ from pbx.happenings import CallAnswered, CallEnded, CallQuality, CallRang, CallS
 from pbx.leg import Leg
 from pbx.negotiate import NotAcceptable
 from pbx.party import ExternalParty, Party, trunk_of
-from pbx.routing import Outcome, Refuse, Ring, Serve
+from pbx.routing import Outcome, Redirected, Refuse, Ring, Serve
 from pbx.voice import Voice
 from sipcore.syntax.headers import NameAddress
 from sipcore.syntax.message import REASONS, Response
@@ -193,7 +193,7 @@ class Call:
                         return await self._talk(result)
                     route = self.switch.router.reroute(route, result)
 
-    async def _ring(self, extension: Extension, seconds: float) -> Leg | Outcome:
+    async def _ring(self, extension: Extension, seconds: float) -> Leg | Outcome | Redirected:
         """Ring every phone registered at `extension`; the one that answers, or why none did."""
         fork = self._fork = Fork(self._on_progress)
         caller = self.caller_leg

@@ -83,6 +83,8 @@ class Sip(Table):
     """How many phones may register at one extension."""
     reliable_provisionals: bool = True
     """Whether ringing and early media are acknowledged where the phone supports that (RFC 3262)."""
+    follow_redirects: bool = True
+    """Whether a phone may send a call elsewhere (301, 302): where its own dialling would lead, too."""
     session_expires: Literal[0] | Annotated[int, Field(strict=True, ge=10, le=86400)] = 1800
     """Seconds after which a call ends that is not refreshed (RFC 4028); 0: we propose no such time."""
     min_se: Annotated[int, Field(strict=True, ge=10, le=86400)] = 90

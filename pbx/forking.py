@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Callable
 
 from pbx.leg import Leg
-from pbx.routing import Outcome
+from pbx.redirection import redirection
+from pbx.routing import Outcome, Redirected
 from sipcore.syntax.message import Response
 
 _OUTCOMES = {
@@ -26,6 +27,7 @@ _WEIGHT = (Outcome.NOT_REACHED, Outcome.NOT_ACCEPTABLE, Outcome.BUSY, Outcome.DE
 """Of several refusals the caller learns the one that stands last here."""
 
 
+_SENT_ON = 'SIP;cause=302;text="Call sent elsewhere"'
 _ELSEWHERE = 'SIP;cause=200;text="Call completed elsewhere"'
 """What keeps the other phones from showing a missed call (RFC 3326)."""
 
@@ -39,13 +41,13 @@ class Fork:
         self._ringing: dict[Leg, None] = {}
         self._refusal = Outcome.NOT_REACHED
         self._loop = asyncio.get_running_loop()
-        self._result: asyncio.Future[Leg | Outcome] = self._loop.create_future()
+        self._result: asyncio.Future[Leg | Outcome | Redirected] = self._loop.create_future()
 
     def add(self, leg: Leg) -> None:
         """One more phone that rings; to be called before the leg can tell anything."""
         self._ringing[leg] = None
 
-    async def result(self, seconds: float) -> Leg | Outcome:
+    async def result(self, seconds: float) -> Leg | Outcome | Redirected:
         """The phone that answered, or why none did within `seconds`."""
         if not self._ringing and not self._result.done():
             return self._refusal
@@ -70,14 +72,14 @@ class Fork:
         for leg in ringing:
             leg.hang_up(reason)
 
-    def _decide(self, result: Leg | Outcome, reason: str | None = None) -> None:
+    def _decide(self, result: Leg | Outcome | Redirected, reason: str | None = None) -> None:
         if not self._result.done():
             self._result.set_result(result)
         self.stop(reason)
 
-    def _turn_away(self, result: Leg | Outcome) -> None:
+    def _turn_away(self, result: Leg | Outcome | Redirected) -> None:
         """Whoever waited was cancelled between the answer and its turn: hang up, nobody else knows of the leg."""
-        if not isinstance(result, Outcome):
+        if not isinstance(result, Outcome | Redirected):
             result.hang_up()
 
     # -- Watcher --------------------------------------------------------------------------------------
@@ -97,6 +99,10 @@ class Fork:
     def leg_ended(self, leg: Leg, status: int) -> None:
         """A phone refused, or is gone."""
         self._ringing.pop(leg, None)
+        redirected = None if leg.refusal is None else redirection(leg.refusal)
+        if redirected is not None:  # the user has decided for all phones, as with a 603
+            self._decide(redirected, _SENT_ON)
+            return
         outcome = _OUTCOMES.get(status, Outcome.NOT_REACHED)
         self._refusal = max(self._refusal, outcome, key=_WEIGHT.index)
         if status in _SPEAKS_FOR_ALL or not self._ringing:

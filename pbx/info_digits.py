@@ -9,8 +9,8 @@ from sipcore.syntax.message import Request
 
 RELAY = "application/dtmf-relay"
 PLAIN = "application/dtmf"
-INFO_TYPES = f"{RELAY}, {PLAIN}"
-"""What a 415 says that we read (RFC 3261 section 21.4.13)."""
+INFO_REMEDIES = {415: (("Accept", f"{RELAY}, {PLAIN}"),), 469: (("Recv-Info", ""),)}
+"""What the answer to an INFO says that we take (RFC 3261 section 21.4.13, RFC 6086 section 4.2.2)."""
 MAX_BODY_BYTES = 200
 USUAL_MS = 100
 """Where no duration is written."""
@@ -41,8 +41,10 @@ class InfoDigit:
 
 
 def read_info(request: Request) -> InfoDigit | None:
-    """The digit in an INFO; None if it has no body (RFC 2976 section 2.2). Raises BadInfo with 400 or 415."""
+    """The digit in an INFO; None if it has no body (RFC 2976 section 2.2). Raises BadInfo with 400, 415 or 469."""
     body = request.body
+    if request.has("Info-Package"):
+        raise BadInfo(469, "we take no Info Packages (RFC 6086 section 4.2.2)")
     if not body:
         return None
     kind, encoding = request.content_type, request.get("Content-Encoding") or "identity"

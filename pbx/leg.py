@@ -16,6 +16,7 @@ from pbx.negotiate import Negotiation, NotAcceptable
 from pbx.presses import Form, Presses
 from sipcore.dialog.callee import CalleeSession
 from sipcore.dialog.caller import CallerSession
+from sipcore.dialog.session import Headers
 from sipcore.effects import (
     Accepted,
     Acknowledged,
@@ -152,6 +153,8 @@ class Leg:
         """Where a feature talks to the far end."""
         self.conversation: Conversation | None = None
         """With another leg."""
+        self.refusal: Response | None = None
+        """What a phone that was called has refused with."""
         self._presses = Presses()
         self.ended: asyncio.Future[int] = station.loop.create_future()
         station.legs.add(self)
@@ -192,12 +195,12 @@ class Leg:
         else:
             self._do(self._invitation.accept(negotiation.offer([preferred] if preferred else ()), self._now))
 
-    def reject(self, status: int, reason: str | None = None) -> None:
+    def reject(self, status: int, reason: str | None = None, headers: Headers = ()) -> None:
         """Refuse the call with a final response >= 300; hang up where it has been answered."""
         if self.state is LegState.ANSWERED:
             self.hang_up()
         elif self.state is not LegState.ENDED:
-            self._do(self._invitation.reject(status, self._now, reason))
+            self._do(self._invitation.reject(status, self._now, reason, headers))
             self._end(status)
 
     # -- the far end is called --------------------------------------------------------------------
@@ -357,6 +360,7 @@ class Leg:
             self.negotiation.offers_srtp = False
             again(self)
             return
+        self.refusal = effect.response
         self._end(effect.response.status).leg_ended(self, effect.response.status)
 
     def _on_cancelled(self, effect: Cancelled) -> None:

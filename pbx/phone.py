@@ -113,6 +113,12 @@ class PhoneCall:
         """Refuse with a final response."""
         self.leg.reject(status)
 
+    def redirect(self, *numbers: str, status: int = 302) -> None:
+        """Send the call elsewhere, to the first number by preference."""
+        host = self.phone.account.server.host
+        contacts = [f"<sip:{number}@{host}>;q={1 - place / 10:.1f}" for place, number in enumerate(numbers)]
+        self.leg.reject(status, headers=[("Contact", ", ".join(contacts))])
+
     def hang_up(self) -> None:
         """CANCEL or BYE, whichever fits."""
         self.leg.hang_up()

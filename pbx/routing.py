@@ -81,6 +81,17 @@ class Outcome(Enum):
     NOT_ACCEPTABLE = "no media in common"
 
 
+@dataclass(frozen=True, slots=True)
+class Redirected:
+    """A phone answered that the call is to go elsewhere."""
+
+    targets: tuple[str, ...]
+    """Dialled strings, the preferred one first."""
+    status: int = 302
+    why: str = ""
+    """What the phone says of the reason; empty if nothing."""
+
+
 _NATURAL = {
     Outcome.BUSY: Refuse(486, "Busy Here"),
     Outcome.DECLINED: Refuse(603, "Decline"),
@@ -97,16 +108,22 @@ class Router:
     directory: Directory
     dial_table: DialTable
     lines: Lines
+    follow_redirects: bool = True
+    """Whether phones may send calls elsewhere."""
 
     def route(self, dialled: str) -> Route:
         """Decide for a dialled string: one feature, one extension, or 404."""
         return self._lead_to(dialled, ())
 
-    def reroute(self, failed: Route, outcome: Outcome) -> Route:
+    def reroute(self, failed: Route, outcome: Outcome | Redirected) -> Route:
         """Decide again after the `Ring` of `failed` came to `outcome`."""
         if not isinstance(failed.action, Ring):
             raise TypeError(f"only a Ring can fail, not {failed.action}")
-        route = self._after(failed.action.extension, outcome, failed.trail)
+        extension, trail = failed.action.extension, failed.trail
+        if isinstance(outcome, Redirected):
+            route = self._sent_on(extension, outcome, trail)
+        else:
+            route = self._after(extension, outcome, trail)
         return replace(route, reasons=failed.reasons + route.reasons)
 
     def _lead_to(self, address: str, trail: tuple[str, ...]) -> Route:
@@ -143,3 +160,22 @@ class Router:
         if not target:
             return Route(_NATURAL[outcome], trail, (reason,))
         return self._lead_to(target, trail).because(f"{reason}, diverts to {target}")
+
+    def _sent_on(self, extension: Extension, redirected: Redirected, trail: tuple[str, ...]) -> Route:
+        """To the first target that takes the call; what is no number of ours counts as not reached."""
+        if not self.follow_redirects:
+            return self._after(extension, Outcome.NOT_REACHED, trail).because("phones may not send calls on")
+        why = f" ({redirected.why})" if redirected.why else ""
+        said = f"{extension.number} answers {redirected.status}{why}"
+        refusals = []
+        for target in redirected.targets:
+            route = self._lead_to(target, trail).because(f"{said}, sends the call to {target}")
+            if not isinstance(route.action, Refuse):
+                return route
+            refusals.append(route)
+        first = refusals[0]
+        return replace(first, action=_NATURAL[Outcome.NOT_REACHED]) if _is_unknown(first) else first
+
+
+def _is_unknown(route: Route) -> bool:
+    return isinstance(route.action, Refuse) and route.action.status == 404

@@ -31,7 +31,7 @@ from pbx.dial_table import dialled_string
 from pbx.directory import Directory, Extension
 from pbx.environment import Environment
 from pbx.happenings import ExtensionRegistered, ExtensionUnregistered, Happenings, Unregistration
-from pbx.info_digits import INFO_TYPES, BadInfo, read_info
+from pbx.info_digits import INFO_REMEDIES, BadInfo, read_info
 from pbx.leg import Leg, LegState
 from pbx.media_keys import Srtp
 from pbx.party import line_of
@@ -120,7 +120,7 @@ class Switch:
         self.happenings = Happenings()
         self.directory = Directory(config.directory())
         self.dial_table = dial_table(features, config)
-        self.router = Router(self.directory, self.dial_table, self)
+        self.router = Router(self.directory, self.dial_table, self, config.sip.follow_redirects)
         self.legs = Legs()
         self.prompts = prompts or Silence()
         self.calls: dict[str, Call] = {}
@@ -224,7 +224,7 @@ class Switch:
         try:
             digit = read_info(effect.request)
         except BadInfo as bad:
-            headers = [("Accept", INFO_TYPES)] if bad.status == 415 else []
+            headers = INFO_REMEDIES.get(bad.status, ())
             self.requests.respond(effect, bad.status, headers)
             return
         self.requests.respond(effect, 200)

@@ -35,7 +35,7 @@ def invites_to(office: Office, phone: Phone) -> int:
 @pytest.mark.parametrize(
     ("refusal", "expected"),
     [
-        (302, 480),  # where a phone diverts to on its own is not followed
+        (302, 480),  # without saying where
         (404, 480),
         (408, 480),
         (480, 480),

@@ -10,7 +10,8 @@ import pytest
 
 from pbx.forking import Fork
 from pbx.leg import Leg
-from pbx.routing import Outcome
+from pbx.routing import Outcome, Redirected
+from sipcore.syntax.message import Response
 from tests.simulation.loop import JumpingLoop
 
 Result = TypeVar("Result")
@@ -19,7 +20,8 @@ Result = TypeVar("Result")
 class FakeLeg:
     """Only what a fork touches: it can be hung up."""
 
-    def __init__(self) -> None:
+    def __init__(self, refusal: Response | None = None) -> None:
+        self.refusal = refusal
         self.reasons: list[str | None] = []
 
     def hang_up(self, reason: str | None = None) -> None:
@@ -125,5 +127,17 @@ def test_a_cancelled_wait_cancels_the_phones() -> None:
 def test_no_phone_at_all() -> None:
     async def scenario() -> None:
         assert await fork_of().result(60) is Outcome.NOT_REACHED
+
+    run(scenario())
+
+
+def test_a_phone_that_sends_the_call_on_decides_for_all() -> None:
+    async def scenario() -> None:
+        sends_on = FakeLeg(Response(302, headers=[("Contact", "<sip:102@10.0.0.1>")]))
+        other = FakeLeg()
+        fork = fork_of(sends_on, other)
+        fork.leg_ended(cast(Leg, sends_on), 302)
+        assert await fork.result(60) == Redirected(("102",), 302)
+        assert other.reasons == ['SIP;cause=302;text="Call sent elsewhere"']
 
     run(scenario())

@@ -52,6 +52,14 @@ def test_the_type_is_read_as_types_are(kind: str) -> None:
     assert read_info(info(b"Signal=a", kind)) == InfoDigit("A")
 
 
+@pytest.mark.parametrize("body", [b"", b"Signal=5"])
+def test_info_packages_are_not_taken(body: bytes) -> None:
+    """RFC 6086."""
+    with pytest.raises(BadInfo) as bad:
+        read_info(info(body, RELAY, ("Info-Package", "foo")))
+    assert bad.value.status == 469
+
+
 def test_a_body_with_a_line_end_is_one_digit() -> None:
     assert read_info(info(b" 5\r\n", PLAIN)) == InfoDigit("5")
 
