@@ -11,7 +11,8 @@ WINDOW_SECONDS = 0.2
 class Latch:
     """Decides whose packets count. Hosts that are neither in the peer's description nor behind its signalling are
     strangers, always; among the others the address that the peer wrote wins if it is heard within the window, and
-    else whoever came first and went on sending. After that the latch is locked until the plan names another remote."""
+    else whoever came first and went on sending. After that the latch is locked until the plan names another remote, or
+    says that the peer has moved."""
 
     __slots__ = ("_candidate", "_heard", "_since", "locked", "plan", "strangers")
 
@@ -30,9 +31,10 @@ class Latch:
 
     def change(self, plan: StreamPlan) -> bool:
         """Take a new plan; whether the latch has been opened for a new remote."""
+        elsewhere = plan.moves != self.plan.moves
         moved = plan.remote != self.plan.remote and plan.remote is not None
         self.plan = plan
-        if moved and plan.remote != self.locked:
+        if elsewhere or (moved and plan.remote != self.locked):
             self.locked = self._candidate = None
             return True
         return False

@@ -95,6 +95,8 @@ class StreamPlan:
     packet_ms: int = 20
     srtp: SrtpKeys | None = None
     """None: packets travel in the clear."""
+    moves: int = 0
+    """How often the peer has been found elsewhere: with each time its sound may come from another place."""
 
     @property
     def holds(self) -> bool:

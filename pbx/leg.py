@@ -25,6 +25,7 @@ from sipcore.effects import (
     Effect,
     EndCause,
     Ended,
+    Moved,
     Offered,
     Progressed,
     Rejected,
@@ -258,6 +259,7 @@ class Leg:
             route_set=route_set,
             owner=owner or self,
         )
+        self.session.identity = self.extension.number if self.extension else ""
         self._do(effects)
 
     # -- both ---------------------------------------------------------------------------------------
@@ -394,6 +396,12 @@ class Leg:
         if effect.answer is not None and not self._take_answer(effect.answer):
             self.fail(488)
 
+    def _on_moved(self, effect: Moved) -> None:
+        """The phone is reached elsewhere now, and its sound may come from elsewhere too."""
+        self.negotiation.moves += 1
+        if self.plan is not None:
+            self._use_plan()
+
     # -- helpers ---------------------------------------------------------------------------------------
 
     def _answer_late_offer(self, offer: SessionDescription) -> bool:
@@ -468,4 +476,5 @@ _HANDLERS: dict[type, Callable[[Leg, Any], None]] = {
     Acknowledged: Leg._on_acknowledged,
     Offered: Leg._on_offered,
     Answered: Leg._on_answered,
+    Moved: Leg._on_moved,
 }

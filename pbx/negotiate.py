@@ -63,6 +63,8 @@ class Negotiation:
         self.srtp = Srtp.OFF
         self.offers_srtp = False
         """Whether our offers have SRTP though it is not required, until something is agreed on."""
+        self.moves = 0
+        """How often the peer has been found elsewhere."""
         self.keys = MediaKeys(entropy) if entropy else None
         """None: we know no SRTP."""
         self._secured = False
@@ -173,6 +175,7 @@ class Negotiation:
             dtmf_clock_rate=clock,
             packet_ms=_packet_ms(theirs),
             srtp=_srtp_keys(ours, theirs),
+            moves=self.moves,
         )
 
     # -- helpers --------------------------------------------------------------------------------------------

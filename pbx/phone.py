@@ -244,7 +244,11 @@ class Phone:
         self.loop = asyncio.get_running_loop()
         self.endpoint = Endpoint(endpoint_settings or EndpointSettings(), environment.rng, _OpenGate())
         self.driver = Driver(
-            self.endpoint, environment.network, _driver_settings(account, local), self._on_effect
+            self.endpoint,
+            environment.network,
+            _driver_settings(account, local),
+            self._on_effect,
+            self._on_flow_closed,
         )
         self.media = MediaService(
             MediaSettings(local.host, port_range, workers=0), environment.media_network, environment.rng
@@ -261,6 +265,10 @@ class Phone:
         self.srtp = Srtp.OFF
         """When it secures its sound."""
         self.knows_srtp = True
+        self.reconnects = False
+        """Whether it registers anew over another connection at once when one breaks, with its calls."""
+        self.instance = ""
+        """What its registrations say that it is, whatever its address (RFC 5626 section 4.1)."""
         self.refuse_with: int | None = None
         """A final response for every call, such as 486."""
         self._incoming: asyncio.Queue[PhoneCall] = asyncio.Queue()
@@ -344,7 +352,10 @@ class Phone:
                 ("To", str(me)),
                 ("Call-ID", self._register_call_id),
                 ("CSeq", f"{self._register_cseq} REGISTER"),
-                ("Contact", f"<{self.contact}>"),
+                (
+                    "Contact",
+                    f"<{self.contact}>" + (f';+sip.instance="{self.instance}"' if self.instance else ""),
+                ),
                 ("Expires", str(seconds)),
                 *headers,
             ],
@@ -385,6 +396,19 @@ class Phone:
                 return await self.register(seconds)
             except (RegistrationFailed, OSError):
                 await asyncio.sleep(RETRY_SECONDS)
+
+    def _on_flow_closed(self, flow: Flow) -> None:
+        if self.reconnects and flow == self._flow:
+            task = self.loop.create_task(self._come_back(flow))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _come_back(self, lost: Flow) -> None:
+        await self._connect()
+        for call in self.calls:
+            if call.leg.session is not None and call.leg.session.flow == lost:
+                self.driver.perform(self.endpoint.move(call.leg.session, self.flow))
+        await self.register()
 
     # -- calls ----------------------------------------------------------------------------------------------
 

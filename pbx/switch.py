@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 from typing import Any, TypeVar
 
@@ -34,6 +34,7 @@ from pbx.happenings import ExtensionRegistered, ExtensionUnregistered, Happening
 from pbx.info_digits import INFO_REMEDIES, BadInfo, read_info
 from pbx.leg import Leg, LegState
 from pbx.media_keys import Srtp
+from pbx.moves import Moves
 from pbx.party import line_of
 from pbx.plugin import Feature
 from pbx.prompts import PromptFiles, Silence
@@ -135,6 +136,7 @@ class Switch:
         )
         self.requests = Requests(self.endpoint, self.driver, self.loop)
         self.requests.handlers["REGISTER"] = self._register
+        self.moves = Moves(self.legs.of, self.registrar, self.endpoint, self.driver.perform)
         media = MediaSettings(sip.listen, config.media.port_range, config.media.workers)
         self.media = MediaService(media, environment.media_network, environment.rng)
         self.media.on_event = self._on_media_event
@@ -256,7 +258,8 @@ class Switch:
         self.driver.perform(self.endpoint.respond(arrived.transaction, result.response, now))
         self._tell_bindings(result.changes)
 
-    def _tell_bindings(self, changes: Iterable[BindingChange]) -> None:
+    def _tell_bindings(self, changes: Sequence[BindingChange]) -> None:
+        self.moves.note(changes, self.loop.time())
         for change in changes:
             binding, at = change.binding, self.environment.wall()
             extension, contact = binding.aor, str(binding.contact)

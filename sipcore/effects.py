@@ -161,6 +161,13 @@ class RequestInDialog:
     request: Request
 
 
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """The peer is reached by another flow from now on, and may send its media from elsewhere."""
+
+    session: InviteSession
+
+
 class EndCause(Enum):
     """Why a session ended."""
 

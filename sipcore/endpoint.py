@@ -13,13 +13,14 @@ from random import Random
 from typing import Any, Protocol
 
 from sipcore.deadlines import Deadlines, Timed
+from sipcore.dialog.adrift import Adrift
 from sipcore.dialog.callee import CalleeSession
 from sipcore.dialog.caller import CallerSession
 from sipcore.dialog.dialog import MAX_FORWARDS, DialogId
 from sipcore.dialog.invite import InviteSession
-from sipcore.dialog.session import SDP
+from sipcore.dialog.session import SDP, SessionState
 from sipcore.dialog.session_timer import TimerSettings
-from sipcore.effects import Arrived, Effect, Responded, Transmit
+from sipcore.effects import Arrived, Effect, Moved, Responded, Transmit
 from sipcore.errors import ParseError, PeerError
 from sipcore.registrar.gate import Admitted, Ignored, Refused
 from sipcore.sdp.description import SessionDescription
@@ -31,7 +32,7 @@ from sipcore.transaction.events import FlowFailed, ResponseReceived, TimedOut
 from sipcore.transaction.table import ClientTransaction, ServerTransaction, TransactionTable
 from sipcore.transaction.timers import Timers
 from sipcore.transport.flow import Flow, Transport
-from sipcore.transport.response_routing import response_flow, stamp_via
+from sipcore.transport.response_routing import request_flow, response_flow, stamp_via
 from sipcore.usage import Usage
 
 METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK", "REGISTER")
@@ -57,6 +58,8 @@ class EndpointSettings:
     session_timers: TimerSettings = field(default_factory=TimerSettings)
     max_sessions: int = 10_000
     """INVITEs above that get 503."""
+    adrift_seconds: float = 32.0
+    """How long a call that has lost its connection waits for its peer to come back by another."""
 
 
 class Gate(Protocol):
@@ -82,6 +85,7 @@ class Endpoint:
         """The usages of each flow, to be found when that breaks."""
         self._dialogs: dict[DialogId, Usage] = {}
         self._deadlines: Deadlines[Any] = Deadlines()
+        self._adrift = Adrift(settings.adrift_seconds)
         self._tag_key = random.randbytes(32)
         self._allow = ", ".join(settings.methods)
         self.stopping = False
@@ -113,25 +117,31 @@ class Endpoint:
             return []
 
     def flow_closed(self, flow: Flow, now: float) -> list[Effect]:
-        """A stream connection is gone, and with it what went over it."""
+        """A stream connection is gone, and with it what went over it; but calls wait for their peer to come back."""
         effects = self._translate(self.transactions.flow_closed(flow, now), now)
         for usage in list(self._of_flow.get(flow, ())):
-            effects += usage.flow_closed(now)
+            effects += self._flow_lost(usage, now)
         return effects
+
+    def _flow_lost(self, usage: Usage, now: float) -> list[Effect]:
+        if not isinstance(usage, InviteSession) or usage.state is not SessionState.ESTABLISHED:
+            return usage.flow_closed(now)
+        self._adrift.add(usage, now)
+        return []
 
     def tick(self, now: float) -> list[Effect]:
         """Do what time asks for."""
         effects = self._translate(self.transactions.tick(now), now)
         while (usage := self._deadlines.due(now)) is not None:
             effects += usage.tick(now)
+        while (session := self._adrift.due(now)) is not None:
+            effects += session.flow_closed(now)
         return effects
 
     def next_deadline(self) -> float | None:
         """When `tick` wants to be called."""
-        first, second = self.transactions.next_deadline(), self._deadlines.next()
-        if first is None or second is None:
-            return second if first is None else first
-        return min(first, second)
+        deadlines = self.transactions.next_deadline(), self._deadlines.next(), self._adrift.next_deadline()
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     # -- what the transaction user asks -----------------------------------------------------------------
 
@@ -185,6 +195,15 @@ class Endpoint:
             all_headers.append(("Content-Type", SDP))
         session = CallerSession(self, Request("INVITE", uri, all_headers, body), flow, offer, owner)
         return session, session.start(now)
+
+    def move(self, session: InviteSession, flow: Flow) -> list[Effect]:
+        """Reach the session's peer by another flow, where it has proved to be."""
+        if session not in self._sessions or session.flow == flow:
+            return []
+        self._adrift.discard(session)
+        session.move(flow)
+        self.join(session)
+        return [Moved(session)]
 
     def stop(self, now: float) -> list[Effect]:
         """End every session and subscription, and take no new one."""
@@ -264,6 +283,7 @@ class Endpoint:
         trying = self.transactions.respond(transaction, response_to(transaction.request, 100), now)
         try:
             session = CalleeSession(self, transaction, flow, identity, self.identifiers.tag())
+            session.flow = request_flow(transaction.request, transaction.request.contacts[0].uri, flow)
         except PeerError as error:
             return trying + self.respond(transaction, self._error_response(transaction.request, error), now)
         transaction.user = session
@@ -272,6 +292,34 @@ class Endpoint:
     def _in_dialog(self, usage: Usage, request: Request, flow: Flow, now: float) -> list[Effect]:
         if not usage.hears(request, flow):
             return self._refuse(request, flow, 481)
+        moved: list[Effect] = []
+        if flow != usage.flow and isinstance(usage, InviteSession) and self._has_to_prove(usage, request, flow):
+            refusal = self._prove(usage, request, flow, now)
+            if refusal is not None:
+                return refusal
+            moved = self.move(usage, flow)
+        return moved + self._serve_in_dialog(usage, request, flow, now)
+
+    def _has_to_prove(self, session: InviteSession, request: Request, flow: Flow) -> bool:
+        """Whether somebody who knows a dialog of ours is its peer only if he knows its password too."""
+        return (
+            flow.remote.host != session.flow.remote.host
+            or (session in self._adrift and request.method in ("INVITE", "UPDATE"))
+            or request.has("Authorization")
+        )
+
+    def _prove(self, session: InviteSession, request: Request, flow: Flow, now: float) -> list[Effect] | None:
+        """What to answer whoever sends a request of the dialog from elsewhere; None if it is the peer."""
+        if not session.identity or request.method == "ACK":
+            return self._refuse(request, flow, 481)
+        verdict = self._gate.admit(request, flow, now)
+        if isinstance(verdict, Ignored):
+            return []
+        if isinstance(verdict, Refused):
+            return self._refuse(request, flow, verdict.status, verdict.headers)
+        return None if verdict.identity == session.identity else self._refuse(request, flow, 481)
+
+    def _serve_in_dialog(self, usage: Usage, request: Request, flow: Flow, now: float) -> list[Effect]:
         if request.method == "ACK":
             return usage.receive_ack(request, now)
         refusal = self._inspect(request)
@@ -355,7 +403,7 @@ class Endpoint:
                 return usage.on_transaction(effect, now)
             except PeerError:  # a response that makes no sense is as good as none
                 return []
-        return usage.flow_closed(now)
+        return self._flow_lost(usage, now)
 
     # -- what usages need (sipcore.usage.Core) --------------------------------------------------------------
 
@@ -412,6 +460,7 @@ class Endpoint:
         self._leave_flow(usage)
         self._usages.pop(usage, None)
         self._sessions.pop(usage, None)
+        self._adrift.discard(usage)
         self._deadlines.forget(usage)
         for dialog in usage.dialog_ids:
             self._dialogs.pop(dialog, None)

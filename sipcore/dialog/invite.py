@@ -66,15 +66,19 @@ class InviteSession(ChangingSession):
         effects = self._drop_changes(now)
         return effects if self._unacknowledged is not None else effects + self._send_bye(now)
 
+    def move(self, flow: Flow) -> None:
+        """Send by another flow from now on: the peer has proved that it is there now."""
+        self.flow = flow
+        if self._unacknowledged is not None:
+            self._unacknowledged.flow = flow
+
     def hears(self, request: Request, flow: Flow) -> bool:
         """Whether a request within one of our dialogs is to be listened to.
 
-        It has to come from the peer's host, as safely as before, and once we are established within the dialog
-        that won: other branches of a fork have been told BYE.
+        It has to come as safely as before, and once we are established within the dialog that won: other branches of
+        a fork have been told BYE.
         """
-        if flow.remote.host != self.flow.remote.host or (
-            self.flow.transport.secure and not flow.transport.secure
-        ):
+        if self.flow.transport.secure and not flow.transport.secure:
             return False
         if self.state is SessionState.SETTING_UP or self.dialog is None:
             return True
@@ -136,7 +140,7 @@ class InviteSession(ChangingSession):
         elif waiting is not None and now >= waiting.retransmit_at:
             waiting.interval = min(2 * waiting.interval, self.core.transactions.timers.t2)
             waiting.retransmit_at = now + waiting.interval
-            effects.append(Transmit(waiting.transaction.flow, waiting.response.to_bytes()))
+            effects.append(Transmit(waiting.flow, waiting.response.to_bytes()))
         if self._retry is not None and now >= self._retry[0]:
             effects += self._try_again(self._retry[1], self._retry[2], now)
         if self.timer.expired(now):

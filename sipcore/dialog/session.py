@@ -47,6 +47,7 @@ class Unacknowledged:
     cseq: int
     response: Response
     transaction: ServerTransaction
+    flow: Flow
     interval: float
     retransmit_at: float
     give_up_at: float
@@ -131,6 +132,7 @@ class Session(ABC):
                 request.cseq.number,
                 response,
                 transaction,
+                transaction.flow,
                 timers.t1,
                 now + timers.t1,
                 now + timers.timeout,

@@ -12,6 +12,7 @@ from sipcore.syntax.headers import NameAddress, format_parameters
 from sipcore.syntax.message import Request, Response, response_to
 from sipcore.syntax.uri import Uri
 from sipcore.transport.flow import Flow
+from sipcore.transport.response_routing import request_flow
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +169,7 @@ class Registrar:
         return Binding(
             aor,
             contact.uri,
-            flow,
+            request_flow(request, contact.uri, flow),
             now + self._lifetime(request, contact),
             _quality(contact),
             contact.parameter("+sip.instance"),

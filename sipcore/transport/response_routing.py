@@ -1,9 +1,11 @@
-"""The way back for a response, kept in the Via of the request (RFC 3261 section 18.2, RFC 3581)."""
+"""The way back to whoever sent a request: for responses, kept in its Via (RFC 3261 section 18.2, RFC 3581), and for
+requests of our own."""
 
 from __future__ import annotations
 
 from sipcore.syntax.headers import Via
 from sipcore.syntax.message import Request
+from sipcore.syntax.uri import Uri
 from sipcore.transport.flow import Address, Flow, Transport
 
 DEFAULT_PORT = 5060
@@ -30,5 +32,19 @@ def response_flow(request: Request, flow: Flow) -> Flow:
         return flow
     port = via.port or DEFAULT_PORT
     if port == flow.remote.port:
+        return flow
+    return Flow(flow.transport, flow.local, Address(flow.remote.host, port))
+
+
+def request_flow(request: Request, contact: Uri, flow: Flow) -> Flow:
+    """The flow for requests of ours to the sender, who is to be reached at `contact`: the one that it came by, for
+    where a NAT stands between us nothing else leads back (RFC 5626 section 5.3).
+
+    But a UDP client that asks for no `rport`, and names its own host in the Contact, need not listen where it sends.
+    """
+    if flow.transport is not Transport.UDP or request.via.parameter("rport") is not None:
+        return flow
+    port = contact.port or DEFAULT_PORT
+    if contact.host != flow.remote.host or port == flow.remote.port:
         return flow
     return Flow(flow.transport, flow.local, Address(flow.remote.host, port))

@@ -203,7 +203,9 @@ def break_connection(office: Office, phone: Phone) -> None:
 
 
 @pytest.mark.parametrize("whose", ["caller", "called"])
-async def test_a_connection_that_breaks_in_a_call_ends_it(office: Office, whose: str) -> None:
+async def test_a_phone_that_does_not_come_back_after_its_connection_broke_is_hung_up(
+    office: Office, whose: str
+) -> None:
     lee = await office.phone("100", transport=Transport.TCP)
     richardson = await office.phone("101", transport=Transport.TCP)
     outgoing, incoming = await connect(lee, "101", richardson)
@@ -211,9 +213,70 @@ async def test_a_connection_that_breaks_in_a_call_ends_it(office: Office, whose:
     loser, other = (lee, incoming) if whose == "caller" else (richardson, outgoing)
     break_connection(office, loser)
     assert await other.over() == 200
+    await asyncio.sleep(1)
     assert not loser.calls
     [ended] = office.told_of(CallEnded)
-    assert ended.talk_seconds == pytest.approx(10, abs=0.1)
+    assert ended.talk_seconds == pytest.approx(10 + 32, abs=0.1)
+    await office.settle()
+
+
+@pytest.mark.row("CORE-05")
+@pytest.mark.parametrize("instance", ["", "<urn:uuid:00000000-0000-1000-8000-AABBCCDDEEFF>"])
+@pytest.mark.parametrize("whose", ["caller", "called"])
+async def test_a_call_survives_the_loss_of_its_connection(
+    secure_office: Office, tmp_path: Path, whose: str, instance: str
+) -> None:
+    """The phone registers over a new connection: the call follows it, also where its media comes from elsewhere now."""
+    office = secure_office
+    await office.open()
+    box = NatBox(office.simulation.network, HOME, NatKind.PORT_RESTRICTED_CONE)
+    lee = await office.phone("100", transport=Transport.TLS, behind=box)
+    richardson = await office.phone("101", transport=Transport.TCP)
+    for phone in (lee, richardson):
+        phone.reconnects, phone.instance = True, instance
+        await phone.register()
+    outgoing, incoming = await connect(lee, "101", richardson)
+    await assert_talk(tmp_path, outgoing, incoming)
+    if whose == "caller":
+        box.forget()  # it was the router that was switched off and on
+    break_connection(office, lee if whose == "caller" else richardson)
+    await asyncio.sleep(60)
+    await assert_talk(tmp_path, outgoing, incoming)
+    held, other = (outgoing, incoming) if whose == "caller" else (incoming, outgoing)
+    held.hold()
+    await asyncio.sleep(1)
+    held.resume()
+    await asyncio.sleep(1)
+    await assert_talk(tmp_path, outgoing, incoming)
+    other.hang_up()
+    assert await held.over() == 200
+    await office.settle()
+
+
+@pytest.mark.row("CORE-05")
+async def test_a_call_follows_its_phone_to_another_port_of_the_nat(office: Office, tmp_path: Path) -> None:
+    """The box forgets its mappings; from the next registration on both ways are known again."""
+    box = NatBox(office.simulation.network, HOME, NatKind.SYMMETRIC)
+    lee, richardson = await office.phone("100", behind=box), await office.phone("101")
+    await lee.register(90)
+    outgoing, incoming = await connect(lee, "101", richardson)
+    await assert_talk(tmp_path, outgoing, incoming)
+    box.forget()
+    await asyncio.sleep(90)
+    await assert_talk(tmp_path, outgoing, incoming)
+    incoming.hang_up()
+    assert await outgoing.over() == 200
+    await office.settle()
+
+
+async def test_another_phone_of_the_extension_takes_no_call_over(office: Office) -> None:
+    lee = await office.phone("100", transport=Transport.TCP)
+    richardson = await office.phone("101")
+    outgoing, incoming = await connect(lee, "101", richardson)
+    break_connection(office, lee)
+    await office.phone("100", transport=Transport.TCP)
+    assert await incoming.over() == 200
+    assert await outgoing.over() == 408
     await office.settle()
 
 

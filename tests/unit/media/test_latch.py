@@ -186,3 +186,21 @@ def test_a_candidate_of_the_plan_before_is_forgotten() -> None:
     assert latch.change(replace(MOVED, trusted_hosts=frozenset({SEEN[0], ELSEWHERE[0]})))
     assert latch.admit(NEIGHBOUR, NOW + FRAME_SECONDS)
     assert latch.locked is None
+
+
+def test_a_peer_that_has_moved_is_found_again() -> None:
+    """It registered from elsewhere; what it wrote in its description is as before."""
+    latch = locked_on(SEEN)
+    assert latch.change(replace(PLAN, moves=1))
+    assert latch.admit(NEIGHBOUR, NOW + 60)
+    assert latch.admit(NEIGHBOUR, NOW + 60 + WINDOW_SECONDS)
+    assert latch.locked == NEIGHBOUR
+
+
+def test_a_peer_that_has_moved_and_stays_where_it_was_is_locked_at_once() -> None:
+    latch = Latch(PLAN)
+    assert PLAN.remote is not None
+    assert latch.admit(PLAN.remote, NOW)
+    assert latch.change(replace(PLAN, moves=1))
+    assert latch.admit(PLAN.remote, NOW + 60)
+    assert latch.locked == PLAN.remote

@@ -238,6 +238,7 @@ def test_a_closed_connection_ends_what_went_over_it_and_nothing_else() -> None:
     lee.perform(lee.endpoint.flow_closed(elsewhere, pair.now))
     assert lee.told == []
     lee.perform(lee.endpoint.flow_closed(lee.flow, pair.now))
+    pair.advance(lee.endpoint.settings.adrift_seconds)
     assert lee.told == ["Ended flow-lost"]
     assert lee.endpoint.live() == NOTHING
     assert kim.endpoint.live()["sessions"] == 1

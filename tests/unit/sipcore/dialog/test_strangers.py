@@ -23,8 +23,10 @@ def from_stranger(flow: Flow) -> Flow:
 
 @pytest.mark.parametrize("method", ["BYE", "INVITE", "INFO", "UPDATE"])
 def test_a_request_within_the_dialog_from_another_host_is_refused(method: str) -> None:
+    """Even one that knows every identifier, and is somebody here."""
     _, caller, callee = established()
     forged = within(caller, method)
+    forged.set("From", str(forged.from_).replace("lee", "mallory"))
     effects = callee.endpoint.receive(forged, from_stranger(callee.flow), 1.0)
     [response] = [parse_message(effect.data) for effect in effects if isinstance(effect, Transmit)]
     assert isinstance(response, Response)

@@ -1,0 +1,38 @@
+"""Sessions whose connection is gone, and how long they wait for their peer to come back by another (RFC 5626, 4.4)."""
+
+from __future__ import annotations
+
+from sipcore.usage import Usage
+
+
+class Adrift:
+    """All wait equally long, so the first to lose its way is the first to be given up."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._until: dict[Usage, float] = {}
+
+    def __contains__(self, session: Usage) -> bool:
+        """Whether nobody knows a way to the session's peer."""
+        return session in self._until
+
+    def add(self, session: Usage, now: float) -> None:
+        """The session has lost its way; to lose it again gives no more time."""
+        self._until.setdefault(session, now + self._seconds)
+
+    def discard(self, session: Usage) -> None:
+        """The peer is back, or the session is over."""
+        self._until.pop(session, None)
+
+    def next_deadline(self) -> float | None:
+        """When the next is to be given up."""
+        return next(iter(self._until.values()), None)
+
+    def due(self, now: float) -> Usage | None:
+        """Take a session that has waited long enough; None if there is none."""
+        for session, until in self._until.items():
+            if until > now:
+                return None
+            del self._until[session]
+            return session
+        return None

@@ -1,0 +1,175 @@
+"""Sessions whose peer is found by another flow than before: after a reconnect, or behind another port of its NAT."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from sipcore.dialog.adrift import Adrift
+from sipcore.effects import Moved, Transmit
+from sipcore.registrar.gate import Admitted, Ignored, Refused
+from sipcore.syntax.message import Request
+from sipcore.transport.flow import Address, Flow, Transport
+from tests.unit.sipcore.dialog.support import established, within
+from tests.unit.sipcore.lone import PBX, PHONE, answers, endpoint_of, request, sent
+from tests.unit.sipcore.pair import ANSWER, OFFER_2, Side
+
+ELSEWHERE = Address("203.0.113.66", 4444)
+CREDENTIALS = ("Authorization", "Digest of the right kind")
+
+
+class StrictGate:
+    """Admits lee by his credentials, and nobody else."""
+
+    def admit(self, request: Request, flow: Flow, now: float) -> Admitted | Refused | Ignored:
+        if request.has("Authorization"):
+            return Admitted(request.from_.uri.user or "")
+        return Refused(401, (("WWW-Authenticate", "Digest"),))
+
+
+def guarded(transport: Transport = Transport.TCP) -> tuple[Side, Side]:
+    """A call of lee (caller) to an endpoint with a strict gate (callee)."""
+    _, caller, callee = established(transport=transport)
+    callee.endpoint._gate = StrictGate()
+    return caller, callee
+
+
+def another(flow: Flow) -> Flow:
+    """Another connection from the same host."""
+    return replace(flow, remote=Address(flow.remote.host, 50999), connection=flow.connection + 1)
+
+
+def statuses(side: Side, message: Request, flow: Flow) -> list[int]:
+    """What the endpoint answers by itself; facts go to its user."""
+    effects = side.endpoint.receive(message, flow, side.pair.now)
+    side.facts += [effect for effect in effects if not isinstance(effect, Transmit)]
+    return [response.status for response in sent(effects) if not isinstance(response, Request)]
+
+
+def test_a_request_from_elsewhere_is_challenged() -> None:
+    caller, callee = guarded()
+    before = callee.session.flow
+    assert statuses(callee, within(caller, "INFO"), replace(before, remote=ELSEWHERE, connection=7)) == [401]
+    assert callee.session.flow == before
+    assert callee.facts == []
+
+
+def test_the_peer_that_proves_to_be_it_is_followed() -> None:
+    caller, callee = guarded()
+    there = replace(callee.session.flow, remote=ELSEWHERE, connection=7)
+    assert statuses(callee, within(caller, "INFO", CREDENTIALS), there) == []
+    assert callee.told == ["Moved", "RequestInDialog INFO"]
+    assert callee.session.flow == there
+    [bye] = [effect for effect in callee.session.hang_up(callee.pair.now) if isinstance(effect, Transmit)]
+    assert bye.flow == there
+
+
+def test_somebody_else_who_proves_to_be_somebody_is_not() -> None:
+    caller, callee = guarded()
+    before = callee.session.flow
+    forged = within(caller, "BYE", CREDENTIALS)
+    forged.set("From", str(forged.from_).replace("lee", "kim"))
+    assert statuses(callee, forged, replace(before, remote=ELSEWHERE)) == [481]
+    assert callee.session.flow == before
+
+
+def test_another_port_of_the_same_host_is_heard_but_not_followed() -> None:
+    """Phones that send from many ports exist, and so do neighbours behind the same NAT."""
+    caller, callee = guarded(Transport.UDP)
+    before = callee.session.flow
+    assert statuses(callee, within(caller, "INFO"), another(before)) == []
+    assert callee.told == ["RequestInDialog INFO"]
+    assert callee.session.flow == before
+
+
+@pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
+def test_a_call_without_a_connection_is_changed_by_nobody_without_proof(method: str) -> None:
+    caller, callee = guarded()
+    new = another(callee.session.flow)
+    callee.perform(callee.endpoint.flow_closed(callee.flow, callee.pair.now))
+    change = within(caller, method, body=OFFER_2.to_bytes())
+    assert statuses(callee, change, new) == [401]
+    proven = within(caller, method, CREDENTIALS, body=OFFER_2.to_bytes(), branch="y")
+    statuses(callee, proven, new)
+    assert callee.told == ["Moved", "Offered"]
+    callee.pair.advance(100)
+    assert callee.endpoint.live()["sessions"] == 1
+
+
+def test_nobody_moves_a_call_from_tls_to_the_clear() -> None:
+    caller, callee = guarded(Transport.TLS)
+    clear = Flow(Transport.UDP, callee.flow.local, callee.flow.remote)
+    assert statuses(callee, within(caller, "BYE", CREDENTIALS), clear) == [481]
+
+
+def test_an_answer_without_its_ack_is_repeated_where_the_caller_is_now() -> None:
+    endpoint = endpoint_of()
+    here = Flow(Transport.TCP, PBX, PHONE, 1)
+    effects = endpoint.receive(request("INVITE"), here, 0.0)
+    session = effects[-1].session
+    session.accept(ANSWER, 1.0) if session.offers.remote else session.accept(OFFER_2, 1.0)
+    there = replace(here, connection=2)
+    assert endpoint.move(session, there) == [Moved(session)]
+    assert endpoint.move(session, there) == []
+    [again] = [effect for effect in endpoint.tick(1.5) if isinstance(effect, Transmit)]
+    assert again.flow == there
+
+
+def test_who_comes_back_too_late_is_not_there_any_more() -> None:
+    _, callee = guarded()
+    flow = callee.session.flow
+    callee.perform(callee.endpoint.flow_closed(flow, callee.pair.now))
+    callee.pair.advance(20)
+    callee.perform(callee.endpoint.flow_closed(flow, callee.pair.now))  # told again: no more time is given
+    callee.pair.advance(12)
+    assert callee.told == ["Ended flow-lost"]
+    assert callee.endpoint.move(callee.session, another(flow)) == []
+
+
+def test_each_waits_its_time() -> None:
+    first, second = object(), object()
+    adrift = Adrift(10)
+    assert adrift.next_deadline() is None
+    adrift.add(first, 1.0)  # type: ignore[arg-type]
+    adrift.add(second, 2.0)  # type: ignore[arg-type]
+    adrift.add(first, 5.0)  # type: ignore[arg-type]
+    assert adrift.next_deadline() == 11.0
+    assert adrift.due(10.9) is None
+    assert adrift.due(11.0) is first
+    assert adrift.due(11.0) is None
+    adrift.discard(second)  # type: ignore[arg-type]
+    assert adrift.next_deadline() is None
+
+
+# -- phones that send from another port than they listen at ---------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("via", "contact", "port"),
+    [
+        (";rport", "192.0.2.100:5060", 40000),
+        ("", "192.0.2.100:5060", 5060),
+        ("", "192.0.2.100", 5060),
+        ("", "192.0.2.100:5070", 5070),
+        ("", "10.0.0.7:5070", 40000),
+        ("", "phone.example.com", 40000),
+    ],
+)
+def test_a_caller_without_rport_listens_at_the_port_of_its_contact(via: str, contact: str, port: int) -> None:
+    """Only where it names its own host: a private address says that a NAT stands between."""
+    endpoint = endpoint_of()
+    flow = Flow(Transport.UDP, PBX, Address("192.0.2.100", 40000))
+    invite = request(
+        "INVITE",
+        ("Via", f"SIP/2.0/UDP 192.0.2.100:5060;branch=z9hG4bKr{via}"),
+        ("Contact", f"<sip:100@{contact}>"),
+    )
+    session = endpoint.receive(invite, flow, 0.0)[-1].session
+    assert session.flow == replace(flow, remote=Address("192.0.2.100", port))
+
+
+def test_a_stranger_learns_nothing_of_dialogs() -> None:
+    endpoint = endpoint_of()
+    [response] = answers(endpoint, request("BYE", to_tag="guessed"))
+    assert response.status == 481
