@@ -38,12 +38,14 @@ from media.messages import (
     RecordFile,
     RecordingEnded,
     RecordingFailed,
+    ReportStream,
     ReportTicks,
     SendDigits,
     StopRecording,
     StreamClosed,
     StreamFailed,
     StreamLatched,
+    StreamReported,
     StreamSilent,
     TicksReported,
 )
@@ -150,6 +152,8 @@ class MediaEngine:
             case ListenForDigits(_, on):
                 stream.listened_to = on
                 self._listen(stream)
+            case ReportStream():
+                self._tell(StreamReported(stream.id, stream.statistics()))
             case Quiet():
                 stream.quiet()
             case CloseStream():

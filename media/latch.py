@@ -14,13 +14,15 @@ class Latch:
     else whoever came first and went on sending. After that the latch is locked until the plan names another remote, or
     says that the peer has moved."""
 
-    __slots__ = ("_candidate", "_heard", "_since", "locked", "plan", "strangers")
+    __slots__ = ("_candidate", "_heard", "_since", "locked", "plan", "stranger", "strangers")
 
     def __init__(self, plan: StreamPlan) -> None:
         self.plan = plan
         self.locked: Address | None = None
         self.strangers = 0
         """Packets that did not count."""
+        self.stranger: Address | None = None
+        """Where the last of them came from that was of the stream's kind."""
         self._candidate: Address | None = None
         self._since = self._heard = 0.0
 
@@ -56,4 +58,5 @@ class Latch:
                     self.locked = source
                 return True
         self.strangers += 1
+        self.stranger = source
         return False

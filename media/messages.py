@@ -161,6 +161,13 @@ class ListenForDigits:
 
 
 @dataclass(frozen=True)
+class ReportStream:
+    """Tell how a stream goes: `StreamReported`."""
+
+    stream: int
+
+
+@dataclass(frozen=True)
 class Quiet:
     """Stop playing, echoing and relaying."""
 
@@ -190,6 +197,7 @@ StreamCommand = (
     | AnnounceFiles
     | SendDigits
     | ListenForDigits
+    | ReportStream
     | Quiet
     | CloseStream
 )
@@ -305,6 +313,26 @@ class Statistics:
     """Not made with the peer's key, where sound is secured with SRTP; they did not count."""
     packets_replayed: int = 0
     """Of SRTP that came again, or far too late; they did not count either."""
+    comfort_noise: int = 0
+    """Packets of the peer that say that there is nothing to hear (RFC 3389); they did not count."""
+    packets_of_other_types: int = 0
+    """Of the peer, in a payload type that was not agreed on; they did not count."""
+    stranger: Address | None = None
+    """Who sent the last packet that did not count for where it came from."""
+    reports_received: int = 0
+    remote_packets_sent: int | None = None
+    """By the peer, as its last sender report has it."""
+    heard_by_remote: bool | None = None
+    """Whether the peer's last report tells how it hears us; None without a report that came after we had sent a
+    while."""
+
+
+@dataclass(frozen=True)
+class StreamReported:
+    """How a stream goes."""
+
+    stream: int
+    statistics: Statistics
 
 
 @dataclass(frozen=True)
@@ -347,6 +375,7 @@ Event = (
     | RecordingFailed
     | DigitReceived
     | DigitEnded
+    | StreamReported
     | StreamClosed
     | StreamFailed
     | StreamSilent

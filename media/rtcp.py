@@ -41,6 +41,8 @@ class Report:
     """Middle 32 bits of the NTP time of a sender report."""
     blocks: tuple[ReportBlock, ...]
     bye: bool
+    sender_packets: int | None = None
+    """How many the sender of a sender report says it has sent."""
 
 
 def next_interval(random: Random) -> float:
@@ -111,6 +113,7 @@ def parse_report(data: bytes) -> Report | None:
         return None
     ssrc = int.from_bytes(data[4:8], "big")
     sender_ntp: int | None = None
+    sender_packets: int | None = None
     blocks: list[ReportBlock] = []
     bye = False
     position = 0
@@ -125,7 +128,10 @@ def parse_report(data: bytes) -> Report | None:
         if kind == SENDER_REPORT:
             if len(body) < 20:
                 return None
-            sender_ntp = int.from_bytes(body[2:6], "big")
+            sender_ntp, sender_packets = (
+                int.from_bytes(body[2:6], "big"),
+                int.from_bytes(body[12:16], "big"),
+            )
             body = body[20:]
         if kind in (SENDER_REPORT, RECEIVER_REPORT):
             if len(body) < 24 * (first & 0x1F):
@@ -133,7 +139,7 @@ def parse_report(data: bytes) -> Report | None:
             blocks += [_block(body[24 * index :]) for index in range(first & 0x1F)]
         bye = bye or kind == BYE
         position = end
-    return Report(ssrc, sender_ntp, tuple(blocks), bye)
+    return Report(ssrc, sender_ntp, tuple(blocks), bye, sender_packets)
 
 
 def _block(body: bytes) -> ReportBlock:

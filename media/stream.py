@@ -30,6 +30,11 @@ MAX_DIGITS_QUEUED = 64
 SILENCE_SECONDS = 60.0
 """Without sound and reports for so long, a peer is worth a question."""
 
+COMFORT_NOISE = (13, 19)
+"""Payload types of RFC 3551, of which the second is of old."""
+PACKETS_TO_HEAR = 100
+"""After 2 s of sound from us, a peer that reports and does not report of it has not heard it."""
+
 MAX_MISORDER = 128
 """A packet that is so far behind comes late no more, and SRTP does not send it (RFC 3711 section 3.3.2)."""
 
@@ -96,6 +101,10 @@ class Stream:
         self._talkspurt = True
         """Whether the next packet of our own begins a talkspurt: it gets the marker."""
         self._heard_report: tuple[int, float] | None = None
+        self._comfort_noise = self._other_types = self._reports = 0
+        """Packets of the peer that are no sound, by what they are."""
+        self._remote_sent: int | None = None
+        self._heard_by_remote: bool | None = None
         self._remote_loss: float | None = None
         self._remote_lost: int | None = None
         self._remote_jitter = 0
@@ -192,7 +201,7 @@ class Stream:
             self._end_recording(recorder, RecordingEnd.CLOSED)
         self._send_report(bye=True)
         self._send = self.ports.rtp.send  # our own would hold the stream until a garbage collection
-        return self._statistics()
+        return self.statistics()
 
     # -- packets that come ------------------------------------------------------------------------------
 
@@ -216,7 +225,7 @@ class Stream:
             plan.receive_payload_type,
             plan.dtmf_receive_payload_type,
         ):
-            latch.strangers += 1
+            self._note_odd(packet, source)
             return
         now = self._loop.time()
         if source != latch.locked:
@@ -240,6 +249,15 @@ class Stream:
                 self.ear.put(packet, now)
         for listener in self._listeners:
             listener.relay(packet, self)
+
+    def _note_odd(self, packet: RtpPacket | None, source: Address) -> None:
+        """Count a packet that is no sound of this stream; one of the peer still says that there is a way."""
+        self._latch.strangers += 1
+        if packet is not None and source[0] in self.plan.trusted_hosts:
+            if packet.payload_type in COMFORT_NOISE:
+                self._comfort_noise += 1
+            else:
+                self._other_types += 1
 
     def relay(self, packet: RtpPacket, origin: Stream) -> None:
         """Send the peer a packet of another stream: header and codec become ours."""
@@ -501,6 +519,10 @@ class Stream:
         now = self._heard_at = self._loop.time()
         if report.sender_ntp is not None:
             self._heard_report = report.sender_ntp, now
+        self._reports += 1
+        self._remote_sent = report.sender_packets
+        if self._sender.packets >= PACKETS_TO_HEAR:
+            self._heard_by_remote = any(block.ssrc == self._sender.ssrc for block in report.blocks)
         for block in report.blocks:
             if block.ssrc == self._sender.ssrc:
                 self._remote_loss = block.fraction_lost
@@ -509,7 +531,8 @@ class Stream:
                     trip = rtcp.ntp_middle(now) - block.last_report - block.delay & 0xFFFFFFFF
                     self._round_trip = trip / 65536 if trip < 0x80000000 else None
 
-    def _statistics(self) -> Statistics:
+    def statistics(self) -> Statistics:
+        """How the stream goes."""
         receiver, clock = self._receiver, self.plan.codec.clock_rate
         return Statistics(
             packets_received=receiver.packets,
@@ -523,6 +546,12 @@ class Stream:
             round_trip_ms=None if self._round_trip is None else 1000 * self._round_trip,
             packets_forged=0 if self._srtp is None else self._srtp.forged,
             packets_replayed=0 if self._srtp is None else self._srtp.replayed,
+            comfort_noise=self._comfort_noise,
+            packets_of_other_types=self._other_types,
+            stranger=self._latch.stranger,
+            reports_received=self._reports,
+            remote_packets_sent=self._remote_sent,
+            heard_by_remote=self._heard_by_remote,
         )
 
 

@@ -113,6 +113,53 @@ class CallQuality(Happening):
     round_trip_ms: float | None
 
 
+class AudioDirection(Enum):
+    """A way that sound goes."""
+
+    FROM_PHONE = "from"
+    TO_PHONE = "to"
+    BOTH = "from and to"
+
+
+class AudioCause(Enum):
+    """Why sound does not arrive, most likely."""
+
+    PRIVATE_ADDRESS = "private-address"
+    """The phone wrote a private address, and has not been heard from its real one."""
+    NOTHING_RECEIVED = "nothing-received"
+    """A firewall, most of the time."""
+    OTHER_ADDRESS = "other-address"
+    """Sound comes from where nobody said it would: it is not let in."""
+    SRTP_KEYS = "srtp-keys"
+    OTHER_CODEC = "other-codec"
+    NOT_HEARD = "not-heard"
+    """By its own reports."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OneWayAudio(Happening):
+    """A call has been answered, and sound goes one way only between us and one of its phones."""
+
+    call: str
+    extension: str
+    """Its number, or the name of the trunk."""
+    direction: AudioDirection
+    """The one without sound."""
+    cause: AudioCause
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoAudio(Happening):
+    """A call has been answered, and no sound goes between us and one of its phones."""
+
+    call: str
+    extension: str
+    direction: AudioDirection
+    cause: AudioCause
+    detail: str
+
+
 # -- extensions ------------------------------------------------------------------------------------
 
 

@@ -157,6 +157,8 @@ class Leg:
         self.refusal: Response | None = None
         """What a phone that was called has refused with."""
         self._presses = Presses()
+        self.audio_fault_told = False
+        """Whether it has been told that sound does not arrive."""
         self.ended: asyncio.Future[int] = station.loop.create_future()
         station.legs.add(self)
 

@@ -18,11 +18,13 @@ from media.messages import (
     Statistics,
     StreamClosed,
     StreamFailed,
+    StreamReported,
     StreamSilent,
     TicksReported,
     WorkerLost,
 )
 from media.service import MediaService, MediaSettings
+from pbx.audio_watch import AudioWatch
 from pbx.call import Call
 from pbx.call_quality import call_quality
 from pbx.config import Config, Sip
@@ -140,6 +142,7 @@ class Switch:
         media = MediaSettings(sip.listen, config.media.port_range, config.media.workers)
         self.media = MediaService(media, environment.media_network, environment.rng)
         self.media.on_event = self._on_media_event
+        self.audio_watch = AudioWatch(self)
         self._expiry: asyncio.TimerHandle | None = None
         self._shared: dict[Callable[[], Any], Any] = {}
         self._rooms = count(1)
@@ -306,6 +309,8 @@ class Switch:
             if isinstance(event, StreamClosed):
                 self.legs.closed(event.stream)
                 self._rate(leg, event.statistics)
+            elif isinstance(event, StreamReported):
+                self.audio_watch.reported(leg, event.statistics)
             elif isinstance(event, StreamSilent):
                 leg.check()
             else:

@@ -195,6 +195,8 @@ class HostNetwork:
         self.listeners: dict[int, SimulatedListener] = {}
         self.streams: set[SimulatedStream] = set()
         self.plugged = True
+        self.firewall: Callable[[Datagram], bool] = lambda datagram: False
+        """Which datagrams, in and out, it drops."""
         self._next_port = FIRST_EPHEMERAL_PORT
         self.up = Channel(link, network.random)
         self.down = Channel(link, network.random)
@@ -231,7 +233,7 @@ class HostNetwork:
 
     def send(self, datagram: Datagram) -> None:
         """Let a datagram out."""
-        if self.plugged:
+        if self.plugged and not self.firewall(datagram):
             self.network.carry(datagram, self.up, self.space)
         else:
             self.network.note(datagram, "lost")
@@ -240,7 +242,7 @@ class HostNetwork:
         """Hand a datagram to the socket of its port; without one it is dropped."""
         source, destination, data = datagram
         bound = self.udp.get(destination.port)
-        if bound is None or not self.plugged:
+        if bound is None or not self.plugged or self.firewall(datagram):
             return
         if bound.only_from is None or bound.only_from == source:
             bound.receive(data, source)

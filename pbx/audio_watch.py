@@ -1,0 +1,77 @@
+"""Listens in on every call soon after its answer: sound that does not arrive is told, with the likely cause."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from media.messages import ReportStream, Statistics
+from pbx.audio_faults import AudioFault, audio_fault
+from pbx.happenings import AudioDirection, CallAnswered, NoAudio, OneWayAudio
+from pbx.leg import Leg, LegState
+from pbx.party import line_of
+
+if TYPE_CHECKING:
+    from pbx.switch import Switch
+
+logger = logging.getLogger(__name__)
+
+LOOKS_SECONDS = (4.0, 12.0)
+"""After the answer: packets have had time to come, and a caller still wonders what is wrong. By the second look the
+phones have reported."""
+
+
+class AudioWatch:
+    """Asks the media engine how the streams of a call go, and judges what it tells."""
+
+    def __init__(self, switch: Switch) -> None:
+        self._switch = switch
+        switch.happenings.subscribe(CallAnswered, self._answered)
+
+    def _answered(self, answered: CallAnswered) -> None:
+        for seconds in LOOKS_SECONDS:
+            self._switch.loop.call_later(seconds, self._look, answered.call)
+
+    def reported(self, leg: Leg, statistics: Statistics) -> None:
+        """A stream has told how it goes."""
+        if leg.state is not LegState.ANSWERED or leg.plan is None or leg.session is None:
+            return
+        fault = audio_fault(leg.plan, leg.session.flow.remote.host, statistics)
+        if fault is not None and not leg.audio_fault_told:
+            leg.audio_fault_told = True
+            self._tell(leg, fault)
+
+    def _look(self, call_id: str) -> None:
+        call = self._switch.calls.get(call_id)
+        if call is None:
+            return
+        legs = [leg for leg in (call.leg, call.callee) if leg is not None and leg.plan is not None]
+        if any(
+            leg.holds for leg in legs
+        ):  # who is held may fall silent; both are looked at when they talk again
+            self._switch.loop.call_later(LOOKS_SECONDS[0], self._look, call_id)
+            return
+        for leg in legs:
+            self._switch.media.send(ReportStream(leg.stream))
+
+    def _tell(self, leg: Leg, fault: AudioFault) -> None:
+        line = line_of(leg.party) if leg.party is not None else ""
+        kind = NoAudio if fault.direction is AudioDirection.BOTH else OneWayAudio
+        self._switch.happenings.tell(
+            kind(
+                at=self._switch.environment.wall(),
+                call=leg.call_id,
+                extension=line,
+                direction=fault.direction,
+                cause=fault.cause,
+                detail=fault.detail,
+            )
+        )
+        logger.warning(
+            "call %s: no sound %s %s (%s): %s",
+            leg.call_id,
+            fault.direction.value,
+            line,
+            fault.cause.value,
+            fault.detail,
+        )

@@ -1,0 +1,180 @@
+"""Sound that does not arrive is told within 5 s of the answer, with the direction and the likely cause."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from media.messages import ChangeStream
+from pbx.happenings import AudioCause, AudioDirection, NoAudio, OneWayAudio
+from pbx.media_keys import Srtp
+from pbx.phone import Phone, PhoneCall
+from tests.journeys.talking import connect, couple
+from tests.simulation.nat import NatBox, NatKind
+from tests.simulation.network import Datagram, HostNetwork
+from tests.simulation.office import Office
+
+HOME = "198.51.100.1"
+
+
+def host_of(office: Office, phone: Phone) -> HostNetwork:
+    """The simulated host that a phone runs on."""
+    return next(host for host in office.simulation.network.hosts if host.address == phone.media_host)
+
+
+def to_or_from_media(datagram: Datagram) -> bool:
+    return 5060 not in (datagram.source.port, datagram.destination.port)
+
+
+def only_outwards(host: str) -> Callable[[Datagram], bool]:
+    """A firewall that lets no media in."""
+    return lambda datagram: to_or_from_media(datagram) and datagram.destination.host == host
+
+
+async def talk(caller: Phone, called: Phone) -> tuple[PhoneCall, PhoneCall]:
+    """A call in which both speak."""
+    calls = await connect(caller, called.account.number, called)
+    for call in calls:
+        call.play_tone(440)
+    return calls
+
+
+def told(office: Office) -> list[tuple[str, AudioDirection, AudioCause]]:
+    return [
+        (happening.extension, happening.direction, happening.cause)
+        for happening in office.told
+        if isinstance(happening, OneWayAudio | NoAudio)
+    ]
+
+
+async def test_a_firewall_before_a_phone(office: Office, caplog: pytest.LogCaptureFixture) -> None:
+    lee, richardson = await couple(office)
+    host_of(office, richardson).firewall = to_or_from_media
+    with caplog.at_level(logging.WARNING):
+        await talk(lee, richardson)
+        await asyncio.sleep(5)
+    assert told(office) == [("101", AudioDirection.FROM_PHONE, AudioCause.NOTHING_RECEIVED)]
+    [happening] = office.told_of(OneWayAudio)
+    [line] = [record.getMessage() for record in caplog.records if "no sound" in record.getMessage()]
+    assert happening.call in line
+    assert "from 101" in line
+    assert "firewall" in line
+    await asyncio.sleep(60)
+    assert len(told(office)) == 1  # once is enough
+
+
+async def test_a_phone_behind_a_nat_that_lets_no_media_out(office: Office) -> None:
+    """Where it is cannot be learnt, and what it wrote leads nowhere: both ways are dead."""
+    box = NatBox(office.simulation.network, HOME, NatKind.SYMMETRIC)
+    lee, richardson = await office.phone("100", behind=box), await office.phone("101")
+    host_of(office, lee).firewall = to_or_from_media
+    await talk(lee, richardson)
+    await asyncio.sleep(5)
+    assert told(office) == [("100", AudioDirection.BOTH, AudioCause.PRIVATE_ADDRESS)]
+    assert lee.media_host in office.told_of(NoAudio)[0].detail
+
+
+async def test_sound_that_comes_from_an_address_nobody_named(office: Office) -> None:
+    """Lee's sound leaves by another router than her SIP."""
+    lee, richardson = await couple(office)
+    other_way = office.simulation.network.host("10.0.9.9")
+
+    def divert(datagram: Datagram) -> bool:
+        if not to_or_from_media(datagram) or datagram.source.host != lee.media_host:
+            return False
+        other_way.send(datagram._replace(source=datagram.source._replace(host=other_way.address)))
+        return True
+
+    host_of(office, lee).firewall = divert
+    await talk(lee, richardson)
+    await asyncio.sleep(5)
+    assert told(office) == [("100", AudioDirection.FROM_PHONE, AudioCause.OTHER_ADDRESS)]
+
+
+async def test_keys_that_do_not_match(make_office: Callable[..., Office]) -> None:
+    office = make_office(media={"srtp": "required"})
+    await office.open()
+    lee, richardson = await couple(office)
+    lee.srtp = Srtp.REQUIRED
+    calls = await connect(lee, "101", richardson)
+    plan = calls[1].leg.plan
+    assert plan is not None
+    assert plan.srtp is not None
+    wrong = replace(plan, srtp=replace(plan.srtp, send=bytes(30)))
+    richardson.media.send(ChangeStream(calls[1].leg.stream, wrong))
+    for call in calls:
+        call.play_tone(440)
+    await asyncio.sleep(5)
+    assert told(office) == [("101", AudioDirection.FROM_PHONE, AudioCause.SRTP_KEYS)]
+
+
+async def test_another_codec_than_was_agreed_on(office: Office) -> None:
+    lee, richardson = await couple(office)
+    calls = await connect(lee, "101", richardson)
+    plan = calls[0].leg.plan
+    assert plan is not None
+    lee.media.send(ChangeStream(calls[0].leg.stream, replace(plan, send_payload_type=18)))
+    for call in calls:
+        call.play_tone(440)
+    await asyncio.sleep(5)
+    assert told(office) == [("100", AudioDirection.FROM_PHONE, AudioCause.OTHER_CODEC)]
+
+
+@pytest.mark.parametrize("seconds", [10, 30])
+async def test_a_phone_that_hears_nothing_says_so_itself(office: Office, seconds: float) -> None:
+    lee, richardson = await couple(office)
+    host_of(office, richardson).firewall = only_outwards(richardson.media_host)
+    await talk(lee, richardson)
+    await asyncio.sleep(seconds)
+    expected = [("101", AudioDirection.TO_PHONE, AudioCause.NOT_HEARD)]
+    assert told(office) == expected[: len(told(office))]
+    assert seconds < 13 or told(office) == expected
+
+
+# -- no faults ---------------------------------------------------------------------------------------
+
+
+async def test_a_call_in_which_both_are_heard(office: Office) -> None:
+    await talk(*await couple(office))
+    await asyncio.sleep(30)
+    assert told(office) == []
+
+
+async def test_comfort_noise_is_no_fault(office: Office) -> None:
+    lee, richardson = await couple(office)
+    calls = await connect(lee, "101", richardson)
+    plan = calls[0].leg.plan
+    assert plan is not None
+    lee.media.send(ChangeStream(calls[0].leg.stream, replace(plan, send_payload_type=13)))
+    for call in calls:
+        call.play_tone(440)
+    await asyncio.sleep(30)
+    assert told(office) == []
+
+
+@pytest.mark.parametrize("seconds", [1, 3600])
+async def test_a_held_call_is_looked_at_when_it_goes_on(office: Office, seconds: float) -> None:
+    lee, richardson = await couple(office)
+    host_of(office, lee).firewall = to_or_from_media
+    outgoing, incoming = await connect(lee, "101", richardson)
+    incoming.play_tone(440)
+    await asyncio.sleep(1)
+    outgoing.hold()
+    await asyncio.sleep(seconds)
+    assert told(office) == []
+    outgoing.resume()
+    await asyncio.sleep(5)
+    assert told(office) == [("100", AudioDirection.FROM_PHONE, AudioCause.NOTHING_RECEIVED)]
+
+
+async def test_a_call_that_is_over_soon_is_not_looked_at(office: Office) -> None:
+    lee, richardson = await couple(office)
+    outgoing, _ = await connect(lee, "101", richardson)
+    await asyncio.sleep(3.9)
+    outgoing.hang_up()
+    await asyncio.sleep(30)
+    assert told(office) == []
