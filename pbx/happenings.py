@@ -193,6 +193,31 @@ class ExtensionUnregistered(Happening):
     reason: Unregistration
 
 
+# -- messages --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageSent(Happening):
+    """An extension has sent a message to another one (RFC 3428), and its phones have taken it, or it is kept."""
+
+    sender: str
+    receiver: str
+    content_type: str
+    text: str
+    """What people read; empty for what is no plain text."""
+    delivered: bool
+    """False: it waits for the receiver's next registration; `MessageDelivered` follows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageDelivered(Happening):
+    """A message that had been kept has been taken."""
+
+    sender: str
+    receiver: str
+    sent_at: datetime
+
+
 # -- telling ---------------------------------------------------------------------------------------
 
 Kind = TypeVar("Kind", bound=Happening)

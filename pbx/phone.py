@@ -30,6 +30,7 @@ from sipcore.effects import Arrived, Effect, Invited, Rejected, RequestInDialog,
 from sipcore.endpoint import Endpoint, EndpointSettings
 from sipcore.net.driver import Driver, DriverSettings
 from sipcore.net.limits import Limits
+from sipcore.page_message import PageMessage
 from sipcore.registrar.digest import answer_challenge
 from sipcore.registrar.gate import Admitted
 from sipcore.syntax.headers import NameAddress
@@ -271,6 +272,10 @@ class Phone:
         """What its registrations say that it is, whatever its address (RFC 5626 section 4.1)."""
         self.refuse_with: int | None = None
         """A final response for every call, such as 486."""
+        self.messages: list[Request] = []
+        """The MESSAGEs that have come (RFC 3428)."""
+        self.message_status: int | None = 200
+        """What it answers them with; None lets them go unanswered."""
         self._incoming: asyncio.Queue[PhoneCall] = asyncio.Queue()
         self._pending: dict[Any, asyncio.Future[Response]] = {}
         self._flow: Flow | None = None
@@ -441,6 +446,25 @@ class Phone:
         """Wait for the next call that is neither refused nor answered by itself; it rings."""
         return await self._incoming.get()
 
+    async def send_message(
+        self, number: str, text: str | bytes, content_type: str = "text/plain", *headers: tuple[str, str]
+    ) -> Response:
+        """Send a MESSAGE (RFC 3428): its final response."""
+        body = text.encode() if isinstance(text, str) else text
+        message = PageMessage(content_type, body)
+        to, from_ = self._address_of(number), self._address_of(self.account.number)
+
+        def request(*more: tuple[str, str]) -> Request:
+            made = message.request(to.uri, from_, to, self.environment.rng)
+            for name, value in (*headers, *more):
+                made.add(name, value)
+            return made
+
+        challenged = request()
+        response = await self.request(challenged)
+        credentials = self.credentials_for(challenged, response) if response.status == 401 else None
+        return response if credentials is None else await self.request(request(credentials))
+
     async def request(self, request: Request) -> Response:
         """Send a request outside any call; return its final response (408 and 503 for failures)."""
         transaction, effects = self.endpoint.request(request, self.flow, self.loop.time())
@@ -482,6 +506,11 @@ class Phone:
                         waiting.set_result(response)
             case Invited():
                 self._on_invite(effect)
+            case Arrived(transaction, request) if request.method == "MESSAGE":
+                self.messages.append(request)
+                if self.message_status is not None:
+                    response = response_to(request, self.message_status)
+                    self.driver.perform(self.endpoint.respond(transaction, response, self.loop.time()))
             case Arrived(transaction, request) | RequestInDialog(_, transaction, request):
                 status = 200 if request.method in ("OPTIONS", "INFO", "NOTIFY") else 405
                 self.driver.perform(

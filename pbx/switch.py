@@ -36,6 +36,7 @@ from pbx.happenings import ExtensionRegistered, ExtensionUnregistered, Happening
 from pbx.info_digits import INFO_REMEDIES, BadInfo, read_info
 from pbx.leg import Leg, LegState
 from pbx.media_keys import Srtp
+from pbx.messages import Messages
 from pbx.moves import Moves
 from pbx.party import line_of
 from pbx.plugin import Feature
@@ -143,6 +144,7 @@ class Switch:
         self.media = MediaService(media, environment.media_network, environment.rng)
         self.media.on_event = self._on_media_event
         self.audio_watch = AudioWatch(self)
+        self.messages = Messages(self)
         self._expiry: asyncio.TimerHandle | None = None
         self._shared: dict[Callable[[], Any], Any] = {}
         self._rooms = count(1)
@@ -166,6 +168,7 @@ class Switch:
             await asyncio.sleep(0.02)
         if self._expiry is not None:
             self._expiry.cancel()
+        self.messages.stop()
         await self.driver.stop()
         await self.media.stop()
 
@@ -223,6 +226,9 @@ class Switch:
             effect.session.owner.on_effect(effect)
 
     def _on_request_in_dialog(self, effect: RequestInDialog) -> None:
+        if effect.request.method == "MESSAGE":
+            self.messages.in_dialog(effect, effect.session.owner)
+            return
         if effect.request.method != "INFO":
             self.requests.respond(effect, 200)
             return

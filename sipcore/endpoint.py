@@ -35,8 +35,8 @@ from sipcore.transport.flow import Flow, Transport
 from sipcore.transport.response_routing import request_flow, response_flow, stamp_via
 from sipcore.usage import Usage
 
-METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK", "REGISTER")
-KNOWN_METHODS = frozenset({*METHODS, "MESSAGE", "NOTIFY", "PUBLISH", "REFER", "SUBSCRIBE"})
+METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK", "REGISTER", "MESSAGE")
+KNOWN_METHODS = frozenset({*METHODS, "NOTIFY", "PUBLISH", "REFER", "SUBSCRIBE"})
 """Methods of RFCs: those among them that are not served get 405, all others 501."""
 DIALOG_METHODS = frozenset({"BYE", "INFO", "PRACK", "UPDATE"})
 """Methods that mean nothing outside a dialog."""

@@ -141,7 +141,12 @@ class Office:
     def live(self) -> dict[str, int]:
         """What the PBX holds at the moment, all zero when nobody is calling: for tests of leaks."""
         switch = self.switch
-        books = {"calls": len(switch.calls), "legs": len(switch.legs), "requests": len(switch.requests)}
+        books = {
+            "calls": len(switch.calls),
+            "legs": len(switch.legs),
+            "messages": len(switch.messages),
+            "requests": len(switch.requests),
+        }
         return {**switch.endpoint.live(), **switch.media.live(), **books}
 
     async def settle(self) -> None:

@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from sipcore.effects import Arrived, Responded, Transmit
-from sipcore.endpoint import Endpoint, EndpointSettings
+from sipcore.endpoint import METHODS, Endpoint, EndpointSettings
 from sipcore.registrar.gate import Admitted, Ignored, Refused
 from sipcore.syntax.message import Request, Response, response_to
 from sipcore.syntax.parser import parse_message
@@ -50,7 +50,7 @@ def test_the_answer_to_options_tells_what_is_served() -> None:
     (arrived,) = endpoint.receive(request("OPTIONS"), UDP, 0.0)
     own = response_to(arrived.request, 200, headers=[("Accept", "text/plain")])
     (response,) = sent(endpoint.respond(arrived.transaction, own, 0.0))
-    assert response.get("Allow") == "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REGISTER"
+    assert response.get("Allow") == ", ".join(METHODS)
     assert response.get_all("Accept") == ["text/plain"]
     assert response.supported == ["100rel", "outbound", "path", "timer"]
 
