@@ -182,7 +182,7 @@ RECEIVER = rtcp(RR, 1, SOURCE + BLOCK)
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
-        pytest.param(SENDER, Report(7, 0xBBBBCCCC, (READ_BLOCK,), False), id="sender report"),
+        pytest.param(SENDER, Report(7, 0xBBBBCCCC, (READ_BLOCK,), False, 4), id="sender report"),
         pytest.param(RECEIVER, Report(7, None, (READ_BLOCK,), False), id="receiver report"),
         pytest.param(rtcp(RR, 0, SOURCE), Report(7, None, (), False), id="empty"),
         pytest.param(
@@ -193,7 +193,7 @@ RECEIVER = rtcp(RR, 1, SOURCE + BLOCK)
         ),
         pytest.param(
             SENDER + rtcp(SDES, 1, SOURCE + b"\x01\x01x\0") + rtcp(BYE, 1, SOURCE),
-            Report(7, 0xBBBBCCCC, (READ_BLOCK,), True),
+            Report(7, 0xBBBBCCCC, (READ_BLOCK,), True, 4),
             id="with description and BYE",
         ),
         pytest.param(
