@@ -16,6 +16,7 @@ from media.plan import G711, Address, Codec, StreamPlan
 from media.ports import PortPair
 from media.recorder import Recorder
 from media.rtp import HEADER_BYTES, RtpPacket, RtpReceiver, RtpSender, parse_rtp, plain_start, unpack_header
+from media.signs import SignsOfLife
 from media.ticker import Ticker
 
 if TYPE_CHECKING:
@@ -29,11 +30,6 @@ MAX_DIGITS_QUEUED = 64
 """Digits of 200 ms each that may wait to be sent."""
 SILENCE_SECONDS = 60.0
 """Without sound and reports for so long, a peer is worth a question."""
-
-COMFORT_NOISE = (13, 19)
-"""Payload types of RFC 3551, of which the second is of old."""
-PACKETS_TO_HEAR = 100
-"""After 2 s of sound from us, a peer that reports and does not report of it has not heard it."""
 
 MAX_MISORDER = 128
 """A packet that is so far behind comes late no more, and SRTP does not send it (RFC 3711 section 3.3.2)."""
@@ -101,18 +97,14 @@ class Stream:
         self._talkspurt = True
         """Whether the next packet of our own begins a talkspurt: it gets the marker."""
         self._heard_report: tuple[int, float] | None = None
-        self._comfort_noise = self._other_types = self._reports = 0
-        """Packets of the peer that are no sound, by what they are."""
-        self._remote_sent: int | None = None
-        self._heard_by_remote: bool | None = None
+        self._signs = SignsOfLife()
         self._remote_loss: float | None = None
         self._remote_lost: int | None = None
         self._remote_jitter = 0
         """In clock ticks."""
         self._round_trip: float | None = None
         self._reported_packets = 0
-        self._heard_packets = 0
-        self._heard_at = loop.time()
+        self._heard_packets, self._heard_at = 0, loop.time()
         self._srtp: Srtp | None = None
         self._secured = False
         """Whether packets travel under the keys of `_srtp`, which else only remembers what it has counted."""
@@ -254,10 +246,7 @@ class Stream:
         """Count a packet that is no sound of this stream; one of the peer still says that there is a way."""
         self._latch.strangers += 1
         if packet is not None and source[0] in self.plan.trusted_hosts:
-            if packet.payload_type in COMFORT_NOISE:
-                self._comfort_noise += 1
-            else:
-                self._other_types += 1
+            self._signs.packet(packet.payload_type)
 
     def relay(self, packet: RtpPacket, origin: Stream) -> None:
         """Send the peer a packet of another stream: header and codec become ours."""
@@ -519,10 +508,7 @@ class Stream:
         now = self._heard_at = self._loop.time()
         if report.sender_ntp is not None:
             self._heard_report = report.sender_ntp, now
-        self._reports += 1
-        self._remote_sent = report.sender_packets
-        if self._sender.packets >= PACKETS_TO_HEAR:
-            self._heard_by_remote = any(block.ssrc == self._sender.ssrc for block in report.blocks)
+        self._signs.report(report, self._sender.ssrc, self._sender.packets)
         for block in report.blocks:
             if block.ssrc == self._sender.ssrc:
                 self._remote_loss = block.fraction_lost
@@ -546,12 +532,12 @@ class Stream:
             round_trip_ms=None if self._round_trip is None else 1000 * self._round_trip,
             packets_forged=0 if self._srtp is None else self._srtp.forged,
             packets_replayed=0 if self._srtp is None else self._srtp.replayed,
-            comfort_noise=self._comfort_noise,
-            packets_of_other_types=self._other_types,
+            comfort_noise=self._signs.comfort_noise,
+            packets_of_other_types=self._signs.other_types,
             stranger=self._latch.stranger,
-            reports_received=self._reports,
-            remote_packets_sent=self._remote_sent,
-            heard_by_remote=self._heard_by_remote,
+            reports_received=self._signs.reports,
+            remote_packets_sent=self._signs.remote_sent,
+            heard_by_remote=self._signs.heard_by_remote,
         )
 
 

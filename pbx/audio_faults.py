@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 
 from media.messages import Statistics
 from media.plan import StreamPlan
+from pbx.addresses import is_private
 from pbx.happenings import AudioCause, AudioDirection
 
 
@@ -78,22 +78,3 @@ def _unheard(counted: Statistics) -> AudioFault | None:
 
 def _from_phone(cause: AudioCause, detail: str) -> AudioFault:
     return AudioFault(AudioDirection.FROM_PHONE, cause, detail)
-
-
-def is_private(host: str) -> bool:
-    """Whether an address means something only in the network that it is in (RFC 1918, 4193, 6598)."""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return any(address in network for network in PRIVATE_NETWORKS if network.version == address.version)
-
-
-PRIVATE_NETWORKS = tuple(
-    ipaddress.ip_network(text)
-    for text in (
-        "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "127.0.0.0/8",
-        "fc00::/7", "fe80::/10", "::1/128",
-    )
-)  # fmt: skip
-"""Addresses that are not routed on the Internet."""

@@ -199,6 +199,7 @@ class Call:
         caller = self.caller_leg
         for binding in self.switch.bindings(extension):
             host = self.switch.media_host(binding.flow)
+            sip_host = self.switch.nat.addresses.signalling(binding.flow).host
             leg = Leg(self.switch, extension, fork, host=host, beside=caller)
             leg.call_id = self.id
             leg.negotiation.opus_parameters = caller.negotiation.remote_opus_parameters
@@ -206,8 +207,8 @@ class Call:
             leg.call(
                 binding.contact,
                 binding.flow,
-                from_=_name_address(self.caller, binding.flow.local.host),
-                to=_name_address(extension, binding.flow.local.host),
+                from_=_name_address(self.caller, sip_host),
+                to=_name_address(extension, sip_host),
                 codecs=caller.negotiation.offered_codecs,
                 route_set=binding.path,
             )

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SecretStr, ValidationError, model_validator
 
 from media.plan import Codec
+from pbx.addresses import PRIVATE_NETWORKS
 from pbx.config_checks import contradictions
 from pbx.config_errors import ConfigError, Problem, explain
 from pbx.config_values import (
@@ -22,7 +23,9 @@ from pbx.config_values import (
     FeatureSetting,
     Folder,
     ForwardNumber,
+    HostAndPort,
     IpAddress,
+    IpNetwork,
     Name,
     Number,
     Port,
@@ -67,6 +70,8 @@ class Sip(Table):
     """PEM file, the certificate first, then those of its issuers."""
     key: ReadableFile | None = None
     """PEM file with the private key, without a pass phrase."""
+    public_address: Literal[""] | IpAddress = ""
+    """What phones outside are told that they reach us at; empty: what they do reach, or what STUN finds."""
     realm: Annotated[str, Field(pattern=r"^[\x20\x21\x23-\x5B\x5D-\x7E]{1,64}$")] = "myphone"
     """The realm of digest authentication (RFC 3261 section 22.1)."""
     t1: Seconds = 0.5
@@ -96,11 +101,24 @@ class Sip(Table):
         return self.tls_port != 0 and self.certificate is not None and self.key is not None
 
 
+class Nat(Table):
+    """`[nat]`: routers with address translation, before us and before phones."""
+
+    local_networks: tuple[IpNetwork, ...] = PRIVATE_NETWORKS
+    """Whose phones reach us without translation, and are told no public address."""
+    stun_server: Literal[""] | HostAndPort = ""
+    """Host, or host:port, that tells us our public address; empty: none is asked."""
+    stun_seconds: Seconds = 300.0
+    """How often."""
+    keep_alive_seconds: Annotated[float, Field(ge=0, le=3600)] = 25.0
+    """How often a phone behind a NAT is sent something that keeps the way to it open; 0: never."""
+
+
 class Media(Table):
     """`[media]`: where sound flows."""
 
     address: Literal[""] | IpAddress = ""
-    """The address given to phones; empty: the one at which the phone reaches the system."""
+    """The address given to phones, to those outside only if it is a public one; empty: where they reach us."""
     port_range: tuple[Port, Port] = (20000, 29999)
     """First and last UDP port. A call takes four: RTP and RTCP for each side."""
     workers: Annotated[int, Field(strict=True, ge=0, le=64)] = 1
@@ -190,6 +208,7 @@ class Config(Table):
 
     sip: Sip = Sip()
     media: Media = Media()
+    nat: Nat = Nat()
     store: Store = Store()
     numbers: Numbers = Numbers()
     prompts: Prompts = Prompts()

@@ -17,6 +17,13 @@ def _ip_address(text: str) -> str:
         raise ValueError("should be an IP address, such as 192.168.1.5 or 0.0.0.0") from None
 
 
+def _network(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError:
+        raise ValueError("should be a network, such as 192.168.1.0/24") from None
+
+
 def _beside_the_file(path: Path, info: ValidationInfo) -> Path:
     """Relative paths start at the folder of the configuration file."""
     folder: Path = (info.context or {}).get("folder", Path())
@@ -65,6 +72,8 @@ def _code_setting(value: Any) -> Any:
 
 Port = Annotated[int, Field(strict=True, ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=86400)]
+IpNetwork = Annotated[str, AfterValidator(_network)]
+HostAndPort = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,253}(:[0-9]{1,5})?$")]
 IpAddress = Annotated[str, AfterValidator(_ip_address)]
 Folder = Annotated[Path, AfterValidator(_beside_the_file)]
 ReadableFile = Annotated[Folder, AfterValidator(_readable)]

@@ -37,7 +37,7 @@ from pbx.info_digits import INFO_REMEDIES, BadInfo, read_info
 from pbx.leg import Leg, LegState
 from pbx.media_keys import Srtp
 from pbx.messages import Messages
-from pbx.moves import Moves
+from pbx.nat import NatTraversal
 from pbx.party import line_of
 from pbx.plugin import Feature
 from pbx.prompts import PromptFiles, Silence
@@ -139,7 +139,15 @@ class Switch:
         )
         self.requests = Requests(self.endpoint, self.driver, self.loop)
         self.requests.handlers["REGISTER"] = self._register
-        self.moves = Moves(self.legs.of, self.registrar, self.endpoint, self.driver.perform)
+        self.nat = NatTraversal(
+            config,
+            environment,
+            legs_of=self.legs.of,
+            registrar=self.registrar,
+            requests=self.requests,
+            endpoint=self.endpoint,
+            driver=self.driver,
+        )
         media = MediaSettings(sip.listen, config.media.port_range, config.media.workers)
         self.media = MediaService(media, environment.media_network, environment.rng)
         self.media.on_event = self._on_media_event
@@ -155,6 +163,7 @@ class Switch:
         """Open the ports. Raises OSError that names the address where one is taken."""
         await self.media.start()
         await self.driver.start()
+        self.nat.start()
 
     async def stop(self) -> None:
         """Hang up every call, wait for the phones to confirm it, and close the ports."""
@@ -169,6 +178,7 @@ class Switch:
         if self._expiry is not None:
             self._expiry.cancel()
         self.messages.stop()
+        self.nat.stop()
         await self.driver.stop()
         await self.media.stop()
 
@@ -204,7 +214,7 @@ class Switch:
 
     def media_host(self, flow: Flow) -> str:
         """The address that a phone behind `flow` is told to send its media to."""
-        return self.config.media.address or flow.local.host
+        return self.nat.addresses.media(flow)
 
     def forget(self, call: Call) -> None:
         """Strike out a call that is over."""
@@ -268,7 +278,7 @@ class Switch:
         self._tell_bindings(result.changes)
 
     def _tell_bindings(self, changes: Sequence[BindingChange]) -> None:
-        self.moves.note(changes, self.loop.time())
+        self.nat.note(changes, self.loop.time())
         for change in changes:
             binding, at = change.binding, self.environment.wall()
             extension, contact = binding.aor, str(binding.contact)

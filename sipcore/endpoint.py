@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Protocol
@@ -31,7 +31,7 @@ from sipcore.syntax.uri import Uri
 from sipcore.transaction.events import FlowFailed, ResponseReceived, TimedOut
 from sipcore.transaction.table import ClientTransaction, ServerTransaction, TransactionTable
 from sipcore.transaction.timers import Timers
-from sipcore.transport.flow import Flow, Transport
+from sipcore.transport.flow import Address, Flow, Transport
 from sipcore.transport.response_routing import request_flow, response_flow, stamp_via
 from sipcore.usage import Usage
 
@@ -88,6 +88,8 @@ class Endpoint:
         self._adrift = Adrift(settings.adrift_seconds)
         self._tag_key = random.randbytes(32)
         self._allow = ", ".join(settings.methods)
+        self.advertised: Callable[[Flow], Address] = _as_it_is
+        """Where the peer of a flow is told to reach us, in Contact and Via."""
         self.stopping = False
         """Whether nothing new is begun."""
 
@@ -435,7 +437,8 @@ class Endpoint:
     def local_headers(self, flow: Flow, user: str) -> list[tuple[str, str]]:
         """Contact and what every message of ours says about us."""
         parameters = () if flow.transport is Transport.UDP else (("transport", flow.transport.value.lower()),)
-        contact = Uri("sip", user or None, host=flow.local.host, port=flow.local.port, parameters=parameters)
+        host, port = self.advertised(flow)
+        contact = Uri("sip", user or None, host=host, port=port, parameters=parameters)
         return [
             ("Contact", f"<{contact}>"),
             ("Allow", self._allow),
@@ -478,7 +481,11 @@ class Endpoint:
         self._deadlines.watch(usage)
 
     def _via(self, flow: Flow) -> str:
-        return f"SIP/2.0/{flow.transport.value} {flow.local};branch={self.identifiers.branch()};rport"
+        return f"SIP/2.0/{flow.transport.value} {self.advertised(flow)};branch={self.identifiers.branch()};rport"
+
+
+def _as_it_is(flow: Flow) -> Address:
+    return flow.local
 
 
 def _warning(reason: str) -> str:

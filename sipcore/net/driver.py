@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import ssl
 from collections import Counter
@@ -19,8 +20,10 @@ from sipcore.net.limits import Limits, RateLimit
 from sipcore.net.network import Listener, Network, Stream, UdpSocket
 from sipcore.syntax.message import response_to
 from sipcore.syntax.parser import parse_message
+from sipcore.transport import stun
 from sipcore.transport.flow import Address, Flow, Transport
 from sipcore.transport.framing import PONG, StreamFramer
+from sipcore.transport.stun import is_stun
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +65,8 @@ class Driver:
         """`on_event` is told every effect that is not for the wire."""
         self.endpoint = endpoint
         self.on_wire: OnWire | None = None
+        self.on_stun: Callable[[bytes], None] = _nobody_asked
+        """Told of STUN messages that are no requests: answers to what `send_datagram` asked."""
         self._network = network
         self._settings = settings
         self._on_event = on_event
@@ -126,8 +131,31 @@ class Driver:
     def _datagram(self, data: bytes, remote: Address) -> None:
         now = self._loop.time()
         if not self._rate.admit(remote.host, now) or not data.strip(b"\r\n\0"):
-            return  # too much, or a keep-alive (RFC 5626 section 4.4.2 leaves those of UDP to STUN)
+            return  # too much, or a keep-alive that wants no answer
+        if is_stun(data):
+            self._stun(data, remote)
+            return
         self.message(data, self.udp_flow(remote), stream=False)
+
+    def _stun(self, data: bytes, remote: Address) -> None:
+        """Answer a keep-alive (RFC 5626 section 4.4.2)."""
+        response = stun.answer(data, remote)
+        if response is None:
+            self.on_stun(data)
+        else:
+            self.send_datagram(response, remote)
+
+    def send_datagram(self, data: bytes, remote: Address) -> None:
+        """Send what is no SIP from the port of SIP; it may be lost."""
+        if self._udp is not None:
+            with contextlib.suppress(OSError):
+                self._udp.send(data, remote)
+
+    def send_keep_alive(self, flow: Flow, data: bytes) -> None:
+        """Send what is no message over a connection; dropped where that is gone."""
+        connection = self._connections.get(flow)
+        if connection is not None:
+            connection.stream.write(data)
 
     def message(self, data: bytes, flow: Flow, *, stream: bool) -> None:
         """Take one message from a flow."""
@@ -314,6 +342,10 @@ class Driver:
             stream.close()
             raise ConnectionAbortedError(f"stopped while connecting to {address}")
         return self.adopt(stream, transport)
+
+
+def _nobody_asked(data: bytes) -> None:
+    """A STUN message for nobody."""
 
 
 class Connection:

@@ -105,6 +105,8 @@ async def test_what_happens_in_a_call_is_told_in_order(office: Office) -> None:
     await asyncio.sleep(3)
     incoming.answer()
     await outgoing.answered()
+    for call in (outgoing, incoming):
+        call.play_tone(440)  # or that they are silent would be told too
     await asyncio.sleep(10)
     outgoing.hang_up()
     await incoming.over()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -261,14 +262,13 @@ class DistantEngine(InlineEngine):
         random: Random,
         tell: Callable[[Event], None],
     ) -> None:
-        loop = asyncio.get_running_loop()
-        super().__init__(
-            network, host, port_range, random, lambda event: void(loop.call_later(0.05, tell, event))
-        )
+        loop, on_the_way = asyncio.get_running_loop(), deque[Event]()
 
+        def tell_later(event: Event) -> None:
+            on_the_way.append(event)  # timers of one time go off in any order, events come in theirs
+            loop.call_later(0.05, lambda: tell(on_the_way.popleft()))
 
-def void(result: object) -> None:
-    """Nobody asks for it."""
+        super().__init__(network, host, port_range, random, tell_later)
 
 
 @pytest.mark.row("VM-39")

@@ -84,32 +84,50 @@ class NatBox:
         self._by_private: dict[tuple[Address, Hashable], Mapping] = {}
         self._by_port: dict[int, Mapping] = {}
         self._next_port = FIRST_EPHEMERAL_PORT
+        self._forwarded: dict[int, str] = {}
 
     def host(self, address: str, name: str = "", link: Profile = LAN) -> HostNetwork:
         """Connect a host behind this box."""
         return self._network.host(address, name, link, self.inside)
+
+    def forward(self, port: int, address: str) -> None:
+        """Let everybody in at a port of the box, to the same port of a host behind it, and out from there by it."""
+        self._forwarded[port] = address
 
     def forget(self) -> None:
         """Lose every mapping, as a box does that is switched off and on."""
         self._by_private.clear()
         self._by_port.clear()
 
+    def inwards(self, address: Address) -> Address | None:
+        """The host that a public port is forwarded to; None if it is not."""
+        host = self._forwarded.get(address.port)
+        return None if host is None else Address(host, address.port)
+
     def arrive(self, datagram: Datagram) -> None:
         """A datagram from outside: let it in if a live mapping permits its source."""
         source, destination, data = datagram
+        forwarded = self.inwards(destination)
+        if forwarded is not None:
+            self._let_in(Datagram(source, forwarded, data))
+            return
         mapping = self._by_port.get(destination.port)
         key = self.kind.filtering.key(source)
         if mapping is None or not self._alive(mapping) or key not in mapping.permitted:
             self._network.note(datagram, "filtered")
             return
-        host = self.inside.nodes.get(mapping.private.host)
+        self._let_in(Datagram(source, mapping.private, data))
+
+    def _let_in(self, datagram: Datagram) -> None:
+        host = self.inside.nodes.get(datagram.destination.host)
         if host is not None:
-            inwards = Datagram(source, mapping.private, data)
             for delay in host.down.carry():
-                self._network.deliveries.after(delay, host.arrive, inwards)
+                self._network.deliveries.after(delay, host.arrive, datagram)
 
     def _translate(self, datagram: Datagram) -> tuple[Space, Datagram]:
         source, destination, data = datagram
+        if self._forwarded.get(source.port) == source.host:
+            return self._outside, Datagram(Address(self.address, source.port), destination, data)
         mapping = self._mapping(source, destination)
         mapping.used_at = self._network.loop.time()
         mapping.permitted.add(self.kind.filtering.key(destination))

@@ -14,7 +14,7 @@ import socket
 from collections.abc import Callable
 from heapq import heappop, heappush
 from random import Random
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from sipcore.transport.flow import Address
 from tests.simulation.impairment import LAN, Channel, Profile
@@ -41,6 +41,16 @@ class Node(Protocol):
 
     def arrive(self, datagram: Datagram) -> None:
         """Take a datagram that has reached this node."""
+
+
+@runtime_checkable
+class Forwarder(Protocol):
+    """A NAT box that lets connections in at some ports."""
+
+    inside: Space
+
+    def inwards(self, address: Address) -> Address | None:
+        """The host that a public port is forwarded to; None if it is not."""
 
 
 def os_error(number: int, about: object) -> OSError:
@@ -264,6 +274,8 @@ class HostNetwork:
     def find(self, local: Address, remote: Address) -> tuple[HostNetwork | None, Address]:
         """The host at an address as reached from here, and our address as it looks there."""
         node, seen = self.space.route(Datagram(local, remote, b""))
+        if isinstance(node, Forwarder) and (inside := node.inwards(remote)) is not None:
+            node = node.inside.nodes.get(inside.host)
         return (node if isinstance(node, HostNetwork) else None), seen.source
 
     async def connect(

@@ -73,7 +73,8 @@ def configuration(extensions: Mapping[str, Mapping[str, Any]], **tables: Mapping
         people.append(own | {"password": password(number)} | dict(extensions.get(number, {})))
     sip = {"listen": PBX, "tls_port": 0} | dict(tables.pop("sip", {}))
     media = {"workers": 0, "port_range": (20000, 20999)} | dict(tables.pop("media", {}))
-    return parse({"sip": sip, "media": media, "extensions": people} | tables)
+    nat = {"keep_alive_seconds": 0} | dict(tables.pop("nat", {}))
+    return parse({"sip": sip, "media": media, "nat": nat, "extensions": people} | tables)
 
 
 class Office:
@@ -87,12 +88,23 @@ class Office:
         features: Iterable[Feature] = (),
         prompts: PromptFiles | None = None,
         link: Profile = LAN,
+        behind: NatBox | None = None,
         **tables: Mapping[str, Any],
     ) -> None:
-        """What goes into the configuration: keys of single extensions, and whole tables such as `sip={...}`."""
+        """What goes into the configuration: keys of single extensions, and whole tables such as `sip={...}`.
+
+        `behind` a NAT box, which forwards what is for us, phones outside know its address alone.
+        """
         self._prompts = prompts
         self.simulation = simulation
-        self.host = simulation.network.host(PBX, "pbx", link)
+        self.host = (
+            simulation.network.host(PBX, "pbx", link) if behind is None else behind.host(PBX, "pbx", link)
+        )
+        self._box = behind
+        if behind is not None:  # desks have private addresses too, but are somewhere else
+            tables["nat"] = {"local_networks": ["10.0.0.0/24", "192.168.0.0/16"]} | dict(tables.get("nat", {}))
+            for port in (5060, 5061, *range(20000, 21000)):
+                behind.forward(port, PBX)
         self.config = configuration(extensions or {}, **tables)
         self.phones: list[Phone] = []
         self.told: list[Happening] = []
@@ -124,7 +136,8 @@ class Office:
             host = self.simulation.network.host(f"10.0.1.{self._places}", name, link)
         else:
             host = behind.host(f"192.168.1.{self._places}", name, link)
-        server, owner = Address(PBX, 5061 if transport.secure else 5060), COMPANY.get(number, "")
+        us = PBX if self._box is None or behind is self._box else self._box.address
+        server, owner = Address(us, 5061 if transport.secure else 5060), COMPANY.get(number, "")
         account = PhoneAccount(number, password(number), server, transport, owner)
         world = environment(self.simulation, host, name)
         phone = Phone(world, account, local=Address(host.address, 5060))

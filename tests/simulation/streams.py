@@ -134,7 +134,7 @@ async def connect(host: HostNetwork, local: Address, remote: Address, *, secure:
     if listener.secure != secure:
         raise ConnectionResetError(errno.ECONNRESET, f"no TLS handshake with {remote}")
     here = SimulatedStream(host, local, remote, secure=secure)
-    there = SimulatedStream(target, remote, seen_source, secure=secure)
+    there = SimulatedStream(target, Address(target.address, remote.port), seen_source, secure=secure)
     here.join(there)
     host.streams.add(here)
     target.streams.add(there)

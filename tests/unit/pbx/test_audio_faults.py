@@ -8,7 +8,8 @@ import pytest
 
 from media.messages import Statistics
 from media.plan import Codec, Direction, StreamPlan
-from pbx.audio_faults import audio_fault, is_private
+from pbx.addresses import is_private
+from pbx.audio_faults import audio_fault
 from pbx.happenings import AudioCause, AudioDirection
 
 PHONE, HOME = "203.0.113.7", "192.168.1.7"

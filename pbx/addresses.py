@@ -1,0 +1,70 @@
+"""Which of our addresses a peer is told: those in the local networks the one they reach us at, all others the public
+one, which stands in the configuration or is found by STUN."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from sipcore.transport.flow import Address, Flow
+
+if TYPE_CHECKING:
+    from pbx.config import Config
+
+
+PRIVATE_NETWORKS = (
+    "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "127.0.0.0/8",
+    "fc00::/7", "fe80::/10", "::1/128",
+)  # fmt: skip
+"""Whose addresses mean something only in the network that they are in (RFC 1918, 3927, 4193, 6598)."""
+
+_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def _within(host: str, networks: Iterable[_Network]) -> bool:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return any(address in network for network in networks if network.version == address.version)
+
+
+_PRIVATE = tuple(ipaddress.ip_network(text) for text in PRIVATE_NETWORKS)
+
+
+def is_private(host: str) -> bool:
+    """Whether an address means nothing on the Internet."""
+    return _within(host, _PRIVATE)
+
+
+class Addresses:
+    """For signalling (Via, Contact) and for sound (session descriptions)."""
+
+    def __init__(self, config: Config) -> None:
+        self._networks = tuple(ipaddress.ip_network(text) for text in config.nat.local_networks)
+        self._signalling = config.sip.public_address
+        self._media = config.media.address
+        self.found = ""
+        """Our public address as a STUN server sees it; empty while it is not known."""
+
+    def is_local(self, host: str) -> bool:
+        """Whether a peer is in a network that reaches us without address translation."""
+        return _within(host, self._networks)
+
+    def signalling(self, flow: Flow) -> Address:
+        """Where the peer of a flow is told to send its SIP to."""
+        if self.is_local(flow.remote.host):
+            return flow.local
+        return Address(self._signalling or self.found or flow.local.host, flow.local.port)
+
+    def media(self, flow: Flow) -> str:
+        """Where the peer of a flow is told to send its sound to.
+
+        `[media] address` is told to all where it is in a local network itself: then it is no public one, but the one
+        among several that everybody is to use.
+        """
+        told = self._media
+        if self.is_local(flow.remote.host):
+            return told if told and self.is_local(told) else flow.local.host
+        return told or self.signalling(flow).host
