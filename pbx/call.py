@@ -13,11 +13,22 @@ from media.messages import Echo, ListenForDigits, RecordCall, StopRecording
 from media.service import PortsExhausted
 from pbx.conversation import Conversation
 from pbx.forking import Fork
-from pbx.happenings import CallAnswered, CallEnded, CallQuality, CallRang, CallStarted, Happening
+from pbx.happenings import (
+    CallAnswered,
+    CallEnded,
+    CallQuality,
+    CallRang,
+    CallStarted,
+    CallWentOut,
+    Happening,
+)
 from pbx.leg import Leg
 from pbx.negotiate import NotAcceptable
 from pbx.party import ExternalParty, Party, trunk_of
-from pbx.routing import Outcome, Redirected, Refuse, Ring, Serve
+from pbx.refused import Refused
+from pbx.routing import Outcome, Redirected, Refuse, Ring, Route, Serve
+from pbx.trunks.outbound import CallOut
+from pbx.trunks.outgoing import place, refuse
 from pbx.voice import Voice
 from sipcore.syntax.headers import NameAddress
 from sipcore.syntax.message import REASONS, Response
@@ -35,19 +46,6 @@ Shared = TypeVar("Shared")
 
 ANONYMOUS = "anonymous"
 """The user part of a caller who withholds the number (RFC 3323 section 4.1)."""
-
-
-class Refused(Exception):
-    """A call cannot be served: the caller gets `status` (400 to 699), and `reason` as its phrase."""
-
-    def __init__(self, status: int, reason: str) -> None:
-        if not 400 <= status <= 699:
-            raise ValueError(f"{status} is not the status of a refusal")
-        if not reason.isprintable():
-            raise ValueError(f"{reason!r} is no reason phrase (RFC 3261 section 25.1)")
-        super().__init__(f"{status} {reason}")
-        self.status = status
-        self.reason = reason
 
 
 class Call:
@@ -102,7 +100,8 @@ class Call:
                     caller_name=self.caller.full_name,
                     trunk=trunk_of(self.caller),
                     callee=self.dialled,
-                    internal=self.internal,
+                    internal=self.internal
+                    and not self.switch.router.leads_outside(self.dialled, self.caller),
                 )
             )
             self._task = self.switch.loop.create_task(self._serve(), name=f"call {self.id}")
@@ -179,12 +178,16 @@ class Call:
 
     async def _serve(self) -> None:
         # In one stretch with ringing: a line found free stays so.
-        route = self.switch.router.route(self.dialled)
+        route = self.switch.router.route(self.dialled, caller=self.caller)
         while True:
             self.reasons = route.reasons
             match route.action:
-                case Refuse(status, reason):
+                case Refuse(status, reason, barred):
+                    if barred:
+                        refuse(self, barred, reason)
                     raise Refused(status, reason)
+                case CallOut() as plan:
+                    return await self._talk(await place(self, plan, self._diverted(route)))
                 case Serve(handler, arguments):
                     return await handler(self, **arguments)
                 case Ring(extension, seconds):
@@ -195,7 +198,7 @@ class Call:
 
     async def _ring(self, extension: Extension, seconds: float) -> Leg | Outcome | Redirected:
         """Ring every phone registered at `extension`; the one that answers, or why none did."""
-        fork = self._fork = Fork(self._on_progress)
+        fork = self.begin_fork()
         caller = self.caller_leg
         for binding in self.switch.bindings(extension):
             host = self.switch.media_host(binding.flow)
@@ -215,6 +218,21 @@ class Call:
         result = await fork.result(seconds)
         self._fork = None
         return result
+
+    def begin_fork(self) -> Fork:
+        """Who is called now; their ringing comes to the caller."""
+        self._fork = Fork(self._on_progress)
+        return self._fork
+
+    def went_outside(self, happening: CallWentOut) -> None:
+        """Somebody outside is called."""
+        self._went_outside = True
+        self._tell(happening)
+
+    def _diverted(self, route: Route) -> tuple[Extension, str] | None:
+        """Who forwarded the call to where it goes now, and why."""
+        extension = self.switch.directory.find(route.trail[-1]) if route.diversion else None
+        return None if extension is None else (extension, route.diversion)
 
     def _on_progress(self, leg: Leg, response: Response) -> None:
         """Pass ringing on to the caller; early media too, while only one phone could be sending it."""

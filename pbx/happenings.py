@@ -160,6 +160,50 @@ class NoAudio(Happening):
     detail: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallWentOut(Happening):
+    """Somebody outside is called for the call; told of each trunk that is tried."""
+
+    call: str
+    trunk: str
+    number: str
+    """E.164 where it has such a form."""
+    caller_id: str
+    """The number that the carrier was asked to show; what it does show is its affair. Empty: none."""
+    emergency: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExternalCallRefused(Happening):
+    """A call to the outside was not allowed, by a rule, a country or a limit."""
+
+    call: str
+    caller: str
+    number: str
+    reason: str
+
+
+# -- trunks ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrunkUp(Happening):
+    """A trunk works: it is registered, and answers where it is asked."""
+
+    trunk: str
+    port: int
+    round_trip_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrunkDown(Happening):
+    """A trunk does not work, or not yet."""
+
+    trunk: str
+    port: int
+    reason: str
+
+
 # -- extensions ------------------------------------------------------------------------------------
 
 

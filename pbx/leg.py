@@ -14,6 +14,7 @@ from pbx.directory import Extension
 from pbx.media_keys import Srtp
 from pbx.negotiate import Negotiation, NotAcceptable
 from pbx.presses import Form, Presses
+from pbx.trunks.causes import refusal_headers
 from sipcore.dialog.callee import CalleeSession
 from sipcore.dialog.caller import CallerSession
 from sipcore.dialog.session import Headers
@@ -203,6 +204,7 @@ class Leg:
         if self.state is LegState.ANSWERED:
             self.hang_up()
         elif self.state is not LegState.ENDED:
+            headers = [*headers, *refusal_headers(self.party, status)]
             self._do(self._invitation.reject(status, self._now, reason, headers))
             self._end(status)
 
@@ -219,6 +221,7 @@ class Leg:
         route_set: Sequence[NameAddress] = (),
         owner: object = None,
         offerless: bool = False,
+        headers: Sequence[tuple[str, str]] = (),
     ) -> None:
         """Send an INVITE that offers `codecs` first and then all others we know, or one without an offer.
 
@@ -233,6 +236,7 @@ class Leg:
             codecs=codecs,
             route_set=route_set,
             owner=owner,
+            headers=headers,
         )
         if self.station.srtp is Srtp.OFFERED and flow.transport.secure and not offerless:
             self.negotiation.offers_srtp = True
@@ -249,6 +253,7 @@ class Leg:
         codecs: Sequence[Codec],
         route_set: Sequence[NameAddress],
         owner: object,
+        headers: Sequence[tuple[str, str]],
         offerless: bool = False,
     ) -> None:
         self.session, effects = self.station.endpoint.invite(
@@ -258,6 +263,7 @@ class Leg:
             to=to,
             offer=None if offerless else self.negotiation.offer(codecs),
             now=self._now,
+            headers=headers,
             route_set=route_set,
             owner=owner or self,
         )

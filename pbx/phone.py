@@ -27,7 +27,7 @@ from pbx.leg import Leg, LegState
 from pbx.media_keys import Srtp
 from pbx.negotiate import NotAcceptable
 from sipcore.effects import Arrived, Effect, Invited, Rejected, RequestInDialog, Responded
-from sipcore.endpoint import Endpoint, EndpointSettings
+from sipcore.endpoint import Endpoint, EndpointSettings, Gate
 from sipcore.net.driver import Driver, DriverSettings
 from sipcore.net.limits import Limits
 from sipcore.page_message import PageMessage
@@ -239,11 +239,13 @@ class Phone:
         local: Address,
         port_range: tuple[int, int] = (30000, 30999),
         endpoint_settings: EndpointSettings | None = None,
+        gate: Gate | None = None,
     ) -> None:
+        """`gate` says whose requests are served; everybody's where there is none."""
         self.environment = environment
         self.account = account
         self.loop = asyncio.get_running_loop()
-        self.endpoint = Endpoint(endpoint_settings or EndpointSettings(), environment.rng, _OpenGate())
+        self.endpoint = Endpoint(endpoint_settings or EndpointSettings(), environment.rng, gate or _OpenGate())
         self.driver = Driver(
             self.endpoint,
             environment.network,

@@ -17,8 +17,9 @@ from typing import TypeVar
 
 from media.prompts import tokens as prompts
 from pbx import happenings
-from pbx.call import Call, Refused
+from pbx.call import Call
 from pbx.dial_table import DialCode, DialTableError, Handler, Pattern
+from pbx.refused import Refused
 from pbx.voice import Voice
 
 __all__ = ["Call", "Feature", "PluginError", "Refused", "Voice", "happenings", "load_features", "prompts"]

@@ -8,17 +8,19 @@ Status codes to the caller (RFC 3261 section 21):
     unknown number              404      busy                        486
     nobody registered           480      declined by the user        603
     nobody answers              480      a circle of diversions      480
-    no media in common          488
+    no media in common          488      not allowed to call outside 403
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Protocol
 
 from pbx.dial_table import DialTable, Handler
 from pbx.directory import BusyDetection, Directory, Extension
+from pbx.party import ExternalParty, Party
+from pbx.trunks.outbound import Asker, Barred, CallOut, Outbound
 
 MAX_DIVERSIONS = 10
 """How many extensions one call may visit."""
@@ -56,15 +58,24 @@ class Refuse:
 
     status: int
     reason: str
+    barred: str = ""
+    """The number outside that is not to be called."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
     """A decision, the extensions visited on the way to it, and why it fell so."""
 
-    action: Ring | Serve | Refuse
+    action: Ring | Serve | Refuse | CallOut
     trail: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
+    caller: Party | None = None
+    diversion: str = ""
+    """Why the last of the trail forwarded the call, in the words of RFC 5806; empty where it did not."""
+
+    def to(self, action: Ring | Serve | Refuse | CallOut, reason: str) -> Route:
+        """Where the way ends."""
+        return replace(self, action=action, reasons=(reason,))
 
     def because(self, reason: str) -> Route:
         """The same route with one reason more, in front."""
@@ -92,6 +103,14 @@ class Redirected:
     """What the phone says of the reason; empty if nothing."""
 
 
+_DIVERSIONS = {
+    Outcome.BUSY: "user-busy",
+    Outcome.NO_ANSWER: "no-answer",
+    Outcome.NOT_REACHED: "unavailable",
+}
+ALWAYS, DEFLECTION = "unconditional", "deflection"
+
+
 _NATURAL = {
     Outcome.BUSY: Refuse(486, "Busy Here"),
     Outcome.DECLINED: Refuse(603, "Decline"),
@@ -99,6 +118,9 @@ _NATURAL = {
     Outcome.NOT_REACHED: Refuse(480, "Temporarily Unavailable"),
     Outcome.NOT_ACCEPTABLE: Refuse(488, "Not Acceptable Here"),
 }
+
+
+_NOT_FOUND = Refuse(404, "Not Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,46 +132,71 @@ class Router:
     lines: Lines
     follow_redirects: bool = True
     """Whether phones may send calls elsewhere."""
+    outbound: Outbound = field(default_factory=Outbound)
 
-    def route(self, dialled: str) -> Route:
-        """Decide for a dialled string: one feature, one extension, or 404."""
-        return self._lead_to(dialled, ())
+    def route(self, dialled: str, *, caller: Party | None = None) -> Route:
+        """Decide for a dialled string: one feature, one extension, one way outside, or 404."""
+        return self._lead_to(dialled, Route(_NOT_FOUND, caller=caller))
+
+    def leads_outside(self, dialled: str, caller: Party) -> bool:
+        """Whether a string that is dialled names somebody outside, to be called or not."""
+        action = self.route(dialled, caller=caller).action if self.outbound.trunks else None
+        return isinstance(action, CallOut) or (isinstance(action, Refuse) and bool(action.barred))
 
     def reroute(self, failed: Route, outcome: Outcome | Redirected) -> Route:
         """Decide again after the `Ring` of `failed` came to `outcome`."""
         if not isinstance(failed.action, Ring):
             raise TypeError(f"only a Ring can fail, not {failed.action}")
-        extension, trail = failed.action.extension, failed.trail
+        extension, way = failed.action.extension, replace(failed, reasons=())
         if isinstance(outcome, Redirected):
-            route = self._sent_on(extension, outcome, trail)
+            route = self._sent_on(extension, outcome, way)
         else:
-            route = self._after(extension, outcome, trail)
+            route = self._after(extension, outcome, way)
         return replace(route, reasons=failed.reasons + route.reasons)
 
-    def _lead_to(self, address: str, trail: tuple[str, ...]) -> Route:
+    def _lead_to(self, address: str, way: Route) -> Route:
+        """Decide for a string that was dialled, or that a forward names, on the way so far."""
+        outside = self._outside(address, way)
+        if outside is not None and isinstance(outside.action, CallOut) and outside.action.emergency:
+            return outside
         code = self.dial_table.match(address)
         if code is not None:
             handler, arguments = code
-            return Route(Serve(handler, arguments), trail, (f"{address} is the dial code {handler}",))
+            return way.to(Serve(handler, arguments), f"{address} is the dial code {handler}")
         extension = self.directory.find(address)
         if extension is None:
-            return Route(Refuse(404, "Not Found"), trail, (f"{address} is no extension",))
+            return outside or way.to(_NOT_FOUND, f"{address} is no extension")
+        trail = way.trail
         if extension.number in trail or len(trail) >= MAX_DIVERSIONS:
             circle = " > ".join((*trail, extension.number))
-            return Route(Refuse(480, "Temporarily Unavailable"), trail, (f"diversions go round: {circle}",))
-        return self._deliver(extension, (*trail, extension.number))
+            return way.to(Refuse(480, "Temporarily Unavailable"), f"diversions go round: {circle}")
+        return self._deliver(extension, replace(way, trail=(*trail, extension.number)))
 
-    def _deliver(self, extension: Extension, trail: tuple[str, ...]) -> Route:
+    def _outside(self, address: str, way: Route) -> Route | None:
+        """The way outside, if there is one; on the account of whoever forwarded the call there, else of the caller."""
+        from_trunk = isinstance(way.caller, ExternalParty)
+        own = "" if from_trunk or way.caller is None else way.caller.number
+        answer = self.outbound.route(address, Asker(way.trail[-1] if way.trail else own, from_trunk))
+        if isinstance(answer, CallOut):
+            return way.to(answer, f"{address} leads outside: {answer.rule}")
+        if isinstance(answer, Barred):
+            return way.to(
+                Refuse(403, answer.reason, str(answer.number)), f"{address} is barred: {answer.reason}"
+            )
+        return None
+
+    def _deliver(self, extension: Extension, way: Route) -> Route:
         number = extension.number
         if extension.diversions.always:
-            return self._lead_to(extension.diversions.always, trail).because(f"{number} diverts all calls")
+            on = self._lead_to(extension.diversions.always, replace(way, diversion=ALWAYS))
+            return on.because(f"{number} diverts all calls")
         if not self.lines.registered(number):
-            return self._after(extension, Outcome.NOT_REACHED, trail).because(f"{number} is not registered")
+            return self._after(extension, Outcome.NOT_REACHED, way).because(f"{number} is not registered")
         if extension.busy_detection is BusyDetection.PBX and self.lines.calls_of(number):
-            return self._after(extension, Outcome.BUSY, trail).because(f"{number} has a call already")
-        return Route(Ring(extension, extension.no_answer_seconds), trail, (f"ring {number}",))
+            return self._after(extension, Outcome.BUSY, way).because(f"{number} has a call already")
+        return way.to(Ring(extension, extension.no_answer_seconds), f"ring {number}")
 
-    def _after(self, extension: Extension, outcome: Outcome, trail: tuple[str, ...]) -> Route:
+    def _after(self, extension: Extension, outcome: Outcome, way: Route) -> Route:
         diversions = extension.diversions
         target = {
             Outcome.BUSY: diversions.busy,
@@ -158,18 +205,20 @@ class Router:
         }.get(outcome)
         reason = f"{extension.number}: {outcome.value}"
         if not target:
-            return Route(_NATURAL[outcome], trail, (reason,))
-        return self._lead_to(target, trail).because(f"{reason}, diverts to {target}")
+            return way.to(_NATURAL[outcome], reason)
+        on = self._lead_to(target, replace(way, diversion=_DIVERSIONS[outcome]))
+        return on.because(f"{reason}, diverts to {target}")
 
-    def _sent_on(self, extension: Extension, redirected: Redirected, trail: tuple[str, ...]) -> Route:
+    def _sent_on(self, extension: Extension, redirected: Redirected, way: Route) -> Route:
         """To the first target that takes the call; what is no number of ours counts as not reached."""
         if not self.follow_redirects:
-            return self._after(extension, Outcome.NOT_REACHED, trail).because("phones may not send calls on")
+            return self._after(extension, Outcome.NOT_REACHED, way).because("phones may not send calls on")
         why = f" ({redirected.why})" if redirected.why else ""
         said = f"{extension.number} answers {redirected.status}{why}"
         refusals = []
         for target in redirected.targets:
-            route = self._lead_to(target, trail).because(f"{said}, sends the call to {target}")
+            on = self._lead_to(target, replace(way, diversion=DEFLECTION))
+            route = on.because(f"{said}, sends the call to {target}")
             if not isinstance(route.action, Refuse):
                 return route
             refusals.append(route)

@@ -38,11 +38,13 @@ from pbx.leg import Leg, LegState
 from pbx.media_keys import Srtp
 from pbx.messages import Messages
 from pbx.nat import NatTraversal
-from pbx.party import line_of
+from pbx.party import Party, line_of
 from pbx.plugin import Feature
 from pbx.prompts import PromptFiles, Silence
 from pbx.requests import Requests
 from pbx.routing import Router
+from pbx.trunks.book import Trunks
+from pbx.trunks.gate import TrunkGate, trunk_named
 from sipcore.dialog.session_timer import TimerSettings
 from sipcore.effects import Arrived, Effect, Invited, RequestInDialog, Responded
 from sipcore.endpoint import Endpoint, EndpointSettings
@@ -124,7 +126,9 @@ class Switch:
         self.happenings = Happenings()
         self.directory = Directory(config.directory())
         self.dial_table = dial_table(features, config)
-        self.router = Router(self.directory, self.dial_table, self, config.sip.follow_redirects)
+        self.trunks = Trunks(self)
+        follow = config.sip.follow_redirects
+        self.router = Router(self.directory, self.dial_table, self, follow, self.trunks.outbound)
         self.legs = Legs()
         self.prompts = prompts or Silence()
         self.calls: dict[str, Call] = {}
@@ -132,7 +136,8 @@ class Switch:
         self.registrar = Registrar(
             RegistrarSettings(sip.min_expires, sip.max_expires, sip.max_expires, sip.max_contacts)
         )
-        gate = DigestGate(sip.realm, self._account, environment.entropy())
+        phones = DigestGate(sip.realm, self._account, environment.entropy())
+        gate = TrunkGate(self.trunks.source, phones)
         self.endpoint = Endpoint(_endpoint_settings(sip), environment.rng, gate)
         self.driver = Driver(
             self.endpoint, environment.network, _driver_settings(sip), self._on_effect, self._on_flow_closed
@@ -164,6 +169,7 @@ class Switch:
         await self.media.start()
         await self.driver.start()
         self.nat.start()
+        self.trunks.start()
 
     async def stop(self) -> None:
         """Hang up every call, wait for the phones to confirm it, and close the ports."""
@@ -175,6 +181,7 @@ class Switch:
         self.driver.perform(self.endpoint.stop(self.loop.time()))
         while self.endpoint.live()["sessions"] and self.loop.time() < deadline:
             await asyncio.sleep(0.02)
+        await self.trunks.stop()
         if self._expiry is not None:
             self._expiry.cancel()
         self.messages.stop()
@@ -254,9 +261,17 @@ class Switch:
             leg.on_info(digit)
 
     def _on_invite(self, invited: Invited) -> None:
+        trunk = trunk_named(invited.identity)
+        if trunk is not None:
+            self.trunks.receive(trunk, invited)
+            return
         caller = self.directory.find(invited.identity)
-        assert caller is not None, "the gate admits extensions only"
-        call = Call(self, self._new_call_id(), caller, dialled_string(invited.request.uri))
+        assert caller is not None, "the gate admits extensions and trunks only"
+        self.begin_call(invited, caller, dialled_string(invited.request.uri))
+
+    def begin_call(self, invited: Invited, caller: Party, dialled: str) -> None:
+        """Serve a caller who was admitted."""
+        call = Call(self, self._new_call_id(), caller, dialled)
         self.calls[call.id] = call
         call.start(invited)
 

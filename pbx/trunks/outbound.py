@@ -17,12 +17,23 @@ _DIALLED = re.compile(r"\+?[0-9]{1,32}")
 
 
 @dataclass(frozen=True, slots=True)
+class Asker:
+    """On whose account a call goes outside."""
+
+    extension: str = ""
+    """The extension that calls, or that forwards; empty for a caller from outside."""
+    from_trunk: bool = False
+    """Whether the caller is outside himself."""
+
+
+@dataclass(frozen=True, slots=True)
 class CallOut:
     """Call somebody outside."""
 
     number: PhoneNumber
     trunks: tuple[str, ...]
     """In the order of trying."""
+    asker: Asker
     emergency: bool = False
     """Such a call has no limits."""
     rule: str = ""
@@ -39,16 +50,6 @@ class Barred:
 
 
 @dataclass(frozen=True, slots=True)
-class Asker:
-    """On whose account a call goes outside."""
-
-    extension: str = ""
-    """The extension that calls, or that forwards; empty for a caller from outside."""
-    from_trunk: bool = False
-    """Whether the caller is outside himself."""
-
-
-@dataclass(frozen=True, slots=True)
 class Outbound:
     """The rules, ready to be asked."""
 
@@ -61,10 +62,12 @@ class Outbound:
 
     def route(self, dialled: str, asker: Asker) -> CallOut | Barred | None:
         """The way outside for a dialled string; None where it does not lead there."""
+        if not self.trunks:
+            return None
         emergency = self.emergency(dialled)
-        if emergency is not None and self.trunks:
+        if emergency is not None:
             number = PhoneNumber(emergency, country=self.dialing.country)
-            return CallOut(number, self._first_for(dialled), emergency=True, rule="emergency")
+            return CallOut(number, self._first_for(dialled), asker, emergency=True, rule="emergency")
         if not _DIALLED.fullmatch(dialled):
             return None
         barred: Barred | None = None
@@ -102,7 +105,7 @@ class Outbound:
             return Barred(number, "Not Allowed For This Extension")
         if not number.digits.removeprefix("+") or not self._allows(number.country):
             return Barred(number, "Calls To This Country Are Not Allowed")
-        return CallOut(number, rule.trunks, rule=rule.name or rule.prefix or "outbound rule")
+        return CallOut(number, rule.trunks, asker, rule=rule.name or rule.prefix or "outbound rule")
 
     def _may_use(self, rule: OutboundRule, asker: Asker) -> bool:
         if not rule.extensions and not rule.groups:

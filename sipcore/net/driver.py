@@ -78,6 +78,8 @@ class Driver:
         self._listeners: list[Listener] = []
         self._server_tls: ssl.SSLContext | None = None
         self._connections: dict[Flow, Connection] = {}
+        self._proofs: dict[Flow, tuple[str, Path | None]] = {}
+        """Of connections that we opened over TLS: who the other end has proved to be, and to whom."""
         self._per_source: Counter[str] = Counter()
         self._connection_numbers = count(1)
         self._large = LargeRequests(self.flow_to, self._transmit, self._send_datagram)
@@ -312,6 +314,7 @@ class Driver:
         flow = connection.flow
         if self._connections.pop(flow, None) is None:
             return
+        self._proofs.pop(flow, None)
         self._per_source[flow.remote.host] -= 1
         if not self._per_source[flow.remote.host]:
             del self._per_source[flow.remote.host]
@@ -325,23 +328,37 @@ class Driver:
 
     # -- flows to elsewhere -----------------------------------------------------------------------------
 
-    async def flow_to(self, transport: Transport, remote: Address) -> Flow:
-        """A flow to an address or host name, over a connection that exists or a new one. Raises OSError."""
+    async def flow_to(
+        self,
+        transport: Transport,
+        remote: Address,
+        *,
+        server_name: str | None = None,
+        authorities: Path | None = None,
+    ) -> Flow:
+        """A flow to an address or host name, over a connection that exists or a new one. Raises OSError.
+
+        Over TLS the server proves to be `server_name`, or the host of `remote`, to `authorities`, or those of the
+        settings; a connection that somebody else opened, or that proved something else, is none to it.
+        """
+        name, trusted = server_name or remote.host, authorities or self._settings.authorities
+        proof = (name, trusted) if transport.secure else None
         addresses = await self._network.resolve(remote.host)
         address = Address(addresses[0], remote.port)
         if transport is Transport.UDP:
             return self.udp_flow(address)
         for flow in self._connections:
-            if flow.transport is transport and flow.remote == address:
+            if flow.transport is transport and flow.remote == address and self._proofs.get(flow) == proof:
                 return flow
-        tls = (
-            client_tls(self._settings.verify_peers, self._settings.authorities) if transport.secure else None
-        )
-        stream = await self._network.connect(address, tls, remote.host)
+        tls = client_tls(self._settings.verify_peers, trusted) if transport.secure else None
+        stream = await self._network.connect(address, tls, name)
         if self._stopped:
             stream.close()
             raise ConnectionAbortedError(f"stopped while connecting to {address}")
-        return self.adopt(stream, transport)
+        flow = self.adopt(stream, transport)
+        if proof is not None:
+            self._proofs[flow] = proof
+        return flow
 
 
 def _nobody_asked(data: bytes) -> None:

@@ -9,9 +9,11 @@ import ssl
 from collections.abc import Callable
 from typing import Protocol
 
+from sipcore.net.dns import SystemDns
 from sipcore.net.tcp import connect, listen
 from sipcore.net.udp import SystemUdpSocket
 from sipcore.transport.flow import Address
+from sipcore.transport.resolve import Naptr, Srv
 
 Receive = Callable[[bytes, Address], None]
 
@@ -72,6 +74,12 @@ class Network(Protocol):
     async def resolve(self, host: str) -> list[str]:
         """The addresses of a name. Raises OSError."""
 
+    async def naptr(self, name: str) -> list[Naptr]:
+        """The NAPTR records of a domain (`sipcore.transport.resolve.Dns`)."""
+
+    async def srv(self, name: str) -> list[Srv]:
+        """The SRV records of a service."""
+
     def local_host_towards(self, remote_host: str) -> str:
         """Our address as a peer sees it."""
 
@@ -81,6 +89,7 @@ class SystemNetwork:
 
     def __init__(self) -> None:
         self._towards: dict[str, str] = {}
+        self._dns = SystemDns()
 
     def open_udp(self, local: Address, receive: Receive) -> UdpSocket:
         """Bind a UDP port. Raises OSError."""
@@ -108,6 +117,14 @@ class SystemNetwork:
         except ValueError:
             found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_DGRAM)
             return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+    async def naptr(self, name: str) -> list[Naptr]:
+        """The NAPTR records of a domain; none where they cannot be had."""
+        return await self._dns.naptr(name)
+
+    async def srv(self, name: str) -> list[Srv]:
+        """The SRV records of a service; none where they cannot be had."""
+        return await self._dns.srv(name)
 
     def local_host_towards(self, remote_host: str) -> str:
         """Our address towards a peer, by asking the routing table; remembered, since routes seldom change."""

@@ -17,6 +17,7 @@ from random import Random
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from sipcore.transport.flow import Address
+from sipcore.transport.resolve import Naptr, Srv
 from tests.simulation.impairment import LAN, Channel, Profile
 from tests.simulation.ladder import Ladder
 from tests.simulation.streams import SimulatedListener, SimulatedStream, connect
@@ -127,6 +128,9 @@ class SimulatedNetwork:
         self.public = Space(self, lambda datagram: None)
         self.names: dict[str, list[str]] = {}
         """The whole DNS: host name -> addresses."""
+        self.naptrs: dict[str, list[Naptr]] = {}
+        self.srvs: dict[str, list[Srv]] = {}
+        """And the records of services."""
         self.hosts: list[HostNetwork] = []
         self.deliveries = Deliveries(loop)
 
@@ -297,6 +301,14 @@ class HostNetwork:
         if host not in self.network.names:
             raise socket.gaierror(socket.EAI_NONAME, f"Name or service not known: {host}")
         return list(self.network.names[host])
+
+    async def naptr(self, name: str) -> list[Naptr]:
+        """The NAPTR records of a domain."""
+        return list(self.network.naptrs.get(name, ()))
+
+    async def srv(self, name: str) -> list[Srv]:
+        """The SRV records of a service."""
+        return list(self.network.srvs.get(name, ()))
 
     def local_host_towards(self, remote_host: str) -> str:
         """Our address as a peer at `remote_host` would be sent from."""

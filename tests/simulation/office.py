@@ -157,6 +157,7 @@ class Office:
         books = {
             "calls": len(switch.calls),
             "legs": len(switch.legs),
+            "claims": len(switch.trunks.ledger),
             "messages": len(switch.messages),
             "requests": len(switch.requests),
         }

@@ -1,0 +1,37 @@
+"""The gate for those who call from outside: what comes from a trunk's address is that trunk's, and may little."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pbx.trunks.trunk import Trunk
+from sipcore.endpoint import Gate
+from sipcore.registrar.gate import Admitted, Ignored, Refused
+from sipcore.syntax.message import Request
+from sipcore.transport.flow import Flow
+
+METHODS = ("INVITE", "OPTIONS")
+"""What trunks may ask for outside calls."""
+_TRUNK = "trunk "
+
+
+class TrunkGate:
+    """Admits trunks by address, never by what they say in From; everybody else meets the gate behind."""
+
+    def __init__(self, source: Callable[[Request, Flow], Trunk | None], behind: Gate) -> None:
+        self._source = source
+        self._behind = behind
+
+    def admit(self, request: Request, flow: Flow, now: float) -> Admitted | Refused | Ignored:
+        """Look at a request that belongs to no transaction and no dialog."""
+        trunk = self._source(request, flow)
+        if trunk is None:
+            return self._behind.admit(request, flow, now)
+        if request.method not in METHODS:
+            return Refused(405, (("Allow", ", ".join(METHODS)),))
+        return Admitted(_TRUNK + trunk.name)
+
+
+def trunk_named(identity: str) -> str | None:
+    """The name of the trunk that was admitted; None for an extension, whose number has no letters."""
+    return identity.removeprefix(_TRUNK) if identity.startswith(_TRUNK) else None

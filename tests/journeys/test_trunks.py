@@ -1,0 +1,305 @@
+"""Calls through gateways, both ways, with sound; what each side is told of the other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from features import conference
+from pbx.happenings import CallAnswered, CallEnded, CallRang, CallStarted, CallWentOut, TrunkDown, TrunkUp
+from pbx.phone import CallFailed, PhoneCall
+from sipcore.syntax.message import Request
+from tests.journeys.talking import assert_talk, caller_shown
+from tests.simulation.carrier import GATEWAY, MOBILE, SECOND, Carrier, carrier
+from tests.simulation.impairment import WIRELESS
+from tests.simulation.office import Office
+from tests.simulation.prompter import Prompter
+from tests.simulation.simulation import Simulation
+
+Make = Callable[..., Office]
+
+LINES = {"name": "lines", "addresses": [GATEWAY], "qualify_seconds": 0}
+BACKUP = {"name": "backup", "addresses": [SECOND], "qualify_seconds": 0}
+
+
+def tables(*trunks: dict[str, Any], **others: Any) -> dict[str, Any]:
+    """Trunks behind a 0, and the DIDs of two extensions."""
+    names = [trunk["name"] for trunk in trunks]
+    return {
+        "trunks": list(trunks),
+        "outbound_rules": [{"prefix": "0", "strip": 1, "lengths": [2, 20], "trunks": names}],
+        "inbound_rules": [
+            {"did": "+33140000001", "target": "100"},
+            {"did": "+3314000070*", "target": "700"},
+            {"did": "+33140000002", "target": "101"},
+        ],
+        "dialing": {"country": "FR"},
+    } | others
+
+
+def invite(call: PhoneCall) -> Request:
+    """The INVITE as the called side got it."""
+    assert call.leg.session is not None
+    return call.leg.session.request
+
+
+async def lines(office: Office, **settings: Any) -> Carrier:
+    gateway = await carrier(office, **settings)
+    await asyncio.sleep(0.1)
+    return gateway
+
+
+@pytest.mark.row("CORE-04", "CORE-11", "CORE-16", "ADM-09")
+async def test_an_extension_calls_the_outside(make_office: Make, tmp_path: Path) -> None:
+    office = make_office(extensions={"100": {"outbound_caller_id": "0140000001"}}, **tables(LINES))
+    await office.open()
+    gateway, lee = await lines(office), await office.phone("100")
+    outgoing = lee.dial("00612345678")
+    incoming = await gateway.incoming()
+    request = invite(incoming)
+    assert request.uri_text == f"sip:{MOBILE}@{GATEWAY}:5060;user=phone"
+    assert caller_shown(incoming) == ("Lee Parker", "+33140000001")
+    assert request.get("P-Asserted-Identity") == '"Lee Parker" <sip:+33140000001@10.0.0.1>'
+    assert not request.has("Privacy")
+    incoming.ring()
+    incoming.answer()
+    await outgoing.answered()
+    await assert_talk(tmp_path, outgoing, incoming)
+    outgoing.hang_up()
+    assert await incoming.over() == 200
+    await office.settle()
+    [started], [out], [ended] = (office.told_of(kind) for kind in (CallStarted, CallWentOut, CallEnded))
+    assert (started.internal, ended.internal) == (False, False)
+    assert (out.trunk, out.number, out.caller_id) == ("lines", MOBILE, "+33140000001")
+    assert [(rang.extension, rang.trunk) for rang in office.told_of(CallRang)] == [(MOBILE, "lines")]
+    assert [(told.by, told.trunk) for told in office.told_of(CallAnswered)] == [(MOBILE, "lines")]
+
+
+@pytest.mark.row("CORE-04", "CORE-11", "ADM-10")
+async def test_the_outside_calls_an_extension(make_office: Make, tmp_path: Path) -> None:
+    office = make_office(**tables(LINES))
+    await office.open()
+    gateway, lee = await lines(office, link=WIRELESS), await office.phone("100")
+    outgoing = gateway.call_in("0140000001", caller="0612345678", name="Durand")
+    incoming = await lee.incoming()
+    assert caller_shown(incoming) == ("Durand", MOBILE)
+    incoming.answer()
+    await outgoing.answered()
+    await assert_talk(tmp_path, outgoing, incoming, within=1.0)
+    incoming.hang_up()
+    assert await outgoing.over() == 200
+    await office.settle()
+    [started], [ended] = office.told_of(CallStarted), office.told_of(CallEnded)
+    assert (started.caller, started.caller_name, started.trunk) == (MOBILE, "Durand", "lines")
+    assert (started.internal, ended.internal) == (False, False)
+
+
+async def test_an_internal_call_stays_internal(make_office: Make) -> None:
+    office = make_office(**tables(LINES))
+    await office.open()
+    lee, richardson = await office.phone("100"), await office.phone("101")
+    richardson.auto_answer = True
+    call = await lee.call("101")
+    call.hang_up()
+    await office.settle()
+    assert [office.told_of(kind)[0].internal for kind in (CallStarted, CallEnded)] == [True, True]
+
+
+@pytest.mark.row("CORE-19")
+async def test_a_busy_extension_is_busy_for_the_telephone_network(make_office: Make) -> None:
+    office = make_office(**tables(LINES))
+    sent: list[bytes] = []
+    await office.open()
+    office.switch.driver.on_wire = lambda outgoing, flow, data: sent.append(data) if outgoing else None
+    gateway, lee = await lines(office), await office.phone("100")
+    lee.refuse_with = 486
+    assert await failure(gateway.call_in("0140000001")) == 486
+    [refusal] = {data for data in sent if data.startswith(b"SIP/2.0 486") and b"INVITE" in data}
+    assert b"\r\nReason: Q.850;cause=17\r\n" in refusal
+
+
+async def failure(call: PhoneCall) -> int:
+    """The final response of a call that is not answered."""
+    with pytest.raises(CallFailed) as failed:
+        await call.answered()
+    return failed.value.status
+
+
+async def test_a_number_that_no_rule_has_does_not_exist(make_office: Make) -> None:
+    office = make_office(**tables(LINES))
+    await office.open()
+    gateway = await lines(office)
+    assert await failure(gateway.call_in("0199999999")) == 404
+
+
+@pytest.mark.row("CONF-20")
+async def test_a_caller_from_outside_joins_a_conference(make_office: Make, tmp_path: Path) -> None:
+    office = make_office(features=[conference.feature], prompts=Prompter(tmp_path), **tables(LINES))
+    await office.open()
+    gateway, lee = await lines(office), await office.phone("100")
+    inside, outside = await lee.call("700"), gateway.call_in("0140000700")
+    await outside.answered()
+    for call, digits in ((inside, "55#*"), (outside, "55#")):
+        for digit in digits:
+            call.send_digits(digit)
+            await asyncio.sleep(0.4)
+        await asyncio.sleep(0.5)
+        call.send_digits("1")
+        await asyncio.sleep(2.0)
+    await assert_talk(tmp_path, inside, outside)
+    inside.hang_up()
+    outside.hang_up()
+    await office.settle()
+
+
+async def test_forwards_lead_outside_and_say_so(make_office: Make, tmp_path: Path) -> None:
+    forward = {"forward": {"no_answer": "00612345678"}, "no_answer_seconds": 5}
+    office = make_office(extensions={"101": forward}, **tables(LINES))
+    await office.open()
+    gateway, lee = await lines(office), await office.phone("100")
+    await office.phone("101")
+    outgoing = lee.dial("101")
+    incoming = await gateway.incoming()
+    request = invite(incoming)
+    assert request.get("Diversion") == "<sip:101@10.0.0.1>;reason=no-answer"
+    assert request.get("History-Info") == (
+        f"<sip:101@10.0.0.1>;index=1, <sip:{MOBILE}@{GATEWAY};cause=408>;index=1.1"
+    )
+    assert caller_shown(incoming) == ("Lee Parker", "100")
+    incoming.answer()
+    await outgoing.answered()
+    await assert_talk(tmp_path, outgoing, incoming)
+    incoming.hang_up()
+    await outgoing.over()
+    await office.settle()
+    assert [ended.internal for ended in office.told_of(CallEnded)] == [False]
+
+
+@pytest.mark.row("CORE-16")
+async def test_a_number_is_withheld(make_office: Make) -> None:
+    office = make_office(extensions={"100": {"withhold_number": True}}, **tables(LINES))
+    await office.open()
+    gateway, lee = await lines(office), await office.phone("100")
+    outgoing = lee.dial("00612345678")
+    request = invite(incoming := await gateway.incoming())
+    assert request.get("Privacy") == "id"
+    assert str(request.from_.uri) == "sip:anonymous@anonymous.invalid"
+    assert request.get("P-Asserted-Identity") == '"Lee Parker" <sip:100@10.0.0.1>'
+    incoming.reject(603)
+    assert await failure(outgoing) == 603
+    await office.settle()
+    assert [out.caller_id for out in office.told_of(CallWentOut)] == [""]
+
+
+@pytest.mark.parametrize(
+    ("headers", "shown"),
+    [
+        ([("P-Asserted-Identity", '"Real" <sip:+33700000001@carrier>')], ("Real", "+33700000001")),
+        ([("P-Asserted-Identity", "<tel:+33700000001>"), ("Privacy", "id")], (None, "anonymous")),
+        ([("P-Asserted-Identity", "nonsense <<")], ("Fr\u00e9d", MOBILE)),
+        ([("Remote-Party-ID", "<sip:0700000001@carrier>;party=calling")], (None, "+33700000001")),
+    ],
+)
+async def test_whom_an_extension_is_shown(
+    make_office: Make,
+    headers: list[tuple[str, str]],
+    shown: tuple[str | None, str],
+) -> None:
+    office = make_office(**tables(LINES))
+    await office.open()
+    gateway, lee = await lines(office), await office.phone("100")
+    call = gateway.call_in("0140000001", name="Fr\u00e9d\x7f", headers=headers)
+    incoming = await lee.incoming()
+    assert caller_shown(incoming) == shown
+    call.hang_up()
+    await incoming.over()
+    await office.settle()
+
+
+@pytest.mark.parametrize(
+    ("status", "calls", "told"), [(503, 2, 200), (500, 2, 200), (486, 1, 486), (404, 1, 404), (603, 1, 603)]
+)
+async def test_another_trunk_is_tried_where_that_may_help(
+    make_office: Make, status: int, calls: int, told: int
+) -> None:
+    office = make_office(**tables(LINES, BACKUP))
+    await office.open()
+    first, second, lee = await lines(office), await carrier(office, SECOND), await office.phone("100")
+    first.refuse_with, second.auto_answer = status, True
+    call = lee.dial("00612345678")
+    if told == 200:
+        await call.answered()
+        call.hang_up()
+    else:
+        assert await failure(call) == told
+    await office.settle()
+    assert len(office.told_of(CallWentOut)) == calls
+
+
+async def test_a_trunk_that_is_silent_gives_way_before_the_caller_does(
+    make_office: Make, simulation: Simulation
+) -> None:
+    office = make_office(**tables(LINES, BACKUP))
+    await office.open()
+    second, lee = await lines(office, address=SECOND), await office.phone("100")
+    second.auto_answer = True
+    begun = simulation.loop.time()
+    call = await lee.call("00612345678")
+    assert simulation.loop.time() - begun < 7.0
+    call.hang_up()
+    await office.settle()
+
+
+async def test_a_full_trunk_gives_way_and_refuses(make_office: Make) -> None:
+    office = make_office(**tables(LINES | {"max_calls": 1}, BACKUP | {"max_calls": 1}))
+    await office.open()
+    first, second = await lines(office), await carrier(office, SECOND)
+    first.auto_answer = second.auto_answer = True
+    lee, richardson, taylor = [await office.phone(number) for number in ("100", "101", "102")]
+    calls = [await phone.call("00612345678") for phone in (lee, richardson)]
+    assert [out.trunk for out in office.told_of(CallWentOut)] == ["lines", "backup"]
+    assert await failure(taylor.dial("00612345678")) == 503
+    assert await failure(first.call_in("0140000001")) == 503
+    emergency = await taylor.call("112")
+    for call in (*calls, emergency):
+        call.hang_up()
+    await office.settle()
+    assert [out.emergency for out in office.told_of(CallWentOut)] == [False, False, True]
+
+
+async def test_a_caller_who_gives_up_outside_is_heard_of(make_office: Make) -> None:
+    office = make_office(**tables(LINES))
+    await office.open()
+    gateway, lee = await lines(office), await office.phone("100")
+    call = lee.dial("00612345678")
+    incoming = await gateway.incoming()
+    incoming.ring()
+    await asyncio.sleep(1.0)
+    call.hang_up()
+    assert await incoming.over() == 487
+    await office.settle()
+
+
+@pytest.mark.row("ADM-08", "MYP-40")
+async def test_a_gateway_that_goes_and_comes_back(make_office: Make) -> None:
+    office = make_office(**tables(LINES | {"qualify_seconds": 30, "port": 10002}))
+    await office.open()
+    gateway = await lines(office)
+    await asyncio.sleep(1.0)
+    [port] = office.switch.trunks.ports()
+    assert (port.number, port.text) == (10002, "Up (idle)")
+    assert port.round_trip_ms is not None
+    assert 0 < port.round_trip_ms < 100
+    gateway.environment.network.unplug()  # type: ignore[attr-defined]
+    await asyncio.sleep(60.0)
+    [port] = office.switch.trunks.ports()
+    assert port.text == "Down: the server does not answer"
+    gateway.environment.network.plug()  # type: ignore[attr-defined]
+    await asyncio.sleep(60.0)
+    told = [happening for happening in office.told if isinstance(happening, TrunkUp | TrunkDown)]
+    assert [type(happening) for happening in told] == [TrunkUp, TrunkDown, TrunkUp]
+    assert {happening.port for happening in told} == {10002}
