@@ -37,7 +37,7 @@ def outgoing_identity(
     """How a call is announced. `host` is our address there; `diverted` is who forwarded, and why (RFC 5806)."""
     domain = trunk.domain or host
     number, hidden = _number(trunk, caller)
-    user = trunk.settings.user if trunk.settings.from_user == "account" and trunk.settings.user else number
+    user = trunk.settings.user if trunk.settings.shows_account else number
     ours = NameAddress(caller.full_name or None, Uri("sip", number or None, host=domain))
     from_ = NameAddress(caller.full_name or None, Uri("sip", user or None, host=domain))
     headers: list[tuple[str, str]] = []
@@ -48,7 +48,7 @@ def outgoing_identity(
         headers.append(("Remote-Party-ID", f"{ours};party=calling;privacy={'full' if hidden else 'off'}"))
     if hidden or not number:
         headers.append(("Privacy", "id"))
-        from_ = ANONYMOUS if trunk.settings.from_user == "caller" else NameAddress("Anonymous", from_.uri)
+        from_ = NameAddress("Anonymous", from_.uri) if trunk.settings.shows_account else ANONYMOUS
     if diverted is not None:
         headers += _diversion(trunk, *diverted, domain, called)
     return Identity(from_, tuple(headers), "" if hidden else number)

@@ -102,8 +102,8 @@ class Trunk(Table):
     qualify_seconds: Literal[0] | Annotated[float, Field(ge=5, le=3600)] = 60.0
     """How often the other end is asked whether it is there; 0: never."""
     caller_id: CallerIdStyle = CallerIdStyle.ASSERTED
-    from_user: Literal["caller", "account"] = "caller"
-    """Whose number is in From: some providers want to see the account there."""
+    from_user: Literal["caller", "account"] | None = None
+    """Whose number is in From; a provider wants to see the account there unless set, a gateway the caller."""
     number_format: NumberFormat = NumberFormat.E164
     dial_prefix: Prefix = ""
     """Put before every number that is sent to it but for emergency numbers."""
@@ -124,6 +124,13 @@ class Trunk(Table):
         elif self.addresses:
             raise ValueError("addresses are for gateways, use registrar and proxy")
         return self
+
+    @property
+    def shows_account(self) -> bool:
+        """Whether From names the account; who calls is told elsewhere then."""
+        if self.from_user is None:
+            return self.type is TrunkType.PROVIDER
+        return self.from_user == "account" and bool(self.user)
 
     @property
     def secret(self) -> str:

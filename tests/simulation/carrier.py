@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pbx.phone import Phone, PhoneAccount, PhoneCall
 from sipcore.effects import Arrived, Effect
 from sipcore.errors import PeerError
+from sipcore.net.network import Listener, Stream
 from sipcore.registrar.digest import Credentials
 from sipcore.registrar.gate import Account, Admitted, DigestGate, Ignored, Refused
 from sipcore.syntax.headers import NameAddress
@@ -47,6 +48,13 @@ class Carrier(Phone):
     expires = 600
     registers = 0
     refuse_registrations: int | None = None
+    listener: Listener | None = None
+    """Where connections are taken."""
+
+    async def stop(self) -> None:
+        if self.listener is not None:
+            self.listener.close()
+        await super().stop()
 
     def call_in(
         self,
@@ -99,13 +107,13 @@ async def carrier(
     name: str = "",
     accounts: bool = False,
     link: Profile = LAN,
-    transport: Transport = Transport.UDP,
+    listen_tcp: bool = False,
 ) -> Carrier:
     """Put a carrier on the Internet, reachable at `address` and by its name."""
     host = office.simulation.network.host(address, name or f"carrier-{address}", link)
     world = environment(office.simulation, host, f"carrier {address}")
     server = Address(PBX, 5060)
-    account = PhoneAccount(MOBILE, "", server, transport)
+    account = PhoneAccount(MOBILE, "", server)
     made = Carrier(
         world,
         account,
@@ -114,7 +122,13 @@ async def carrier(
     )
     office.phones.append(made)
     await made.start()
+    if listen_tcp:
+        made.listener = await host.listen(Address(address, 5060), lambda stream: _take(made, stream))
     return made
+
+
+def _take(made: Carrier, stream: Stream) -> None:
+    made.driver.adopt(stream, Transport.TCP)
 
 
 # -- one that does not behave ------------------------------------------------------------------------

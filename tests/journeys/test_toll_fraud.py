@@ -1,0 +1,138 @@
+"""Nobody phones at our cost who may not: countries, groups, limits, trunk to trunk, strangers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pbx.happenings import CallWentOut, ExternalCallRefused
+from sipcore.syntax.message import Request
+from sipcore.syntax.uri import Uri
+from tests.journeys.test_trunks import LINES, failure, lines, tables
+from tests.simulation.carrier import MOBILE, carrier
+from tests.simulation.office import Office
+
+Make = Callable[..., Office]
+
+
+def refusals(office: Office) -> list[tuple[str, str, str]]:
+    """Who was not allowed to call whom, and why."""
+    return [(told.caller, told.number, told.reason) for told in office.told_of(ExternalCallRefused)]
+
+
+@pytest.mark.row("ADM-09")
+async def test_a_country_that_is_not_allowed(make_office: Make) -> None:
+    office = make_office(**tables(LINES))
+    await office.open()
+    await lines(office)
+    lee = await office.phone("100")
+    assert await failure(lee.dial("000442079460000")) == 403
+    assert refusals(office) == [("100", "+442079460000", "Calls To This Country Are Not Allowed")]
+    assert office.told_of(CallWentOut) == []
+
+
+@pytest.mark.row("ADM-03")
+async def test_a_rule_for_a_group(make_office: Make) -> None:
+    rule = {"prefix": "0", "strip": 1, "lengths": [2, 20], "trunks": ["lines"], "groups": ["Management"]}
+    groups = [{"name": "Management", "extensions": ["100"]}]
+    office = make_office(**tables(LINES, outbound_rules=[rule], groups=groups))
+    await office.open()
+    gateway, lee, richardson = await lines(office), await office.phone("100"), await office.phone("101")
+    gateway.auto_answer = True
+    call = await lee.call("00612345678")
+    assert await failure(richardson.dial("00612345678")) == 403
+    assert refusals(office) == [("101", MOBILE, "Not Allowed For This Extension")]
+    call.hang_up()
+    await office.settle()
+
+
+async def test_calls_at_once_are_limited_even_if_they_are_made_at_once(make_office: Make) -> None:
+    office = make_office(**tables(LINES, dialing={"country": "FR", "max_calls": 2}))
+    await office.open()
+    gateway = await lines(office)
+    gateway.auto_answer = True
+    phones = [await office.phone("100") for _ in range(4)]
+    calls = [phone.dial("00612345678") for phone in phones]
+    outcomes = await asyncio.gather(*(call.answered() for call in calls), return_exceptions=True)
+    assert [outcome is None for outcome in outcomes].count(True) == 2
+    assert {reason for _, _, reason in refusals(office)} == {"Too Many External Calls At Once"}
+    emergency = await phones[-1].call("112")
+    for call in (*calls, emergency):
+        call.hang_up()
+    await office.settle()
+    again = await phones[0].call("00612345678")
+    again.hang_up()
+    await office.settle()
+
+
+async def test_calls_of_a_day_are_limited(make_office: Make) -> None:
+    office = make_office(**tables(LINES, dialing={"country": "FR", "max_calls_a_day": 2}))
+    await office.open()
+    gateway, lee, richardson = await lines(office), await office.phone("100"), await office.phone("101")
+    gateway.refuse_with = 486
+    for status in (486, 486, 403):
+        assert await failure(lee.dial("00612345678")) == status
+    assert await failure(richardson.dial("00612345678")) == 486
+    assert await failure(lee.dial("112")) == 486
+    await asyncio.sleep(16 * 3600)
+    await lee.register()
+    assert await failure(lee.dial("00612345678")) == 486
+
+
+FORWARDED = {"100": {"forward": {"always": "00612345678"}}}
+
+
+@pytest.mark.parametrize(("from_trunks", "status"), [(False, 403), (True, 486)])
+async def test_a_forward_leads_strangers_outside_only_by_a_rule(
+    make_office: Make, from_trunks: bool, status: int
+) -> None:
+    rule: dict[str, Any] = {"prefix": "0", "strip": 1, "trunks": ["lines"], "from_trunks": from_trunks}
+    office = make_office(extensions=FORWARDED, **tables(LINES, outbound_rules=[rule]))
+    await office.open()
+    gateway = await lines(office)
+    gateway.refuse_with = 486
+    assert await failure(gateway.call_in("0140000001", caller="+33700000000")) == status
+    assert len(office.told_of(CallWentOut)) == (1 if from_trunks else 0)
+
+
+async def test_an_inbound_rule_is_no_way_round(make_office: Make) -> None:
+    office = make_office(**tables(LINES, inbound_rules=[{"target": "00612345678"}]))
+    await office.open()
+    gateway = await lines(office)
+    assert await failure(gateway.call_in("0140000001")) == 403
+    assert refusals(office) == [(MOBILE, MOBILE, "Calls From Outside Are Not Led Out Again")]
+
+
+async def test_a_stranger_who_says_to_be_a_carrier(make_office: Make) -> None:
+    """The address decides, and nothing that is said in From."""
+    office = make_office(**tables(LINES))
+    await office.open()
+    await lines(office)
+    stranger = await carrier(office, "203.0.113.66")
+    call = stranger.call_in("0140000001", headers=[("P-Asserted-Identity", "<sip:100@10.0.0.1>")])
+    assert await failure(call) == 401
+
+
+@pytest.mark.parametrize("method", ["REGISTER", "MESSAGE", "SUBSCRIBE", "REFER", "PUBLISH", "NOTIFY"])
+async def test_a_trunk_may_call_and_ask_and_no_more(make_office: Make, method: str) -> None:
+    office = make_office(**tables(LINES))
+    await office.open()
+    gateway = await lines(office)
+    for asked, status in ((method, 405), ("OPTIONS", 200)):
+        request = Request(
+            asked,
+            Uri("sip", "100", host="10.0.0.1"),
+            [
+                ("Max-Forwards", "70"),
+                ("From", "<sip:100@10.0.0.1>;tag=x"),
+                ("To", "<sip:100@10.0.0.1>"),
+                ("Call-ID", asked),
+                ("CSeq", f"1 {asked}"),
+                ("Contact", "<sip:100@203.0.113.10>"),
+            ],
+        )
+        assert (await gateway.request(request)).status == status
+    assert not office.switch.registered("100")
