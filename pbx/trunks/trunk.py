@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pbx.happenings import TrunkDown, TrunkUp
 from pbx.numbers import NumberingPlan
@@ -95,10 +95,16 @@ class Trunk:
         self._answers: bool | None = None
         """Whether it answered the last OPTIONS; None before the first."""
         self._problem = ""
+        self._found: frozenset[str] = frozenset()
+        """The addresses that the DNS had last."""
         self._hosts: frozenset[str] = frozenset()
+        """From where its calls are taken."""
+        self._registrar_host = ""
+        """Where the last REGISTER was accepted, which may be where a redirection led."""
         self._resolved_at: float | None = None
         self._told_up: bool | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._registering: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._stopping = False
 
@@ -106,24 +112,26 @@ class Trunk:
 
     def start(self) -> None:
         """Find its servers, register, and go on asking whether it is there."""
-        for needed, work in (
-            (True, self._find),
-            (self.registration is not None, self._stay_registered),
-            (bool(self.settings.qualify_seconds), self._qualify),
-        ):
-            if needed:
-                self._tasks.append(self._loop.create_task(work(), name=f"trunk {self.name}"))
+        self._begin(self._find())
+        if self.registration is not None:
+            self._registering = self._begin(self._stay_registered(self.registration))
+        if self.settings.qualify_seconds:
+            self._begin(self._qualify())
 
     async def stop(self, seconds: float) -> None:
         """Take the registration back, if that can be done in so many seconds."""
         self._stopping = True
         self._wake.set()
-        if self.registration is not None and self._tasks:
-            await asyncio.wait([self._tasks[1]], timeout=seconds)
+        if self._registering is not None:
+            await asyncio.wait([self._registering], timeout=seconds)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        self._tasks.append(task := self._loop.create_task(work, name=f"trunk {self.name}"))
+        return task
 
     # -- what others ask ----------------------------------------------------------------------------------
 
@@ -165,7 +173,8 @@ class Trunk:
     def owns(self, flow: Flow) -> bool:
         """Whether what comes over a flow comes from this trunk: by its address, and no less safely than agreed."""
         secure = self.settings.transport == "tls"
-        return flow.remote.host in self._hosts and (flow.transport.secure or not secure)
+        host = flow.remote.host
+        return (host in self._hosts or host == self._registrar_host) and (flow.transport.secure or not secure)
 
     @property
     def service_route(self) -> tuple[NameAddress, ...]:
@@ -201,24 +210,26 @@ class Trunk:
         self._problem = reason
 
     async def _resolve(self) -> None:
-        settings, before = self.settings, self._hosts
+        settings = self.settings
         names = settings.addresses or (settings.proxy or settings.registrar,)
-        transport = _TRANSPORTS[settings.transport]
-        environment = self._switch.environment
-        targets: list[Target] = []
-        for name in names:
-            try:
-                targets += await locate(
-                    Uri.parse(f"sip:{name}"), transport, environment.network, environment.rng
-                )
-            except OSError as error:
-                self._problem = f"{name} cannot be found: {error}"
-        if targets:
-            self._resolved_at = self._loop.time()
-            self.servers.replace(list(dict.fromkeys(targets)))
+        targets = [target for name in names for target in await self._locate(Uri.parse(f"sip:{name}"))]
+        if not targets:
+            return
+        self._resolved_at = self._loop.time()
+        self.servers.replace(list(dict.fromkeys(targets)))
         found = frozenset(target.address.host for target in targets)
-        # Of two answers of the DNS, for a call may come from a server of the one before.
-        self._hosts = found | before if len(found | before) <= MAX_HOSTS else found or before
+        if found != self._found:  # a call may still come from a server that the DNS had before
+            self._hosts, self._found = found | self._found, found
+
+    async def _locate(self, uri: Uri) -> list[Target]:
+        """The servers of a URI; none where they cannot be found."""
+        environment = self._switch.environment
+        transport = _TRANSPORTS[self.settings.transport]
+        try:
+            return await locate(uri, transport, environment.network, environment.rng)
+        except OSError as error:
+            self._problem = f"{uri.host} cannot be found: {error}"
+            return []
 
     async def _find(self) -> None:
         """Know from whom calls come before the first one does, and when the servers move."""
@@ -226,10 +237,12 @@ class Trunk:
             await self._resolve()
             await asyncio.sleep(RESOLVE_SECONDS if len(self.servers) else PATIENCE_SECONDS)
 
-    async def _ask(self, make: Callable[[Flow], Request]) -> Response:
-        """Send a request to one server after another until one answers."""
+    async def _ask(
+        self, make: Callable[[Flow], Request], targets: Sequence[Target]
+    ) -> tuple[Response, Target | None]:
+        """Send a request to one server after another until one answers; its answer, and which it was."""
         answer = Response(503)
-        for target in await self.targets():
+        for target in targets:
             try:
                 flow = await self.reach(target)
             except OSError:
@@ -237,9 +250,9 @@ class Trunk:
             answer = await self._exchange(make(flow), flow)
             if answer.status not in (408, 503):
                 self.servers.works(target)
-                break
+                return answer, target
             self.failed(target, _SILENT if answer.status == 408 else _OVERLOADED, retry_after(answer))
-        return answer
+        return answer, None
 
     async def _exchange(self, request: Request, flow: Flow) -> Response:
         """The final response to a request; 408 if none comes in time."""
@@ -262,15 +275,17 @@ class Trunk:
     def _registered(self) -> bool | None:
         return self.registration.state is RegistrationState.REGISTERED if self.registration else None
 
-    async def _stay_registered(self) -> None:
+    async def _stay_registered(self, registration: Registration) -> None:
         """Do what the machine says until it has ended."""
-        registration = self.registration
-        assert registration is not None
         effects = registration.start(self._loop.time())
         while True:
             due = self._note(effects)
-            if due:
-                response = await self._ask(self._register_request)
+            if due is not None:
+                redirected = due != registration.settings.registrar
+                targets = await (self._locate(due) if redirected else self.targets())
+                response, target = await self._ask(self._register_request, targets)
+                if target is not None and response.status < 300:
+                    self._registrar_host = target.address.host
                 effects = registration.receive(response, self._loop.time())
             elif registration.state is RegistrationState.ENDED:
                 return
@@ -300,12 +315,12 @@ class Trunk:
             return
         self._wake.clear()
 
-    def _note(self, effects: Iterable[ClientEffect]) -> bool:
-        """Tell what has changed; whether a REGISTER is due."""
-        due = False
+    def _note(self, effects: Iterable[ClientEffect]) -> Uri | None:
+        """Tell what has changed; whose server a REGISTER is due at."""
+        due: Uri | None = None
         for effect in effects:
             if isinstance(effect, SendRegister):
-                due = True
+                due = effect.uri
             elif isinstance(effect, RegistrationChanged):
                 logger.info("trunk %s: %s %s", self.name, effect.state.value, effect.reason)
                 self._tell()
@@ -317,7 +332,7 @@ class Trunk:
         """Ask again and again. Any answer will do: a 405 is one."""
         while True:
             asked_at = self._loop.time()
-            response = await self._ask(self._options_request)
+            response, _ = await self._ask(self._options_request, await self.targets())
             self._answers = response.status not in (408, 503)
             if self._answers:
                 self.round_trip_ms = round((self._loop.time() - asked_at) * 1000, 1)
@@ -366,8 +381,6 @@ class Trunk:
             tell(TrunkDown(at=at, trunk=self.name, port=self.port, reason=self._reason))
 
 
-MAX_HOSTS = 64
-"""Addresses from which the calls of one trunk are taken."""
 _SILENT = "the server does not answer"
 _OVERLOADED = "the server is overloaded"
 

@@ -23,7 +23,8 @@ async def office_with(make_office: Make, script: Script, trunk: dict[str, object
     """An office whose only trunk leads to a villain."""
     office = make_office(**tables(trunk))
     found = villain(office, script)
-    office.simulation.network.names["sip.provider.example"] = [found.host.address]
+    for name in ("sip", "0", "1"):
+        office.simulation.network.names[f"{name}.provider.example"] = [found.host.address]
     await office.open()
     await asyncio.sleep(0.5)
     return office, found

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from pbx.happenings import CallStarted, TrunkDown, TrunkUp
+from sipcore.syntax.message import Request, Response, response_to
 from sipcore.transport.flow import Transport
 from sipcore.transport.resolve import Naptr, Srv
 from tests.journeys.talking import assert_talk, caller_shown
 from tests.journeys.test_trunks import failure, invite, tables
-from tests.simulation.carrier import GATEWAY, MOBILE, PASSWORD, SECOND, USER, Carrier, carrier
+from tests.simulation.carrier import GATEWAY, MOBILE, PASSWORD, SECOND, USER, Carrier, carrier, villain
 from tests.simulation.office import Office
 
 Make = Callable[..., Office]
@@ -109,6 +110,25 @@ async def test_a_registration_that_failed_is_tried_again(make_office: Make) -> N
     voip.refuse_registrations = None
     await asyncio.sleep(120)
     assert texts(office) == ["Registered (idle)"]
+
+
+async def test_a_provider_that_sends_us_to_another_server(make_office: Make) -> None:
+    def redirect(request: Request) -> list[Response]:
+        return [response_to(request, 302, to_tag="r", headers=[("Contact", "<sip:two.provider.example>")])]
+
+    office = make_office(**tables(VOIP))
+    first = villain(office, redirect)
+    office.simulation.network.names["sip.provider.example"] = [first.host.address]
+    second = await carrier(office, SECOND, name="two.provider.example", accounts=True)
+    await office.open()
+    await asyncio.sleep(1.0)
+    assert (texts(office), second.registers) == (["Registered (idle)"], 1)
+    lee = await office.phone("100")
+    call = second.call_in(USER, to="+33140000001")
+    incoming = await lee.incoming()
+    call.hang_up()
+    await incoming.over()
+    first.close()
 
 
 async def test_servers_of_the_dns_stand_in_for_each_other(make_office: Make) -> None:
