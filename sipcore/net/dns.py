@@ -22,8 +22,9 @@ LIFETIME_SECONDS = 5.0
 class SystemDns:
     """The name servers of the machine; answers are kept as long as they say."""
 
-    def __init__(self) -> None:
-        self._resolver: dns.asyncresolver.Resolver | None = None
+    def __init__(self, resolver: dns.asyncresolver.Resolver | None = None) -> None:
+        """`resolver` asks other name servers than those of the machine."""
+        self._resolver = resolver
 
     async def naptr(self, name: str) -> list[Naptr]:
         """The NAPTR records of a domain."""
@@ -35,7 +36,7 @@ class SystemDns:
                 record.order,
                 record.preference,
                 record.service.decode("ascii", "replace"),
-                record.replacement.to_text(omit_final_dot=True),
+                record.replacement.to_text().rstrip("."),
             )
             for record in records
         ]
@@ -44,7 +45,7 @@ class SystemDns:
         """The SRV records of a service."""
         records = [record for record in await self._ask(name, dns.rdatatype.SRV) if isinstance(record, SRV)]
         return [
-            Srv(record.priority, record.weight, record.port, record.target.to_text(omit_final_dot=True))
+            Srv(record.priority, record.weight, record.port, record.target.to_text().rstrip("."))
             for record in records
         ]
 

@@ -70,8 +70,12 @@ class Server:
         certificate: Path | None = None,
         key: Path | None = None,
         workers: int = 0,
+        tables: str = "",
     ) -> None:
-        """`address` is one of 127.0.0.0/8 that nothing else listens on; `certificate` turns TLS on."""
+        """`address` is one of 127.0.0.0/8 that nothing else listens on; `certificate` turns TLS on.
+
+        `tables` are more of the configuration.
+        """
         self.address = address
         self.folder = folder
         (folder / "music").mkdir(parents=True)
@@ -79,7 +83,7 @@ class Server:
         tls = f'tls_port = 5061\ncertificate = "{certificate}"\nkey = "{key}"' if certificate else ""
         text = CONFIG.format(address=address, tls=tls, workers=workers, folder=folder)
         text += "".join(EXTENSION.format(number=number, password=PASSWORD) for number in numbers)
-        (folder / "myphone.toml").write_text(text)
+        (folder / "myphone.toml").write_text(text + tables)
         command = [sys.executable, "-m", "myphone_api.cli", "serve", "--config", str(folder / "myphone.toml")]
         self._program = Program(command, folder / "output")
         self._program.wait_until(self._answers, "an answer to OPTIONS")

@@ -339,6 +339,40 @@ def test_a_server_that_cannot_prove_its_name_is_not_talked_to(office: Office) ->
     run(story())
 
 
+def test_a_server_found_by_the_dns_proves_to_be_the_domain_that_was_asked_for(office: Office) -> None:
+    """RFC 5922 section 7.3. A connection that proved another name, or that came in, is none to this one."""
+
+    async def story() -> None:
+        async with serving(office) as server, serving(office) as other:
+            remote = Address(HERE, other.port)
+            flow = await server.driver.flow_to(Transport.TLS, remote, server_name="localhost")
+            assert await server.driver.flow_to(Transport.TLS, remote, server_name="localhost") == flow
+            assert await server.driver.flow_to(Transport.TLS, remote) != flow
+            with pytest.raises(ssl.SSLCertVerificationError, match=r"provider\.example"):
+                await server.driver.flow_to(Transport.TLS, remote, server_name="provider.example")
+            ask(server, flow)
+            await until(lambda: other.told)
+            incoming = other.flow.remote
+            with pytest.raises(OSError, match="Connect call failed"):
+                await other.driver.flow_to(Transport.TLS, incoming)
+
+    run(story())
+
+
+def test_a_server_may_have_an_authority_of_its_own(office: Office, tmp_path: Path) -> None:
+    async def story() -> None:
+        (tmp_path / "elsewhere").mkdir()
+        stranger = Office(tmp_path / "elsewhere")
+        async with serving(office) as server, serving(stranger) as other:
+            remote = Address(HERE, other.port)
+            flow = await server.driver.flow_to(Transport.TLS, remote, authorities=stranger.authority)
+            assert flow.remote == remote
+            with pytest.raises(ssl.SSLCertVerificationError):
+                await server.driver.flow_to(Transport.TLS, remote)
+
+    run(story())
+
+
 def test_a_server_of_an_unknown_authority_is_not_talked_to(office: Office, tmp_path: Path) -> None:
     async def story() -> None:
         (tmp_path / "elsewhere").mkdir()

@@ -1,0 +1,70 @@
+"""SIPp plays a gateway: calls from the telephone network to a phone, and from a phone to there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.interop.conftest import Phones
+from tests.interop.server import PASSWORD, Server
+from tests.interop.sipp import SippPhone
+
+TABLES = """
+[dialing]
+country = "FR"
+
+[[trunks]]
+name = "lines"
+addresses = ["{gateway}"]
+number_format = "national"
+qualify_seconds = 0
+
+[[outbound_rules]]
+prefix = "0"
+strip = 1
+trunks = ["lines"]
+
+[[inbound_rules]]
+did = "+33140000001"
+target = "100"
+"""
+GATEWAY = 200
+
+
+@pytest.fixture(scope="module")
+def server(network: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with a trunk to 127.x.y.200."""
+    folder = tmp_path_factory.mktemp("server") / "run"
+    tables = TABLES.format(gateway=f"{network}.{GATEWAY}")
+    with Server(folder, f"{network}.1", ["100", "101"], tables=tables) as server:
+        yield server
+
+
+@pytest.fixture
+def gateway(server: Server, network: str, tmp_path: Path) -> SippPhone:
+    folder = tmp_path / "gateway"
+    folder.mkdir()
+    return SippPhone(folder, f"{network}.{GATEWAY}", "0140000001", PASSWORD, server.address)
+
+
+@pytest.mark.row("CORE-04", "ADM-10")
+def test_a_gateway_brings_a_call(gateway: SippPhone, phone: Phones) -> None:
+    callee = phone("100", 150)
+    callee.run("register")
+    answering = callee.start("callee")
+    gateway.run("gateway_caller", dial="0140000001")
+    callee.finish(answering, "callee")
+    assert re.search(r'^From: "Durand" <sip:\+33612345678@', callee.trace("callee").read_text(), re.MULTILINE)
+
+
+@pytest.mark.row("CORE-04", "ADM-09")
+def test_a_gateway_takes_a_call(gateway: SippPhone, phone: Phones) -> None:
+    answering = gateway.start("callee")
+    phone("101", 151).run("caller", dial="00612345678")
+    gateway.finish(answering, "callee")
+    trace = gateway.trace("callee").read_text()
+    assert re.search(r"^INVITE sip:0612345678@", trace, re.MULTILINE)
+    assert re.search(r'^P-Asserted-Identity: "Test Phone 101" <sip:101@', trace, re.MULTILINE)
