@@ -122,7 +122,12 @@ class Baresip:
     @property
     def secured(self) -> bool:
         """Whether it has talked with SRTP."""
-        return "SRTP is Enabled" in self._program.text
+        return "SRTP is Enabled" in self.text
+
+    @property
+    def text(self) -> str:
+        """What it has said so far, its SIP messages included."""
+        return self._program.text
 
     def _connect(self) -> bool:
         try:
@@ -142,7 +147,7 @@ class Baresip:
                 buffer = rest[int(length) + 1 :]
                 continue
             data = self._control.recv(65536)
-            assert data, f"baresip went away:\n{self._program.text}"
+            assert data, f"baresip went away:\n{self.text}"
             buffer += data
 
     def command(self, name: str, parameters: str = "") -> None:
@@ -156,7 +161,7 @@ class Baresip:
         for message in self._events:
             if message.get("type") == event:
                 return message
-            assert time.monotonic() < deadline, f"no {event}:\n{self._program.text}"
+            assert time.monotonic() < deadline, f"no {event}:\n{self.text}"
         raise AssertionError("unreachable: the events have no end")
 
     def wait_until_registered(self) -> None:
@@ -165,7 +170,14 @@ class Baresip:
 
     def dial(self, number: str) -> None:
         """Call an extension of the same server."""
-        self.command("dial", f"sip:{number}@{self.account.server};transport={self.account.transport}")
+        self.command("dial", self._uri(number))
+
+    def transfer(self, number: str) -> None:
+        """Transfer the current call, blindly (REFER)."""
+        self.command("transfer", self._uri(number))
+
+    def _uri(self, number: str) -> str:
+        return f"sip:{number}@{self.account.server};transport={self.account.transport}"
 
     def hang_up(self) -> None:
         """End the current call."""

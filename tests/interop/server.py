@@ -19,6 +19,7 @@ CONFIG = """\
 listen = "{address}"
 udp_port = 5060
 tcp_port = 5060
+min_se = 10
 {tls}
 
 [media]
