@@ -79,6 +79,7 @@ class MediaEngine:
         *,
         worker: int = 0,
     ) -> None:
+        self._network = network
         self._ports = ports
         self._random = random
         self._tell = tell
@@ -193,7 +194,7 @@ class MediaEngine:
         from media.room import Rooms
 
         if self._rooms is None:
-            self._rooms = Rooms(self._ticker, self._loop.time)
+            self._rooms = Rooms(self._ticker, self._loop, self._network.open_batch())
         try:
             self._rooms.join(stream, room)
         except MixerFullError as error:

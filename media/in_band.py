@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from media.conceal import is_quiet_g711
-from media.jitter import JitterBuffer, opus_ticks
+from media.jitter import JitterBuffer
+from media.opus_ticks import opus_ticks
 from media.plan import G711, Codec
 from media.tone_detect import FRAME_SAMPLES, DigitBegan, DtmfDetector
 from media.transcode import Listener

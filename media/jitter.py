@@ -14,6 +14,7 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import Final
 
+from media.playout_state import Steady
 from media.rtp import MAX_PACKET_BYTES, RtpPacket
 
 MAX_MS = 200
@@ -24,10 +25,10 @@ _MASK = _SLOTS - 1
 _MAX_DROPOUT = 3000  # RFC 3550 section A.1: a larger step forward is no loss but another stream
 _MAX_MISORDER = 100  # RFC 3550 section A.1: so far back it is no late packet, if the next one follows it
 _EARLIER = 4  # so many packets before the first one to come are taken, until it is played
-_GROW = 1 / 4  # of the jitter, a packet
-_SHRINK = 1 / 256  # 5 s at 50 packets a second
-_NEED = 0.75  # of the jitter: estimated so, it comes near the whole spread, half of which would do
-_WAIT_GAIN = 1 / 16
+GROW = 1 / 4  # of the jitter, a packet
+SHRINK = 1 / 256  # 5 s at 50 packets a second
+NEED = 0.75  # of the jitter: estimated so, it comes near the whole spread, half of which would do
+WAIT_GAIN = 1 / 16
 _STALL_FRAMES = 3  # are concealed in the hope that the next packet is late; after that, nothing is being sent
 _DROP_SECONDS = 0.2  # from one correction to the next that makes the delay shorter
 _INSERT_SECONDS = 0.06  # from one to the next that makes it longer
@@ -57,7 +58,7 @@ class JitterBuffer:
     """Packets in, in any order; 20 ms of sound out, in order. Memory is bounded whatever comes.
 
     Codecs of one byte a clock tick (G.711, G.722) are cut into frames of 20 ms, whatever their packets hold. For
-    others, `ticks_of` tells how many ticks a payload lasts (0: it is none; see `opus_ticks`). Payloads then stay
+    others, `ticks_of` tells how many ticks a payload lasts (0: it is none; see `media.opus_ticks`). Payloads then stay
     whole, and `take` is due when the sound of what it gave last is used up. What is absent is so for 20 ms.
 
     `is_quiet` tells whether a frame may be dropped or repeated unheard (see `media.conceal`).
@@ -65,10 +66,10 @@ class JitterBuffer:
 
     __slots__ = (
         "_arrival", "_correction", "_drop_at", "_due", "_floor", "_frame", "_highest", "_insert_at",
-        "_is_quiet", "_jitter", "_last", "_lasting", "_longest", "_most_need", "_next", "_payloads",
+        "_jitter", "_lasting", "_longest", "_most_need", "_next", "_payloads",
         "_playing", "_position", "_rate", "_rest", "_seen", "_ssrc", "_stalled", "_stamp", "_stamps",
         "_start_at", "_stray", "_ticks_of", "_transit", "_unit", "_wait", "concealed", "discarded",
-        "dropped", "duplicate", "inserted", "late", "lost", "received", "reordered", "resyncs",
+        "dropped", "duplicate", "inserted", "is_quiet", "last", "late", "lost", "received", "reordered", "resyncs",
     )  # fmt: skip
 
     def __init__(
@@ -84,7 +85,7 @@ class JitterBuffer:
         self._longest = clock_rate * max_ms // 1000
         self._most_need = max(self._longest - 3 * self._frame, 0) / 2  # the spread is on either side of it
         self._ticks_of = ticks_of
-        self._is_quiet = is_quiet
+        self.is_quiet = is_quiet
         self.received = 0
         self.lost = 0
         """Packets that were not there when their sound was due; those that came after that are `late`, too."""
@@ -126,7 +127,7 @@ class JitterBuffer:
         """Stamp of the next sample to give, the first of `_rest` if that is any."""
         self._rest = b""
         """What is left of the packets before `_next`."""
-        self._last = b""
+        self.last = b""
         """The last frame given."""
         self._due = 0.0
         """When the next `take` is due, in ticks."""
@@ -294,14 +295,14 @@ class JitterBuffer:
         if self._transit is not None:
             difference = abs(transit - self._transit)  # RFC 3550 section A.8, but for the gain
             if difference < self._longest:  # else the sender was silent, or its clock was set
-                jitter += (difference - jitter) * (_GROW if difference > jitter else _SHRINK)
+                jitter += (difference - jitter) * (GROW if difference > jitter else SHRINK)
                 self._jitter = jitter
         self._transit = transit
         if wait < -self._longest:
             wait = -self._longest
         mean = self._wait
-        self._wait = mean = mean + (wait - mean) * _WAIT_GAIN
-        need = jitter * _NEED
+        self._wait = mean = mean + (wait - mean) * WAIT_GAIN
+        need = jitter * NEED
         spare = (mean - (need if need < self._most_need else self._most_need)) / self._unit
         if 0.0625 <= spare <= 1.5:
             self._correction = 0
@@ -312,7 +313,7 @@ class JitterBuffer:
 
     def _need(self) -> float:
         """The mean wait, in ticks, that covers the jitter."""
-        return min(self._jitter * _NEED, self._most_need)
+        return min(self._jitter * NEED, self._most_need)
 
     # -- what goes ------------------------------------------------------------------------------------
 
@@ -327,7 +328,7 @@ class JitterBuffer:
                     self._next += 1
                     self._position += self._frame
                     self._due = now * self._rate + self._frame
-                    self._last = payload
+                    self.last = payload
                     return payload
         elif self._start_at is None or now < self._start_at:
             return NOTHING
@@ -344,7 +345,7 @@ class JitterBuffer:
         if frame is CONCEAL:
             self.concealed += 1
         elif isinstance(frame, bytes):
-            self._last = frame
+            self.last = frame
             if self._ticks_of is not None:
                 self._due = now * self._rate + self._lasting[self._next - 1 & _MASK]
         return frame
@@ -409,7 +410,7 @@ class JitterBuffer:
                 self._wait += size - hole
                 return NOTHING
         self.concealed += 1
-        like = self._last or (frame * size)[:size] or bytes(size)
+        like = self.last or (frame * size)[:size] or bytes(size)
         return like[len(frame) : len(frame) + hole]
 
     def _whole(self) -> bytes | Absent:
@@ -431,6 +432,52 @@ class JitterBuffer:
         self._position = self._stamps[slot] + self._lasting[slot]
         self._unit = max(self._lasting[slot], self._frame)
         return payload
+
+    # -- steady streams -------------------------------------------------------------------------------
+
+    def steady(self) -> Steady | None:
+        """What changes from now on if all goes well, for somebody who does the work of many buffers at once (see
+        `media.steady`); None while something is unusual. Until `resume` the buffer is not to be used."""
+        ssrc, transit = self._ssrc, self._transit
+        if (
+            not self._playing
+            or self._stalled
+            or self._rest
+            or self._ticks_of
+            or ssrc is None
+            or transit is None
+        ):
+            return None
+        waiting: list[bytes] = []
+        for number in range(self._next, self._highest + 1):
+            slot = number & _MASK
+            payload, ahead = self._payloads[slot], self._stamps[slot] - self._position
+            if payload is None or len(payload) != self._frame or ahead != len(waiting) * self._frame:
+                return None
+            waiting.append(payload)
+        if self._stamp != self._position + (len(waiting) - 1) * self._frame:
+            return None
+        return Steady(
+            ssrc, self._highest, self._next, self._stamp, self._due,
+            transit, self._jitter, self._wait, self._correction, self._insert_at, self._drop_at, waiting,
+        )  # fmt: skip
+
+    def resume(self, state: Steady, last: bytes | None) -> None:
+        """Go on from a state that `steady` has led to; `last`: the frame given last, if any was."""
+        came, went = state.highest - self._highest, state.next - self._next
+        self.received += came
+        for number in range(self._next, self._highest + 1):
+            self._payloads[number & _MASK] = None
+        for number in range(max(self._highest, state.highest - _SLOTS) + 1, state.highest + 1):
+            self._seen[number & _MASK] = number
+        self._position += went * self._frame
+        self._highest, self._next, self._stamp = state.highest, state.next, state.stamp
+        for ahead, payload in enumerate(state.waiting):
+            slot = self._next + ahead & _MASK
+            self._payloads[slot], self._stamps[slot] = payload, self._position + ahead * self._frame
+        self.last = self.last if last is None else last
+        self._due, self._transit, self._jitter = state.due, state.transit, state.jitter
+        self._wait, self._correction = state.wait, state.correction
 
     # -- when nothing is there ------------------------------------------------------------------------
 
@@ -493,7 +540,7 @@ class JitterBuffer:
 
     def _inserts(self, now: float) -> bool:
         """Whether the frame before this one is to be heard again."""
-        if now < self._insert_at or not (self._correction > 1 or self._is_quiet(self._last)):
+        if now < self._insert_at or not (self._correction > 1 or self.is_quiet(self.last)):
             return False
         self.inserted += 1
         self._wait += self._frame
@@ -505,7 +552,7 @@ class JitterBuffer:
         """Whether a frame is not to be heard."""
         if now < self._drop_at or not self._playing or self._stamp - self._position < self._unit:
             return False
-        if self._correction == -1 and not isinstance(frame, Absent) and not self._is_quiet(frame):
+        if self._correction == -1 and not isinstance(frame, Absent) and not self.is_quiet(frame):
             return False
         self.dropped += 1
         self._wait -= self._unit
@@ -544,19 +591,3 @@ class JitterBuffer:
         self._highest, self._stamp = self._next - 1, timestamp - 1
         self._floor = self._next - _EARLIER
         self._transit = self._stray = None
-
-
-def opus_ticks(payload: bytes) -> int:
-    """How long an Opus packet lasts, in ticks of 48 kHz (RFC 6716 section 3.1); 0 if it is none."""
-    if not payload:
-        return 0
-    configuration, count = payload[0] >> 3, (1, 2, 2, 0)[payload[0] & 3]
-    if count == 0:
-        count = payload[1] & 0x3F if len(payload) > 1 else 0
-    if configuration < 12:
-        frame = (480, 960, 1920, 2880)[configuration & 3]
-    elif configuration < 16:
-        frame = (480, 960)[configuration & 1]
-    else:
-        frame = (120, 240, 480, 960)[configuration & 3]
-    return count * frame if count * frame <= 5760 else 0

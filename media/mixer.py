@@ -32,7 +32,7 @@ _OFFSET = 0x8000
 _Bytes = npt.NDArray[np.uint8]
 _Int32 = npt.NDArray[np.int32]
 _Index = npt.NDArray[np.intp]
-_Frames = npt.NDArray[np.void]
+Frames = npt.NDArray[np.void]
 """Whole frames as elements: copied from row to row in one call."""
 _Group = tuple[int, int, int]
 """Rooms side by side with equally many speakers: (the first one's place, how many, speakers in each)."""
@@ -80,20 +80,20 @@ class _Lane:
             g711.SILENCE[codec] * FRAME_SAMPLES if isinstance(codec, Codec) else bytes(2 * FRAME_SAMPLES)
         )
         frame_bytes = len(self.silence)
-        self._frame = np.dtype(("V", frame_bytes))
+        self.frame = np.dtype(("V", frame_bytes))
         self._words = frame_bytes // 2
         self.payloads: _Bytes = np.zeros((capacity, frame_bytes), np.uint8)
         self.outputs: _Bytes = np.zeros((capacity, frame_bytes), np.uint8)
-        self._payloads: _Frames = self.payloads.view(self._frame).ravel()
-        self._outputs: _Frames = self.outputs.view(self._frame).ravel()
+        self._payloads: Frames = self.payloads.view(self.frame).ravel()
+        self._outputs: Frames = self.outputs.view(self.frame).ravel()
         self.make_room(0)
 
     def make_room(self, rows: int) -> None:
         """Make buffers for blocks of so many rows."""
-        self._frames: _Frames = np.empty(rows, self._frame)
+        self._frames: Frames = np.empty(rows, self.frame)
         self._frame_words = self._frames.view(np.uint16)
         self._frame_samples = self._frames.view(self._encode.dtype)
-        self._copies: _Frames = np.empty(rows, self._frame)
+        self._copies: Frames = np.empty(rows, self.frame)
 
     def decode(self, rows: _Index, index: _Index, linear: _Int32) -> None:
         """Write the samples of these rows to `linear`. `index` is scratch."""
@@ -290,6 +290,11 @@ class Mixer:
         """What a party hears, after each `mix`: 160 bytes, 320 of linear sound. Silence at first."""
         self._room_of(row)
         return memoryview(self._lanes[int(self._format[row])].outputs[row]).toreadonly()
+
+    def frames(self, codec: Format) -> tuple[Frames, Frames]:
+        """The payloads and the outputs of all rows, for somebody who copies those of many rows at once."""
+        lane = self._lanes[_FORMATS[codec]]
+        return lane.payloads.view(lane.frame).ravel(), lane.outputs.view(lane.frame).ravel()
 
     def levels(self, room: int) -> dict[int, float]:
         """The mean magnitude of each party's last frame, its gain applied (0 to 32768 at gain 1)."""

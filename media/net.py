@@ -26,6 +26,8 @@ DRAIN = 16
 """Datagrams of one socket handled before others have their turn."""
 
 Receive = Callable[[bytes, Address], None]
+Send = Callable[[memoryview], object]
+"""May raise OSError."""
 
 
 class MediaSocket(Protocol):
@@ -52,6 +54,24 @@ class MediaNetwork(Protocol):
     def open_media(self, local: Address, receive: Receive) -> MediaSocket:
         """Bind a UDP port. Raises OSError."""
 
+    def open_batch(self) -> BatchReader | None:
+        """What reads many sockets at once, if this network has it."""
+
+
+class BatchReader(Protocol):
+    """Reads connected sockets when it is asked to, many at once; each has a number."""
+
+    def add(self, socket: MediaSocket, number: int) -> Send | None:
+        """Take a socket over, until `remove`; what sends its peer a datagram. None: it has no peer yet, or there may
+        be something of others in its queue."""
+
+    def remove(self, socket: MediaSocket) -> None:
+        """Give a socket back."""
+
+    def read(self, slots: list[memoryview]) -> tuple[list[int], list[int]]:
+        """Write the next datagram of each socket that has one to a slot: whose they are, and their sizes (-1: it
+        is none)."""
+
 
 class SocketMediaNetwork:
     """The machine's own network."""
@@ -64,6 +84,10 @@ class SocketMediaNetwork:
         if self._readers is None:
             self._readers = _readers()
         return SystemMediaSocket(local, receive, self._readers)
+
+    def open_batch(self) -> BatchReader | None:
+        """What reads many sockets at once, if this system has it."""
+        return EpollBatch() if hasattr(select, "epoll") else None
 
 
 class Readers(Protocol):
@@ -135,6 +159,52 @@ def _readers() -> Readers:
     return EpollReaders(loop) if hasattr(select, "epoll") else loop
 
 
+class EpollBatch:
+    """Sockets that are read by the clock: one system call tells which have something, and one reads it."""
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self._numbers: list[int] = []
+        """By file descriptor."""
+        self._receive: list[Callable[[memoryview], int]] = []
+
+    def add(self, socket: MediaSocket, number: int) -> Send | None:
+        """Take a socket over, until `remove`; what sends its peer a datagram."""
+        lent = socket.lend() if isinstance(socket, SystemMediaSocket) else None
+        if lent is None:
+            return None
+        fd = lent.fileno()
+        while len(self._numbers) <= fd:
+            self._numbers.append(-1)
+            self._receive.append(_nothing_comes)
+        self._numbers[fd], self._receive[fd] = number, lent.recv_into
+        self._epoll.register(fd, select.EPOLLIN)
+        return lent.send
+
+    def remove(self, socket: MediaSocket) -> None:
+        """Give a socket back."""
+        assert isinstance(socket, SystemMediaSocket)
+        fd = socket.reclaim()
+        self._epoll.unregister(fd)
+        self._receive[fd] = _nothing_comes  # else it is kept open
+
+    def read(self, slots: list[memoryview]) -> tuple[list[int], list[int]]:
+        """Write the next datagram of each socket that has one to a slot: whose they are, and their sizes."""
+        receive, numbers = self._receive, self._numbers
+        ready = self._epoll.poll(0, len(slots))
+        sizes: list[int] = []
+        for (fd, _), slot in zip(ready, slots, strict=False):
+            try:
+                sizes.append(receive[fd](slot))
+            except OSError:  # an ICMP error of an earlier datagram
+                sizes.append(-1)
+        return [numbers[fd] for fd, _ in ready], sizes
+
+
+def _nothing_comes(slot: memoryview) -> int:
+    return -1
+
+
 class SystemMediaSocket:
     """A UDP socket on the running event loop. Connected, it saves a lookup per packet and keeps strangers out."""
 
@@ -174,6 +244,19 @@ class SystemMediaSocket:
         self._peer, self._sifted = None, False
         self._socket = _bind(local)
         self._readers.add_reader(self._socket.fileno(), self._readable)
+
+    def lend(self) -> socket.socket | None:
+        """The socket, for somebody who reads it in place of this, until `reclaim`; None where it has no peer, or
+        something of others may be queued."""
+        if self._peer is None or not self._sifted:
+            return None
+        self._readers.remove_reader(self._socket.fileno())
+        return self._socket
+
+    def reclaim(self) -> int:
+        """Read it here again; its file descriptor."""
+        self._readers.add_reader(self._socket.fileno(), self._readable)
+        return self._socket.fileno()
 
     def close(self) -> None:
         """Free the port."""

@@ -15,8 +15,9 @@ from pathlib import Path
 
 from media.codecs import g711
 from media.conceal import G711Concealer, is_quiet_g711
-from media.jitter import CONCEAL, JitterBuffer, opus_ticks
+from media.jitter import CONCEAL, JitterBuffer
 from media.messages import RecordingEnd
+from media.opus_ticks import opus_ticks
 from media.plan import G711, Codec
 from media.rtp import RtpPacket
 from media.ticker import TICK_SECONDS

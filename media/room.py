@@ -5,19 +5,23 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from media.batch import ROUNDS, Batch
 from media.codecs.codec import Samples
 from media.conceal import G711Concealer, is_quiet_g711
-from media.jitter import CONCEAL, NOTHING, JitterBuffer, opus_ticks
+from media.jitter import CONCEAL, NOTHING, JitterBuffer
 from media.mixer import LINEAR, Format, Mixer, MixerFullError
+from media.opus_ticks import opus_ticks
 from media.plan import G711, Codec
 from media.transcode import Listener, Speaker
 
 if TYPE_CHECKING:
+    import asyncio
+
+    from media.net import BatchReader
     from media.stream import FrameSource, Stream
     from media.ticker import Ticker
 
@@ -29,10 +33,16 @@ SILENT_TICKS = 50
 """A party that has sent nothing for so long hears the same as all others of its codec that have not."""
 
 
+READ_SECONDS: Final = 0.005
+"""How often those who need nothing special are read: as exact as that are the times at which their packets come."""
+READS: Final = 4
+"""Of a tick, that at its begin among them."""
+
+
 class Party(ABC):
     """A stream in a room. What comes in waits in a playout buffer until the tick that mixes it."""
 
-    __slots__ = ("_output", "buffer", "codec", "put", "room", "row", "stream")
+    __slots__ = ("_output", "batch", "buffer", "codec", "put", "room", "row", "stream")
 
     def __init__(
         self, stream: Stream, room: Room, mixer: Mixer, format: Format, buffer: JitterBuffer
@@ -43,6 +53,8 @@ class Party(ABC):
         self.codec: Codec = stream.plan.codec
         self.row = mixer.add_party(room.number, format)
         self.buffer = buffer
+        self.batch: Batch | None = None
+        """Who serves it together with others; None: it is served by itself."""
         self.put = buffer.put_payload
         self._output = mixer.output(self.row)
 
@@ -83,6 +95,11 @@ class G711Party(Party):
 
     def send(self) -> None:
         self.stream.send_payload(self._output)
+
+    def heard(self, frame: bytes | None) -> None:
+        """The last frame that the mixer was given by others, if it was given any."""
+        if frame is not None:
+            self._last = frame
 
 
 class RecodedParty(Party):
@@ -152,20 +169,23 @@ class Room:
             payload = self._payloads[codec] = speaker.say_pcm(pcm)
         return payload
 
-    def send(self) -> None:
-        """Send every party what the others say."""
+    def begin(self) -> None:
+        """What was said in the last tick is over."""
         self._payloads.clear()
-        for party in self.parties.values():
-            party.send()
 
 
 class Rooms:
     """All rooms of an engine. A room exists while somebody is in it."""
 
-    def __init__(self, ticker: Ticker, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, ticker: Ticker, loop: asyncio.AbstractEventLoop, reader: BatchReader | None = None
+    ) -> None:
+        """`reader`: of the sockets of those who need nothing special; without one, each party is served by itself."""
         self._ticker = ticker
-        self._clock = clock
+        self._loop = loop
         self._mixer = Mixer()
+        self._batch = Batch(self._mixer, reader) if reader is not None else None
+        self._read_timer: asyncio.TimerHandle | None = None
         self._rooms: dict[int, Room] = {}
         """By the number that the switch has given them."""
         self._parties: dict[int, tuple[int, Party]] = {}
@@ -189,6 +209,8 @@ class Rooms:
         number, party = self._parties.pop(stream.id, (None, None))
         if number is None or party is None:
             return
+        if party.batch is not None:
+            party.batch.dismiss(party.row)
         stream.party = None
         room = party.room
         del room.parties[stream.id]
@@ -198,6 +220,7 @@ class Rooms:
             del self._rooms[number]
             if not self._rooms:
                 self._ticker.remove(self)
+                self._stop_reading()
 
     def plan_changed(self, stream: Stream) -> None:
         """A party speaks another codec from now on."""
@@ -219,15 +242,49 @@ class Rooms:
     # -- the tick -----------------------------------------------------------------------------------
 
     def _tick(self) -> None:
-        now, present = self._clock(), self._mixer.present
+        now, mixer, batch = self._loop.time(), self._mixer, self._batch
+        if batch is not None:
+            self._stop_reading()
+            batch.read(now, ROUNDS)
+            for party in batch.take(now):
+                party.take(mixer.present, now)
+        singles = self._singles()
+        for other in singles:
+            other.take(mixer.present, now)
         for room in self._rooms.values():
-            for party in room.parties.values():
-                party.take(present, now)
+            room.begin()
             if room.announcements or room.announcer is not None:
-                self._announce(room, present)
-        self._mixer.mix()
-        for room in self._rooms.values():
-            room.send()
+                self._announce(room, mixer.present)
+        mixer.mix()
+        if batch is not None:
+            batch.send()
+        for other in singles:
+            other.send()
+            if batch is not None and isinstance(other, G711Party):
+                batch.admit(other)
+        if batch:
+            self._read_timer = self._loop.call_at(now + READ_SECONDS, self._read, 1)
+
+    def _singles(self) -> list[Party]:
+        """Who is served by itself."""
+        parties, batched = self._parties, 0 if self._batch is None else len(self._batch)
+        if batched == len(parties):
+            return []
+        return [party for _, party in parties.values() if party.batch is None]
+
+    def _read(self, number: int) -> None:
+        """Between ticks, the so manieth time."""
+        assert self._batch is not None
+        now = self._loop.time()
+        self._read_timer = None
+        self._batch.read(now)
+        if number < READS - 1 and self._batch:
+            self._read_timer = self._loop.call_at(now + READ_SECONDS, self._read, number + 1)
+
+    def _stop_reading(self) -> None:
+        if self._read_timer is not None:
+            self._read_timer.cancel()
+            self._read_timer = None
 
     def _announce(self, room: Room, present: bytearray) -> None:
         while room.announcements:

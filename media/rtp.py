@@ -15,6 +15,8 @@ unpack_header = struct.Struct("!HHII").unpack_from
 """(the first two bytes, sequence, timestamp, ssrc)"""
 _PLAIN = 0x80
 """The first byte of a packet without padding, extension and CSRCs: what phones send."""
+PLAIN_START = _PLAIN << 8
+"""Such a packet's first two bytes, without marker, but for the payload type."""
 
 
 class RtpPacket(NamedTuple):
@@ -30,7 +32,7 @@ class RtpPacket(NamedTuple):
 
 def plain_start(payload_type: int) -> int:
     """The first two bytes of a packet that has nothing between header and payload, and no marker."""
-    return _PLAIN << 8 | payload_type
+    return PLAIN_START | payload_type
 
 
 def parse_rtp(data: bytes) -> RtpPacket | None:
@@ -109,6 +111,15 @@ class RtpSender:
         """Time passes in which nothing is sent."""
         self.timestamp = self.timestamp + ticks & 0xFFFFFFFF
 
+    def advance(self, packets: int, ticks: int, octets: int) -> None:
+        """So many packets of our own making have been sent elsewhere, and took so long in all."""
+        if packets:
+            self._source = None
+            self.sequence = self.sequence + packets & 0xFFFF
+            self.timestamp = self.timestamp + ticks & 0xFFFFFFFF
+            self.packets += packets
+            self.octets += octets
+
     def change_source(self) -> None:
         """What is relayed from now on is of another source, whatever its SSRC."""
         self._source = None
@@ -140,10 +151,10 @@ class RtpReceiver:
         "_highest",
         "_jitter",
         "_received_before",
-        "_transit",
         "clock_rate",
         "packets",
         "ssrc",
+        "transit",
     )
 
     def __init__(self, clock_rate: int) -> None:
@@ -152,7 +163,8 @@ class RtpReceiver:
         self.packets = 0
         self._base = self._highest = self._cycles = 0
         self._expected_before = self._received_before = 0
-        self._transit: int | None = None
+        self.transit: int | None = None
+        """Of the last packet, in clock ticks: when it came, less its timestamp."""
         self._jitter = 0.0
 
     def note(self, packet: RtpPacket, now: float) -> None:
@@ -165,7 +177,7 @@ class RtpReceiver:
             self.ssrc = ssrc
             self._base = self._highest = sequence
             self._cycles = self._expected_before = self._received_before = self.packets = 0
-            self._transit = None
+            self.transit = None
             self._jitter = 0.0
         self.packets += 1
         highest = self._highest
@@ -174,17 +186,25 @@ class RtpReceiver:
                 self._cycles += 0x10000
             self._highest = sequence
         transit = int(now * self.clock_rate) - timestamp
-        if self._transit is not None:
-            difference = abs(transit - self._transit)
+        if self.transit is not None:
+            difference = abs(transit - self.transit)
             if difference > 0x7FFFFFFF:
-                difference = abs((transit - self._transit + 0x80000000 & 0xFFFFFFFF) - 0x80000000)
+                difference = abs((transit - self.transit + 0x80000000 & 0xFFFFFFFF) - 0x80000000)
             self._jitter += (difference - self._jitter) / 16
-        self._transit = transit
+        self.transit = transit
+
+    def resume(self, packets: int, transit: int, jitter: float) -> None:
+        """Take over what somebody else has counted: so many packets, each the next one."""
+        self.packets += packets
+        highest = self.highest_sequence + packets
+        self._highest = highest & 0xFFFF
+        self._cycles = highest - self._highest
+        self.transit, self._jitter = transit, jitter
 
     def change_clock(self, clock_rate: int) -> None:
         """The timestamps of packets to come count in another clock."""
         if clock_rate != self.clock_rate:
-            self.clock_rate, self._transit, self._jitter = clock_rate, None, 0.0
+            self.clock_rate, self.transit, self._jitter = clock_rate, None, 0.0
 
     @property
     def highest_sequence(self) -> int:

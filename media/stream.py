@@ -62,17 +62,16 @@ class Stream:
         self._ticker = ticker
         self._loop = loop
         self._tell = tell
-        self._sender = RtpSender(random)
+        self.sender = RtpSender(random)
         self._sent_before = 0
         """Packets of other SSRCs of ours, under keys that we have no more."""
-        self._receiver = RtpReceiver(plan.codec.clock_rate)
+        self.receiver = RtpReceiver(plan.codec.clock_rate)
         self._events = EventReceiver()
         self._events_source: int | None = None
         self.party: Party | None = None
         """This stream in a conference room."""
         self._party_start = _party_start(plan)
-        self.ear: Ear | None = None
-        """Where digits are looked for in its sound."""
+        self._ear: Ear | None = None
         self.listened_to = False
         """Whether somebody wants to know of digits in its sound."""
         self._partner: Stream | None = None
@@ -96,13 +95,7 @@ class Stream:
         """Timestamp of a telephone-event that is not passed on, since its begin was not."""
         self._talkspurt = True
         """Whether the next packet of our own begins a talkspurt: it gets the marker."""
-        self._heard_report: tuple[int, float] | None = None
         self._signs = SignsOfLife()
-        self._remote_loss: float | None = None
-        self._remote_lost: int | None = None
-        self._remote_jitter = 0
-        """In clock ticks."""
-        self._round_trip: float | None = None
         self._reported_packets = 0
         self._heard_packets, self._heard_at = 0, loop.time()
         self._srtp: Srtp | None = None
@@ -115,12 +108,47 @@ class Stream:
         ports.rtcp.receive = self._receive_report
         self._report_timer = loop.call_later(rtcp.next_interval(random), self._report)
 
+    # -- in a room --------------------------------------------------------------------------------------
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether all that it does is to give its room each packet, and to hear the room and nothing else. What changes
+        that has to call `_stand_apart` before."""
+        return not (
+            self._party_start < 0
+            or self._latch.locked is None
+            or self._talkspurt
+            or self._secured
+            or self._source is not None
+            or self._digits is not None
+            or self._partner is not None
+            or self.ear is not None
+            or self._recorders
+            or self._listeners
+        )
+
+    def _stand_apart(self) -> None:
+        """From now on there is something special."""
+        if self.party is not None and self.party.batch is not None:
+            self.party.batch.dismiss(self.party.row)
+
+    @property
+    def ear(self) -> Ear | None:
+        """Where digits are looked for in its sound."""
+        return self._ear
+
+    @ear.setter
+    def ear(self, ear: Ear | None) -> None:
+        self._stand_apart()
+        self._ear = ear
+
     # -- verbs ----------------------------------------------------------------------------------------
 
     def change(self, plan: StreamPlan) -> None:
         """Carry on under another plan."""
+        self._stand_apart()
         if plan.codec is not self.plan.codec:
-            self._receiver.change_clock(plan.codec.clock_rate)
+            self.receiver.change_clock(plan.codec.clock_rate)
             self._speaker = None
         if plan.srtp != self.plan.srtp:
             self._secure(plan.srtp)
@@ -130,8 +158,10 @@ class Stream:
 
     def bridge(self, partner: Stream) -> None:
         """Hear the partner's sound from now on (its own, for an echo)."""
+        self._stand_apart()
         self.quiet()
         self._partner = partner
+        partner._stand_apart()
         partner._listeners.append(self)
 
     def play(
@@ -141,6 +171,7 @@ class Stream:
         close: Callable[[], None] | None = None,
     ) -> None:
         """Hear a frame source from now on."""
+        self._stand_apart()
         self.quiet()
         self._source, self._source_ended, self._close_source = source, ended or _nothing, close or _nothing
         self._talkspurt = True
@@ -156,6 +187,7 @@ class Stream:
 
     def record(self, recorder: Recorder) -> None:
         """Write down what comes in, or both directions."""
+        self._stand_apart()
         self.stop_recording(both=recorder.both)
         self._recorders += (recorder,)
         self._ticker.add(self.id, self._tick)
@@ -179,6 +211,7 @@ class Stream:
         as_tones, before = self.plan.dtmf_send_payload_type is None, self._digits
         more = tone_frames(digits) if as_tones else event_packets(digits, self.plan.dtmf_clock_rate // 50)
         self._digits_queued += len(digits)
+        self._stand_apart()
         self._digits = more if before is None else _chain(before, more)
         self._ticker.add(self.id, self._tick)
 
@@ -197,7 +230,12 @@ class Stream:
 
     # -- packets that come ------------------------------------------------------------------------------
 
-    def _receive(self, data: bytes, source: Address) -> None:
+    def receive(self, data: bytes, now: float) -> None:
+        """A datagram of the peer to whom the port is locked, which somebody else has read at `now` (seconds)."""
+        if self._latch.locked is not None:
+            self._receive(data, self._latch.locked, now)
+
+    def _receive(self, data: bytes, source: Address, now: float | None = None) -> None:
         party = self.party
         if party is not None and len(data) > HEADER_BYTES:  # hundreds of parties in a tick
             start, sequence, timestamp, ssrc = unpack_header(data)
@@ -206,8 +244,9 @@ class Stream:
                 and source == self._latch.locked
                 and not (self._recorders or self._listeners or self.ear)
             ):
-                now = self._loop.time()
-                self._receiver.count(sequence, timestamp, ssrc, now)
+                if now is None:
+                    now = self._loop.time()
+                self.receiver.count(sequence, timestamp, ssrc, now)
                 party.put(sequence, timestamp, ssrc, data[HEADER_BYTES:], now)
                 return
         plan = self.plan
@@ -219,14 +258,15 @@ class Stream:
         ):
             self._note_odd(packet, source)
             return
-        now = self._loop.time()
+        if now is None:
+            now = self._loop.time()
         if source != latch.locked:
             if not latch.admit(source, now):
                 return
             if latch.locked is not None:
                 self.ports.rtp.connect(source)
                 self._tell("latched", self.id, source)
-        self._receiver.note(packet, now)
+        self.receiver.note(packet, now)
         if not plan.direction.receives:
             return
         is_event = packet.payload_type != plan.receive_payload_type
@@ -237,8 +277,8 @@ class Stream:
         else:
             if self.party is not None and not plan.holds:  # the music of one who holds is not for the others
                 self.party.put(packet.sequence, packet.timestamp, packet.ssrc, packet.payload, now)
-            if self.ear is not None:
-                self.ear.put(packet, now)
+            if self._ear is not None:
+                self._ear.put(packet, now)
         for listener in self._listeners:
             listener.relay(packet, self)
 
@@ -268,7 +308,7 @@ class Stream:
             payload_type = plan.send_payload_type
             if transcoder is not None:
                 for made in transcoder.sound(packet):
-                    data = self._sender.relayed(made, payload_type, made.payload, ours.frame_ticks)
+                    data = self.sender.relayed(made, payload_type, made.payload, ours.frame_ticks)
                     self._send(data, remote)
                 return
             if theirs is not ours:
@@ -284,14 +324,14 @@ class Stream:
                 packet = transcoder.event(packet)
         else:
             return  # whoever takes no events was sent tones
-        self._send(self._sender.relayed(packet, payload_type, payload, ours.frame_ticks), remote)
+        self._send(self.sender.relayed(packet, payload_type, payload, ours.frame_ticks), remote)
 
     def _transcoder_of(self, theirs: Codec, ours: Codec) -> Transcoder:
         if self._transcoder is None or self._transcoded != (theirs, ours):
             from media.transcode import Transcoder
 
             self._transcoder, self._transcoded = Transcoder(theirs, ours), (theirs, ours)
-            self._sender.change_source()
+            self.sender.change_source()
         return self._transcoder
 
     @property
@@ -355,7 +395,7 @@ class Stream:
         plan = self.plan
         remote = self._latch.locked or plan.remote
         if remote is not None and plan.direction.sends:
-            data = self._sender.packet(
+            data = self.sender.packet(
                 plan.send_payload_type, payload, plan.codec.frame_ticks, self._talkspurt
             )
             self._talkspurt = False
@@ -379,11 +419,11 @@ class Stream:
         for packet in packets:
             if remote is not None and payload_type is not None:
                 same_time = not packet.begins
-                data = self._sender.packet(payload_type, packet.payload, ticks, packet.begins, same_time)
+                data = self.sender.packet(payload_type, packet.payload, ticks, packet.begins, same_time)
                 self._send(data, remote)
         # A digit has the timestamp of its begin; what follows has the time that has passed (RFC 4733 section 2.2.1).
         frames = (DIGIT_FRAMES - 1 if packets[0].ends else 0) if packets else 1
-        self._sender.skip(frames * ticks)
+        self.sender.skip(frames * ticks)
 
     # -- SRTP -------------------------------------------------------------------------------------------
 
@@ -398,15 +438,15 @@ class Stream:
 
             self._srtp, renewed = Srtp(keys), True
         else:
-            receiver = self._receiver
+            receiver = self.receiver
             heard = None if receiver.ssrc is None else (receiver.ssrc, receiver.highest_sequence)
             renewed = self._srtp.change(keys, heard) or not before
         if (
             renewed
         ):  # under another SSRC there is no doubt about the rollover counter (RFC 3711 section 3.3.1)
-            self._sent_before += self._sender.packets
+            self._sent_before += self.sender.packets
             self._reported_packets = 0
-            self._sender = RtpSender(self._random)
+            self.sender = RtpSender(self._random)
         self.ports.rtp.receive, self._send = self._receive_secured, self._send_secured
 
     def _receive_secured(self, data: bytes, source: Address) -> None:
@@ -420,8 +460,8 @@ class Stream:
         secured = self._srtp.protect(data)
         if secured is not None:
             self.ports.rtp.send(secured, remote)
-        elif self._sender.sequence - int.from_bytes(data[2:4], "big") & 0xFFFF > MAX_MISORDER:
-            self._sender.change_source()  # whoever is relayed numbers anew; else it came twice, and goes out once
+        elif self.sender.sequence - int.from_bytes(data[2:4], "big") & 0xFFFF > MAX_MISORDER:
+            self.sender.change_source()  # whoever is relayed numbers anew; else it came twice, and goes out once
 
     # -- recording --------------------------------------------------------------------------------------
 
@@ -458,14 +498,20 @@ class Stream:
 
     # -- reports ----------------------------------------------------------------------------------------
 
+    def _take_books(self) -> None:
+        """Learn what was sent and received together with others."""
+        if self.party is not None and self.party.batch is not None:
+            self.party.batch.write_books(self.party.row)
+
     def _report(self) -> None:
+        self._take_books()
         self._watch_silence()
         self._send_report()
         self._report_timer = self._loop.call_later(rtcp.next_interval(self._random), self._report)
 
     def _watch_silence(self) -> None:
         """Tell, again and again, that nothing has come for a while: the peer may be gone without a word."""
-        now, packets = self._loop.time(), self._receiver.packets
+        now, packets = self._loop.time(), self.receiver.packets
         if packets != self._heard_packets:
             self._heard_packets, self._heard_at = packets, now
         elif now - self._heard_at >= SILENCE_SECONDS:
@@ -477,17 +523,17 @@ class Stream:
         locked = self._latch.locked
         if locked is not None and locked != self.plan.remote:
             remote = (locked[0], locked[1] + 1)
-        if remote is None or not (self._sender.packets or self._receiver.packets):
+        if remote is None or not (self.sender.packets or self.receiver.packets):
             return
-        sending = self._sender.packets > self._reported_packets
-        self._reported_packets = self._sender.packets
-        cname = f"{self._sender.ssrc:08x}@myphone"
+        sending = self.sender.packets > self._reported_packets
+        self._reported_packets = self.sender.packets
+        cname = f"{self.sender.ssrc:08x}@myphone"
         data = rtcp.build_report(
-            self._sender,
-            self._receiver,
+            self.sender,
+            self.receiver,
             cname,
             self._loop.time(),
-            self._heard_report,
+            self._signs.heard_report,
             sending=sending,
             bye=bye,
         )
@@ -496,6 +542,7 @@ class Stream:
             self.ports.rtcp.send(secured, remote)
 
     def _receive_report(self, data: bytes, source: Address) -> None:
+        self._take_books()
         if self._srtp is not None and self._secured:
             plain = self._srtp.unprotect_rtcp(data)
             if plain is None:
@@ -506,38 +553,30 @@ class Stream:
             self._latch.strangers += 1
             return
         now = self._heard_at = self._loop.time()
-        if report.sender_ntp is not None:
-            self._heard_report = report.sender_ntp, now
-        self._signs.report(report, self._sender.ssrc, self._sender.packets)
-        for block in report.blocks:
-            if block.ssrc == self._sender.ssrc:
-                self._remote_loss = block.fraction_lost
-                self._remote_lost, self._remote_jitter = block.lost, block.jitter
-                if block.last_report:
-                    trip = rtcp.ntp_middle(now) - block.last_report - block.delay & 0xFFFFFFFF
-                    self._round_trip = trip / 65536 if trip < 0x80000000 else None
+        self._signs.report(report, self.sender.ssrc, self.sender.packets, now)
 
     def statistics(self) -> Statistics:
         """How the stream goes."""
-        receiver, clock = self._receiver, self.plan.codec.clock_rate
+        self._take_books()
+        receiver, signs, clock = self.receiver, self._signs, self.plan.codec.clock_rate
         return Statistics(
             packets_received=receiver.packets,
-            packets_sent=self._sent_before + self._sender.packets,
+            packets_sent=self._sent_before + self.sender.packets,
             packets_lost=max(0, receiver.lost),
             packets_from_strangers=self._latch.strangers,
             jitter_ms=1000 * receiver.jitter / receiver.clock_rate,
-            remote_loss=self._remote_loss,
-            remote_packets_lost=self._remote_lost,
-            remote_jitter_ms=None if self._remote_lost is None else 1000 * self._remote_jitter / clock,
-            round_trip_ms=None if self._round_trip is None else 1000 * self._round_trip,
+            remote_loss=signs.remote_loss,
+            remote_packets_lost=signs.remote_lost,
+            remote_jitter_ms=None if signs.remote_lost is None else 1000 * signs.remote_jitter / clock,
+            round_trip_ms=None if signs.round_trip is None else 1000 * signs.round_trip,
             packets_forged=0 if self._srtp is None else self._srtp.forged,
             packets_replayed=0 if self._srtp is None else self._srtp.replayed,
-            comfort_noise=self._signs.comfort_noise,
-            packets_of_other_types=self._signs.other_types,
+            comfort_noise=signs.comfort_noise,
+            packets_of_other_types=signs.other_types,
             stranger=self._latch.stranger,
-            reports_received=self._signs.reports,
-            remote_packets_sent=self._signs.remote_sent,
-            heard_by_remote=self._signs.heard_by_remote,
+            reports_received=signs.reports,
+            remote_packets_sent=signs.remote_sent,
+            heard_by_remote=signs.heard_by_remote,
         )
 
 

@@ -12,7 +12,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from media.codecs import g711
-from media.jitter import CONCEAL, MAX_MS, NOTHING, Absent, JitterBuffer, opus_ticks
+from media.jitter import CONCEAL, MAX_MS, NOTHING, Absent, JitterBuffer
+from media.opus_ticks import opus_ticks
 from media.plan import Codec
 from media.rtp import MAX_PACKET_BYTES, RtpPacket
 from tests.simulation.impairment import AWFUL, INTERNET, LAN, WIRELESS, Bursts, Channel, Profile

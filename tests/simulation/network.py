@@ -245,6 +245,9 @@ class HostNetwork:
         """Bind a port for RTP or RTCP. Raises OSError."""
         return self.open_udp(Address(*local), receive)
 
+    def open_batch(self) -> None:
+        """Here each packet comes at its own time."""
+
     def send(self, datagram: Datagram) -> None:
         """Let a datagram out."""
         if self.plugged and not self.firewall(datagram):

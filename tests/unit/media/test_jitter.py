@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from media.jitter import CONCEAL, NOTHING, JitterBuffer, opus_ticks
+from media.jitter import CONCEAL, NOTHING, JitterBuffer
+from media.opus_ticks import opus_ticks
 from media.rtp import RtpPacket
 from tests.unit.media.listener import FRAME, TAPE, TICK, Heard, Listener, frames, listen, packet
 

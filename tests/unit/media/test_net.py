@@ -337,3 +337,43 @@ def test_a_stream_that_fails_costs_no_other_its_packet(caplog: pytest.LogCapture
 
     run(story())
     assert "broken" in caplog.text
+
+
+# -- sockets that are read together ----------------------------------------------------------------
+
+
+def test_sockets_that_have_a_peer_are_read_together_until_they_are_given_back() -> None:
+    async def story() -> None:
+        house, slots = House(3), [memoryview(bytearray(64)) for _ in range(3)]
+        batch = house.network.open_batch()
+        assert batch is not None
+        with Phone() as phone:
+            assert batch.add(house.sockets[0], 7) is None  # no peer
+            for each, address in zip(house.sockets, house.addresses, strict=True):
+                each.connect(phone.address)
+                phone.send_to(b"before", address)
+            assert batch.add(house.sockets[0], 7) is None  # others may have written before
+            await until(lambda: len(house.received) == 3)
+            house.received.clear()
+            send = batch.add(house.sockets[0], 7), batch.add(house.sockets[1], 8)
+            for number, address in enumerate(house.addresses):
+                phone.send_to(bytes([number] * 5), address)
+            await until(lambda: house.received)
+            assert house.received == [(2, bytes([2] * 5))]
+            numbers, sizes = batch.read(slots)
+            read = {
+                number: bytes(slot[:size]) for number, size, slot in zip(numbers, sizes, slots, strict=False)
+            }
+            assert read == {7: bytes([0] * 5), 8: bytes([1] * 5)}
+            assert batch.read(slots) == ([], [])
+            assert send[0] is not None
+            send[0](memoryview(b"answer"))
+            assert phone.receive() == (b"answer", house.addresses[0])
+            batch.remove(house.sockets[0])
+            phone.send_to(b"after", house.addresses[0])
+            await until(lambda: len(house.received) == 2)
+            assert house.received[1] == (0, b"after")
+            assert batch.read(slots) == ([], [])
+        house.close()
+
+    run(story())

@@ -1,0 +1,206 @@
+"""The playout buffers and receiver statistics of many parties at once, as long as nothing is unusual.
+
+`media.jitter` and `media.rtp` say what has to result; here is the same for a batch of packets and for a tick of
+all rows, where each packet is the next one, with a frame of 20 ms of G.711, and each frame is there in time. Whoever
+meets anything else leaves (`stop`), and is served by those until all is as usual again. Tests hold both to the same
+bytes and figures.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from media.jitter import GROW, MAX_MS, NEED, SHRINK, WAIT_GAIN, JitterBuffer
+from media.mixer import FRAME_SAMPLES, Frames
+from media.playout_state import Steady
+from media.rtp import HEADER_BYTES, MAX_PACKET_BYTES, RtpReceiver
+
+CLOCK_RATE: Final = 8000
+SLOTS: Final = 16
+"""Of a row; a power of two."""
+MOST_WAITING: Final = SLOTS - 2
+"""Packets; 200 ms are 10. One slot is left for the frame that was given last."""
+PACKET_BYTES: Final = HEADER_BYTES + FRAME_SAMPLES
+RECORD: Final = np.dtype(
+    {
+        "names": ["start", "sequence", "timestamp", "ssrc", "payload"],
+        "formats": [">u2", ">u2", ">u4", ">u4", f"V{FRAME_SAMPLES}"],
+        "offsets": [0, 2, 4, 8, HEADER_BYTES],
+        "itemsize": 1536,
+    }
+)
+"""A datagram as it is received. Longer ones are cut, and are none that count (`MAX_PACKET_BYTES`)."""
+assert RECORD.itemsize > MAX_PACKET_BYTES
+
+Rows = npt.NDArray[np.intp]
+Times = npt.NDArray[np.float64]
+_LONGEST: Final = CLOCK_RATE * MAX_MS // 1000
+_MOST_NEED: Final = max(_LONGEST - 3 * FRAME_SAMPLES, 0) / 2
+
+# Fields of a row: whole numbers, and others.
+_START, _SSRC, _HIGHEST, _NEXT, _STAMP, _RTP_TRANSIT = range(6)
+_DUE, _TRANSIT, _JITTER, _WAIT, _CORRECTION, _RTP_JITTER, _INSERT_AT, _DROP_AT = range(8)
+_NO_START: Final = -1
+
+
+class SteadyRows:
+    """Rows of a mixer, by its numbers."""
+
+    def __init__(self, capacity: int) -> None:
+        self._whole = np.zeros((6, capacity), np.int64)
+        self._other = np.zeros((8, capacity), np.float64)
+        self._whole[_START] = _NO_START
+        self._ring: Frames = np.zeros(capacity * SLOTS, f"V{FRAME_SAMPLES}")
+        self.present = np.zeros(capacity, np.bool_)
+        """Who is here."""
+        self._lent: dict[int, tuple[JitterBuffer, RtpReceiver, Steady]] = {}
+        """The same, as they came."""
+
+    def __contains__(self, row: int) -> bool:
+        return row in self._lent
+
+    def start(self, row: int, start: int, buffer: JitterBuffer, receiver: RtpReceiver) -> bool:
+        """Take a row, whose packets begin with the two bytes `start`; False if there is something unusual."""
+        state = buffer.steady()
+        if (
+            state is None
+            or len(state.waiting) > MOST_WAITING
+            or receiver.ssrc != state.ssrc
+            or receiver.transit is None
+            or receiver.clock_rate != CLOCK_RATE
+            or (receiver.highest_sequence - state.highest) & 0xFFFF
+        ):
+            return False
+        self._lent[row] = buffer, receiver, state
+        self._whole[:, row] = start, state.ssrc, state.highest, state.next, state.stamp, receiver.transit
+        self._other[:, row] = (
+            state.due, state.transit, state.jitter, state.wait, state.correction, receiver.jitter,
+            state.insert_at, state.drop_at,
+        )  # fmt: skip
+        self.present[row] = True
+        for number, payload in enumerate(state.waiting, state.next):
+            self._ring[row * SLOTS + number % SLOTS] = np.void(payload)
+        return True
+
+    def stop(self, row: int) -> bytes | None:
+        """Give a row back, what happened here written to its buffer and receiver; the frame given last, if any."""
+        buffer, receiver, began = self._lent.pop(row)
+        _, _, highest, following, stamp, rtp_transit = self._whole[:, row].tolist()
+        due, transit, jitter, wait, correction, rtp_jitter, _, _ = self._other[:, row].tolist()
+        self._whole[_START, row] = _NO_START
+        self.present[row] = False
+        waiting = [self._frame(row, number) for number in range(following, highest + 1)]
+        last = self._frame(row, following - 1) if following > began.next else None
+        buffer.resume(
+            began._replace(
+                highest=highest,
+                next=following,
+                stamp=stamp,
+                due=due,
+                transit=transit,
+                jitter=jitter,
+                wait=wait,
+                correction=int(correction),
+                waiting=waiting,
+            ),
+            last,
+        )
+        receiver.resume(highest - began.highest, rtp_transit, rtp_jitter)
+        return last
+
+    def _frame(self, row: int, number: int) -> bytes:
+        return bytes(self._ring[row * SLOTS + number % SLOTS])
+
+    # -- what comes -----------------------------------------------------------------------------------
+
+    def put(self, rows: Rows, sizes: Rows, records: npt.NDArray[np.void], now: Times) -> Rows:
+        """Take in datagrams with the times they came at (seconds), at most one of each row; which are not taken."""
+        whole = self._whole.take(rows, axis=1)
+        other = self._other.take(rows, axis=1)
+        timestamp = records["timestamp"].astype(np.int64)
+        number = whole[_HIGHEST] + 1
+        stamp = whole[_STAMP] + FRAME_SAMPLES
+        clock = now * CLOCK_RATE
+        ahead = number - whole[_NEXT]
+        wait = ahead * FRAME_SAMPLES + other[_DUE] - clock
+        usual = (
+            (sizes == PACKET_BYTES)
+            & (records["start"] == whole[_START])
+            & (records["sequence"] == number & 0xFFFF)
+            & (records["ssrc"] == whole[_SSRC])
+            & (timestamp == stamp & 0xFFFFFFFF)
+            & (ahead < MOST_WAITING)
+            & (wait <= _LONGEST)
+        )
+        wait = np.where(wait < 0, ahead * FRAME_SAMPLES, wait)  # the tick is late
+        if not usual.all():
+            kept = usual.nonzero()[0]
+            rows, whole, other, wait = rows[kept], whole[:, kept], other[:, kept], wait[kept]
+            number, stamp, timestamp, records = number[kept], stamp[kept], timestamp[kept], records[kept]
+            clock = clock[kept]
+        self._ring[rows * SLOTS + number % SLOTS] = records["payload"]
+        whole[_HIGHEST], whole[_STAMP] = number, stamp
+        _count(whole, other, timestamp, clock)
+        _watch(other, clock - stamp, wait)
+        self._whole[:, rows], self._other[:, rows] = whole, other
+        odd: Rows = (~usual).nonzero()[0]
+        return odd
+
+    # -- what goes ------------------------------------------------------------------------------------
+
+    def take(self, rows: Rows, frames: Frames, now: float) -> tuple[Rows, Rows]:
+        """Write the 20 ms that are due to `frames`, by row; the rows of which that is done, and the others."""
+        following, highest = self._whole[_NEXT].take(rows), self._whole[_HIGHEST].take(rows)
+        correction = self._other[_CORRECTION].take(rows)
+        usual = highest >= following
+        if correction.any():
+            due = ((correction > 0) & (now >= self._other[_INSERT_AT].take(rows))) | (
+                (correction < 0) & (now >= self._other[_DROP_AT].take(rows)) & (highest - following > 1)
+            )
+            for index in (due & usual).nonzero()[0].tolist():
+                usual[index] = not self._corrects(int(rows[index]), correction[index], int(following[index]))
+        others = rows[:0]
+        if not usual.all():
+            others = rows[~usual]
+            rows, following = rows[usual], following[usual]
+        frames[rows] = self._ring.take(rows * SLOTS + following % SLOTS)
+        self._whole[_NEXT, rows] = following + 1
+        self._other[_DUE, rows] = now * CLOCK_RATE + FRAME_SAMPLES
+        return rows, others
+
+    def _corrects(self, row: int, correction: float, following: int) -> bool:
+        """Whether a frame is to be dropped or inserted now that it may be."""
+        if abs(correction) > 1:
+            return True
+        buffer, _, began = self._lent[row]
+        number = following - 1 if correction > 0 else following
+        return buffer.is_quiet(buffer.last if number < began.next else self._frame(row, number))
+
+
+def _count(
+    whole: npt.NDArray[np.int64], other: Times, timestamp: npt.NDArray[np.int64], clock: Times
+) -> None:
+    """`RtpReceiver.count`."""
+    transit = clock.astype(np.int64) - timestamp
+    difference = np.abs(transit - whole[_RTP_TRANSIT])
+    wrapped = difference > 0x7FFFFFFF
+    if wrapped.any():
+        signed = np.abs((transit - whole[_RTP_TRANSIT] + 0x80000000 & 0xFFFFFFFF) - 0x80000000)
+        difference = np.where(wrapped, signed, difference)
+    other[_RTP_JITTER] += (difference - other[_RTP_JITTER]) / 16
+    whole[_RTP_TRANSIT] = transit
+
+
+def _watch(other: Times, transit: Times, wait: Times) -> None:
+    """`JitterBuffer._watch`, of packets that are in time."""
+    jitter = other[_JITTER]
+    difference = np.abs(transit - other[_TRANSIT])
+    step = (difference - jitter) * np.where(difference > jitter, GROW, SHRINK)
+    np.add(jitter, step, out=jitter, where=difference < _LONGEST)
+    other[_TRANSIT] = transit
+    other[_WAIT] += (wait - other[_WAIT]) * WAIT_GAIN
+    spare = (other[_WAIT] - np.minimum(jitter * NEED, _MOST_NEED)) / FRAME_SAMPLES
+    other[_CORRECTION] = (spare < 0.0625) * 1.0 + (spare < -0.75) - (spare > 1.5) - (spare > 1.75)
