@@ -45,6 +45,7 @@ __all__ = [
     "CodeSetting",
     "Config",
     "ConfigError",
+    "Events",
     "Extension",
     "Forward",
     "Media",
@@ -203,6 +204,21 @@ class Conference(Table):
     """How many people one room holds."""
 
 
+class Events(Table):
+    """`[events]`: lamps, presence, message lamps: what phones may watch (RFC 6665) and publish (RFC 3903)."""
+
+    min_expires: Annotated[int, Field(strict=True, ge=1, le=86400)] = 60
+    """Shortest subscription or publication, in seconds; shorter ones get 423."""
+    max_expires: Annotated[int, Field(strict=True, ge=1, le=86400)] = 3600
+    """Longest one; up to a tenth less is granted, so that those who come together do not come back together."""
+    max_per_extension: Annotated[int, Field(strict=True, ge=1, le=10_000)] = 500
+    """How many subscriptions all phones of one extension may have; more get 403."""
+    max_subscriptions: Annotated[int, Field(strict=True, ge=1, le=1_000_000)] = 50_000
+    """How many there may be in all; more get 503."""
+    unsolicited_mwi: bool = True
+    """Whether phones that have not asked are told of messages too."""
+
+
 class Config(Table):
     """A whole configuration. Making one checks it: raises ConfigError where parts do not go together."""
 
@@ -213,6 +229,7 @@ class Config(Table):
     numbers: Numbers = Numbers()
     prompts: Prompts = Prompts()
     conference: Conference = Conference()
+    events: Events = Events()
     dial_codes: dict[str, FeatureSetting] = Field(default_factory=dict)
     """By feature, and within it by handler: patterns in place of the features' own."""
     extensions: tuple[Extension, ...] = ()

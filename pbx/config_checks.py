@@ -24,6 +24,8 @@ def contradictions(config: Config) -> Iterator[Problem]:
     yield from _in_addresses(config.extensions)
     yield from _in_forwards(config)
     yield from in_trunks(config)
+    if config.events.min_expires > config.events.max_expires:
+        yield Problem("events.min_expires", f"should be {config.events.max_expires} (events.max_expires) or less")
 
 
 def weaknesses(config: Config) -> Iterator[Problem]:

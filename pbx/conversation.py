@@ -49,8 +49,12 @@ class Conversation:
     def pass_on(self, digit: str, sender: Leg) -> None:
         """Give the other leg a digit that came as a message, in the form that it understands. Music goes on."""
         if not sender.holds:
-            one, other = self.legs
-            self._media.send(SendDigits((other if sender is one else one).stream, digit))
+            self._media.send(SendDigits(self.peer_of(sender).stream, digit))
+
+    def peer_of(self, leg: Leg) -> Leg:
+        """Whom a leg talks to."""
+        one, other = self.legs
+        return other if leg is one else one
 
     def end(self) -> None:
         """Let go of the legs; what they hear is for others to say."""

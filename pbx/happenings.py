@@ -237,6 +237,21 @@ class ExtensionUnregistered(Happening):
     reason: Unregistration
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PresenceChanged(Happening):
+    """An extension is in another state (`pbx.presence`), or its user says something else."""
+
+    extension: str
+    state: str
+    """The one of six that is shown: ringing, external_call, internal_call, away, not_registered, available."""
+    colour: str
+    status: str
+    """What the user says: available or away."""
+    line: str
+    """What the phones do: not_registered, idle, ringing, internal_call or external_call."""
+    note: str
+
+
 # -- messages --------------------------------------------------------------------------------------
 
 

@@ -97,6 +97,9 @@ class Legs(Protocol):
     def discard(self, leg: Leg) -> None:
         """A leg has ended."""
 
+    def changed(self, leg: Leg) -> None:
+        """A leg is in another state."""
+
 
 class Station(Protocol):
     """What a leg needs around it: the switch has it, and so has a phone."""
@@ -136,7 +139,7 @@ class Leg:
         self.party = party
         """Who it is; None where that is of no interest, as on a phone."""
         self.watcher = watcher
-        self.state = LegState.NEW
+        self._state = LegState.NEW
         self.session: CallerSession | CalleeSession | None = None
         reservation = station.media.reserve(beside.stream if beside else None, group)
         self.stream: int = reservation.stream
@@ -153,8 +156,7 @@ class Leg:
         self.plan: StreamPlan | None = None
         self.voice: Voice | None = None
         """Where a feature talks to the far end."""
-        self.conversation: Conversation | None = None
-        """With another leg."""
+        self._conversation: Conversation | None = None
         self.refusal: Response | None = None
         """What a phone that was called has refused with."""
         self._presses = Presses()
@@ -326,6 +328,37 @@ class Leg:
     def extension(self) -> Extension | None:
         """The extension that this party is; None for one outside."""
         return self.party if isinstance(self.party, Extension) else None
+
+    @property
+    def state(self) -> LegState:
+        """How far it has come."""
+        return self._state
+
+    @state.setter
+    def state(self, state: LegState) -> None:
+        self._state = state
+        self.station.legs.changed(self)
+
+    @property
+    def conversation(self) -> Conversation | None:
+        """With another leg."""
+        return self._conversation
+
+    @conversation.setter
+    def conversation(self, conversation: Conversation | None) -> None:
+        self._conversation = conversation
+        self.station.legs.changed(self)
+
+    @property
+    def alerts(self) -> bool:
+        """Whether its phone rings."""
+        return self.state is LegState.RINGING and isinstance(self.session, CallerSession)
+
+    @property
+    def engaged(self) -> bool:
+        """Whether its user is on the phone: talks, or has called somebody."""
+        calls = isinstance(self.session, CalleeSession) and self.state is not LegState.ENDED
+        return calls or self.state is LegState.ANSWERED
 
     @property
     def codec(self) -> Codec | None:

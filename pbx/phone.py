@@ -26,8 +26,18 @@ from pbx.info_digits import PLAIN, RELAY
 from pbx.leg import Leg, LegState
 from pbx.media_keys import Srtp
 from pbx.negotiate import NotAcceptable
-from sipcore.effects import Arrived, Effect, Invited, Rejected, RequestInDialog, Responded
-from sipcore.endpoint import Endpoint, EndpointSettings, Gate
+from pbx.phone_watch import Lamp, PhoneWatch
+from sipcore.effects import (
+    Arrived,
+    Effect,
+    Invited,
+    Notified,
+    Rejected,
+    RequestInDialog,
+    Responded,
+    WatchEnded,
+)
+from sipcore.endpoint import METHODS, Endpoint, EndpointSettings, Gate
 from sipcore.net.driver import Driver, DriverSettings
 from sipcore.net.limits import Limits
 from sipcore.page_message import PageMessage
@@ -37,6 +47,8 @@ from sipcore.syntax.headers import NameAddress
 from sipcore.syntax.message import Request, Response, response_to
 from sipcore.syntax.uri import Uri
 from sipcore.transport.flow import Address, Flow, Transport
+
+SERVED = (*METHODS, "NOTIFY")
 
 REFRESH_SHARE = 0.8
 """A registration is refreshed after this share of its life."""
@@ -80,6 +92,13 @@ class _OpenGate:
 
     def admit(self, request: Request, flow: Flow, now: float) -> Admitted:
         return Admitted("")
+
+
+class _OwnLegs(set[Leg]):
+    """The legs of a phone, that nobody watches."""
+
+    def changed(self, leg: Leg) -> None:
+        pass
 
 
 class PhoneCall:
@@ -245,7 +264,8 @@ class Phone:
         self.environment = environment
         self.account = account
         self.loop = asyncio.get_running_loop()
-        self.endpoint = Endpoint(endpoint_settings or EndpointSettings(), environment.rng, gate or _OpenGate())
+        settings = endpoint_settings or EndpointSettings(methods=SERVED)
+        self.endpoint = Endpoint(settings, environment.rng, gate or _OpenGate())
         self.driver = Driver(
             self.endpoint,
             environment.network,
@@ -257,7 +277,7 @@ class Phone:
             MediaSettings(local.host, port_range, workers=0), environment.media_network, environment.rng
         )
         self.media.on_event = self._on_media_event
-        self.legs: set[Leg] = set()
+        self.legs = _OwnLegs()
         self.calls: set[PhoneCall] = set()
         self.auto_answer = False
         """Whether calls are answered at once; otherwise they wait in `incoming()`."""
@@ -278,6 +298,8 @@ class Phone:
         """The MESSAGEs that have come (RFC 3428)."""
         self.message_status: int | None = 200
         """What it answers them with; None lets them go unanswered."""
+        self.notified: list[Request] = []
+        """Every NOTIFY that it has not asked for, in order."""
         self._incoming: asyncio.Queue[PhoneCall] = asyncio.Queue()
         self._pending: dict[Any, asyncio.Future[Response]] = {}
         self._flow: Flow | None = None
@@ -467,6 +489,14 @@ class Phone:
         credentials = self.credentials_for(challenged, response) if response.status == 401 else None
         return response if credentials is None else await self.request(request(credentials))
 
+    def watch(self, number: str, event: str, seconds: int = 3600) -> PhoneWatch:
+        """Subscribe to what the server tells of a number in an event package."""
+        return PhoneWatch(self, self._address_of(number).uri, event, seconds).start()
+
+    def lamp(self, number: str, seconds: int = 3600) -> Lamp:
+        """Watch the calls of a number."""
+        return Lamp(self, self._address_of(number).uri, "dialog", seconds).start()
+
     async def request(self, request: Request) -> Response:
         """Send a request outside any call; return its final response (408 and 503 for failures)."""
         transaction, effects = self.endpoint.request(request, self.flow, self.loop.time())
@@ -513,7 +543,11 @@ class Phone:
                 if self.message_status is not None:
                     response = response_to(request, self.message_status)
                     self.driver.perform(self.endpoint.respond(transaction, response, self.loop.time()))
+            case Notified() | WatchEnded():
+                effect.watch.owner.on_effect(effect)
             case Arrived(transaction, request) | RequestInDialog(_, transaction, request):
+                if request.method == "NOTIFY":
+                    self.notified.append(request)
                 status = 200 if request.method in ("OPTIONS", "INFO", "NOTIFY") else 405
                 self.driver.perform(
                     self.endpoint.respond(transaction, response_to(request, status), self.loop.time())

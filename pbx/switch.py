@@ -32,22 +32,26 @@ from pbx.dial_codes import dial_table
 from pbx.dial_table import dialled_string
 from pbx.directory import Directory, Extension
 from pbx.environment import Environment
+from pbx.events import Events
 from pbx.happenings import ExtensionRegistered, ExtensionUnregistered, Happenings, Unregistration
 from pbx.info_digits import INFO_REMEDIES, BadInfo, read_info
 from pbx.leg import Leg, LegState
+from pbx.mailboxes import Mailboxes
 from pbx.media_keys import Srtp
 from pbx.messages import Messages
 from pbx.nat import NatTraversal
 from pbx.party import Party, line_of
 from pbx.plugin import Feature
+from pbx.presence import Presence
 from pbx.prompts import PromptFiles, Silence
 from pbx.requests import Requests
+from pbx.rosters import Orbits, Rosters
 from pbx.routing import Router
 from pbx.trunks.book import Trunks
 from pbx.trunks.gate import TrunkGate, trunk_named
 from sipcore.dialog.session_timer import TimerSettings
 from sipcore.effects import Arrived, Effect, Invited, RequestInDialog, Responded
-from sipcore.endpoint import Endpoint, EndpointSettings
+from sipcore.endpoint import METHODS, Endpoint, EndpointSettings
 from sipcore.net.driver import Driver, DriverSettings
 from sipcore.net.limits import Limits
 from sipcore.registrar.gate import Account, DigestGate
@@ -59,6 +63,9 @@ logger = logging.getLogger(__name__)
 
 Shared = TypeVar("Shared")
 
+SERVED = (*METHODS, "SUBSCRIBE", "PUBLISH")
+"""The methods that phones may use."""
+
 STOP_SECONDS = 3.0
 """How long a stop waits for phones to confirm that their calls have ended."""
 
@@ -69,7 +76,9 @@ IDLE_MARGIN_SECONDS = 60.0
 class Legs:
     """The legs that exist, by stream and by whose they are: an extension's, or a trunk's."""
 
-    def __init__(self) -> None:
+    def __init__(self, changed: Callable[[str], None]) -> None:
+        """`changed` is told the number of an extension whose legs come, go, or change."""
+        self._changed = changed
         self._by_stream: dict[int, Leg] = {}
         self._by_line: dict[str, set[Leg]] = {}
 
@@ -78,6 +87,7 @@ class Legs:
         self._by_stream[leg.stream] = leg
         if leg.party is not None:
             self._by_line.setdefault(line_of(leg.party), set()).add(leg)
+        self.changed(leg)
 
     def discard(self, leg: Leg) -> None:
         """Strike a leg out at its end. Its stream may still have something to tell, until it is closed too."""
@@ -91,6 +101,12 @@ class Legs:
             legs.discard(leg)
             if not legs:
                 del self._by_line[line]
+        self.changed(leg)
+
+    def changed(self, leg: Leg) -> None:
+        """A leg is in another state, or talks to somebody else."""
+        if leg.extension is not None:
+            self._changed(leg.extension.number)
 
     def closed(self, stream: int) -> None:
         """A stream tells nothing more."""
@@ -129,7 +145,7 @@ class Switch:
         self.trunks = Trunks(self)
         follow = config.sip.follow_redirects
         self.router = Router(self.directory, self.dial_table, self, follow, self.trunks.outbound)
-        self.legs = Legs()
+        self.legs = Legs(lambda number: self.events.changed(number))
         self.prompts = prompts or Silence()
         self.calls: dict[str, Call] = {}
         sip = config.sip
@@ -153,6 +169,11 @@ class Switch:
             endpoint=self.endpoint,
             driver=self.driver,
         )
+        self.events = Events(self, config.events)
+        self.presence = Presence(self, self.events.published, self.events.changed)
+        self.mailboxes = Mailboxes(self.events.mailbox_changed)
+        self.rosters = Rosters(self.events.conference_changed)
+        self.orbits = Orbits(self.events.orbit_changed)
         media = MediaSettings(sip.listen, config.media.port_range, config.media.workers)
         self.media = MediaService(media, environment.media_network, environment.rng)
         self.media.on_event = self._on_media_event
@@ -170,6 +191,7 @@ class Switch:
         await self.driver.start()
         self.nat.start()
         self.trunks.start()
+        self.events.start()
 
     async def stop(self) -> None:
         """Hang up every call, wait for the phones to confirm it, and close the ports."""
@@ -186,6 +208,7 @@ class Switch:
             self._expiry.cancel()
         self.messages.stop()
         self.nat.stop()
+        self.events.stop()
         await self.driver.stop()
         await self.media.stop()
 
@@ -198,6 +221,15 @@ class Switch:
     def calls_of(self, number: str) -> int:
         """How many ringing or established calls an extension or a trunk has (`pbx.routing.Lines`)."""
         return sum(1 for _ in self.legs.of(number))
+
+    def legs_of(self, number: str) -> Iterable[Leg]:
+        """The legs of an extension (`pbx.presence.Lines`)."""
+        return self.legs.of(number)
+
+    def is_internal(self, leg: Leg) -> bool:
+        """Whether the call of a leg has no end outside (`pbx.presence.Lines`)."""
+        call = self.calls.get(leg.call_id)
+        return call is None or call.internal
 
     def shared(self, factory: Callable[[], Shared]) -> Shared:
         """What `factory` makes, made once for this system: where a feature keeps what its calls have in common."""
@@ -372,6 +404,7 @@ class Switch:
 def _endpoint_settings(sip: Sip) -> EndpointSettings:
     return EndpointSettings(
         Timers(sip.t1, sip.t2, sip.t4),
+        methods=SERVED,
         reliable=sip.reliable_provisionals,
         session_timers=TimerSettings(sip.session_expires, sip.min_se),
     )

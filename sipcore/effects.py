@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sipcore.dialog.caller import CallerSession
     from sipcore.dialog.changes import ChangingSession
     from sipcore.dialog.invite import InviteSession
+    from sipcore.events.watch import Watch
     from sipcore.sdp.description import SessionDescription
     from sipcore.syntax.message import Request, Response
     from sipcore.transport.flow import Flow
@@ -189,3 +190,25 @@ class Ended:
 
     session: InviteSession
     cause: EndCause
+
+
+# -- subscriptions of ours ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Notified:
+    """A NOTIFY of something that we have subscribed to; it has been answered."""
+
+    watch: Watch
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class WatchEnded:
+    """A subscription of ours is over. Told once; nothing of it follows."""
+
+    watch: Watch
+    status: int
+    """200 where the notifier said so, else the final response that ended it."""
+    reason: str
+    """The reason that the notifier gave (RFC 6665 section 4.1.3); empty if it gave none."""

@@ -161,7 +161,7 @@ class Office:
             "messages": len(switch.messages),
             "requests": len(switch.requests),
         }
-        return {**switch.endpoint.live(), **switch.media.live(), **books}
+        return {**switch.endpoint.live(), **switch.media.live(), **switch.events.live(), **books}
 
     async def settle(self) -> None:
         """Let every transaction come to its end; then nothing may be left of past calls."""

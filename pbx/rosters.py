@@ -1,0 +1,57 @@
+"""Who is in which conference, and what is in which park orbit: facts of features, for those who watch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from sipcore.events.conference_info import Participant
+from sipcore.events.dialog_info import DialogFact
+
+
+class Rosters:
+    """The participants of each conference, by its ID."""
+
+    def __init__(self, changed: Callable[[str], None]) -> None:
+        self._changed = changed
+        self._participants: dict[str, tuple[Participant, ...]] = {}
+
+    def set(self, conference: str, participants: Sequence[Participant]) -> None:
+        """Note who is in a conference now; nobody ends it."""
+        if participants:
+            self._participants[conference] = tuple(participants)
+        else:
+            self._participants.pop(conference, None)
+        self._changed(conference)
+
+    def get(self, conference: str) -> tuple[Participant, ...]:
+        """Who is in it; empty where there is no such conference."""
+        return self._participants.get(conference, ())
+
+    def __contains__(self, conference: str) -> bool:
+        return conference in self._participants
+
+
+class Orbits:
+    """Park orbits: numbers that lamps watch, and the calls that wait there."""
+
+    def __init__(self, changed: Callable[[str], None]) -> None:
+        self._changed = changed
+        self._calls: dict[str, tuple[DialogFact, ...]] = {}
+
+    def declare(self, *numbers: str) -> None:
+        """These are orbits, empty at first: they can be watched."""
+        for number in numbers:
+            self._calls.setdefault(number, ())
+
+    def set(self, number: str, *calls: DialogFact) -> None:
+        """Note what is parked at an orbit now; nothing frees it."""
+        if self._calls.get(number) != calls:
+            self._calls[number] = calls
+            self._changed(number)
+
+    def get(self, number: str) -> tuple[DialogFact, ...]:
+        """What is parked there."""
+        return self._calls.get(number, ())
+
+    def __contains__(self, number: str) -> bool:
+        return number in self._calls
