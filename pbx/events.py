@@ -150,7 +150,9 @@ class Events:
         """Send the counts to phones that registered and did not ask for them, as most do."""
         if not self._config.unsolicited_mwi:
             return
-        asked = {subscription.flow for subscription in self.notifier.subscriptions(message_summary.EVENT, number)}
+        asked = {
+            subscription.flow for subscription in self.notifier.subscriptions(message_summary.EVENT, number)
+        }
         for binding in bindings:
             if binding.flow not in asked:
                 self._switch.requests.send(self._unsolicited(number, binding), binding.flow)

@@ -197,4 +197,4 @@ class ConferencePackage:
         return self._switch.rosters.get(resource)
 
     def print(self, resource: str, host: str, state: tuple[Participant, ...], before: object) -> Printed:
-        return print_conference(address(resource, host), state)
+        return print_conference(resource, host, state)

@@ -15,9 +15,7 @@ class Mailboxes:
         self._changed = changed
         self._messages: dict[str, Messages] = {}
 
-    def set(
-        self, number: str, *, new: int, old: int = 0, new_urgent: int = 0, old_urgent: int = 0
-    ) -> None:
+    def set(self, number: str, *, new: int, old: int = 0, new_urgent: int = 0, old_urgent: int = 0) -> None:
         """Note how many messages there are now; the urgent ones are among the new and the old."""
         messages = Messages(new, old, new_urgent, old_urgent)
         if messages != self._messages.get(number):

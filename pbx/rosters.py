@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from sipcore.events.conference_info import Participant
 from sipcore.events.dialog_info import DialogFact
@@ -15,13 +16,14 @@ class Rosters:
         self._changed = changed
         self._participants: dict[str, tuple[Participant, ...]] = {}
 
-    def set(self, conference: str, participants: Sequence[Participant]) -> None:
-        """Note who is in a conference now; nobody ends it."""
-        if participants:
-            self._participants[conference] = tuple(participants)
-        else:
-            self._participants.pop(conference, None)
-        self._changed(conference)
+    @contextmanager
+    def attend(self, conference: str, participant: Participant) -> Iterator[None]:
+        """Somebody is in a conference."""
+        self._set(conference, (*self.get(conference), participant))
+        try:
+            yield
+        finally:
+            self._set(conference, tuple(other for other in self.get(conference) if other is not participant))
 
     def get(self, conference: str) -> tuple[Participant, ...]:
         """Who is in it; empty where there is no such conference."""
@@ -29,6 +31,13 @@ class Rosters:
 
     def __contains__(self, conference: str) -> bool:
         return conference in self._participants
+
+    def _set(self, conference: str, participants: tuple[Participant, ...]) -> None:
+        """The last who leaves ends it."""
+        self._participants[conference] = participants
+        if not participants:
+            del self._participants[conference]
+        self._changed(conference)
 
 
 class Orbits:

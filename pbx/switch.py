@@ -329,11 +329,13 @@ class Switch:
         for change in changes:
             binding, at = change.binding, self.environment.wall()
             extension, contact = binding.aor, str(binding.contact)
+            self.events.changed(extension)
             if change.change is Change.ADDED:
                 agent = binding.user_agent
                 self.happenings.tell(
                     ExtensionRegistered(at=at, extension=extension, contact=contact, user_agent=agent)
                 )
+                self.events.registered(binding)
             else:
                 reason = Unregistration(change.change.value)
                 self.happenings.tell(

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from sipcore.dialog.dialog import DialogId
     from sipcore.dialog.session_timer import TimerSettings
     from sipcore.effects import Effect
+    from sipcore.syntax.identifiers import Identifiers
     from sipcore.syntax.message import Request
     from sipcore.transaction.events import FlowFailed, ResponseReceived, TimedOut
     from sipcore.transaction.table import ClientTransaction, ServerTransaction, TransactionTable
@@ -56,6 +57,7 @@ class Core(Protocol):
 
     transactions: TransactionTable
     random: Random
+    identifiers: Identifiers
 
     @property
     def session_timers(self) -> TimerSettings:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sipcore.errors import PeerError
+from sipcore.events.dialog_info import address
 from sipcore.events.document import Document, Printed
 from sipcore.events.xml import HEADER, escaped, parse
 
@@ -19,17 +20,19 @@ class Participant:
     """Somebody in a conference; `id` tells two calls of one user apart."""
 
     id: str
-    uri: str
+    user: str
+    """The user part of the address."""
     name: str = ""
 
 
-def print_conference(entity: str, participants: Sequence[Participant]) -> Printed:
-    """The conference with the URI `entity`, always in full."""
+def print_conference(conference: str, host: str, participants: Sequence[Participant]) -> Printed:
+    """A conference, and those in it, by the user parts of their addresses at `host`; always in full."""
     users: dict[str, list[Participant]] = {}
     for participant in participants:
-        users.setdefault(participant.uri, []).append(participant)
+        users.setdefault(address(participant.user, host), []).append(participant)
+    entity = escaped(address(conference, host))
     listed = "".join(_user(uri, endpoints) for uri, endpoints in users.items())
-    head = f'{HEADER}<conference-info xmlns="{NAMESPACE}" entity="{escaped(entity)}" state="full" version="'
+    head = f'{HEADER}<conference-info xmlns="{NAMESPACE}" entity="{entity}" state="full" version="'
     count = len(users)
     tail = (
         f'">\n<conference-state><user-count>{count}</user-count></conference-state>\n'

@@ -49,7 +49,16 @@ class Package(Protocol):
 class Topic:
     """The state of one resource in one package, and those who want to know it and call us by the same host."""
 
-    __slots__ = ("_host", "_notifier", "_package", "_resource", "_state", "printed", "revision", "subscriptions")
+    __slots__ = (
+        "_host",
+        "_notifier",
+        "_package",
+        "_resource",
+        "_state",
+        "printed",
+        "revision",
+        "subscriptions",
+    )
 
     def __init__(self, notifier: Notifier, package: Package, resource: str, host: str) -> None:
         self.subscriptions: dict[Subscription, None] = {}  # in order: same seed, same trace

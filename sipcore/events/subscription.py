@@ -13,6 +13,7 @@ from sipcore.errors import PeerError
 from sipcore.events.document import Document, Printed
 from sipcore.syntax.headers import parse_parameters
 from sipcore.syntax.message import Request, Response, response_to
+from sipcore.syntax.template import Template
 from sipcore.transaction.events import FlowFailed, ResponseReceived
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class Subscription:
     """One subscription. One NOTIFY at a time is on its way, and what follows it is the state of that moment."""
 
     __slots__ = (
-        "_behind", "_core", "_dialog", "_known", "_outstanding", "_retry_at", "_version",
+        "_behind", "_core", "_dialog", "_known", "_notify", "_outstanding", "_retry_at", "_version",
         "dialog_ids", "event", "expires_at", "flow", "identity", "over", "topic",
     )  # fmt: skip
 
@@ -99,6 +100,8 @@ class Subscription:
         self.dialog_ids: set[DialogId] = set()
         self._core = core
         self._dialog = Dialog.of_server(request, local_tag, flow)
+        self._notify: Template | None = None
+        """What all NOTIFYs have in common."""
         self._version = 0
         self._known: int | None = None
         """The revision that the subscriber was last told; None if it is to be told everything."""
@@ -190,7 +193,9 @@ class Subscription:
         if status < 300:
             return self._send(now) if self._behind else []
         self._known, self._behind = None, True
-        self._retry_at = now + min(RETRY_SECONDS if retry_seconds is None else retry_seconds, MAX_RETRY_SECONDS)
+        self._retry_at = now + min(
+            RETRY_SECONDS if retry_seconds is None else retry_seconds, MAX_RETRY_SECONDS
+        )
         self._core.watch(self)
         return []
 
@@ -220,7 +225,7 @@ class Subscription:
         headers += [("Record-Route", value) for value in request.get_all("Record-Route")]
         accepted = response_to(request, 200, to_tag=self._dialog.local_tag, headers=headers)
         effects = self._core.transactions.respond(transaction, accepted, now)
-        self._known = self._retry_at = None
+        self._known = self._retry_at = self._notify = None
         if seconds == 0:
             return effects + self.end(Reason.TIMEOUT, now)
         self.expires_at = now + seconds
@@ -229,19 +234,26 @@ class Subscription:
 
     def _send(self, now: float, state: str = "") -> list[Effect]:
         """Send a NOTIFY with the state of this moment."""
-        state = state or f"active;expires={max(0, round(self.expires_at - now))}"
         document = self._document()
         headers = [
-            *self._local_headers,
-            ("Event", self.event),
-            ("Subscription-State", state),
+            ("Subscription-State", state or f"active;expires={max(0, round(self.expires_at - now))}"),
             ("Content-Type", document.content_type),
         ]
-        request = self._dialog.request("NOTIFY", headers, document.body(self._version))
+        self._dialog.local_cseq += 1
+        branch, body = self._core.identifiers.branch(), document.body(self._version)
+        request = self._template.fill(branch, self._dialog.local_cseq, headers, body)
         self._version += 1
         self._behind = False
-        self._outstanding, effects = self._core.send(request, self.flow, self, now)
+        self._outstanding, effects = self._core.transactions.send(request, self.flow, now)
+        self._outstanding.user = self
         return effects
+
+    @property
+    def _template(self) -> Template:
+        if self._notify is None:
+            headers = [*self._local_headers, ("Event", self.event)]
+            self._notify = Template(self._dialog.request("NOTIFY", headers, cseq=0), self.flow)
+        return self._notify
 
     def _document(self) -> Document:
         """What has changed, for a subscriber that knows the state before; else everything."""

@@ -27,7 +27,9 @@ Credentials = Callable[[Request, Response], tuple[str, str] | None]
 class Watch:
     """One subscription of ours: refreshed until `hang_up`, or until the notifier ends it."""
 
-    def __init__(self, core: Core, request: Request, flow: Flow, credentials: Credentials, owner: Any) -> None:
+    def __init__(
+        self, core: Core, request: Request, flow: Flow, credentials: Credentials, owner: Any
+    ) -> None:
         """`request` is the SUBSCRIBE without its Via."""
         self.flow = flow
         self.owner = owner
@@ -135,9 +137,7 @@ class Watch:
         number = challenged.cseq.number + 1
         if self._dialog is not None:
             self._dialog.local_cseq = number
-        again = Request(
-            "SUBSCRIBE", challenged.uri_text, [*headers, ("CSeq", f"{number} SUBSCRIBE"), header]
-        )
+        again = Request("SUBSCRIBE", challenged.uri_text, [*headers, ("CSeq", f"{number} SUBSCRIBE"), header])
         if self._dialog is None:
             self._request = again
         return self._core.send(again, self.flow, self, now)[1]

@@ -274,6 +274,18 @@ class Request(Message):
         self._uri = uri if isinstance(uri, Uri) else None
         self._uri_text = checked(str(uri))
 
+    @classmethod
+    def printed(
+        cls, method: str, uri: str, headers: HeaderList, body: bytes, data: bytes, values: dict[str, Any]
+    ) -> Request:
+        """A request that has been printed already, as `data`; `values` are those of its headers that are known."""
+        request = cls.__new__(cls)
+        request.method = method
+        request._uri, request._uri_text = None, uri
+        request.headers, request.body = headers, body
+        request._bytes, request._cache, request._first = data, values, None
+        return request
+
     @property
     def uri(self) -> Uri:
         """The Request-URI. Raises PeerError(400 or 416)."""
