@@ -140,6 +140,8 @@ def main() -> None:
     parser.add_argument("--lamps", type=int, default=1000, help="(default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=7, help="the median of so many (default: %(default)s)")
     options = parser.parse_args()
+    gc.freeze()  # as the server does
+    gc.set_threshold(COLLECT_AFTER)
     with (
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sink,
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out,
