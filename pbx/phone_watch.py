@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from sipcore.effects import Effect, Notified, WatchEnded
 from sipcore.events.dialog_info import DialogFact, DialogState, read_dialogs
+from sipcore.events.presence import CONTENT_TYPE as PIDF
 from sipcore.events.watch import Watch
-from sipcore.syntax.message import Request
+from sipcore.syntax.message import Request, Response
 
 if TYPE_CHECKING:
     from pbx.phone import Phone
@@ -40,9 +41,10 @@ class PhoneWatch:
         request = Request("SUBSCRIBE", target, headers)
         self.watch = Watch(phone.endpoint, request, phone.flow, phone.credentials_for, self)
 
-    def start(self) -> None:
+    def start(self) -> Self:
         """Subscribe."""
         self._phone.driver.perform(self.watch.start(self._phone.loop.time()))
+        return self
 
     def stop(self) -> None:
         """Unsubscribe."""
@@ -72,8 +74,8 @@ class PhoneWatch:
 class Lamp(PhoneWatch):
     """A key with a lamp, for the calls of an extension or of a park orbit (RFC 4235)."""
 
-    def __init__(self, phone: Phone, target: Uri, seconds: int) -> None:
-        super().__init__(phone, target, "dialog", seconds)
+    def __init__(self, phone: Phone, target: Uri, event: str, seconds: int) -> None:
+        super().__init__(phone, target, event, seconds)
         self.versions: list[int] = []
         self._dialogs: dict[str, DialogFact] = {}
 
@@ -99,3 +101,21 @@ class Lamp(PhoneWatch):
                 if dialog.state is DialogState.TERMINATED:
                     del self._dialogs[dialog.id]
         super().on_effect(effect)
+
+
+async def publish(
+    phone: Phone, body: bytes, *headers: tuple[str, str], event: str = "presence", content_type: str = PIDF
+) -> Response:
+    """Publish the state of a phone's user (RFC 3903); `headers` such as Expires and SIP-If-Match go with it."""
+    me = f"<sip:{phone.account.number}@{phone.account.server.host}>"
+    fixed = [("Max-Forwards", "70"), ("From", f"{me};tag=publisher"), ("To", me), ("Event", event), *headers]
+    fixed += [("Call-ID", phone.endpoint.identifiers.call_id())]
+    fixed += [("Content-Type", content_type)] if body else []
+
+    def request(number: int, *more: tuple[str, str]) -> Request:
+        return Request("PUBLISH", me[1:-1], [*fixed, ("CSeq", f"{number} PUBLISH"), *more], body)
+
+    challenged = request(1)
+    response = await phone.request(challenged)
+    header = phone.credentials_for(challenged, response) if response.status == 401 else None
+    return response if header is None else await phone.request(request(2, header))

@@ -9,6 +9,7 @@ import pytest
 
 from pbx.happenings import PresenceChanged
 from pbx.phone import Phone
+from pbx.phone_watch import publish
 from pbx.presence import DisplayState, LineState, UserStatus
 from sipcore.events.presence import Activity, PresenceFacts, print_presence, read_presence
 from sipcore.events.registration_info import read_registration
@@ -141,16 +142,16 @@ async def test_a_presence_document_says_the_same(office: Office) -> None:
 async def test_a_phone_publishes_that_its_user_is_away_until_that_expires(office: Office) -> None:
     phone = await office.phone("101")
     watch = (await office.phone("102")).watch("101", "presence")
-    first = await phone.publish(AWAY, ("Expires", "100"))
+    first = await publish(phone, AWAY, ("Expires", "100"))
     assert (first.status, 90 <= (first.expires or 0) <= 100) == (200, True)
     assert shown(office, "101") == ("away", "red")
     await asyncio.sleep(0.05)
     assert read_presence(watch.body) == PresenceFacts(True, (Activity.AWAY,), "At lunch")
     await asyncio.sleep(80)
-    second = await phone.publish(b"", tag(first), ("Expires", "100"))
+    second = await publish(phone, b"", tag(first), ("Expires", "100"))
     await asyncio.sleep(80)
     assert shown(office, "101") == ("away", "red")
-    await phone.publish(HERE, tag(second), ("Expires", "100"))
+    await publish(phone, HERE, tag(second), ("Expires", "100"))
     assert shown(office, "101") == ("available", "green")
     office.switch.presence.say("101", UserStatus.AWAY)
     assert shown(office, "101") == ("available", "green"), "the phone knows better"
@@ -163,10 +164,10 @@ async def test_a_phone_publishes_that_its_user_is_away_until_that_expires(office
 
 async def test_what_a_phone_publishes_is_taken_back(office: Office) -> None:
     phone = await office.phone("101")
-    made = await phone.publish(AWAY)
-    await phone.publish(b"", tag(made), ("Expires", "0"))
+    made = await publish(phone, AWAY)
+    await publish(phone, b"", tag(made), ("Expires", "0"))
     assert shown(office, "101") == ("available", "green")
-    assert (await phone.publish(b"", tag(made))).status == 412
+    assert (await publish(phone, b"", tag(made))).status == 412
     await office.settle()
 
 
@@ -183,7 +184,7 @@ async def test_bad_publications_are_refused(
     office: Office, body: bytes, kind: str, event: str, status: int
 ) -> None:
     phone = await office.phone("101")
-    assert (await phone.publish(body, kind=kind, event=event)).status == status
+    assert (await publish(phone, body, content_type=kind, event=event)).status == status
     assert shown(office, "101") == ("available", "green")
     await office.settle()
 
@@ -204,7 +205,7 @@ async def test_a_stranger_watches_and_publishes_nothing(office: Office) -> None:
         watch = stranger.watch("102", event)
         assert (await watch.ended).status == 401
         await asyncio.sleep(10)
-    assert (await stranger.publish(AWAY)).status == 401
+    assert (await publish(stranger, AWAY)).status == 401
     assert not stranger.notified
     await office.settle()
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pbx.happenings import PresenceChanged
 from pbx.lamps import DialogPackage
 from pbx.phone import Phone, PhoneCall, RegistrationFailed
-from pbx.phone_watch import Lamp, PhoneWatch
+from pbx.phone_watch import Lamp, PhoneWatch, publish
 from pbx.presence import LineState, UserStatus
 from sipcore.dialog.caller import CallerSession
 from sipcore.events.dialog_info import DialogState
@@ -129,7 +129,7 @@ class History:
         for _, watch in self.watches:
             watch.stop()
         for index, etag in self.etags.items():
-            await self.phones[index].publish(b"", ("SIP-If-Match", etag), ("Expires", "0"))
+            await publish(self.phones[index], b"", ("SIP-If-Match", etag), ("Expires", "0"))
         for task in self.tasks:
             task.cancel()
         await asyncio.sleep(3700)
@@ -180,7 +180,7 @@ class History:
         facts = PresenceFacts(True, (Activity.AWAY,), f"published by {index}")
         body = print_presence(f"sip:{number}@10.0.0.1", facts).full.head if away else b""
         match = [("SIP-If-Match", self.etags[index])] if index in self.etags else []
-        response = await self.phones[index].publish(body, *match, ("Expires", "600" if away else "0"))
+        response = await publish(self.phones[index], body, *match, ("Expires", "600" if away else "0"))
         self.etags.pop(index, None)
         if away and response.status == 200:
             self.etags[index] = response.get("SIP-ETag") or ""
