@@ -25,6 +25,7 @@ from pbx.happenings import (
 from pbx.leg import Leg
 from pbx.negotiate import NotAcceptable
 from pbx.party import ExternalParty, Party, trunk_of
+from pbx.phone_models import alerting
 from pbx.refused import Refused
 from pbx.routing import Outcome, Redirected, Refuse, Ring, Route, Serve
 from pbx.trunks.outbound import CallOut
@@ -43,6 +44,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Shared = TypeVar("Shared")
+
+INTERCOM_SECONDS = 15.0
+"""A phone that answers by itself does so at once."""
 
 ANONYMOUS = "anonymous"
 """The user part of a caller who withholds the number (RFC 3323 section 4.1)."""
@@ -196,7 +200,9 @@ class Call:
                         return await self._talk(result)
                     route = self.switch.router.reroute(route, result)
 
-    async def _ring(self, extension: Extension, seconds: float) -> Leg | Outcome | Redirected:
+    async def _ring(
+        self, extension: Extension, seconds: float, *, intercom: bool = False
+    ) -> Leg | Outcome | Redirected:
         """Ring every phone registered at `extension`; the one that answers, or why none did."""
         fork = self.begin_fork()
         caller = self.caller_leg
@@ -214,6 +220,12 @@ class Call:
                 to=_name_address(extension, sip_host),
                 codecs=caller.negotiation.offered_codecs,
                 route_set=binding.path,
+                headers=alerting(
+                    binding.user_agent,
+                    internal=self.internal,
+                    intercom=intercom,
+                    distinctive=self.config.sip.distinctive_ring,
+                ),
             )
         result = await fork.result(seconds)
         self._fork = None
@@ -264,6 +276,19 @@ class Call:
     def internal(self) -> bool:
         """Whether everybody in it, and whoever was called for it, belongs to this system."""
         return not (self._went_outside or isinstance(self.caller, ExternalParty))
+
+    async def ring_intercom(self, number: str, seconds: float = INTERCOM_SECONDS) -> None:
+        """Have a phone of the extension `number` answer by itself, and talk until one of both hangs up.
+
+        Raises Refused: 404 there is no such extension, 486 it is busy, 480 no phone has answered by then.
+        """
+        extension = self.switch.directory.find(number)
+        if extension is None:
+            raise Refused(404, "Not Found")
+        result = await self._ring(extension, seconds, intercom=True)
+        if not isinstance(result, Leg):
+            raise Refused(*((486, "Busy Here") if result is Outcome.BUSY else (480, "Temporarily Unavailable")))
+        await self._talk(result)
 
     async def answer(self) -> Voice:
         """Answer the caller. Returns at once: media flows as soon as both sides know of each other."""

@@ -85,6 +85,8 @@ class Sip(Table):
     """Shortest registration, in seconds; shorter ones get 423 (RFC 3261 section 10.3)."""
     max_expires: Annotated[int, Field(strict=True, ge=1, le=86400)] = 3600
     """Longest registration, in seconds; longer ones are cut to it."""
+    distinctive_ring: bool = False
+    """Whether phones are told, in Alert-Info, if a call comes from inside or outside, to ring accordingly."""
     max_contacts: Annotated[int, Field(strict=True, ge=1, le=100)] = 10
     """How many phones may register at one extension."""
     reliable_provisionals: bool = True

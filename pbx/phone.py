@@ -288,6 +288,8 @@ class Phone:
         self.srtp = Srtp.OFF
         """When it secures its sound."""
         self.knows_srtp = True
+        self.user_agent = ""
+        """What its registrations say that it is made as."""
         self.reconnects = False
         """Whether it registers anew over another connection at once when one breaks, with its calls."""
         self.instance = ""
@@ -386,6 +388,7 @@ class Phone:
                     f"<{self.contact}>" + (f';+sip.instance="{self.instance}"' if self.instance else ""),
                 ),
                 ("Expires", str(seconds)),
+                *((("User-Agent", self.user_agent),) if self.user_agent else ()),
                 *headers,
             ],
         )
