@@ -138,6 +138,10 @@ class Router:
         """Decide for a dialled string: one feature, one extension, one way outside, or 404."""
         return self._lead_to(dialled, Route(_NOT_FOUND, caller=caller))
 
+    def knows(self, dialled: str) -> bool:
+        """Whether a string is a dial code or an extension here."""
+        return self.dial_table.match(dialled) is not None or self.directory.find(dialled) is not None
+
     def leads_outside(self, dialled: str, caller: Party) -> bool:
         """Whether a string that is dialled names somebody outside, to be called or not."""
         action = self.route(dialled, caller=caller).action if self.outbound.trunks else None

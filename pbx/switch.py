@@ -29,7 +29,7 @@ from pbx.call import Call
 from pbx.call_quality import call_quality
 from pbx.config import Config, Sip
 from pbx.dial_codes import dial_table
-from pbx.dial_table import dialled_string
+from pbx.dialled import dialled
 from pbx.directory import Directory, Extension
 from pbx.environment import Environment
 from pbx.events import Events
@@ -299,7 +299,7 @@ class Switch:
             return
         caller = self.directory.find(invited.identity)
         assert caller is not None, "the gate admits extensions and trunks only"
-        self.begin_call(invited, caller, dialled_string(invited.request.uri))
+        self.begin_call(invited, caller, dialled(invited.request.uri, self.router.knows))
 
     def begin_call(self, invited: Invited, caller: Party, dialled: str) -> None:
         """Serve a caller who was admitted."""
