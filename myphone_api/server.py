@@ -200,7 +200,7 @@ def _reload(switch: Switch) -> None:
     for problem in problems:
         logger.error("certificate not reloaded: %s", problem)
     if not problems:
-        switch.driver.reload_certificates()
+        switch.reload_certificates()
         logger.info("certificate reloaded")
 
 

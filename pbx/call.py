@@ -28,6 +28,7 @@ from pbx.party import ExternalParty, Party, trunk_of
 from pbx.phone_models import alerting
 from pbx.refused import Refused
 from pbx.routing import Outcome, Redirected, Refuse, Ring, Route, Serve
+from pbx.sips import reachable
 from pbx.trunks.outbound import CallOut
 from pbx.trunks.outgoing import place, refuse
 from pbx.voice import Voice
@@ -206,7 +207,7 @@ class Call:
         """Ring every phone registered at `extension`; the one that answers, or why none did."""
         fork = self.begin_fork()
         caller = self.caller_leg
-        for binding in self.switch.bindings(extension):
+        for binding in reachable(self.switch.bindings(extension), caller.invitation):
             host = self.switch.media_host(binding.flow)
             sip_host = self.switch.nat.addresses.signalling(binding.flow).host
             leg = Leg(self.switch, extension, fork, host=host, beside=caller)

@@ -277,6 +277,17 @@ class MessageDelivered(Happening):
     sent_at: datetime
 
 
+# -- the system ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateExpires(Happening):
+    """Our certificate expires within 30, 7 or 1 days, or has expired: told once for each."""
+
+    file: str
+    expires: datetime
+
+
 # -- telling ---------------------------------------------------------------------------------------
 
 Kind = TypeVar("Kind", bound=Happening)

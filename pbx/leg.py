@@ -32,7 +32,7 @@ from sipcore.effects import (
     Rejected,
 )
 from sipcore.syntax.headers import NameAddress
-from sipcore.syntax.message import Response
+from sipcore.syntax.message import Request, Response
 from sipcore.syntax.uri import Uri
 from sipcore.transport.flow import Flow
 
@@ -359,6 +359,11 @@ class Leg:
         """Whether its user is on the phone: talks, or has called somebody."""
         calls = isinstance(self.session, CalleeSession) and self.state is not LegState.ENDED
         return calls or self.state is LegState.ANSWERED
+
+    @property
+    def invitation(self) -> Request:
+        """The INVITE that began it."""
+        return self._session.request
 
     @property
     def codec(self) -> Codec | None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -444,11 +444,14 @@ class Phone:
 
     # -- calls ----------------------------------------------------------------------------------------------
 
-    def dial(self, number: str, *, offerless: bool = False) -> PhoneCall:
-        """Send an INVITE and return at once; `offerless` leaves the offer to the far end."""
+    def dial(self, number: str, *, offerless: bool = False, secure: bool = False) -> PhoneCall:
+        """Send an INVITE and return at once; `offerless` leaves the offer to the far end, `secure` is for a `sips:`
+        address."""
         call = PhoneCall(self)
         self.calls.add(call)
         target = self._address_of(number)
+        if secure:
+            target = replace(target, uri=replace(target.uri, scheme="sips"))
         call.leg.call(
             target.uri,
             self.flow,

@@ -27,6 +27,7 @@ from media.service import MediaService, MediaSettings
 from pbx.audio_watch import AudioWatch
 from pbx.call import Call
 from pbx.call_quality import call_quality
+from pbx.certificate import CertificateWatch
 from pbx.config import Config, Sip
 from pbx.dial_codes import dial_table
 from pbx.dialled import dialled
@@ -158,6 +159,8 @@ class Switch:
         self.driver = Driver(
             self.endpoint, environment.network, _driver_settings(sip), self._on_effect, self._on_flow_closed
         )
+        certificate = sip.certificate if sip.tls else None
+        self.certificate = CertificateWatch(certificate, environment.wall, self.happenings.tell)
         self.requests = Requests(self.endpoint, self.driver, self.loop)
         self.requests.handlers["REGISTER"] = self._register
         self.nat = NatTraversal(
@@ -192,6 +195,7 @@ class Switch:
         self.nat.start()
         self.trunks.start()
         self.events.start()
+        self.certificate.start()
 
     async def stop(self) -> None:
         """Hang up every call, wait for the phones to confirm it, and close the ports."""
@@ -209,8 +213,14 @@ class Switch:
         self.messages.stop()
         self.nat.stop()
         self.events.stop()
+        self.certificate.stop()
         await self.driver.stop()
         await self.media.stop()
+
+    def reload_certificates(self) -> None:
+        """Use a renewed certificate for the connections to come; those that exist go on. Raises OSError."""
+        self.driver.reload_certificates()
+        self.certificate.look()
 
     # -- what others ask ----------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from pbx.leg import Leg, LegState
 from pbx.party import ExternalParty, trunk_of
 from pbx.refused import Refused
 from pbx.routing import Outcome
+from pbx.sips import allows
 from pbx.trunks.causes import meaning
 from pbx.trunks.identity import outgoing_identity
 from pbx.trunks.ledger import LimitReached
@@ -80,6 +81,8 @@ class _Search:
                 try:
                     flow = await trunk.reach(target)
                 except OSError:
+                    continue
+                if not (self._plan.emergency or allows(self._call.caller_leg.invitation, flow)):
                     continue
                 if trunk.full and not self._plan.emergency:
                     self._failure = Refused(503, "All Lines Are Busy")

@@ -1,0 +1,17 @@
+"""Calls to `sips:` addresses: secure on every hop, or not made (RFC 3261 section 26.2.2, RFC 5630 section 3)."""
+
+from __future__ import annotations
+
+from sipcore.registrar.registrar import Binding
+from sipcore.syntax.message import Request
+from sipcore.transport.flow import Flow
+
+
+def reachable(bindings: list[Binding], invite: Request) -> list[Binding]:
+    """The phones that a call may ring: for one to a `sips:` address those behind TLS."""
+    return [binding for binding in bindings if allows(invite, binding.flow)]
+
+
+def allows(invite: Request, flow: Flow) -> bool:
+    """Whether a call may go on over a flow."""
+    return flow.transport.secure or invite.uri.scheme != "sips"

@@ -1,0 +1,83 @@
+"""TLS: calls to `sips:` addresses stay on it (RFC 5630), and a renewed certificate disturbs no call."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pbx.happenings import CertificateExpires
+from sipcore.transport.flow import Transport
+from tests.journeys.talking import assert_talk, connect
+from tests.journeys.test_trunks import LINES, lines, tables
+from tests.simulation.office import Office
+
+MakeOffice = Callable[..., Office]
+
+
+async def secure_office(make_office: MakeOffice, tls: dict[str, Any]) -> Office:
+    office = make_office(sip=tls)
+    await office.open()
+    return office
+
+
+async def test_a_sips_call_rings_phones_behind_tls_only(make_office: MakeOffice, tls: dict[str, Any]) -> None:
+    office = await secure_office(make_office, tls)
+    lee = await office.phone("100", transport=Transport.TLS)
+    insecure = await office.phone("101")
+    over_tcp = await office.phone("101", transport=Transport.TCP)
+    secure = await office.phone("101", transport=Transport.TLS)
+    outgoing = lee.dial("101", secure=True)
+    (await secure.incoming()).answer()
+    await outgoing.answered()
+    assert insecure.calls == over_tcp.calls == set()
+    outgoing.hang_up()
+    await asyncio.sleep(0.1)
+    outgoing = lee.dial("101")
+    for phone in (insecure, over_tcp, secure):
+        await phone.incoming()
+    outgoing.hang_up()
+    await office.settle()
+
+
+async def test_a_sips_call_to_whom_no_tls_leads_is_not_made(
+    make_office: MakeOffice, tls: dict[str, Any]
+) -> None:
+    office = await secure_office(make_office, tls)
+    lee, richardson = await office.phone("100", transport=Transport.TLS), await office.phone("101")
+    assert await lee.dial("101", secure=True).over() == 480
+    assert richardson.calls == set()
+    await office.settle()
+
+
+async def test_a_renewed_certificate_disturbs_no_call(
+    make_office: MakeOffice, tls: dict[str, Any], tmp_path: Path
+) -> None:
+    office = await secure_office(make_office, tls)
+    lee = await office.phone("100", transport=Transport.TLS)
+    richardson = await office.phone("101", transport=Transport.TLS)
+    outgoing, incoming = await connect(lee, "101", richardson)
+    await assert_talk(tmp_path, outgoing, incoming)
+    office.switch.reload_certificates()
+    await assert_talk(tmp_path, outgoing, incoming)
+    outgoing.hang_up()
+    assert await incoming.over() == 200
+    assert office.told_of(CertificateExpires) == []
+    await office.settle()
+
+
+async def test_a_sips_call_leaves_by_no_trunk_without_tls(
+    make_office: MakeOffice, tls: dict[str, Any]
+) -> None:
+    """But for one to an emergency number, which is better made than secure."""
+    office = make_office(sip=tls, **tables(LINES))
+    await office.open()
+    gateway, lee = await lines(office), await office.phone("100", transport=Transport.TLS)
+    assert await lee.dial("00612345678", secure=True).over() == 503
+    assert gateway.calls == set()
+    outgoing = lee.dial("112", secure=True)
+    (await gateway.incoming()).answer()
+    await outgoing.answered()
+    outgoing.hang_up()
+    await office.settle()
