@@ -134,9 +134,12 @@ class Router:
     """Whether phones may send calls elsewhere."""
     outbound: Outbound = field(default_factory=Outbound)
 
-    def route(self, dialled: str, *, caller: Party | None = None) -> Route:
-        """Decide for a dialled string: one feature, one extension, one way outside, or 404."""
-        return self._lead_to(dialled, Route(_NOT_FOUND, caller=caller))
+    def route(self, dialled: str, trail: tuple[str, ...] = (), *, caller: Party | None = None) -> Route:
+        """Decide for a dialled string: one feature, one extension, one way outside, or 404.
+
+        `trail`: extensions not to come back to; the last of them pays for a call outside.
+        """
+        return self._lead_to(dialled, Route(_NOT_FOUND, trail, caller=caller))
 
     def knows(self, dialled: str) -> bool:
         """Whether a string is a dial code or an extension here."""

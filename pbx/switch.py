@@ -355,6 +355,7 @@ class Switch:
 
     def _on_flow_closed(self, flow: Flow) -> None:
         self._tell_bindings(self.registrar.flow_closed(flow))
+        self.trunks.flow_closed(flow)
 
     def _arm_expiry(self) -> None:
         """Wake up when the next binding expires; the timer is moved only when that is sooner."""

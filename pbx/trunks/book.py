@@ -56,6 +56,11 @@ class Trunks:
         """Take all registrations back."""
         await asyncio.gather(*(trunk.stop(STOP_SECONDS) for trunk in self))
 
+    def flow_closed(self, flow: Flow) -> None:
+        """A connection is gone."""
+        for trunk in self:
+            trunk.flow_closed(flow)
+
     def __iter__(self) -> Iterator[Trunk]:
         return iter(self._by_name.values())
 

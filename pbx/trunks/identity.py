@@ -32,11 +32,21 @@ class Identity:
 
 
 def outgoing_identity(
-    trunk: Trunk, caller: Party, host: str, diverted: tuple[Extension, str] | None, called: Uri
+    trunk: Trunk,
+    caller: Party,
+    host: str,
+    diverted: tuple[Extension, str] | None,
+    called: Uri,
+    *,
+    emergency: bool = False,
 ) -> Identity:
-    """How a call is announced. `host` is our address there; `diverted` is who forwarded, and why (RFC 5806)."""
+    """How a call is announced. `host` is our address there; `diverted` is who forwarded, and why (RFC 5806).
+
+    Who calls for help is not hidden.
+    """
     domain = trunk.domain or host
-    number, hidden = _number(trunk, caller)
+    number, withheld = _number(trunk, caller)
+    hidden = withheld and not emergency
     user = trunk.settings.user if trunk.settings.shows_account else number
     ours = NameAddress(caller.full_name or None, Uri("sip", number or None, host=domain))
     from_ = NameAddress(caller.full_name or None, Uri("sip", user or None, host=domain))

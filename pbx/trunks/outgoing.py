@@ -125,7 +125,10 @@ class _Search:
         fork.add(leg)
         owner = _TrunkSession(trunk, leg)
         uri = self._uri(trunk, target)
-        identity = outgoing_identity(trunk, call.caller, flow.local.host, self._diverted, uri)
+        host = switch.nat.addresses.signalling(flow).host
+        identity = outgoing_identity(
+            trunk, call.caller, host, self._diverted, uri, emergency=self._plan.emergency
+        )
         call.went_outside(
             CallWentOut(
                 at=switch.environment.wall(),

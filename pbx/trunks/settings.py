@@ -99,8 +99,8 @@ class Trunk(Table):
     """Who may have signed the certificate of a TLS server (PEM); None: whom the operating system trusts."""
     max_calls: Count = 0
     """At the same time, both ways; 0: no limit."""
-    qualify_seconds: Literal[0] | Annotated[float, Field(ge=5, le=3600)] = 60.0
-    """How often the other end is asked whether it is there; 0: never."""
+    qualify_seconds: Literal[0] | Annotated[float, Field(ge=5, le=3600)] = 25.0
+    """How often the other end is asked whether it is there, which keeps ways through NATs open too; 0: never."""
     caller_id: CallerIdStyle = CallerIdStyle.ASSERTED
     from_user: Literal["caller", "account"] | None = None
     """Whose number is in From; a provider wants to see the account there unless set, a gateway the caller."""

@@ -99,7 +99,7 @@ class Trunk:
         """The addresses that the DNS had last."""
         self._hosts: frozenset[str] = frozenset()
         """From where its calls are taken."""
-        self._registrar_host = ""
+        self._registered_over: Flow | None = None
         """Where the last REGISTER was accepted, which may be where a redirection led."""
         self._resolved_at: float | None = None
         self._told_up: bool | None = None
@@ -173,8 +173,15 @@ class Trunk:
     def owns(self, flow: Flow) -> bool:
         """Whether what comes over a flow comes from this trunk: by its address, and no less safely than agreed."""
         secure = self.settings.transport == "tls"
-        host = flow.remote.host
-        return (host in self._hosts or host == self._registrar_host) and (flow.transport.secure or not secure)
+        host, registrar = flow.remote.host, self._registered_over
+        known = host in self._hosts or (registrar is not None and host == registrar.remote.host)
+        return known and (flow.transport.secure or not secure)
+
+    def flow_closed(self, flow: Flow) -> None:
+        """A connection is gone; over that of its registration the provider would have called."""
+        if self.registration is not None and flow == self._registered_over:
+            self.registration.flow_lost(self._loop.time())
+            self._wake.set()
 
     @property
     def service_route(self) -> tuple[NameAddress, ...]:
@@ -239,8 +246,8 @@ class Trunk:
 
     async def _ask(
         self, make: Callable[[Flow], Request], targets: Sequence[Target]
-    ) -> tuple[Response, Target | None]:
-        """Send a request to one server after another until one answers; its answer, and which it was."""
+    ) -> tuple[Response, Flow | None]:
+        """Send a request to one server after another until one answers; its answer, and over which flow it came."""
         answer = Response(503)
         for target in targets:
             try:
@@ -250,7 +257,7 @@ class Trunk:
             answer = await self._exchange(make(flow), flow)
             if answer.status not in (408, 503):
                 self.servers.works(target)
-                return answer, target
+                return answer, flow
             self.failed(target, _SILENT if answer.status == 408 else _OVERLOADED, retry_after(answer))
         return answer, None
 
@@ -283,9 +290,9 @@ class Trunk:
             if due is not None:
                 redirected = due != registration.settings.registrar
                 targets = await (self._locate(due) if redirected else self.targets())
-                response, target = await self._ask(self._register_request, targets)
-                if target is not None and response.status < 300:
-                    self._registrar_host = target.address.host
+                response, flow = await self._ask(self._register_request, targets)
+                if response.status < 300:
+                    self._registered_over = flow
                 effects = registration.receive(response, self._loop.time())
             elif registration.state is RegistrationState.ENDED:
                 return
@@ -304,7 +311,7 @@ class Trunk:
         """Where the provider sends its calls."""
         transport = flow.transport
         parameters = () if transport is Transport.UDP else (("transport", transport.value.lower()),)
-        local = flow.local
+        local = self._switch.nat.addresses.signalling(flow)
         return Uri("sip", self.settings.user, host=local.host, port=local.port, parameters=parameters)
 
     async def _wait_until(self, deadline: float | None) -> None:
@@ -345,7 +352,7 @@ class Trunk:
     def _options_request(self, flow: Flow) -> Request:
         identifiers = self._switch.endpoint.identifiers
         host = self.domain or flow.remote.host
-        ours = Uri("sip", self.settings.user or None, host=flow.local.host)
+        ours = Uri("sip", self.settings.user or None, host=self._switch.nat.addresses.signalling(flow).host)
         return Request(
             "OPTIONS",
             Uri("sip", host=host),

@@ -25,6 +25,8 @@ SHORTEST_REFRESH_SECONDS = 15.0
 LONGEST_EXPIRES = 86400
 BASE_SECONDS, LONGEST_WAIT_SECONDS = 30.0, 1800.0
 """The waits after failures grow from the one to the other (RFC 5626 section 4.5)."""
+AFTER_LOSS_SECONDS = 1.0, 5.0
+"""A server that closes each connection is not asked more often than so."""
 MAX_REDIRECTS = 3
 MAX_SERVICE_ROUTES = 5
 
@@ -121,6 +123,12 @@ class Registration:
         if self._attempt is not None:  # what it comes to is known soon
             return []
         return self._take_back()
+
+    def flow_lost(self, now: float) -> None:
+        """The way over which the registration was made is gone: the server cannot call, so it is made anew soon."""
+        if self._attempt is None and self.state is RegistrationState.REGISTERED and not self._stopping:
+            again = now + self._random.uniform(*AFTER_LOSS_SECONDS)
+            self._due = again if self._due is None else min(self._due, again)
 
     def request(self, contact: Uri) -> Request:
         """The REGISTER that `SendRegister` told of; anew for each server that is tried."""

@@ -187,3 +187,17 @@ async def test_an_account_over_tcp(make_office: Make, tmp_path: Path) -> None:
     outgoing.hang_up()
     await incoming.over()
     await office.settle()
+
+
+async def test_a_connection_that_breaks_is_registered_over_anew(make_office: Make) -> None:
+    """Without one the provider could not call, and the next refresh is far."""
+    office = make_office(**tables(VOIP | {"transport": "tcp"}))
+    voip = await carrier(office, name="sip.provider.example", accounts=True, listen_tcp=True)
+    await office.open()
+    await asyncio.sleep(1.0)
+    first = voip.registers
+    for stream in list(office.host.streams):
+        stream.break_off()
+    await asyncio.sleep(10.0)
+    assert voip.registers == first + 1
+    assert texts(office) == ["Registered (idle)"]

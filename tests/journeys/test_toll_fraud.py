@@ -11,7 +11,7 @@ import pytest
 from pbx.happenings import CallWentOut, ExternalCallRefused
 from sipcore.syntax.message import Request
 from sipcore.syntax.uri import Uri
-from tests.journeys.test_trunks import LINES, failure, lines, tables
+from tests.journeys.test_trunks import LINES, failure, invite, lines, tables
 from tests.simulation.carrier import MOBILE, carrier
 from tests.simulation.office import Office
 
@@ -96,6 +96,38 @@ async def test_a_forward_leads_strangers_outside_only_by_a_rule(
     gateway.refuse_with = 486
     assert await failure(gateway.call_in("0140000001", caller="+33700000000")) == status
     assert len(office.told_of(CallWentOut)) == (1 if from_trunks else 0)
+
+
+async def test_a_phone_may_not_send_strangers_outside(make_office: Make) -> None:
+    office = make_office(**tables(LINES))
+    await office.open()
+    gateway, lee, richardson = await lines(office), await office.phone("100"), await office.phone("101")
+    stranger = gateway.call_in("0140000001", caller="+33700000000")
+    (await lee.incoming()).redirect("00612345678")
+    assert await failure(stranger) == 403
+    colleague = richardson.dial("100")
+    (await lee.incoming()).redirect("00612345678")
+    outside = await gateway.incoming()
+    assert invite(outside).get("Diversion") == "<sip:100@10.0.0.1>;reason=deflection"
+    outside.reject(486)
+    assert await failure(colleague) == 486
+    await office.settle()
+
+
+async def test_who_calls_for_help_is_not_hidden(make_office: Make) -> None:
+    office = make_office(
+        extensions={"100": {"withhold_number": True}}, **tables(LINES | {"dial_prefix": "9"})
+    )
+    await office.open()
+    gateway, lee = await lines(office), await office.phone("100")
+    for dialled, called, private in (("112", "112", None), ("00612345678", "9+33612345678", "id")):
+        call = lee.dial(dialled)
+        request = invite(incoming := await gateway.incoming())
+        assert (request.uri.user, request.get("Privacy")) == (called, private)
+        assert request.from_.uri.user == ("100" if private is None else "anonymous")
+        incoming.reject(486)
+        assert await failure(call) == 486
+    await office.settle()
 
 
 async def test_an_inbound_rule_is_no_way_round(make_office: Make) -> None:

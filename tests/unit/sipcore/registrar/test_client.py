@@ -224,6 +224,16 @@ def test_a_failed_refresh_leaves_the_rest_of_the_registration() -> None:
     assert provider.state is RegistrationState.FAILED
 
 
+def test_a_way_that_is_gone_is_replaced_within_seconds_and_not_at_once() -> None:
+    provider = registered(Provider())
+    provider.client.flow_lost(provider.now)
+    assert provider.client.deadline is not None
+    assert 1.0 <= provider.client.deadline - provider.now <= 5.0
+    provider.pass_time()
+    assert provider.state is RegistrationState.REGISTERED
+    assert provider.requests[-1].expires == 3600
+
+
 def test_the_end_takes_the_registration_back() -> None:
     provider = registered(Provider())
     assert provider.take(provider.client.stop(provider.now))
