@@ -1,28 +1,17 @@
 """What does a basic call through the switch cost (INVITE, 401, INVITE, 180, 200, ACK, BYE, 200; media ports set up)?
 
-python -m benchmarks.call [--calls 500] [--rounds 5]
+python -m benchmarks.call [--calls 500] [--rounds 5] [--pairs 10]
 
-Ten pairs of phones call at the same time.
+The pairs of phones call all at once: each phone sends, then each waits for its answer.
 """
 
 from __future__ import annotations
 
 import argparse
 
-from benchmarks.harness import measure, print_table, resident_bytes, server, together
-from benchmarks.load import BarePhone
-
-EXTENSIONS = range(1000, 1020)
-
-
-def one_call(pair: tuple[BarePhone, BarePhone]) -> None:
-    """From the INVITE to the last 200."""
-    caller, callee = pair
-    call_id = caller.invite(callee.number, media_port=20000)
-    callee.answer(media_port=20002)
-    caller.acknowledge(call_id, callee.number)
-    caller.hang_up(call_id, callee.number)
-    callee.confirm_bye()
+from benchmarks.harness import measure, print_table, resident_bytes, server
+from benchmarks.load import BarePhone, calling, in_step
+from benchmarks.signalling import CALL, pure_cost
 
 
 def main() -> None:
@@ -32,26 +21,34 @@ def main() -> None:
     )
     parser.add_argument("--calls", type=int, default=500, help="a round (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="the median of so many (default: %(default)s)")
+    parser.add_argument("--pairs", type=int, default=10, help="at once (default: %(default)s)")
     options = parser.parse_args()
-    with server(EXTENSIONS) as running:
-        phones = [BarePhone(number, running.address) for number in EXTENSIONS]
+    numbers = range(1000, 1000 + 2 * options.pairs)
+    with server(numbers) as running:
+        phones = [BarePhone(number, running.address) for number in numbers]
         for phone in phones:
             phone.register()
         pairs = list(zip(phones[::2], phones[1::2], strict=True))
 
         def unit() -> int:
-            return together(one_call, pairs, options.calls // len(pairs))
+            times = options.calls // len(pairs)
+            return sum(in_step([calling(*pair) for pair in pairs]) for _ in range(times))
 
         unit()  # the first round warms caches up and is not counted
         before = resident_bytes(running.pid)
-        figure, yardstick = measure(options.rounds, unit, running.pid)
+        measured = measure(options.rounds, unit, running.pid)
         grown = resident_bytes(running.pid) - before
+        pure = pure_cost(CALL, options.calls, options.rounds)
         print_table(
-            "basic call through the switch, CPU of all server processes",
+            f"basic call through the switch, {options.pairs} pairs at once, CPU of all server processes",
             [
-                ("per call", f"{figure * 1e3:.3f} ms"),
-                ("bare Python UDP receive and send", f"{yardstick * 1e3:.4f} ms"),
-                ("ratio to eight of these (what the call receives)", f"{figure / (8 * yardstick):.1f}"),
+                ("per call", str(measured)),
+                ("bare Python UDP receive and send", f"{measured.yardstick * 1e3:.4f} ms"),
+                (
+                    "ratio to eight of these (what the call receives)",
+                    f"{measured.seconds / (8 * measured.yardstick):.1f}",
+                ),
+                ("without sockets, in one process", str(pure)),
                 (
                     "memory grown meanwhile",
                     f"{grown / 1e6:.1f} MB over {options.rounds * options.calls} calls",

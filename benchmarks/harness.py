@@ -14,16 +14,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple
 
 HOST = "127.0.0.1"
 REALM = "myphone"
-Item = TypeVar("Item")
 
 
 def cpu_seconds(pid: int) -> float:
@@ -32,6 +30,15 @@ def cpu_seconds(pid: int) -> float:
         sum(int(path.read_text().split()[0]) for path in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
     )
     return own + sum(cpu_seconds(child) for child in _children(pid))
+
+
+def mode_ticks(pid: int) -> tuple[int, int]:
+    """Clock ticks that a process and its children have spent outside the kernel and in it."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    ticks = [int(fields[11]), int(fields[12])]
+    for child in _children(pid):
+        ticks = [sum(pair) for pair in zip(ticks, mode_ticks(child), strict=True)]
+    return ticks[0], ticks[1]
 
 
 def resident_bytes(pid: int) -> int:
@@ -151,31 +158,32 @@ def udp_yardstick(datagrams: int = 5000, size: int = 500) -> float:
         process.wait()
 
 
-def together(work: Callable[[Item], None], items: Sequence[Item], times: int) -> int:
-    """Do the work so many times on each item, on all of them at once, as phones do; returns how often that was."""
+class Measured(NamedTuple):
+    """Medians of several rounds."""
 
-    def again_and_again(item: Item) -> None:
-        for _ in range(times):
-            work(item)
+    seconds: float
+    """CPU of the server per unit of work."""
+    yardstick: float
+    """CPU seconds of the yardstick per datagram."""
+    user_share: float
+    """How much of `seconds` was spent outside the kernel, 0 to 1."""
 
-    with ThreadPoolExecutor(len(items)) as threads:
-        for _ in threads.map(again_and_again, items):
-            pass  # what one of them raised comes out here
-    return len(items) * times
+    def __str__(self) -> str:
+        user = self.seconds * self.user_share
+        return f"{self.seconds * 1e3:.3f} ms: {user * 1e3:.3f} user, {(self.seconds - user) * 1e3:.3f} kernel"
 
 
-def measure(rounds: int, unit: Callable[[], int], pid: int) -> tuple[float, float]:
-    """Medians of (CPU seconds of `pid` per unit, CPU seconds of the yardstick per datagram).
-
-    `unit` does one round of work and returns how many units that was.
-    """
+def measure(rounds: int, unit: Callable[[], int], pid: int) -> Measured:
+    """Measure the processes of `pid`. `unit` does one round of work and returns how many units that was."""
     figures, yardsticks = [], []
+    modes = mode_ticks(pid)
     for _ in range(rounds):
         yardsticks.append(udp_yardstick())
         before = cpu_seconds(pid)
         done = unit()
         figures.append((cpu_seconds(pid) - before) / done)
-    return statistics.median(figures), statistics.median(yardsticks)
+    user, system = (after - before for after, before in zip(mode_ticks(pid), modes, strict=True))
+    return Measured(statistics.median(figures), statistics.median(yardsticks), user / max(1, user + system))
 
 
 def print_table(title: str, rows: list[tuple[str, str]]) -> None:

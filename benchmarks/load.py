@@ -5,8 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 import socket
+from collections.abc import Generator, Iterator, Sequence
+from typing import Protocol, TypeVar
 
 from benchmarks.harness import HOST, password_of
+
+Result = TypeVar("Result")
 
 _NONCE = re.compile(rb'algorithm=MD5.*?nonce="([^"]+)"|nonce="([^"]+)".*?algorithm=MD5')
 _TO_TAG = re.compile(rb"\r\nTo:[^\r]*;tag=([^;\r]+)", re.IGNORECASE)
@@ -22,29 +26,40 @@ def _md5(text: str) -> str:
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
+class Wire(Protocol):
+    """What a phone needs of a connected socket."""
+
+    def send(self, data: bytes, /) -> int:
+        """Send one datagram."""
+
+    def recv(self, size: int, /) -> bytes:
+        """Wait for one."""
+
+    def close(self) -> None:
+        """Release it."""
+
+
 class BarePhone:
     """One extension on one socket. Verbs block until the server's response has come."""
 
-    def __init__(self, number: int, server: tuple[str, int]) -> None:
+    def __init__(self, number: int, server: tuple[str, int], wire: tuple[Wire, int] | None = None) -> None:
+        """`wire` and its port take the place of a socket."""
         self.number = number
         self._password = password_of(number)
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind((HOST, 0))
-        self._socket.connect(server)
-        self._socket.settimeout(2)
+        self._wire, self.port = wire or _connected(server)
         self._uri_host = f"{HOST}:{server[1]}"
-        self.port = self._socket.getsockname()[1]
         self._count = self._registrations = 0
+        self._call_id = ""
         self._remote = self._tag = ""
         """Target and To tag of the call acknowledged last."""
 
     def close(self) -> None:
         """Release the socket."""
-        self._socket.close()
+        self._wire.close()
 
     def receive(self) -> bytes:
         """The next message of any kind."""
-        return self._socket.recv(65535)
+        return self._wire.recv(65535)
 
     def expect(self, start: bytes) -> bytes:
         """The next message that starts so; others are passed over."""
@@ -57,56 +72,61 @@ class BarePhone:
 
     def register(self) -> None:
         """REGISTER, 401, REGISTER with credentials, 200."""
+        finish(self.registering())
+
+    def registering(self) -> Generator[None, None, None]:
+        """The same; pauses wherever it is the server's turn."""
         call_id = f"register-{self.number}-{self.port}"
         uri = f"sip:{self._uri_host}"
         self._registrations += 2
         cseq = self._registrations
         self._send(self._request("REGISTER", uri, self.number, call_id, cseq - 1, contact=True))
+        yield
         credentials = self._authorization(self.expect(b"SIP/2.0 401"), "REGISTER", uri)
         self._send(self._request("REGISTER", uri, self.number, call_id, cseq, credentials, contact=True))
+        yield
         self.expect(b"SIP/2.0 200")
 
-    def invite(self, callee: int, media_port: int) -> str:
-        """INVITE, 401, ACK, INVITE with credentials; returns the Call-ID."""
+    def inviting(self, callee: int, media_port: int) -> Iterator[None]:
+        """INVITE, 401, ACK, INVITE with credentials; pauses where it is the server's turn."""
         self._count += 1
-        call_id, uri = f"call-{self.number}-{self.port}-{self._count}", f"sip:{callee}@{self._uri_host}"
-        body = _sdp(media_port)
+        call_id = self._call_id = f"call-{self.number}-{self.port}-{self._count}"
+        uri, body = f"sip:{callee}@{self._uri_host}", _sdp(media_port)
         self._send(self._request("INVITE", uri, callee, call_id, 1, contact=True, body=body))
+        yield
         challenge = self.expect(b"SIP/2.0 401")
         self._send(self._request("ACK", uri, callee, call_id, 1, to_tag=_to_tag(challenge)))
         credentials = self._authorization(challenge, "INVITE", uri)
         self._send(self._request("INVITE", uri, callee, call_id, 2, credentials, contact=True, body=body))
-        return call_id
+        yield
 
     def answer(self, media_port: int) -> int:
-        """Wait for an INVITE; send 180 and 200; wait for the ACK; returns the server's media port."""
+        """Wait for an INVITE; send 180 and 200; returns the server's media port."""
         invite = self.expect(b"INVITE")
         contact = f"Contact: <sip:{self.number}@{HOST}:{self.port}>\r\n"
         self._send(_response(invite, "180 Ringing", contact))
         self._send(_response(invite, "200 OK", contact, _sdp(media_port)))
-        self.expect(b"ACK")
         return _media_port(invite)
 
-    def acknowledge(self, call_id: str, callee: int) -> int:
+    def acknowledge(self, callee: int) -> int:
         """Wait for the 200 and send ACK; returns the server's media port."""
         ok = self.expect(b"SIP/2.0 200")
         target = _CONTACT.search(ok)
         assert target is not None, ok
         self._remote, self._tag = target[1].decode(), _to_tag(ok)
-        self._send(self._request("ACK", self._remote, callee, call_id, 2, to_tag=self._tag))
+        self._send(self._request("ACK", self._remote, callee, self._call_id, 2, to_tag=self._tag))
         return _media_port(ok)
 
-    def hang_up(self, call_id: str, callee: int) -> None:
-        """Send BYE in the call acknowledged last, and wait for its 200."""
-        self._send(self._request("BYE", self._remote, callee, call_id, 3, to_tag=self._tag))
-        self.expect(b"SIP/2.0 200")
+    def hang_up(self, callee: int) -> None:
+        """Send BYE in the call acknowledged last."""
+        self._send(self._request("BYE", self._remote, callee, self._call_id, 3, to_tag=self._tag))
 
     def confirm_bye(self) -> None:
         """Wait for the BYE and answer it."""
         self._send(_response(self.expect(b"BYE"), "200 OK"))
 
     def _send(self, message: bytes) -> None:
-        self._socket.send(message)
+        self._wire.send(message)
 
     def _request(
         self,
@@ -149,6 +169,56 @@ class BarePhone:
             f'Authorization: Digest username="{self.number}", realm="{realm}", nonce="{nonce}", uri="{uri}", '
             f'response="{answer}", algorithm=MD5, cnonce="c", qop=auth, nc=00000001\r\n'
         )
+
+
+def connecting(
+    caller: BarePhone, callee: BarePhone, media_ports: tuple[int, int] = (20000, 20002)
+) -> Generator[None, None, tuple[int, int]]:
+    """From the INVITE to the last ACK; returns the server's media ports towards both. Pauses where it is its turn."""
+    yield from caller.inviting(callee.number, media_ports[0])
+    callees = callee.answer(media_ports[1])
+    yield
+    callers = caller.acknowledge(callee.number)
+    callee.expect(b"ACK")
+    return callers, callees
+
+
+def calling(caller: BarePhone, callee: BarePhone) -> Iterator[None]:
+    """A whole call, from the INVITE to the last 200. Pauses wherever it is the server's turn."""
+    yield from connecting(caller, callee)
+    caller.hang_up(callee.number)
+    yield
+    callee.confirm_bye()
+    caller.expect(b"SIP/2.0 200")
+
+
+def finish(dialogue: Generator[None, None, Result]) -> Result:
+    """Hold one dialogue with the server to its end; what it returns."""
+    while True:
+        try:
+            next(dialogue)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+
+
+def in_step(dialogues: Sequence[Iterator[None]]) -> int:
+    """Hold dialogues with the server, all at once: each sends, and only then does the first wait for an answer.
+
+    So an office behaves that comes back after a power cut. Returns how many they were.
+    """
+    waiting = list(dialogues)
+    while waiting:
+        waiting = [dialogue for dialogue in waiting if next(dialogue, waiting) is not waiting]
+    return len(dialogues)
+
+
+def _connected(server: tuple[str, int]) -> tuple[Wire, int]:
+    wire = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    wire.bind((HOST, 0))
+    wire.connect(server)
+    wire.settimeout(2)
+    return wire, wire.getsockname()[1]
 
 
 def _media_port(message: bytes) -> int:

@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass
 
 from benchmarks.harness import HOST, measure, print_table, server
-from benchmarks.load import BarePhone
+from benchmarks.load import BarePhone, connecting, finish
 
 PAYLOAD = bytes(range(160))
 HEADER = struct.Struct("!BBHII")
@@ -59,9 +59,8 @@ def media_socket() -> socket.socket:
 def connect(caller: BarePhone, callee: BarePhone) -> tuple[Side, Side]:
     """Set a call up; it stays until the server ends."""
     first, second = media_socket(), media_socket()
-    call_id = caller.invite(callee.number, media_port=first.getsockname()[1])
-    offered = callee.answer(media_port=second.getsockname()[1])
-    answered = caller.acknowledge(call_id, callee.number)
+    ports = first.getsockname()[1], second.getsockname()[1]
+    answered, offered = finish(connecting(caller, callee, ports))
     first.connect((HOST, answered))
     second.connect((HOST, offered))
     return Side(first), Side(second)
@@ -101,7 +100,7 @@ def main() -> None:
         for side in sides:
             side.drain()
         counts.update(sent=0, received=0)
-        figure, yardstick = measure(options.rounds, unit, running.pid)
+        figure, yardstick, _ = measure(options.rounds, unit, running.pid)
         print_table(
             f"RTP relayed between two sides, {options.calls} calls, CPU of all server processes",
             [
