@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sipcore.errors import PeerError
 from sipcore.syntax.remember import remembered
@@ -111,8 +111,7 @@ _NEVER_QUOTED = frozenset({"branch", "tag"})
 """Their owner compares them as text, and may have put in what is no token."""
 
 
-@dataclass(frozen=True, slots=True)
-class NameAddress:
+class NameAddress(NamedTuple):
     """A name-addr with header parameters: From, To, Contact, Route, Path and their like."""
 
     display_name: str | None
@@ -176,8 +175,7 @@ def _parse_brackets(text: str) -> tuple[str | None, Uri]:
     return name or None, Uri.parse(found["uri"].strip())
 
 
-@dataclass(frozen=True, slots=True)
-class Via:
+class Via(NamedTuple):
     """One Via value (RFC 3261 section 20.42)."""
 
     transport: str
@@ -231,8 +229,7 @@ def _parse_sent_by(text: str) -> tuple[str, str, int | None]:
     return transport.upper(), host.strip("[]").lower(), number
 
 
-@dataclass(frozen=True, slots=True)
-class CSeq:
+class CSeq(NamedTuple):
     """Sequence number and method (RFC 3261 section 20.16)."""
 
     number: int

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache, wraps
-from typing import TypeVar
+from typing import Any, TypeVar
 
 MAX_CHARACTERS = 256
 """Longer texts are parsed anew each time."""
@@ -13,15 +12,25 @@ Value = TypeVar("Value")
 
 
 def remembered(entries: int) -> Callable[[Callable[[str], Value]], Callable[[str], Value]]:
-    """Remember the values of so many texts."""
+    """Remember the values of so many texts; then begin anew."""
 
     def decorate(parse: Callable[[str], Value]) -> Callable[[str], Value]:
-        known = lru_cache(maxsize=entries)(parse)
-
-        @wraps(parse)
-        def look_up(text: str) -> Value:
-            return known(text) if len(text) <= MAX_CHARACTERS else parse(text)
-
-        return look_up
+        return _Memory(parse, entries).__getitem__
 
     return decorate
+
+
+class _Memory(dict[str, Any]):
+    """What is known is found without a call of any Python function: this runs dozens of times for each message."""
+
+    def __init__(self, parse: Callable[[str], Any], entries: int) -> None:
+        self._parse = parse
+        self._entries = entries
+
+    def __missing__(self, text: str) -> Any:
+        value = self._parse(text)
+        if len(text) <= MAX_CHARACTERS:
+            if len(self) >= self._entries:
+                self.clear()
+            self[text] = value
+        return value

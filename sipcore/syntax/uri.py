@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from ipaddress import IPv6Address
+from typing import NamedTuple
 from urllib.parse import quote, unquote_to_bytes
 
 from sipcore.errors import PeerError
@@ -28,8 +28,7 @@ _HEADER_SAFE = "-_.!~*'()[]/:?+$"
 _OTHER_SAFE = "-_.!~*'()[]/:&=+$,?@#"
 
 
-@dataclass(frozen=True, slots=True)
-class Uri:
+class Uri(NamedTuple):
     """A parsed URI. `user` and `password` are unescaped; `host` is lower case, IPv6 without brackets.
 
     For `tel:` (and any other scheme) `user` holds what follows the colon and `host` is empty.
@@ -61,8 +60,8 @@ class Uri:
 
     def without(self, *names: str) -> Uri:
         """The same URI without these parameters."""
-        return replace(
-            self, parameters=tuple((key, value) for key, value in self.parameters if key not in names)
+        return self._replace(
+            parameters=tuple((key, value) for key, value in self.parameters if key not in names)
         )
 
     def matches(self, other: Uri) -> bool:
