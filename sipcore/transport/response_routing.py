@@ -3,12 +3,15 @@ requests of our own."""
 
 from __future__ import annotations
 
+import re
+
 from sipcore.syntax.headers import Via
 from sipcore.syntax.message import Request
 from sipcore.syntax.uri import Uri
 from sipcore.transport.flow import Address, Flow, Transport
 
 DEFAULT_PORT = 5060
+_RPORT = re.compile(r";rport(?=;|$)")
 
 
 def stamp_via(request: Request, flow: Flow) -> None:
@@ -17,11 +20,19 @@ def stamp_via(request: Request, flow: Flow) -> None:
     wants_port = via.parameter("rport") is not None
     if not wants_port and via.host == flow.remote.host:
         return
-    parameters = [(name, value) for name, value in via.parameters if name not in ("received", "rport")]
-    if wants_port:
-        parameters.append(("rport", str(flow.remote.port)))
-    parameters.append(("received", flow.remote.host))
-    request.replace_via(Via(via.transport, via.host, via.port, tuple(parameters)))
+    kept = [pair for pair in via.parameters if pair[0] not in ("received", "rport")]
+    ours = [("rport", str(flow.remote.port))] if wants_port else []
+    ours.append(("received", flow.remote.host))
+    stamped = Via(via.transport, via.host, via.port, (*kept, *ours))
+    request.replace_via(stamped, _write(request.get("Via") or "", len(via.parameters) - len(kept), ours))
+
+
+def _write(text: str, dropped: int, ours: list[tuple[str, str]]) -> str | None:
+    """The stamped Via, by a change of its text; None where that is not plain, and the values are to be written."""
+    bare, found = _RPORT.subn("", text)
+    if found != dropped or '"' in text or "," in text:
+        return None
+    return bare + "".join([f";{name}={value}" for name, value in ours])
 
 
 def response_flow(request: Request, flow: Flow) -> Flow:

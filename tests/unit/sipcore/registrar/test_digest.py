@@ -560,3 +560,28 @@ def test_anything_else_is_no_digest(text: str) -> None:
 )
 def test_an_endless_header_field_is_read_to_its_end_or_not_at_all(text: str) -> None:
     assert parse_digest(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('realm="a", qop=auth, nc=00000001', {"realm": "a", "qop": "auth", "nc": "00000001"}),
+        ('realm="a",uri="sip:b@c"', {"realm": "a", "uri": "sip:b@c"}),
+        ('realm=""', {"realm": ""}),
+        ("algorithm=SHA-256", {"algorithm": "SHA-256"}),
+        ("nonce=a.b-c", {"nonce": "a.b-c"}),
+        ('realm="a, b", nc=1', {"realm": "a, b", "nc": "1"}),
+        ('REALM = "a" , x=y,', {"realm": "a", "x": "y"}),
+        (r'realm="a\"b"', {"realm": 'a"b'}),
+        ('realm="', None),
+        ('realm="a"b"', None),
+        ("realm=a, realm=b", None),
+        ("realm=a b", None),
+        ("realm", None),
+        ("realm=a,,nc=1", None),
+    ],
+)
+def test_usual_and_unusual_spellings_of_parameters_are_read_alike(
+    text: str, expected: dict[str, str] | None
+) -> None:
+    assert parse_digest(f"Digest {text}") == expected
