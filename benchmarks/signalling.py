@@ -141,6 +141,9 @@ class MemoryNetwork(SystemNetwork):
     def open_media(self, local: tuple[str, int], receive: Receive) -> Any:
         return MemorySocket(Address(*local), receive)
 
+    def open_batch(self) -> None:
+        return None
+
 
 class MemoryWire:
     """A phone's way to the server: notes what it says."""

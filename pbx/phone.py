@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -451,7 +451,7 @@ class Phone:
         self.calls.add(call)
         target = self._address_of(number)
         if secure:
-            target = replace(target, uri=replace(target.uri, scheme="sips"))
+            target = target._replace(uri=target.uri._replace(scheme="sips"))
         call.leg.call(
             target.uri,
             self.flow,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
@@ -32,7 +33,8 @@ class Transport(Enum):
         self.secure = via_name in ("TLS", "WSS")
 
 
-class Flow(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Flow:
     """One way to reach a peer: a UDP address pair, or one stream connection.
 
     `connection` tells two successive connections of the same address pair apart; it is 0 for UDP.
