@@ -12,13 +12,15 @@ class Latch:
     """Decides whose packets count. Hosts that are neither in the peer's description nor behind its signalling are
     strangers, always; among the others the address that the peer wrote wins if it is heard within the window, and
     else whoever came first and went on sending. After that the latch is locked until the plan names another remote, or
-    says that the peer has moved."""
+    says that the peer has moved, or holds no more."""
 
-    __slots__ = ("_candidate", "_heard", "_since", "locked", "plan", "stranger", "strangers")
+    __slots__ = ("_candidate", "_heard", "_since", "locked", "plan", "remote", "stranger", "strangers")
 
     def __init__(self, plan: StreamPlan) -> None:
         self.plan = plan
         self.locked: Address | None = None
+        self.remote = plan.remote
+        """Where to send: what the peer wrote, or where it was heard last; None while that is not known."""
         self.strangers = 0
         """Packets that did not count."""
         self.stranger: Address | None = None
@@ -26,18 +28,21 @@ class Latch:
         self._candidate: Address | None = None
         self._since = self._heard = 0.0
 
-    @property
-    def remote(self) -> Address | None:
-        """Where to send; None while that is not known."""
-        return self.locked or self.plan.remote
-
     def change(self, plan: StreamPlan) -> bool:
-        """Take a new plan; whether the latch has been opened for a new remote."""
-        elsewhere = plan.moves != self.plan.moves
-        moved = plan.remote != self.plan.remote and plan.remote is not None
-        self.plan = plan
-        if elsewhere or (moved and plan.remote != self.locked):
+        """Take a new plan; whether the latch has been opened for a new remote.
+
+        While a peer held, its NAT may have forgotten it, and give it another port when it goes on.
+        """
+        before, self.plan = self.plan, plan
+        moved = plan.remote != before.remote and plan.remote is not None
+        elsewhere = plan.moves != before.moves
+        resumed = before.holds and not plan.holds
+        if self.locked is None:
+            self.remote = plan.remote
+        if elsewhere or (plan.remote != self.locked and (moved or resumed)):
             self.locked = self._candidate = None
+            if moved:
+                self.remote = plan.remote  # else it is most likely where it was
             return True
         return False
 
@@ -47,7 +52,7 @@ class Latch:
             if source == self.locked:
                 return True
         elif source == self.plan.remote:
-            self.locked = source
+            self.locked = self.remote = source
             return True
         elif source[0] in self.plan.trusted_hosts:
             if self._candidate is None or (now - self._heard >= WINDOW_SECONDS and source != self._candidate):
@@ -55,7 +60,7 @@ class Latch:
             if source == self._candidate:
                 self._heard = now
                 if now - self._since >= WINDOW_SECONDS:
-                    self.locked = source
+                    self.locked = self.remote = source
                 return True
         self.strangers += 1
         self.stranger = source

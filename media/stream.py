@@ -291,7 +291,7 @@ class Stream:
     def relay(self, packet: RtpPacket, origin: Stream) -> None:
         """Send the peer a packet of another stream: header and codec become ours."""
         plan = self.plan
-        remote = self._latch.locked or plan.remote
+        remote = self._latch.remote
         if remote is None or not plan.direction.sends:
             return
         theirs, ours = origin.plan.codec, plan.codec
@@ -393,7 +393,7 @@ class Stream:
 
     def _send_sound(self, payload: bytes | memoryview) -> None:
         plan = self.plan
-        remote = self._latch.locked or plan.remote
+        remote = self._latch.remote
         if remote is not None and plan.direction.sends:
             data = self.sender.packet(
                 plan.send_payload_type, payload, plan.codec.frame_ticks, self._talkspurt

@@ -38,6 +38,10 @@ def is_private(host: str) -> bool:
     return _within(host, _PRIVATE)
 
 
+def _same_family(one: str, other: str) -> bool:
+    return (":" in one) == (":" in other)
+
+
 class Addresses:
     """For signalling (Via, Contact) and for sound (session descriptions)."""
 
@@ -54,9 +58,10 @@ class Addresses:
 
     def signalling(self, flow: Flow) -> Address:
         """Where the peer of a flow is told to send its SIP to."""
-        if self.is_local(flow.remote.host):
+        told = self._signalling or self.found
+        if not told or self.is_local(flow.remote.host) or not _same_family(told, flow.local.host):
             return flow.local
-        return Address(self._signalling or self.found or flow.local.host, flow.local.port)
+        return Address(told, flow.local.port)
 
     def media(self, flow: Flow) -> str:
         """Where the peer of a flow is told to send its sound to.
@@ -65,6 +70,8 @@ class Addresses:
         among several that everybody is to use.
         """
         told = self._media
+        if told and not _same_family(told, flow.local.host):
+            told = ""
         if self.is_local(flow.remote.host):
             return told if told and self.is_local(told) else flow.local.host
         return told or self.signalling(flow).host

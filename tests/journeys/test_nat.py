@@ -160,6 +160,27 @@ async def test_the_table_of_the_manual_is_true(
     await office.settle()
 
 
+@pytest.mark.parametrize("kind", NatKind)
+async def test_a_call_is_held_for_longer_than_a_router_remembers(
+    office: Office, tmp_path: Path, kind: NatKind
+) -> None:
+    """A phone that holds sends nothing, and gets another port when it goes on."""
+    box = NatBox(office.simulation.network, HOME, kind, mapping_seconds=30)
+    lee, richardson = await office.phone("100", behind=box), await office.phone("101")
+    outgoing, incoming = await connect(lee, "101", richardson)
+    await assert_talk(tmp_path, outgoing, incoming)
+    for call in (outgoing, incoming):
+        call.quiet()
+    outgoing.hold()
+    await asyncio.sleep(100)
+    outgoing.resume()
+    await asyncio.sleep(1)
+    await assert_talk(tmp_path, outgoing, incoming)
+    outgoing.hang_up()
+    assert await incoming.over() == 200
+    await office.settle()
+
+
 # -- our own address ---------------------------------------------------------------------------------
 
 

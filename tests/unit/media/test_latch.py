@@ -188,6 +188,26 @@ def test_a_candidate_of_the_plan_before_is_forgotten() -> None:
     assert latch.locked is None
 
 
+@pytest.mark.parametrize("direction", [Direction.RECVONLY, Direction.INACTIVE])
+def test_a_peer_that_has_held_is_found_again(direction: Direction) -> None:
+    """The description is as before, but its NAT has given it another port; until then sound goes where it was."""
+    latch = locked_on(SEEN)
+    assert not latch.change(replace(PLAN, direction=direction))
+    assert latch.change(PLAN)
+    assert latch.remote == SEEN
+    assert not any(latch.admit(stranger, NOW + 600) for stranger in STRANGERS)
+    assert latch.admit(NEIGHBOUR, NOW + 600)
+    assert latch.admit(NEIGHBOUR, NOW + 600 + WINDOW_SECONDS)
+    assert latch.locked == latch.remote == NEIGHBOUR
+
+
+def test_a_peer_that_is_where_it_wrote_stays_locked_when_it_goes_on() -> None:
+    latch = locked_on(WRITTEN)
+    assert not latch.change(replace(PLAN, direction=Direction.INACTIVE))
+    assert not latch.change(PLAN)
+    assert latch.locked == WRITTEN
+
+
 def test_a_peer_that_has_moved_is_found_again() -> None:
     """It registered from elsewhere; what it wrote in its description is as before."""
     latch = locked_on(SEEN)

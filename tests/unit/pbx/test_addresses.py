@@ -54,9 +54,11 @@ def test_those_inside_and_those_outside(
     assert told(OUTSIDE, found, **tables) == outside
 
 
-def test_peers_of_the_other_family() -> None:
-    assert told("fd00::7", sip={"public_address": PUBLIC}) == (LOCAL, LOCAL)
-    assert told("2001:db8::7", sip={"public_address": PUBLIC}) == (PUBLIC, PUBLIC)
+def test_who_speaks_ipv6_is_told_no_ipv4_address() -> None:
+    addresses = Addresses(parse({"sip": {"public_address": PUBLIC}, "media": {"address": MEDIA}}))
+    flow = Flow(Transport.UDP, Address("2001:db8::5", 5060), Address("2001:db8::7", 5060))
+    assert addresses.signalling(flow) == flow.local
+    assert addresses.media(flow) == flow.local.host
 
 
 @pytest.mark.parametrize(
