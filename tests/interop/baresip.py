@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -40,7 +41,10 @@ module srtp.so
 module sndfile.so
 module aufile.so
 module_tmp account.so
+module_app contact.so
 module_app menu.so
+module_app mwi.so
+module_app presence.so
 module_app ctrl_tcp.so
 """
 
@@ -89,9 +93,13 @@ class Baresip:
         auto_answer: bool = False,
         certificate_authority: Path | None = None,
         encryption: str = "",
+        contacts: Iterable[str] = (),
+        message_lamp: bool = False,
     ) -> None:
         """`first_port` starts a block of PORTS for this phone. `encryption` is "srtp" (wanted, below RTP/AVP),
-        "srtp-mand" (required, RTP/SAVP), or none."""
+        "srtp-mand" (required, RTP/SAVP), or none. It watches the presence of its `contacts`, and its messages if it
+        has a `message_lamp`: over UDP, for version 1.0 subscribes over nothing else.
+        """
         self.account = account
         self.tone_hz = tone_hz
         self._forgotten: dict[Path, int] = {}
@@ -110,14 +118,20 @@ class Baresip:
                 modules=MODULES,
             )
         )
-        (folder / "accounts").write_text(
-            f"<sip:{account.number}@{account.server};transport={account.transport}>"
-            f";auth_pass={account.password};regint=600{';answermode=auto' if auto_answer else ''}"
-            f"{f';mediaenc={encryption}' if encryption else ''}\n"
+        (folder / "accounts").write_text("")
+        (folder / "contacts").write_text(
+            "".join(f"<sip:{number}@{account.server}>;presence=p2p\n" for number in contacts)
         )
-        (folder / "contacts").write_text("")
         self._program = Program([require("baresip"), "-v", "-s", "-f", str(folder)], folder / "output")
         self._program.wait_until(self._connect, "the control connection")
+        # Its message lamp looks about after a millisecond, and turns in a circle for ever if it is registered by then.
+        time.sleep(0.02)
+        self.command(
+            "uanew",
+            f"<sip:{account.number}@{account.server};transport={account.transport}>"
+            f";auth_pass={account.password};regint=600{';answermode=auto' if auto_answer else ''}"
+            f"{f';mediaenc={encryption}' if encryption else ''};mwi={'yes' if message_lamp else 'no'}",
+        )
 
     @property
     def secured(self) -> bool:
@@ -126,8 +140,8 @@ class Baresip:
 
     @property
     def text(self) -> str:
-        """What it has said so far, its SIP messages included."""
-        return self._program.text
+        """What it has said so far, its SIP messages included, without colours."""
+        return re.sub(r"\x1b\[[0-9;]*m", "", self._program.text)
 
     def _connect(self) -> bool:
         try:
@@ -165,8 +179,21 @@ class Baresip:
         raise AssertionError("unreachable: the events have no end")
 
     def wait_until_registered(self) -> None:
-        """Wait for the registrar's 200. It may have come before the control connection: read the trace."""
-        self._program.wait_for_text("[1 binding]")
+        """Wait for the registrar's 200."""
+        self.wait_for_text("[1 binding]")
+
+    def wait_for_text(self, text: str) -> None:
+        """Wait until it has said this."""
+        self._program.wait_until(lambda: text in self.text, repr(text))
+
+    def wait_until_shown(self, number: str, status: str) -> None:
+        """Wait until it shows this presence of a contact: "Online", "Busy", "Offline"."""
+
+        def shown() -> bool:
+            changes = re.findall(rf"<sip:{number}@[^>]*> changed status from \w+ to (\w+)", self.text)
+            return changes[-1:] == [status]
+
+        self._program.wait_until(shown, f"{number} {status}")
 
     def dial(self, number: str) -> None:
         """Call an extension of the same server."""
@@ -245,9 +272,13 @@ class Baresip:
         """The oldest first: the names have the time."""
         return sorted(self.folder.glob("dump-*-dec.wav"))
 
+    def switch_off(self) -> None:
+        """End the program; it takes its registration back."""
+        self._control.close()
+        self._program.stop()
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._control.close()
-        self._program.stop()
+        self.switch_off()

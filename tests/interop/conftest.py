@@ -67,16 +67,14 @@ def softphone(
     """`softphone("130", 440.0)`: a registered baresip that speaks a tone. All are switched off at the end."""
     with ExitStack() as stack:
 
-        def make(
-            number: str, tone_hz: float, transport: str = "udp", at: Server = server, **options: Any
-        ) -> Baresip:
-            address = f"{at.address}:{5061 if transport == 'tls' else 5060}"
+        def make(number: str, tone_hz: float, transport: str = "udp", **options: Any) -> Baresip:
+            address = f"{server.address}:{5061 if transport == 'tls' else 5060}"
             phone = Baresip(
                 tmp_path / f"baresip-{number}",
                 Account(number, PASSWORD, address, transport),
                 first_port=next(ports),
                 tone_hz=tone_hz,
-                certificate_authority=certificate_authority,
+                certificate_authority=certificate_authority if transport == "tls" else None,
                 **options,
             )
             stack.enter_context(phone)

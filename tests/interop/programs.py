@@ -26,6 +26,9 @@ POLL_SECONDS = 0.02
 ROOT = Path(__file__).resolve().parent.parent.parent
 """The sources under test, whether they are installed or not."""
 
+PLUGIN = Path(__file__).resolve().parent / "plugin"
+"""A plug-in by somebody else, found as if it were installed."""
+
 
 def require(program: str) -> str:
     """The path of a program. Skips the test if it is not installed, and says how to install it."""
@@ -47,7 +50,7 @@ class Program:
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 cwd=output.parent,
-                env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT)},
+                env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": f"{ROOT}{os.pathsep}{PLUGIN}"},
             )
 
     @property

@@ -31,7 +31,7 @@ class SippPhone:
             require("sipp"),
             f"{self.server}:5060",
             *("-sf", str(SCENARIOS / f"{scenario}.xml"), "-nostdin", "-m", "1"),
-            *("-i", self.address, "-p", "5060", "-mi", self.address, "-mp", "6000", "-rtp_echo"),
+            *("-i", self.address, "-p", "5060", "-mi", self.address, "-mp", "6000", "-rtp_echo", "-nr"),
             *("-s", dial or self.number, "-key", "number", self.number),
             *("-key", "target", target),
             *("-au", self.number, "-ap", self.password),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop.conftest import Phones
+from tests.interop.conftest import Phones, Softphones
 from tests.interop.server import PASSWORD, Server
 from tests.interop.sipp import SippPhone
 
@@ -30,8 +30,13 @@ trunks = ["lines"]
 [[inbound_rules]]
 did = "+33140000001"
 target = "100"
+
+[[inbound_rules]]
+did = "+33140000002"
+target = "102"
 """
 GATEWAY = 200
+LEE_HZ = 440.0
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +44,7 @@ def server(network: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     """A server with a trunk to 127.x.y.200."""
     folder = tmp_path_factory.mktemp("server") / "run"
     tables = TABLES.format(gateway=f"{network}.{GATEWAY}")
-    with Server(folder, f"{network}.1", ["100", "101"], tables=tables) as server:
+    with Server(folder, f"{network}.1", ["100", "101", "102"], tables=tables) as server:
         yield server
 
 
@@ -68,3 +73,16 @@ def test_a_gateway_takes_a_call(gateway: SippPhone, phone: Phones) -> None:
     trace = gateway.trace("callee").read_text()
     assert re.search(r"^INVITE sip:0612345678@", trace, re.MULTILINE)
     assert re.search(r'^P-Asserted-Identity: "Test Phone 101" <sip:101@', trace, re.MULTILINE)
+
+
+@pytest.mark.row("CORE-04")
+def test_sound_flows_both_ways_in_calls_of_both_ways(gateway: SippPhone, softphone: Softphones) -> None:
+    """The gateway echoes what it hears."""
+    lee = softphone("102", LEE_HZ, auto_answer=True)
+    gateway.run("gateway_caller", dial="0140000002")
+    lee.wait_until_heard_in_order(LEE_HZ)
+    answering = gateway.start("callee")
+    lee.dial("00612345678")
+    lee.wait_until_hears(LEE_HZ)
+    lee.hang_up()
+    gateway.finish(answering, "callee")
