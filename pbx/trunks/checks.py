@@ -19,6 +19,7 @@ def in_trunks(config: Config) -> Iterator[Problem]:
     yield from _in_names(config)
     yield from _in_ports(config)
     yield from _in_sources(config.trunks)
+    yield from _in_transports(config)
     yield from _in_rules(config)
     if config.trunks:
         yield from _in_emergency_numbers(config)
@@ -93,6 +94,13 @@ def _in_sources(trunks: tuple[Trunk, ...]) -> Iterator[Problem]:
             first = owners.setdefault(host.lower(), index)
             if first != index:
                 yield Problem(f"trunks[{index}].addresses", f"{host} belongs to trunks[{first}] already")
+
+
+def _in_transports(config: Config) -> Iterator[Problem]:
+    for index, trunk in enumerate(config.trunks):
+        if trunk.transport in ("udp", "auto") and not config.sip.udp_port:
+            remedy = "set it, or another transport for this trunk"
+            yield Problem(f"trunks[{index}].transport", f"UDP is switched off by sip.udp_port, {remedy}")
 
 
 def _in_rules(config: Config) -> Iterator[Problem]:

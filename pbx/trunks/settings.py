@@ -177,7 +177,7 @@ class InboundRule(Table):
     did: DidPattern = ""
     """The number that was called, as the carrier or as E.164 has it; a `*` at the end stands for the rest."""
     caller: DidPattern = ""
-    """The number that calls, in the same way; empty: any, withheld ones too."""
+    """The number that calls, as E.164 where it has such a form; empty: any, withheld ones too."""
     target: Annotated[str, Field(pattern=r"^[0-9A-Za-z*#+._-]{1,64}$")]
     """An extension, a number of the system, a dial code: whatever could be dialled."""
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 from pbx.happenings import TrunkDown, TrunkUp
 from pbx.numbers import NumberingPlan
@@ -93,7 +94,7 @@ class Trunk:
             aor = Uri("sip", settings.user, host=registrar.host)
             self.registration = Registration(RegistrationSettings(aor, registrar), self.account, random)
         self._answers: bool | None = None
-        """Whether it answered the last OPTIONS; None before the first."""
+        """Whether it answered the last OPTIONS; None before the first, and for a provider that never answers any."""
         self._problem = ""
         self._found: frozenset[str] = frozenset()
         """The addresses that the DNS had last."""
@@ -112,11 +113,11 @@ class Trunk:
 
     def start(self) -> None:
         """Find its servers, register, and go on asking whether it is there."""
-        self._begin(self._find())
+        self._begin(self._find)
         if self.registration is not None:
-            self._registering = self._begin(self._stay_registered(self.registration))
+            self._registering = self._begin(partial(self._stay_registered, self.registration))
         if self.settings.qualify_seconds:
-            self._begin(self._qualify())
+            self._begin(self._qualify)
 
     async def stop(self, seconds: float) -> None:
         """Take the registration back, if that can be done in so many seconds."""
@@ -129,9 +130,18 @@ class Trunk:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
 
-    def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        self._tasks.append(task := self._loop.create_task(work, name=f"trunk {self.name}"))
+    def _begin(self, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
+        self._tasks.append(task := self._loop.create_task(self._keep_at(work), name=f"trunk {self.name}"))
         return task
+
+    async def _keep_at(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Whatever a provider may send: a fault of ours does not end the trunk."""
+        while True:
+            try:
+                return await work()
+            except Exception:
+                logger.exception("trunk %s has a fault, and is tried again", self.name)
+                await asyncio.sleep(PATIENCE_SECONDS)
 
     # -- what others ask ----------------------------------------------------------------------------------
 
@@ -340,11 +350,13 @@ class Trunk:
         while True:
             asked_at = self._loop.time()
             response, _ = await self._ask(self._options_request, await self.targets())
-            self._answers = response.status not in (408, 503)
-            if self._answers:
+            if response.status not in (408, 503):
+                self._answers = True
                 self.round_trip_ms = round((self._loop.time() - asked_at) * 1000, 1)
                 self._problem = ""
             else:
+                if self._answers is not None or self.registration is None:
+                    self._answers = False
                 self._problem = self._problem or f"{response.status} {REASONS.get(response.status, '')}"
             self._tell()
             await asyncio.sleep(self.settings.qualify_seconds)

@@ -95,5 +95,8 @@ def _realm(challenge: str) -> str | None:
 
 
 def _is_sane(challenge: str) -> bool:
+    """Parts of it are sent back: nothing that could break a header, and nothing endless."""
+    if not challenge.isprintable():
+        return False
     parameters = parse_digest(challenge)
     return parameters is not None and len(parameters.get("nonce", "")) <= MAX_NONCE_LENGTH

@@ -80,8 +80,8 @@ async def locate(uri: Uri, transport: Transport | None, dns: Dns, random: Random
     for chosen, name, port in places[:MAX_SERVERS]:
         try:
             addresses = await dns.resolve(name)
-        except OSError as error:
-            problem = error
+        except (OSError, UnicodeError) as error:  # the latter for what is no name at all
+            problem = OSError(f"{name}: {error}")
             continue
         targets += [Target(chosen, Address(address, port), host) for address in addresses]
     if targets:

@@ -201,3 +201,33 @@ async def test_a_connection_that_breaks_is_registered_over_anew(make_office: Mak
     await asyncio.sleep(10.0)
     assert voip.registers == first + 1
     assert texts(office) == ["Registered (idle)"]
+
+
+async def test_a_provider_that_answers_no_options_is_up_all_the_same(make_office: Make) -> None:
+    office = make_office(**tables(VOIP | {"qualify_seconds": 5}))
+
+    def script(request: Request) -> list[Response]:
+        return [response_to(request, 200, to_tag="r")] if request.method == "REGISTER" else []
+
+    silent = villain(office, script)
+    office.simulation.network.names["sip.provider.example"] = [silent.host.address]
+    await office.open()
+    await asyncio.sleep(60.0)
+    assert texts(office) == ["Registered (idle)"]
+    silent.close()
+
+
+async def test_a_fault_of_ours_does_not_end_a_trunk(
+    make_office: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    office = make_office(**tables(VOIP))
+    voip = await carrier(office, name="sip.provider.example", accounts=True)
+    await office.open()
+    trunk = office.switch.trunks.named("voip")
+    good, trunk.contact = trunk.contact, None  # type: ignore[method-assign,assignment]
+    await asyncio.sleep(1.0)
+    assert "has a fault" in caplog.text
+    caplog.clear()
+    trunk.contact = good  # type: ignore[method-assign]
+    await asyncio.sleep(15.0)
+    assert voip.registered_at is not None

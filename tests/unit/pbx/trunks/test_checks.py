@@ -63,6 +63,10 @@ def test_ports_are_numbered_from_10000_up() -> None:
             "trunks[1].addresses: 192.0.2.10 belongs to trunks[0] already",
         ),
         (
+            {"trunks": [LINES], "sip": {"udp_port": 0}},
+            "trunks[0].transport: UDP is switched off by sip.udp_port, set it, or another transport for this trunk",
+        ),
+        (
             {"trunks": [LINES | {"port": 10000}, VOIP | {"port": 10000}]},
             "trunks[1].port: 10000 is the port of trunks[0] already",
         ),

@@ -139,6 +139,26 @@ def test_a_foreign_realm_learns_nothing() -> None:
     assert "realm" in provider.client.reason
 
 
+@pytest.mark.parametrize(
+    "challenge",
+    [
+        'Digest realm="provider", nonce="a\\\0b", qop="auth"',
+        'Digest realm="provider", nonce="a", opaque="\udc80", qop="auth"',
+        f'Digest realm="provider", nonce="{"n" * 2000}", qop="auth"',
+        'Digest realm="provider", qop="auth"',
+        'Digest realm="provider", nonce="a", algorithm=rot13',
+        'Digest realm="provider", nonce="a", qop="auth-int"',
+        "Basic realm=provider",
+        "",
+    ],
+)
+def test_a_challenge_that_makes_no_sense_is_not_answered(challenge: str) -> None:
+    provider = Provider()
+    provider.take(provider.client.start(provider.now))
+    assert not provider.receive(401, WWW_Authenticate=challenge)
+    assert provider.state is RegistrationState.FAILED
+
+
 def test_without_a_realm_the_first_one_is_kept() -> None:
     provider = registered(Provider(realm=""))
     provider.now = provider.client.deadline or 0.0

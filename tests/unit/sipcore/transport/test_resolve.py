@@ -32,6 +32,8 @@ class Zone:
     async def resolve(self, host: str) -> list[str]:
         if host[0].isdigit() or ":" in host:
             return [host]
+        if len(host) > 63:
+            raise UnicodeError("label too long")  # as the resolver of the system does
         if host not in self.hosts:
             raise OSError(f"unknown: {host}")
         return self.hosts[host]
@@ -109,6 +111,8 @@ def test_the_certificate_has_to_name_the_domain_that_was_asked_for() -> None:
 def test_a_name_that_leads_nowhere() -> None:
     with pytest.raises(OSError, match="unknown"):
         found("sip:nobody.example", CARRIER)
+    with pytest.raises(OSError, match="too long"):
+        found(f"sip:{'x' * 70}", CARRIER)
 
 
 def test_a_domain_that_denies_the_service_is_believed() -> None:
