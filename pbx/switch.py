@@ -289,7 +289,7 @@ class Switch:
             self.messages.in_dialog(effect, effect.session.owner)
             return
         if effect.request.method != "INFO":
-            self.requests.respond(effect, 200)
+            self.requests.respond(effect, 200 if effect.request.method == "OPTIONS" else 405)
             return
         try:
             digit = read_info(effect.request)

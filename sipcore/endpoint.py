@@ -154,6 +154,8 @@ class Endpoint:
         response.add("Server", self.settings.server)
         if response.status < 300 and response.cseq.method == "OPTIONS":
             self._add_abilities(response)
+        elif response.status == 405 and not response.has("Allow"):
+            response.add("Allow", self._allow)
         return self.transactions.respond(transaction, response, now)
 
     def _add_abilities(self, response: Response) -> None:

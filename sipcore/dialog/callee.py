@@ -80,7 +80,7 @@ class CalleeSession(InviteSession):
             begun or description
         ):  # the first reliable one has to carry the offer
             return [] if self._needs_reliable else self._respond(status, now, None, description, headers)
-        if self._has_agreed:
+        if self._has_agreed or self.offers.state is OfferState.LOCAL_OFFER:  # what is said first holds
             description = None
         elif description is not None:
             self._say_first(description)
@@ -200,6 +200,9 @@ class CalleeSession(InviteSession):
         elif reliable is not None and (again := reliable.tick(now)) is not None:
             effects = [Transmit(self._transaction.flow, again.to_bytes())]
         return effects + super().tick(now)
+
+    def _gone_early(self, now: float) -> list[Effect]:
+        return [*self.reject(480, now), Cancelled(self)]
 
     # -- helpers --------------------------------------------------------------------------------------
 

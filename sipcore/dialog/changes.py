@@ -148,8 +148,8 @@ class ChangingSession(Session):
             effects = self._acknowledge(response) if transaction.request.method == "INVITE" else []
             return effects + self._change_accepted(response, refreshing, now)
         offer = self.offers.withdraw()
-        if response.status in GONE and self.state is SessionState.ESTABLISHED:
-            return self._gone(now)
+        if response.status in GONE:
+            return self._gone_early(now) if self.state is SessionState.SETTING_UP else self._gone(now)
         if refreshing:
             return self._refresh_refused(transaction.request.method, response, now)
         if offer is not None and not self._over and self._is_tried_again(response):
@@ -201,6 +201,10 @@ class ChangingSession(Session):
         """Seconds until a change that met a 491 is tried again (section 14.1), in steps of 10 ms."""
         first, last = (210, 400) if self.made_call_id else (0, 200)
         return self.core.random.randint(first, last) / 100
+
+    def _gone_early(self, now: float) -> list[Effect]:
+        """The peer does not know the early dialog, or we not what it made of our offer: no call can come of it."""
+        return self.hang_up(now)
 
     @abstractmethod
     def _gone(self, now: float) -> list[Effect]:

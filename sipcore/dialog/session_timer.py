@@ -159,12 +159,13 @@ class SessionTimer:
         return [*headers, ("Require", OPTION)] if refresher is Refresher.UAC else headers
 
     def _refresher(self, asked: SessionExpires | None, knows: bool) -> Refresher:
-        """Table 2 of section 9; where it leaves the choice to us, all stays as it is."""
+        """Table 2 of section 9; where it leaves the choice to us, all stays as it is, and begins with us: then no call
+        ends because a peer forgets."""
         if not knows:
             return Refresher.UAS
         if asked is not None and asked.refresher is not None:
             return asked.refresher
-        return Refresher.UAS if self.interval and self.refreshes else Refresher.UAC
+        return Refresher.UAC if self.interval and not self.refreshes else Refresher.UAS
 
     # -- time -----------------------------------------------------------------------------------------
 

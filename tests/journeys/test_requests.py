@@ -8,7 +8,9 @@ import pytest
 
 from sipcore.effects import Arrived
 from sipcore.syntax.message import Request, Response
+from sipcore.syntax.parser import parse_message
 from sipcore.transport.flow import Flow
+from tests.journeys.talking import connect, couple
 from tests.journeys.test_registrations import send
 from tests.simulation.office import Office
 
@@ -61,3 +63,40 @@ async def test_a_method_is_served_by_its_handler(office: Office) -> None:
     del office.switch.requests.handlers["OPTIONS"]
     await asyncio.sleep(1)
     assert (await send(phone, "OPTIONS", "101")).status == 405
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "status", "says"),
+    [
+        ("OPTIONS", [], 200, ("Supported", "100rel")),
+        ("REGISTER", [], 405, ("Allow", "INVITE")),
+        ("CONJURE", [], 501, ("Allow", "INVITE")),
+        ("INFO", [("Require", "magic")], 420, ("Unsupported", "magic")),
+        ("INFO", [("Info-Package", "magic")], 469, ("Recv-Info", "")),
+        ("INFO", [("Content-Type", "text/magic")], 415, ("Accept", "application/dtmf-relay")),
+    ],
+)
+async def test_what_a_call_takes_and_says_of_the_rest(
+    office: Office, method: str, headers: list[tuple[str, str]], status: int, says: tuple[str, str]
+) -> None:
+    lee, richardson = await couple(office)
+    outgoing, _ = await connect(lee, "101", richardson)
+    heard: list[Response] = []
+
+    def note(out: bool, flow: Flow, data: bytes) -> None:
+        message = parse_message(data)
+        if not out and isinstance(message, Response) and message.cseq.method == method:
+            heard.append(message)
+
+    lee.driver.on_wire = note
+    session = outgoing.leg.session
+    assert session is not None
+    body = b"abracadabra" if status == 415 else b""
+    lee.driver.perform(session.send_request(method, lee.loop.time(), headers, body))
+    await asyncio.sleep(0.1)
+    [response] = heard
+    assert response.status == status
+    assert says[1] in (response.get(says[0]) or "")
+    assert response.has(says[0])
+    outgoing.hang_up()
+    await office.settle()

@@ -184,6 +184,24 @@ def test_a_request_that_does_not_count_up_gets_500() -> None:
     assert other.told == ["RequestInDialog INFO"]
 
 
+@pytest.mark.parametrize("method", ["INVITE", "UPDATE", "PRACK", "INFO", "OPTIONS", "BYE"])
+def test_an_unknown_extension_within_the_dialog_gets_420(method: str) -> None:
+    pair, one, other = established()
+    other.receive(within(one, method, ("Require", "timer, magic")))
+    pair.settle()
+    assert one.last(f"420 {method}").get("Unsupported") == "magic"
+    assert other.told == []
+    assert other.session.can_change
+
+
+def test_an_unknown_method_within_the_dialog_gets_501() -> None:
+    pair, one, other = established()
+    other.receive(within(one, "CONJURE"))
+    pair.settle()
+    assert "INVITE" in one.last("501 CONJURE").get("Allow")
+    assert other.told == []
+
+
 def test_an_unwanted_method_within_the_dialog_gets_405() -> None:
     pair, one, other = established()
     other.receive(within(one, "REFER"))

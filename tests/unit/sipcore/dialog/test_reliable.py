@@ -118,6 +118,17 @@ def test_our_offer_in_a_reliable_response_is_answered_in_the_prack() -> None:
     assert lee.descriptions == ("answer", "offer")
 
 
+def test_our_offer_is_made_once() -> None:
+    pair, lee, kim = invited(None)
+    kim.do("progress", 183, description=OFFER)
+    kim.do("progress", 183, description=OFFER_2)
+    pair.settle()
+    lee.do("acknowledge", ANSWER)
+    pair.settle()
+    assert [fact.description for fact in lee.facts] == [OFFER, None]
+    assert kim.descriptions == ("offer", "answer")
+
+
 def test_a_prack_that_owes_an_answer_and_has_none_is_refused() -> None:
     pair, lee, kim = invited(None)
     kim.do("progress", 183, description=OFFER)
@@ -444,6 +455,22 @@ def test_an_update_that_is_open_at_the_end_gets_487(mover: str, end: str) -> Non
     lee.do("cancel") if end == "cancel" else kim.do("reject", 486)
     pair.settle()
     assert any("487 UPDATE" in line for line in pair.ladder())
+    pair.assert_nothing_remains(2 * TIMEOUT)
+
+
+@pytest.mark.parametrize("mover", ["caller", "callee"])
+def test_an_update_without_answer_ends_the_call(mover: str) -> None:
+    """Nobody knows then what the other side has made of it."""
+    pair, lee, kim = early()
+    one: Side = getattr(pair, mover)
+    one.do("update", OFFER_2)
+    pair.settle()
+    pair.lose(f"{one.other.arrow} 200 UPDATE")
+    pair.advance(TIMEOUT)
+    one.other.do("answer", ANSWER_2)
+    pair.advance(TIMEOUT)
+    assert lee.told[-1] == ("Rejected 487" if mover == "caller" else "Rejected 480")
+    assert kim.told[-1] == "Cancelled"
     pair.assert_nothing_remains(2 * TIMEOUT)
 
 

@@ -24,10 +24,15 @@ def pair_of(caller: TimerSettings, callee: TimerSettings) -> Pair:
 
 
 def timed(seconds: int = 1800, **more: Any) -> tuple[Pair, Side, Side]:
-    """A call in which the caller proposes so many seconds; and refreshes."""
-    pair = pair_of(TimerSettings(seconds, **more), TimerSettings())
-    pair.established()
-    return pair, pair.caller, pair.callee
+    """A call in which Kim, who calls, proposes so many seconds, and Lee refreshes."""
+    pair = pair_of(TimerSettings(), TimerSettings(seconds, **more))
+    lee, kim = pair.caller, pair.callee
+    kim.invite(OFFER)
+    pair.settle()
+    lee.do("accept", ANSWER)
+    pair.settle()
+    pair.forget()
+    return pair, lee, kim
 
 
 def agreed(side: Side) -> tuple[int, bool]:
@@ -39,10 +44,9 @@ def agreed(side: Side) -> tuple[int, bool]:
 
 def test_the_caller_proposes_and_the_called_side_grants() -> None:
     _, lee, kim = timed()
-    assert kim.last("INVITE").get("Session-Expires") == "1800"
-    assert "timer" in kim.last("INVITE").supported
-    ok = lee.last("200 INVITE")
-    assert (ok.get("Session-Expires"), ok.require) == ("1800;refresher=uac", ["timer"])
+    assert lee.last("INVITE").get("Session-Expires") == "1800"
+    assert "timer" in lee.last("INVITE").supported
+    assert kim.last("200 INVITE").get("Session-Expires") == "1800;refresher=uas"
     assert agreed(lee) == (1800, True)
     assert agreed(kim) == (1800, False)
 
@@ -50,8 +54,8 @@ def test_the_caller_proposes_and_the_called_side_grants() -> None:
 def test_the_called_side_proposes_where_the_caller_knows_timers() -> None:
     pair = pair_of(TimerSettings(), TimerSettings(600))
     lee, kim = pair.established()
-    assert agreed(lee) == (600, True)
-    assert agreed(kim) == (600, False)
+    assert agreed(lee) == (600, False)
+    assert agreed(kim) == (600, True)
 
 
 def test_the_called_side_shortens_what_the_caller_proposes() -> None:
@@ -83,7 +87,7 @@ def test_an_interval_that_is_too_small_is_raised_and_tried_again() -> None:
     pair.callee.do("accept", ANSWER)
     pair.settle()
     assert lee.told == ["Accepted 200"]
-    assert agreed(lee) == (300, True)
+    assert agreed(lee) == (300, False)
 
 
 @pytest.mark.parametrize("least", ["120", "60", "x", "", str(10**9)])
@@ -154,7 +158,7 @@ def test_a_peer_without_update_is_sent_what_we_said_last() -> None:
     kim.on_fact = answering(kim)
     pair.advance(901)
     assert pair.ladder() == ["> INVITE", "< 100 INVITE", "< 200 INVITE", "> ACK"]
-    assert kim.last("INVITE").body == OFFER.to_bytes()
+    assert kim.last("INVITE").body == ANSWER.to_bytes()
     assert lee.told == []
     assert agreed(lee) == (1800, True)
 
@@ -162,7 +166,7 @@ def test_a_peer_without_update_is_sent_what_we_said_last() -> None:
 def answering(side: Side) -> Any:
     def react(fact: Any) -> None:
         if isinstance(fact, Offered):
-            side.do("answer", ANSWER)
+            side.do("answer", OFFER)
 
     return react
 
@@ -255,11 +259,11 @@ TIMER = ("Supported", "timer")
     ("headers", "granted", "refreshes"),
     [
         ([], None, False),
-        ([TIMER], "1800;refresher=uac", False),
-        ([TIMER, ("Session-Expires", "600")], "600;refresher=uac", False),
+        ([TIMER], "1800;refresher=uas", True),
+        ([TIMER, ("Session-Expires", "600")], "600;refresher=uas", True),
         ([TIMER, ("Session-Expires", "600;refresher=uac")], "600;refresher=uac", False),
         ([TIMER, ("Session-Expires", "600;refresher=uas")], "600;refresher=uas", True),
-        ([TIMER, ("Session-Expires", "600"), ("Min-SE", "900")], "900;refresher=uac", False),
+        ([TIMER, ("Session-Expires", "600"), ("Min-SE", "900")], "900;refresher=uas", True),
         ([("Session-Expires", "600")], "600;refresher=uas", True),
         ([("Session-Expires", "3600")], "1800;refresher=uas", True),
         ([("Session-Expires", "30")], None, False),
@@ -278,7 +282,7 @@ def test_table_2(headers: list[tuple[str, str]], granted: str | None, refreshes:
 def test_the_margin_before_the_end(seconds: int, expires_at: float) -> None:
     """RFC 4028 section 10."""
     timer = SessionTimer(TimerSettings(seconds))
-    timer.grant(invite(TIMER), 0.0)
+    timer.grant(invite(TIMER, ("Session-Expires", f"{seconds};refresher=uac")), 0.0)
     assert timer.deadline == expires_at
     assert not timer.expired(expires_at - 1)
     assert timer.expired(expires_at)
@@ -315,3 +319,10 @@ def test_a_change_within_a_call_may_not_want_too_little_either() -> None:
     pair.settle()
     assert lee.last("422 UPDATE").get("Min-SE") == "90"
     assert agreed(kim) == (1800, False)
+
+
+def test_a_peer_that_refreshes_goes_on_where_it_leaves_that_open() -> None:
+    timer = SessionTimer(TimerSettings(1800))
+    timer.grant(invite(TIMER, ("Session-Expires", "600;refresher=uac")), 0.0)
+    said = dict(timer.grant(invite(TIMER, ("Session-Expires", "600")), 300.0))
+    assert (said["Session-Expires"], said["Require"]) == ("600;refresher=uac", "timer")
