@@ -114,8 +114,9 @@ async def conference(call: Call) -> None:
             return
         party = Party(voice, name)
         try:
-            await chosen.enter(party)
-            await call.stay()
+            with call.attend(conference_id):
+                await chosen.enter(party)
+                await call.stay()
         finally:
             await chosen.exit(party)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeVar
@@ -32,6 +33,7 @@ from pbx.sips import reachable
 from pbx.trunks.outbound import CallOut
 from pbx.trunks.outgoing import place, refuse
 from pbx.voice import Voice
+from sipcore.events.conference_info import Participant
 from sipcore.syntax.headers import NameAddress
 from sipcore.syntax.message import REASONS, Response
 from sipcore.syntax.uri import Uri
@@ -240,6 +242,7 @@ class Call:
     def went_outside(self, happening: CallWentOut) -> None:
         """Somebody outside is called."""
         self._went_outside = True
+        self.switch.legs.changed(self.caller_leg)
         self._tell(happening)
 
     def _diverted(self, route: Route) -> tuple[Extension, str] | None:
@@ -313,6 +316,11 @@ class Call:
     def new_room(self) -> int:
         """The number of a conference room that nobody is in yet."""
         return self.switch.new_room()
+
+    def attend(self, conference: str) -> AbstractContextManager[None]:
+        """Within it the caller is in a conference, for those who watch that by its ID (RFC 4575)."""
+        caller = self.caller
+        return self.switch.rosters.attend(conference, Participant(self.id, caller.number, caller.full_name))
 
     def folder(self, name: str) -> Path:
         """The folder of a feature in the data folder, made if it is not there. Raises OSError."""

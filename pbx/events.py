@@ -19,7 +19,7 @@ from sipcore.events.message_summary import print_messages
 from sipcore.events.notifier import Notifier, NotifierSettings
 from sipcore.events.presence import PresenceFacts, read_presence
 from sipcore.events.publication import Publications, PublicationSettings
-from sipcore.events.subscription import Lifetimes
+from sipcore.events.subscription import Lifetimes, Reason
 from sipcore.syntax.message import Request, response_to
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class Events:
         self._note(dialog_info.EVENT, number)
 
     def conference_changed(self, conference: str) -> None:
-        """Somebody came to a conference, or left it."""
+        """Somebody came to a conference, or left it; with the last it ends, for those who watch it too."""
         self._note(conference_info.EVENT, conference)
 
     def mailbox_changed(self, number: str) -> None:
@@ -125,6 +125,8 @@ class Events:
                 self._tell_presence(resource)
             for package in (event,) if event else OF_EXTENSIONS:
                 effects += self.notifier.changed(package, resource, self._now)
+            if event == conference_info.EVENT and resource not in self._switch.rosters:
+                effects += self.notifier.withdraw(event, resource, Reason.NORESOURCE, self._now)
         self._switch.driver.perform(effects)
 
     def _tell_presence(self, number: str) -> None:

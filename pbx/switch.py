@@ -25,6 +25,7 @@ from media.messages import (
 )
 from media.service import MediaService, MediaSettings
 from pbx.audio_watch import AudioWatch
+from pbx.board import Board
 from pbx.call import Call
 from pbx.call_quality import call_quality
 from pbx.certificate import CertificateWatch
@@ -174,6 +175,7 @@ class Switch:
         )
         self.events = Events(self, config.events)
         self.presence = Presence(self, self.events.published, self.events.changed)
+        self.board = Board(self)
         self.mailboxes = Mailboxes(self.events.mailbox_changed)
         self.rosters = Rosters(self.events.conference_changed)
         self.orbits = Orbits(self.events.orbit_changed)

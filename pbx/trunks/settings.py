@@ -220,6 +220,8 @@ class Group(Table):
     name: Annotated[str, Field(min_length=1, max_length=64)]
     extensions: tuple[Number, ...] = ()
     heads: tuple[Number, ...] = ()
+    sees_ports: bool = False
+    """Whether its members see the state of the trunks: the management does."""
 
     @model_validator(mode="before")
     @classmethod

@@ -11,6 +11,7 @@ import pytest
 
 from features import conference
 from pbx.phone import PhoneCall
+from sipcore.events.conference_info import read_conference
 from tests.interop.tones import level, read_samples
 from tests.journeys.talking import HEARD
 from tests.simulation.office import Office
@@ -277,3 +278,21 @@ async def test_a_party_who_comes_and_goes_disturbs_nobody(hall: Hall) -> None:
         (await hall.enter("102")).hang_up()
     await asyncio.sleep(3)
     assert await hall.hears(lee, richardson) == [{1}, {0}]
+
+
+# -- for those who watch -----------------------------------------------------------------------------
+
+
+async def test_who_is_in_a_conference_is_told_to_those_who_watch_it(hall: Hall) -> None:
+    """RFC 4575."""
+    lee = await hall.enter("100", first=True)
+    watch = (await hall.office.phone("103")).watch("55", "conference")
+    assert read_conference(await watch.told()) == (0, "sip:55@10.0.0.1", {"sip:100@10.0.0.1": 1})
+    richardson = await hall.enter("101")
+    both = {"sip:100@10.0.0.1": 1, "sip:101@10.0.0.1": 1}
+    assert read_conference(watch.body) == (1, "sip:55@10.0.0.1", both)
+    for call in (lee, richardson):
+        call.hang_up()
+    await asyncio.sleep(1)
+    assert read_conference(watch.body)[2] == {}
+    assert (await watch.ended).reason == "noresource"

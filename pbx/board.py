@@ -1,0 +1,67 @@
+"""Who there is and what they do, by group, and the ports to the outside for those who may see them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pbx.directory import Extension
+from pbx.presence import ExtensionState, LineState
+
+if TYPE_CHECKING:
+    from pbx.switch import Switch
+    from pbx.trunks.trunk import PortStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One extension as a list shows it."""
+
+    number: str
+    name: str
+    state: ExtensionState
+
+    @property
+    def registered(self) -> bool:
+        """Whether it has a phone."""
+        return self.state.line is not LineState.NOT_REGISTERED
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """The extensions of a group, by number; `group` is empty for those that are in none."""
+
+    group: str
+    rows: tuple[Row, ...]
+
+
+class Board:
+    """The lists of one switch, read whenever they are asked for."""
+
+    def __init__(self, switch: Switch) -> None:
+        self._switch = switch
+
+    def sections(self, *, registered_only: bool = False) -> tuple[Section, ...]:
+        """The extensions by group, in the order of the configuration; one may be in several, or in none."""
+        groups = self._switch.config.groups
+        grouped = {number for group in groups for number in group.extensions}
+        directory = self._switch.directory
+        rest = [extension for extension in directory if extension.number not in grouped]
+        members = [(group.name, [directory.find(number) for number in group.extensions]) for group in groups]
+        sections = [Section(name, self._rows(found, registered_only)) for name, found in members]
+        if rest:
+            sections.append(Section("", self._rows(rest, registered_only)))
+        return tuple(sections)
+
+    def ports(self, viewer: str) -> tuple[PortStatus, ...]:
+        """The trunks, if extension `viewer` is in a group whose members may see them; else none."""
+        groups = self._switch.config.groups
+        allowed = any(group.sees_ports and viewer in group.extensions for group in groups)
+        return tuple(self._switch.trunks.ports()) if allowed else ()
+
+    def _rows(self, extensions: Iterable[Extension | None], registered_only: bool) -> tuple[Row, ...]:
+        found = sorted((each for each in extensions if each is not None), key=lambda each: each.number)
+        of = self._switch.presence.of
+        rows = [Row(each.number, each.full_name, of(each.number)) for each in found]
+        return tuple(row for row in rows if row.registered or not registered_only)

@@ -1,0 +1,103 @@
+"""The list of extensions by group, and of ports for the management."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pbx.presence import DisplayState
+from tests.journeys.test_trunks import LINES, lines, tables
+from tests.simulation.office import Office
+
+MakeOffice = Callable[..., Office]
+
+GROUPS = [
+    {"name": "MANAGEMENT", "extensions": ["101"], "heads": ["100"], "sees_ports": True},
+    {"name": "Secretary", "extensions": ["102", "101"]},
+    {"name": "Testing Department", "extensions": ["104"]},
+]
+
+
+async def board(make_office: MakeOffice, **more: Any) -> Office:
+    office = make_office(groups=GROUPS, **more)
+    await office.open()
+    return office
+
+
+def numbers(office: Office, *, registered_only: bool = False) -> dict[str, list[str]]:
+    """Group -> the numbers shown in it."""
+    sections = office.switch.board.sections(registered_only=registered_only)
+    return {section.group: [row.number for row in section.rows] for section in sections}
+
+
+@pytest.mark.row("MYP-34", "MYP-35", "ADM-03")
+async def test_extensions_are_listed_by_group_and_may_be_in_several(make_office: MakeOffice) -> None:
+    office = await board(make_office)
+    assert numbers(office) == {
+        "MANAGEMENT": ["100", "101"],
+        "Secretary": ["101", "102"],
+        "Testing Department": ["104"],
+        "": ["103", "105", "107"],
+    }
+
+
+@pytest.mark.row("MYP-37", "MYP-39", "PRES-15", "PRES-16")
+async def test_a_row_says_what_lamps_say_and_the_unregistered_can_be_left_out(make_office: MakeOffice) -> None:
+    office = await board(make_office)
+    await office.phone("101")
+    assert numbers(office, registered_only=True) == {
+        "MANAGEMENT": ["101"],
+        "Secretary": ["101"],
+        "Testing Department": [],
+        "": [],
+    }
+    lee, richardson = office.switch.board.sections()[0].rows
+    assert (lee.state.text, lee.name, lee.state.display) == (
+        "Not registered",
+        "Lee Parker",
+        DisplayState.NOT_REGISTERED,
+    )
+    assert (richardson.state.text, richardson.state.display) == ("Registered (idle)", DisplayState.AVAILABLE)
+
+
+@pytest.mark.row("MYP-36", "MYP-40", "ADM-04")
+async def test_ports_are_for_the_management_alone(make_office: MakeOffice) -> None:
+    office = await board(make_office, **tables(LINES))
+    assert [(port.number, port.name) for port in office.switch.board.ports("100")] == [(10000, "lines")]
+    assert office.switch.board.ports("102") == ()
+    assert office.switch.board.ports("555") == ()
+
+
+@pytest.mark.row("PRES-05", "CORE-11")
+async def test_a_call_to_the_outside_is_shown_as_external(make_office: MakeOffice) -> None:
+    office = await board(make_office, **tables(LINES))
+    gateway, lee = await lines(office), await office.phone("100")
+    lamp = (await office.phone("102")).lamp("100")
+    call = lee.dial("00612345678")
+    incoming = await gateway.incoming()
+    await asyncio.sleep(0.05)
+    state = office.switch.presence.of("100")
+    assert (state.display, state.display.colour) == (DisplayState.EXTERNAL_CALL, "orange")
+    incoming.answer()
+    await call.answered()
+    await asyncio.sleep(0.05)
+    assert [dialog.remote.user for dialog in lamp.dialogs] == ["+33612345678"]
+    call.hang_up()
+    await asyncio.sleep(0.05)
+    assert office.switch.presence.of("100").display is DisplayState.AVAILABLE
+
+
+@pytest.mark.row("PRES-05", "PRES-06", "PRES-09")
+async def test_a_call_from_outside_rings_and_is_then_external(make_office: MakeOffice) -> None:
+    office = await board(make_office, **tables(LINES))
+    gateway, lee = await lines(office), await office.phone("100")
+    call = gateway.dial("+33140000001")
+    incoming = await lee.incoming()
+    await asyncio.sleep(0.05)
+    assert office.switch.presence.of("100").display is DisplayState.RINGING
+    incoming.answer()
+    await call.answered()
+    assert office.switch.presence.of("100").display is DisplayState.EXTERNAL_CALL
