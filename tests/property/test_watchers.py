@@ -60,7 +60,7 @@ STEPS = st.builds(
     deed=st.sampled_from(DEEDS),
     phone=st.integers(0, len(PHONES) - 1),
     choice=st.integers(0, 3),
-    seconds=st.sampled_from([0.0, 0.0005, 0.001, 0.1, 1.0, 6.0, 45.0, 400.0]),
+    seconds=st.sampled_from([0.0, 0.0005, 0.001, 0.1, 1.0, 6.0, 45.0]),
 )
 
 
@@ -69,7 +69,7 @@ class History:
 
     def __init__(self, simulation: Simulation) -> None:
         self.simulation = simulation
-        self.office = Office(simulation, extensions=EXTENSIONS)
+        self.office = Office(simulation, extensions=EXTENSIONS, events={"max_expires": 600})
         self.phones: list[Phone] = []
         self.watches: list[tuple[str, PhoneWatch]] = []
         self.tasks: list[asyncio.Task[None]] = []
@@ -80,6 +80,10 @@ class History:
         await self.office.open()
         for number, transport in PHONES:
             self.phones.append(await self.office.phone(number, transport=transport))
+        for phone in self.phones[3:]:
+            for number in NUMBERS:
+                self.watches.append((number, phone.lamp(number, 600)))
+                self.watches.append((number, phone.watch(number, "presence", 600)))
         for step in steps:
             self.take(step)
             await asyncio.sleep(step.seconds)
@@ -111,9 +115,9 @@ class History:
             else:
                 assert read_presence(watch.body) == states[number].facts
         told = {each.extension: each for each in self.office.told_of(PresenceChanged)}
-        for number, each in told.items():
-            state = states.get(number)
-            assert state is None or (each.state, each.colour, each.status, each.line, each.note) == (
+        for number, state in states.items():
+            each = told[number]
+            assert (each.state, each.colour, each.status, each.line, each.note) == (
                 state.display.value,
                 state.display.colour,
                 state.status.value,
@@ -132,7 +136,7 @@ class History:
             await publish(self.phones[index], b"", ("SIP-If-Match", etag), ("Expires", "0"))
         for task in self.tasks:
             task.cancel()
-        await asyncio.sleep(3700)
+        await asyncio.sleep(610)  # what was forgotten expires
         await self.office.settle()
         await self.office.close()
 
@@ -218,8 +222,8 @@ async def register(phone: Phone, wanted: bool) -> None:
         await (phone.register() if wanted else phone.unregister())
 
 
-@settings(max_examples=60)
-@given(seed=st.integers(0, 2**32), steps=st.lists(STEPS, max_size=40))
+@settings(max_examples=20)
+@given(seed=st.integers(0, 2**32), steps=st.lists(STEPS, min_size=15, max_size=40))
 def test_all_that_is_said_is_the_same_and_true(seed: int, steps: list[Step]) -> None:
     with no_errors(), Simulation(seed) as simulation:
         simulation.run(History(simulation).play(steps))
