@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from sipcore.deadlines import Deadlines
 from sipcore.errors import PeerError
@@ -25,8 +26,7 @@ class RegistrarSettings:
     max_contacts: int = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Binding:
+class Binding(NamedTuple):
     """One contact of an address-of-record, and the flow to reach it by."""
 
     aor: str
@@ -47,6 +47,13 @@ class Binding:
         if self.instance and other.instance and self.reg_id and other.reg_id:
             return (self.instance, self.reg_id) == (other.instance, other.reg_id)
         return self.contact.matches(other.contact)
+
+    def same_phone(self, other: Binding) -> bool:
+        """Whether both seem to be of one phone: it says so, or it is one of the same make at the same address."""
+        if self.instance or other.instance:
+            return self.instance == other.instance
+        same_make = bool(self.user_agent) and self.user_agent == other.user_agent
+        return same_make and self.flow.remote.host == other.flow.remote.host
 
 
 class Change(Enum):
@@ -208,8 +215,12 @@ class Registrar:
             if new.expires_at > now:
                 updated.append(new)
             changes += _changes(old, new, now)
-        if len(updated) > self._settings.max_contacts:
-            raise PeerError("too many contacts", status=403)
+        while len(updated) > self._settings.max_contacts:
+            left = _left_behind(updated, wanted)
+            if left is None:
+                raise PeerError("too many contacts", status=403)
+            updated.remove(left)
+            changes.append(BindingChange(Change.REPLACED, left))
         return updated, changes
 
     def _accept(self, request: Request, bindings: Iterable[Binding], now: float) -> Response:
@@ -228,8 +239,10 @@ class Registrar:
             self._deadlines.forget(record)
 
 
-def _split(bindings: Iterable[Binding], now: float) -> tuple[list[BindingChange], list[Binding]]:
+def _split(bindings: list[Binding], now: float) -> tuple[list[BindingChange], list[Binding]]:
     """What has expired, and what has not."""
+    if all(binding.expires_at > now for binding in bindings):
+        return [], bindings
     expired = [BindingChange(Change.EXPIRED, binding) for binding in bindings if binding.expires_at <= now]
     return expired, [binding for binding in bindings if binding.expires_at > now]
 
@@ -242,6 +255,14 @@ def _changes(old: Binding | None, new: Binding, now: float) -> list[BindingChang
     if old.flow == new.flow and old.contact == new.contact:
         return []
     return [BindingChange(Change.REPLACED, old), BindingChange(Change.ADDED, new)]
+
+
+def _left_behind(bindings: Iterable[Binding], wanted: Sequence[Binding]) -> Binding | None:
+    """The oldest binding of a phone that now registers another contact, as some do from a new port each time."""
+    return next(
+        (old for old in bindings if old not in wanted and any(map(old.same_phone, wanted))),
+        None,
+    )
 
 
 def _check_order(request: Request, binding: Binding) -> None:

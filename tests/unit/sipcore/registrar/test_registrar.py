@@ -6,6 +6,7 @@ import pytest
 
 from sipcore.registrar.registrar import Change, RegistrarSettings
 from sipcore.syntax.parser import parse_message
+from sipcore.transport.flow import Flow
 from tests.unit.sipcore.registrar.registering import (
     DESK,
     FOURTH,
@@ -461,6 +462,44 @@ def test_no_more_contacts_than_the_limit() -> None:
     assert office.register(FOURTH).response.status == 403
     assert office.register(DESK).response.status == 200
     assert answered(office.register(FOURTH, f"{DESK};expires=0")).keys() == {SOFT, THIRD, FOURTH}
+
+
+AGENT = ["User-Agent: Soft Phone 1.0"]
+
+
+def test_a_phone_that_comes_from_a_new_port_each_time_takes_no_others_place() -> None:
+    office = Office()
+    office.register(THIRD, flow=TCP, call_id="other", headers=AGENT)
+    ports = [f"<sip:100@192.0.2.20:{port}>" for port in (5061, 5062, 5063, 5064)]
+    for port in ports[:2]:
+        office.register(port, headers=AGENT)
+    assert changed(office.register(ports[2], headers=AGENT).changes) == [
+        (Change.ADDED, ports[2]),
+        (Change.REPLACED, ports[0]),
+    ]
+    assert answered(office.register(ports[3], headers=AGENT)).keys() == {THIRD, ports[2], ports[3]}
+
+
+@pytest.mark.parametrize(
+    ("flow", "headers"), [(UDP, []), (UDP, ["User-Agent: Desk Phone 1.0"]), (TCP, AGENT)], ids=str
+)
+def test_another_phone_takes_nobodys_place(flow: Flow, headers: list[str]) -> None:
+    office = Office()
+    for contact in (DESK, SOFT, THIRD):
+        office.register(contact, headers=AGENT)
+    assert office.register(FOURTH, flow=flow, headers=headers, call_id="other").response.status == 403
+
+
+def test_a_phone_that_names_itself_gives_up_its_own_oldest_contact() -> None:
+    office = Office()
+    mine, other = (f'+sip.instance="<urn:uuid:{name}>"' for name in ("1", "2"))
+    office.register(f"{DESK};{other}", headers=AGENT)
+    office.register(f"{SOFT};{mine}", headers=AGENT)
+    office.register(f"{THIRD};{mine}", headers=AGENT)
+    assert changed(office.register(f"{FOURTH};{mine}", headers=AGENT).changes) == [
+        (Change.ADDED, FOURTH),
+        (Change.REPLACED, SOFT),
+    ]
 
 
 def test_all_contacts_may_be_exchanged_at_once() -> None:
