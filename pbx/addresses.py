@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from sipcore.transport.flow import Address, Flow
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from pbx.config import Config
 
 
+PEERS_REMEMBERED = 4096
+"""Of so many peers it is known whether they are local; each call asks for it several times."""
 PRIVATE_NETWORKS = (
     "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "127.0.0.0/8",
     "fc00::/7", "fe80::/10", "::1/128",
@@ -46,7 +49,8 @@ class Addresses:
     """For signalling (Via, Contact) and for sound (session descriptions)."""
 
     def __init__(self, config: Config) -> None:
-        self._networks = tuple(ipaddress.ip_network(text) for text in config.nat.local_networks)
+        networks = tuple(ipaddress.ip_network(text) for text in config.nat.local_networks)
+        self._is_local = lru_cache(PEERS_REMEMBERED)(partial(_within, networks=networks))
         self._signalling = config.sip.public_address
         self._media = config.media.address
         self.found = ""
@@ -54,7 +58,7 @@ class Addresses:
 
     def is_local(self, host: str) -> bool:
         """Whether a peer is in a network that reaches us without address translation."""
-        return _within(host, self._networks)
+        return self._is_local(host)
 
     def signalling(self, flow: Flow) -> Address:
         """Where the peer of a flow is told to send its SIP to."""

@@ -16,6 +16,7 @@ from media.plan import G711, Codec, Direction, SrtpKeys, SrtpSuite, StreamPlan
 from pbx.media_keys import MediaKeys, Srtp, agreed
 from sipcore.sdp.description import MediaDescription, Origin, SessionDescription
 from sipcore.sdp.security import Crypto, cryptos
+from sipcore.syntax.remember import remembered
 
 TELEPHONE_EVENT = "TELEPHONE-EVENT"
 OFFERED_DTMF_PAYLOAD_TYPE = 101
@@ -160,7 +161,7 @@ class Negotiation:
         events_from = {rate: number for number, rate in _all_events(ours).items()}.get(clock)
         if events_to is None or events_from is None:  # only one side has said that it knows them
             events_to = events_from = None
-        host = _literal(self.remote.address_of(theirs)) or signalling_host
+        host = _literal(self.remote.address_of(theirs) or "") or signalling_host
         remote = None if _is_unspecified(host) else (host, theirs.port)
         return StreamPlan(
             codec=codec,
@@ -329,15 +330,17 @@ def _packet_ms(media: MediaDescription) -> int:
     return min(max(int(text), 10), 60) if text.isdecimal() and len(text) < 4 else 20
 
 
-def _literal(written: str | None) -> str | None:
+@remembered(1024)
+def _literal(written: str) -> str | None:
     """An IP address as sockets write it. A name is not looked up, for sound cannot wait: its owner is found by what
     it sends."""
     try:
-        return str(ipaddress.ip_address(written or ""))
+        return str(ipaddress.ip_address(written))
     except ValueError:
         return None
 
 
+@remembered(1024)
 def _is_unspecified(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_unspecified

@@ -142,15 +142,18 @@ class Endpoint:
 
     def next_deadline(self) -> float | None:
         """When `tick` wants to be called."""
-        deadlines = self.transactions.next_deadline(), self._deadlines.next(), self._adrift.next_deadline()
-        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+        least = self.transactions.next_deadline()
+        for deadline in (self._deadlines.next(), self._adrift.next_deadline()):
+            if least is None or (deadline is not None and deadline < least):
+                least = deadline
+        return least
 
     # -- what the transaction user asks -----------------------------------------------------------------
 
     def respond(self, transaction: ServerTransaction, response: Response, now: float) -> list[Effect]:
         """Answer a request that `Arrived` or `RequestInDialog` told of."""
         if response.status > 100 and not response.to.tag:
-            response.set("To", str(response.to.with_tag(self._stateless_tag(transaction.request))))
+            response.set("To", f"{response.get('To')};tag={self._stateless_tag(transaction.request)}")
         response.add("Server", self.settings.server)
         if response.status < 300 and response.cseq.method == "OPTIONS":
             self._add_abilities(response)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from types import MappingProxyType
 
@@ -42,6 +42,7 @@ class MediaDescription:
     """Address of an own `c=` line."""
     attributes: Attributes = ()
     port_count: int = 1
+    _rtpmap: Mapping[str, str] | None = field(default=None, init=False, compare=False, repr=False)
 
     def attribute(self, name: str) -> str | None:
         """The first value of an attribute ("" for a property); None if it is absent."""
@@ -50,10 +51,15 @@ class MediaDescription:
     @property
     def rtpmap(self) -> Mapping[str, str]:
         """Payload type (a number below 128) -> `PCMU/8000`, upper-case name; static types of RFC 3551 included."""
-        return _rtpmap(self.formats, tuple(each for each in self.attributes if each[0] == "rtpmap"))
+        mapping = self._rtpmap
+        if mapping is None:  # asked for at every turn of a negotiation
+            attributes = tuple([each for each in self.attributes if each[0] == "rtpmap"])
+            mapping = _rtpmap(self.formats, attributes)
+            object.__setattr__(self, "_rtpmap", mapping)
+        return mapping
 
 
-@lru_cache(maxsize=1024)  # asked for at every turn of a negotiation, and a phone always says the same of it
+@lru_cache(maxsize=1024)  # a phone always says the same of it
 def _rtpmap(formats: tuple[str, ...], attributes: Attributes) -> Mapping[str, str]:
     mapping = {number: _STATIC[number] for number in formats if number in _STATIC}
     for _, value in attributes:
