@@ -13,6 +13,7 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from media.disk import Disk
 from media.messages import (
     AnnounceFiles,
     Bridge,
@@ -78,12 +79,15 @@ class MediaEngine:
         tell: Callable[[Event], None],
         *,
         worker: int = 0,
+        disk: Disk | None = None,
     ) -> None:
+        """`disk`: where recordings are written; without one, ticks wait until they are."""
         self._network = network
         self._ports = ports
         self._random = random
         self._tell = tell
         self._worker = worker
+        self._disk = disk
         self._loop = asyncio.get_running_loop()
         self._ticker = Ticker(self._loop)
         self._streams: dict[int, Stream] = {}
@@ -143,7 +147,7 @@ class MediaEngine:
             case LeaveRoom():
                 self._leave_room(stream)
             case StopRecording(_, both):
-                stream.stop_recording(both=both)
+                stream.recordings.stop(both=both)
             case RecordFile(_, path, most, silence):
                 self._record(stream, path, most_seconds=most, silence_seconds=silence)
             case RecordCall(_, path):
@@ -180,7 +184,11 @@ class MediaEngine:
         self._leave_room(stream)
         if self._ears is not None:
             self._ears.ignore(stream)
-        self._tell(StreamClosed(stream.id, stream.close()))
+        closed = StreamClosed(stream.id, stream.close())
+        if stream.recordings.unfinished:  # what they became is told first: after the end nobody listens
+            stream.recordings.finished = lambda: self._tell(closed)
+        else:
+            self._tell(closed)
         self._announce(self._ports.release(stream.ports))
 
     def _bridge(self, stream: Stream, other: int) -> None:
@@ -256,7 +264,11 @@ class MediaEngine:
     ) -> None:
         try:
             recorder = Recorder(
-                Path(path), both=both, most_seconds=most_seconds, silence_seconds=silence_seconds
+                Path(path),
+                both=both,
+                most_seconds=most_seconds,
+                silence_seconds=silence_seconds,
+                disk=self._disk,
             )
         except (OSError, ValueError) as error:
             logger.warning("%s cannot be recorded: %s", path, error)

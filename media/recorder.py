@@ -10,24 +10,30 @@ import sys
 import tempfile
 from array import array
 from collections import deque
+from functools import partial
 from operator import add
 from pathlib import Path
 
 from media.codecs import g711
 from media.conceal import G711Concealer, is_quiet_g711
+from media.disk import Disk, Done, PatientDisk, ignored
 from media.jitter import CONCEAL, JitterBuffer
 from media.messages import RecordingEnd
 from media.opus_ticks import opus_ticks
 from media.plan import G711, Codec
 from media.rtp import RtpPacket
 from media.ticker import TICK_SECONDS
-from media.wav import FRAME_SAMPLES, WavWriter
+from media.wav import FRAME_SAMPLES, FRAMES_PER_SECOND, WavWriter, loudest_of
 
 logger = logging.getLogger(__name__)
 
 SILENT_PEAK = 500
 """A frame with no louder sample is silence: -36 dB of the full scale, above the noise of an office."""
 
+PIECE_FRAMES = 10
+"""So many frames are written at once."""
+MOST_WRITING = 50
+"""Pieces, of 10 s in all; a disk that is further behind is too slow."""
 _SILENCE = bytes(2 * FRAME_SAMPLES)
 _LONGEST_NAME = 50
 """So much of a file's name is in that of its part, which may not be longer than 255 bytes."""
@@ -111,10 +117,12 @@ class Recorder:
         both: bool = False,
         most_seconds: float | None = None,
         silence_seconds: float | None = None,
+        disk: Disk | None = None,
     ) -> None:
         """`both`: what the peer is told, too. Raises OSError, and ValueError for a path that no file can have."""
         self.path = path
         self.both = both
+        self._disk = disk or PatientDisk()
         if path.exists() and not path.is_file():
             raise OSError(errno.EINVAL, "not a regular file", str(path))  # renaming would take its place
         prefix = f".{path.name[:_LONGEST_NAME]}."
@@ -135,6 +143,13 @@ class Recorder:
         """Written so far."""
         self._silent = 0
         """Of them, those at the end that hold silence."""
+        self._kept: list[bytes] = []
+        """Of them, those that the disk has not been given yet."""
+        self._writing = 0
+        """Pieces that the disk has been given, and has not written yet."""
+        self._problem: Exception | None = None
+        self.peak = 0
+        """Of the loudest sample: 0 to 32768."""
 
     def said(self, packet: RtpPacket, codec: Codec, now: float) -> None:
         """A packet of the peer. One that holds no sound, such as a telephone-event, comes with an empty payload."""
@@ -151,7 +166,8 @@ class Recorder:
         self._told.put(packet, now)
 
     def tick(self, now: float) -> RecordingEnd | None:
-        """Write what is due; why the recording is to end, if it is. Raises OSError when the disk is full."""
+        """Write what is due; why the recording is to end, if it is. Raises OSError when the disk was found full, or
+        is far behind."""
         if self._began is None:
             self._began = now - TICK_SECONDS
         due = int((now - self._began) / TICK_SECONDS + _LATE)
@@ -166,34 +182,64 @@ class Recorder:
     @property
     def seconds(self) -> float:
         """How much was recorded."""
-        return self._writer.seconds
+        return self._frames / FRAMES_PER_SECOND
 
-    @property
-    def peak(self) -> int:
-        """Of the loudest sample: 0 to 32768."""
-        return self._writer.peak
+    def close(self, done: Done = ignored) -> None:
+        """Complete the file and put it into its place; `done` hears of it, or that it failed."""
+        self._hand_over()
+        self._disk.run(self._complete, done)
 
-    def close(self) -> None:
-        """Complete the file and put it into its place. Raises OSError."""
-        self._writer.close()
-        os.replace(self._part, self.path)
-
-    def give_up(self, error: OSError) -> None:
+    def give_up(self, error: Exception, done: Done = ignored) -> None:
         """Nothing more can be written: what was recorded until now is put into its place, if it is any sound."""
+        self._disk.run(partial(self._salvage, error), done)
+
+    def _write(self, now: float) -> None:
+        if self._problem is not None:
+            raise OSError(str(self._problem))
+        if self._writing > MOST_WRITING:
+            raise OSError(errno.ETIMEDOUT, "the disk is too slow", str(self.path))
+        said = self._said.take(now) if self._said is not None else b""
+        told = self._told.take(now) if self._told is not None else b""
+        pcm = mixed(said, told) if said and told else said or told or _SILENCE
+        self._frames += 1
+        self._kept.append(pcm)
+        if len(self._kept) >= PIECE_FRAMES:
+            self._hand_over()
+        loudest = loudest_of(pcm)
+        self.peak = max(self.peak, loudest)
+        self._silent = self._silent + 1 if loudest <= SILENT_PEAK else 0
+
+    # -- the disk's part ----------------------------------------------------------------------------------
+
+    def _hand_over(self) -> None:
+        """Give the disk what it has not got yet."""
+        if self._kept:
+            pcm, self._kept = b"".join(self._kept), []
+            self._writing += 1
+            self._disk.run(partial(self._writer.write, pcm), self._written)
+
+    def _written(self, error: Exception | None) -> None:
+        self._writing -= 1
+        self._problem = self._problem or error
+
+    def _complete(self) -> None:
+        try:
+            if self._problem is not None:
+                raise OSError(str(self._problem))
+            self._writer.close()
+            os.replace(self._part, self.path)
+        except (OSError, ValueError) as error:
+            self._salvage(error)
+            raise
+
+    def _salvage(self, error: Exception) -> None:
         logger.warning("the recording of %s ends: %s", self.path, error)
         with contextlib.suppress(OSError):  # the header of the last second stands
             self._writer.close()
         with contextlib.suppress(OSError):
-            if self.seconds:
+            if self._writer.seconds:
                 os.replace(self._part, self.path)
         self._remove()
-
-    def _write(self, now: float) -> None:
-        said = self._said.take(now) if self._said is not None else b""
-        told = self._told.take(now) if self._told is not None else b""
-        self._frames += 1
-        loudest = self._writer.write(mixed(said, told) if said and told else said or told or _SILENCE)
-        self._silent = self._silent + 1 if loudest <= SILENT_PEAK else 0
 
     def _remove(self) -> None:
         with contextlib.suppress(OSError):

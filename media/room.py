@@ -201,6 +201,7 @@ class Rooms:
         party = kind(stream, room, self._mixer)
         room.parties[stream.id] = party
         self._parties[stream.id] = number, party
+        stream.stand_apart()
         stream.party = party
         self._ticker.add(self, self._tick)
 

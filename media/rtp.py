@@ -11,8 +11,10 @@ MAX_PACKET_BYTES = 1500
 _FIXED = struct.Struct("!BBHII")
 _pack = _FIXED.pack
 _unpack = _FIXED.unpack_from
-unpack_header = struct.Struct("!HHII").unpack_from
+_PLAIN_HEADER = struct.Struct("!HHII")
+unpack_header = _PLAIN_HEADER.unpack_from
 """(the first two bytes, sequence, timestamp, ssrc)"""
+_pack_plain = _PLAIN_HEADER.pack
 _PLAIN = 0x80
 """The first byte of a packet without padding, extension and CSRCs: what phones send."""
 PLAIN_START = _PLAIN << 8
@@ -65,11 +67,11 @@ class RtpSender:
 
     __slots__ = (
         "_sequence_offset",
-        "_source",
         "_timestamp_offset",
         "octets",
         "packets",
         "sequence",
+        "source",
         "ssrc",
         "timestamp",
     )
@@ -83,7 +85,8 @@ class RtpSender:
         """Of the last packet, in clock ticks."""
         self.packets = 0
         self.octets = 0
-        self._source: int | None = None
+        self.source: int | None = None
+        """The SSRC of what is relayed; None if the next packet begins another source."""
         self._sequence_offset = 0
         self._timestamp_offset = 0
 
@@ -96,7 +99,7 @@ class RtpSender:
         same_time: bool = False,
     ) -> bytes:
         """The next packet of our own making, `ticks` after the last (or at the same time: RFC 4733 section 2.5.1.2)."""
-        self._source = None
+        self.source = None
         self.sequence = self.sequence + 1 & 0xFFFF
         if not same_time:
             self.timestamp = self.timestamp + ticks & 0xFFFFFFFF
@@ -114,7 +117,7 @@ class RtpSender:
     def advance(self, packets: int, ticks: int, octets: int) -> None:
         """So many packets of our own making have been sent elsewhere, and took so long in all."""
         if packets:
-            self._source = None
+            self.source = None
             self.sequence = self.sequence + packets & 0xFFFF
             self.timestamp = self.timestamp + ticks & 0xFFFFFFFF
             self.packets += packets
@@ -122,14 +125,14 @@ class RtpSender:
 
     def change_source(self) -> None:
         """What is relayed from now on is of another source, whatever its SSRC."""
-        self._source = None
+        self.source = None
 
     def relayed(self, packet: RtpPacket, payload_type: int, payload: bytes, ticks: int) -> bytes:
         """A packet of somebody else in our stream. Gaps and order stay; a new source goes on where the last ended."""
         marker = packet.marker
-        if packet.ssrc != self._source:
-            marker = self._source is None or marker
-            self._source = packet.ssrc
+        if packet.ssrc != self.source:
+            marker = self.source is None or marker
+            self.source = packet.ssrc
             self._sequence_offset = self.sequence + 1 - packet.sequence
             self._timestamp_offset = self.timestamp + ticks - packet.timestamp
         sequence = packet.sequence + self._sequence_offset & 0xFFFF
@@ -139,6 +142,16 @@ class RtpSender:
         self.packets += 1
         self.octets += len(payload)
         return _pack(0x80, payload_type | (0x80 if marker else 0), sequence, timestamp, self.ssrc) + payload
+
+    def passed_on(self, start: int, sequence: int, timestamp: int, payload: bytes) -> bytes:
+        """`relayed` for a packet of the same source as before; `start` are its first two bytes."""
+        sequence = sequence + self._sequence_offset & 0xFFFF
+        timestamp = timestamp + self._timestamp_offset & 0xFFFFFFFF
+        if (sequence - self.sequence & 0xFFFF) < 0x8000:
+            self.sequence, self.timestamp = sequence, timestamp
+        self.packets += 1
+        self.octets += len(payload)
+        return _pack_plain(start, sequence, timestamp, self.ssrc) + payload
 
 
 class RtpReceiver:

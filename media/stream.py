@@ -11,10 +11,12 @@ from media import rtcp
 from media.codecs import g711
 from media.dtmf import DIGIT_FRAMES, EventPacket, EventReceiver, event_packets, rescaled, tone_frames
 from media.latch import Latch
-from media.messages import RecordingEnd, Statistics
+from media.messages import Statistics
 from media.plan import G711, Address, Codec, StreamPlan
 from media.ports import PortPair
 from media.recorder import Recorder
+from media.recordings import Recordings
+from media.route import Route
 from media.rtp import HEADER_BYTES, RtpPacket, RtpReceiver, RtpSender, parse_rtp, plain_start, unpack_header
 from media.signs import SignsOfLife
 from media.ticker import Ticker
@@ -75,6 +77,8 @@ class Stream:
         self.listened_to = False
         """Whether somebody wants to know of digits in its sound."""
         self._partner: Stream | None = None
+        self._route: Route | None = None
+        """The way of most packets to the only listener. What changes anything about it has to call `stand_apart`."""
         self._listeners: list[Stream] = []
         """Streams that have this one for their partner."""
         self._transcoder: Transcoder | None = None
@@ -85,8 +89,7 @@ class Stream:
         self._source: FrameSource | None = None
         self._source_ended: Callable[[], None] = _nothing
         self._close_source: Callable[[], None] = _nothing
-        self._recorders: tuple[Recorder, ...] = ()
-        """Of what comes in, and of both directions: at most one each."""
+        self.recordings = Recordings(stream_id, tell)
         self._digits: Iterator[list[EventPacket] | bytes] | None = None
         self._digits_queued = 0
         """How many have been asked for since none were left to send."""
@@ -113,7 +116,7 @@ class Stream:
     @property
     def is_plain(self) -> bool:
         """Whether all that it does is to give its room each packet, and to hear the room and nothing else. What changes
-        that has to call `_stand_apart` before."""
+        that has to call `stand_apart` before."""
         return not (
             self._party_start < 0
             or self._latch.locked is None
@@ -123,12 +126,15 @@ class Stream:
             or self._digits is not None
             or self._partner is not None
             or self.ear is not None
-            or self._recorders
+            or self.recordings
             or self._listeners
         )
 
-    def _stand_apart(self) -> None:
-        """From now on there is something special."""
+    def stand_apart(self) -> None:
+        """What can be done with its packets in short may change now."""
+        self._route = None
+        if self._partner is not None:
+            self._partner._route = None
         if self.party is not None and self.party.batch is not None:
             self.party.batch.dismiss(self.party.row)
 
@@ -139,14 +145,14 @@ class Stream:
 
     @ear.setter
     def ear(self, ear: Ear | None) -> None:
-        self._stand_apart()
+        self.stand_apart()
         self._ear = ear
 
     # -- verbs ----------------------------------------------------------------------------------------
 
     def change(self, plan: StreamPlan) -> None:
         """Carry on under another plan."""
-        self._stand_apart()
+        self.stand_apart()
         if plan.codec is not self.plan.codec:
             self.receiver.change_clock(plan.codec.clock_rate)
             self._speaker = None
@@ -158,10 +164,10 @@ class Stream:
 
     def bridge(self, partner: Stream) -> None:
         """Hear the partner's sound from now on (its own, for an echo)."""
-        self._stand_apart()
+        self.stand_apart()
         self.quiet()
         self._partner = partner
-        partner._stand_apart()
+        partner.stand_apart()
         partner._listeners.append(self)
 
     def play(
@@ -171,7 +177,7 @@ class Stream:
         close: Callable[[], None] | None = None,
     ) -> None:
         """Hear a frame source from now on."""
-        self._stand_apart()
+        self.stand_apart()
         self.quiet()
         self._source, self._source_ended, self._close_source = source, ended or _nothing, close or _nothing
         self._talkspurt = True
@@ -180,6 +186,7 @@ class Stream:
     def quiet(self) -> None:
         """Hear nothing."""
         if self._partner is not None:
+            self._partner._route = None
             self._partner._listeners.remove(self)
             self._partner = self._transcoder = None
         self._close_source()
@@ -187,16 +194,9 @@ class Stream:
 
     def record(self, recorder: Recorder) -> None:
         """Write down what comes in, or both directions."""
-        self._stand_apart()
-        self.stop_recording(both=recorder.both)
-        self._recorders += (recorder,)
+        self.stand_apart()
+        self.recordings.add(recorder)
         self._ticker.add(self.id, self._tick)
-
-    def stop_recording(self, *, both: bool = False) -> None:
-        """Complete the recording of one direction or of both, if there is one."""
-        for recorder in self._recorders:
-            if recorder.both is both:
-                self._end_recording(recorder, RecordingEnd.STOPPED)
 
     def send_digits(self, digits: str) -> None:
         """Send digits after those that are still being sent: telephone-events, or tones to a peer that takes none.
@@ -211,7 +211,7 @@ class Stream:
         as_tones, before = self.plan.dtmf_send_payload_type is None, self._digits
         more = tone_frames(digits) if as_tones else event_packets(digits, self.plan.dtmf_clock_rate // 50)
         self._digits_queued += len(digits)
-        self._stand_apart()
+        self.stand_apart()
         self._digits = more if before is None else _chain(before, more)
         self._ticker.add(self.id, self._tick)
 
@@ -222,8 +222,7 @@ class Stream:
         self.quiet()
         for listener in list(self._listeners):
             listener.quiet()
-        for recorder in self._recorders:
-            self._end_recording(recorder, RecordingEnd.CLOSED)
+        self.recordings.close()
         self._send_report(bye=True)
         self._send = self.ports.rtp.send  # our own would hold the stream until a garbage collection
         return self.statistics()
@@ -236,16 +235,25 @@ class Stream:
             self._receive(data, self._latch.locked, now)
 
     def _receive(self, data: bytes, source: Address, now: float | None = None) -> None:
-        party = self.party
-        if party is not None and len(data) > HEADER_BYTES:  # hundreds of parties in a tick
+        if len(data) > HEADER_BYTES and source == self._latch.locked:  # most of the time
             start, sequence, timestamp, ssrc = unpack_header(data)
-            if (
-                start == self._party_start
-                and source == self._latch.locked
-                and not (self._recorders or self._listeners or self.ear)
+            route, party = self._route, self.party
+            if route is not None:
+                if start == route.start and ssrc == route.sender.source:
+                    self.receiver.count(sequence, timestamp, ssrc, self._loop.time())
+                    payload = data[HEADER_BYTES:]
+                    if route.table is not None:
+                        payload = payload.translate(route.table)
+                    route.send(
+                        route.sender.passed_on(route.start_sent, sequence, timestamp, payload), route.remote
+                    )
+                    return
+            elif (
+                party is not None
+                and start == self._party_start
+                and not (self.recordings or self._listeners or self._ear)
             ):
-                if now is None:
-                    now = self._loop.time()
+                now = self._loop.time() if now is None else now
                 self.receiver.count(sequence, timestamp, ssrc, now)
                 party.put(sequence, timestamp, ssrc, data[HEADER_BYTES:], now)
                 return
@@ -264,14 +272,15 @@ class Stream:
             if not latch.admit(source, now):
                 return
             if latch.locked is not None:
+                self.stand_apart()
                 self.ports.rtp.connect(source)
                 self._tell("latched", self.id, source)
         self.receiver.note(packet, now)
         if not plan.direction.receives:
             return
         is_event = packet.payload_type != plan.receive_payload_type
-        for recorder in self._recorders:
-            recorder.said(packet._replace(payload=b"") if is_event else packet, plan.codec, now)
+        if self.recordings:
+            self.recordings.said(packet._replace(payload=b"") if is_event else packet, plan.codec, now)
         if is_event:
             self._receive_event(packet)
         else:
@@ -281,6 +290,27 @@ class Stream:
                 self._ear.put(packet, now)
         for listener in self._listeners:
             listener.relay(packet, self)
+            if self._route is None and not is_event:
+                self._route = self._route_to(listener)
+
+    def _route_to(self, listener: Stream) -> Route | None:
+        """How packets of sound get to a listener, if it takes no more than a new header, and nobody else hears them."""
+        theirs, ours = self.plan.codec, listener.plan.codec
+        remote, special = listener._latch.locked, self.party or self._ear or self.recordings
+        if special or len(self._listeners) > 1 or listener.recordings or listener._digits is not None:
+            return None
+        if remote is None or not (self.plan.direction.receives and listener.plan.direction.sends):
+            return None
+        if theirs is not ours and (theirs, ours) not in g711.TRANSLATE:
+            return None
+        return Route(
+            start=plain_start(self.plan.receive_payload_type),
+            start_sent=plain_start(listener.plan.send_payload_type),
+            sender=listener.sender,
+            table=None if theirs is ours else g711.TRANSLATE[theirs, ours],
+            send=listener._send,
+            remote=remote,
+        )
 
     def _note_odd(self, packet: RtpPacket | None, source: Address) -> None:
         """Count a packet that is no sound of this stream; one of the peer still says that there is a way."""
@@ -295,9 +325,10 @@ class Stream:
         if remote is None or not plan.direction.sends:
             return
         theirs, ours = origin.plan.codec, plan.codec
-        if self._recorders:
+        if self.recordings:
             is_event = packet.payload_type != origin.plan.receive_payload_type
-            self._record_sent(packet._replace(payload=b"") if is_event else packet, theirs)
+            sent = packet._replace(payload=b"") if is_event else packet
+            self.recordings.told(sent, theirs, self._loop.time())
         transcoder = None
         if theirs is not ours and (theirs, ours) not in g711.TRANSLATE:
             transcoder = self._transcoder_of(theirs, ours)
@@ -366,9 +397,8 @@ class Stream:
             self._send_digit_frame()
         elif self._source is not None:
             self._send_frame(self._source())
-        for recorder in self._recorders:
-            self._write_recording(recorder)
-        if self._digits is None and self._source is None and not self._recorders:
+        self.recordings.tick(self._loop.time())
+        if self._digits is None and self._source is None and not self.recordings:
             self._ticker.remove(self.id)
 
     def _send_frame(self, pcm: bytes | None) -> None:
@@ -400,10 +430,10 @@ class Stream:
             )
             self._talkspurt = False
             self._send(data, remote)
-            if self._recorders:
+            if self.recordings:
                 packet = parse_rtp(data)
                 assert packet is not None
-                self._record_sent(packet, plan.codec)
+                self.recordings.told(packet, plan.codec, self._loop.time())
 
     def _send_digit_frame(self) -> None:
         assert self._digits is not None
@@ -462,39 +492,6 @@ class Stream:
             self.ports.rtp.send(secured, remote)
         elif self.sender.sequence - int.from_bytes(data[2:4], "big") & 0xFFFF > MAX_MISORDER:
             self.sender.change_source()  # whoever is relayed numbers anew; else it came twice, and goes out once
-
-    # -- recording --------------------------------------------------------------------------------------
-
-    def _record_sent(self, packet: RtpPacket, codec: Codec) -> None:
-        now = self._loop.time()
-        for recorder in self._recorders:
-            recorder.told(packet, codec, now)
-
-    def _write_recording(self, recorder: Recorder) -> None:
-        try:
-            end = recorder.tick(self._loop.time())
-        except OSError as error:
-            self._fail_recording(recorder, error)
-        else:
-            if end is not None:
-                self._end_recording(recorder, end)
-
-    def _end_recording(self, recorder: Recorder, reason: RecordingEnd) -> None:
-        try:
-            recorder.close()
-        except OSError as error:
-            self._fail_recording(recorder, error)
-            return
-        self._forget_recorder(recorder)
-        self._tell("recorded", self.id, recorder.seconds, recorder.peak, reason, str(recorder.path))
-
-    def _fail_recording(self, recorder: Recorder, error: OSError) -> None:
-        recorder.give_up(error)
-        self._forget_recorder(recorder)
-        self._tell("recording failed", self.id, str(error), str(recorder.path))
-
-    def _forget_recorder(self, recorder: Recorder) -> None:
-        self._recorders = tuple(other for other in self._recorders if other is not recorder)
 
     # -- reports ----------------------------------------------------------------------------------------
 

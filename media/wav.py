@@ -165,14 +165,20 @@ def _mono(pcm: bytes) -> bytes:
     return mixed.tobytes()
 
 
+def loudest_of(pcm: bytes) -> int:
+    """The magnitude of the loudest sample, 0 to 32768."""
+    samples = array("h", pcm)
+    if sys.byteorder == "big":
+        samples.byteswap()
+    return max(max(samples, default=0), -min(samples, default=0))
+
+
 class WavWriter:
     """Records PCM. The header is right after every second, so that a crash leaves a playable file."""
 
     def __init__(self, path: Path) -> None:
         """Raises OSError."""
         self._file = path.open("wb")
-        self.peak = 0
-        """Of the loudest sample: 0 to 32768."""
         self._bytes = 0
         self._header_bytes = 0
         try:
@@ -182,18 +188,12 @@ class WavWriter:
                 self._file.close()
             raise
 
-    def write(self, pcm: bytes) -> int:
-        """Append PCM; the loudest of its samples (0 to 32768). Raises OSError when the disk is full."""
+    def write(self, pcm: bytes) -> None:
+        """Append PCM. Raises OSError when the disk is full."""
         self._file.write(pcm)
         self._bytes += len(pcm)
-        samples = array("h", pcm)
-        if sys.byteorder == "big":
-            samples.byteswap()
-        loudest = max(max(samples, default=0), -min(samples, default=0))
-        self.peak = max(self.peak, loudest)
         if self._bytes - self._header_bytes >= 2 * RATE_HZ:
             self._write_header()
-        return loudest
 
     @property
     def seconds(self) -> float:

@@ -8,26 +8,32 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import gc
 import logging
 import os
 import pickle
+import queue
 import random
 import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from media.disk import Done, Work, outcome
 from media.messages import Command, Event, WorkerLost
 from media.ports import Ports
 
 logger = logging.getLogger(__name__)
 
 STOP_SECONDS = 3.0
+DISK_SECONDS = 2.0
+"""Of them, those in which recordings may be completed."""
 RESTART_SECONDS = 0.2
 READ_BYTES = 64 * 1024
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
@@ -234,6 +240,36 @@ class _ToParent(logging.Handler):
         self._send(LogLine(record.name, record.levelno, record.getMessage(), exception))
 
 
+class DiskThread:
+    """A `Disk` of its own thread. What is still to be done when the process ends is lost."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._work: queue.SimpleQueue[tuple[Work, Done] | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def run(self, work: Work, done: Done) -> None:
+        """Do it after all that came before."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._serve, name="disk", daemon=True)
+            self._thread.start()
+        self._work.put((work, done))
+
+    def close(self) -> None:
+        """Wait until all is done, for a while."""
+        if self._thread is not None:
+            self._work.put(None)
+            self._thread.join(DISK_SECONDS)
+
+    def _serve(self) -> None:
+        while (each := self._work.get()) is not None:
+            work, done = each
+            error = outcome(work)
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits for it any more
+                self._loop.call_soon_threadsafe(done, error)
+            del each, work, done  # they hold what is done with
+
+
 async def serve(pair: socket.socket, number: int, host: str, port_range: tuple[int, int]) -> None:
     """Run an engine until the parent closes the pair."""
     from media.engine import MediaEngine
@@ -251,12 +287,15 @@ async def serve(pair: socket.socket, number: int, host: str, port_range: tuple[i
     _, channel = await loop.create_connection(lambda: Channel(receive, closed.set), sock=pair)
     logging.getLogger().addHandler(_ToParent(channel.send))
     dice = random.Random(random.SystemRandom().getrandbits(256))
-    engine = MediaEngine(network, Ports(network, host, *port_range), dice, channel.send, worker=number)
+    disk = DiskThread(loop)
+    ports = Ports(network, host, *port_range)
+    engine = MediaEngine(network, ports, dice, channel.send, worker=number, disk=disk)
     engine.start()
     gc.collect()
     gc.freeze()
     await closed.wait()
     engine.stop()
+    disk.close()
 
 
 def main() -> None:

@@ -138,7 +138,9 @@ class Reader:
 class World:
     """Streams in rooms, with or without a batch."""
 
-    def __init__(self, reader: Reader | None, codecs: list[Codec], now: float) -> None:
+    def __init__(
+        self, reader: Reader | None, codecs: list[Codec], now: float, *, in_rooms: bool = True
+    ) -> None:
         self.timers, dice = Timers(), Random(5)
         self.told: list[Any] = []
         self.timers.advance(now)
@@ -151,9 +153,10 @@ class World:
             rtp, rtcp = Socket(), Socket()
             pair = PortPair(20000 + 2 * number, cast(MediaSocket, rtp), cast(MediaSocket, rtcp))
             tell = lambda *facts: self.told.append(facts)  # noqa: E731
-            self.streams.append(Stream(number, pair, _plan(number, codec), dice, self.ticker, loop, tell))
+            self.streams.append(Stream(number, pair, plan_of(number, codec), dice, self.ticker, loop, tell))
             self.sockets.append((rtp, rtcp))
-            self.rooms.join(self.streams[number], number % 2)
+            if in_rooms:
+                self.rooms.join(self.streams[number], number % 2)
 
     def result(self) -> list[Any]:
         """All that can be seen from outside, and what the buffers count."""
@@ -166,7 +169,7 @@ class World:
         return found
 
 
-def _plan(number: int, codec: Codec) -> StreamPlan:
+def plan_of(number: int, codec: Codec) -> StreamPlan:
     payload_type = codec.static_payload_type
     assert payload_type is not None
     return StreamPlan(
@@ -298,7 +301,7 @@ def _do(world: World, number: int, verb: str) -> None:
         rooms.plan_changed(stream)
     elif verb == "codec":
         other = Codec.PCMA if stream.plan.codec is Codec.PCMU else Codec.PCMU
-        stream.change(replace(_plan(number, other), direction=stream.plan.direction))
+        stream.change(replace(plan_of(number, other), direction=stream.plan.direction))
         rooms.plan_changed(stream)
     elif verb == "move":
         stream.change(replace(stream.plan, remote=("10.0.0.9", 5000 + number)))

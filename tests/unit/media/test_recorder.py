@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from media.codecs.codec import make_encoder
+from media.disk import Done, Work, outcome
 from media.messages import RecordingEnd
 from media.plan import Codec
 from media.recorder import SILENT_PEAK, Recorder, mixed
@@ -271,10 +272,10 @@ def test_a_full_disk_keeps_what_was_recorded(
     path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float
 ) -> None:
     class Full(WavWriter):
-        def write(self, pcm: bytes) -> int:
+        def write(self, pcm: bytes) -> None:
             if self.seconds >= seconds:
                 raise OSError(errno.ENOSPC, "No space left on device")
-            return super().write(pcm)
+            super().write(pcm)
 
     monkeypatch.setattr("media.recorder.WavWriter", Full)
     desk = Desk(Recorder(path))
@@ -291,6 +292,45 @@ def test_a_name_may_be_as_long_as_names_may_be(tmp_path: Path) -> None:
     recorder = Recorder(path)
     recorder.close()
     assert path.exists()
+
+
+class SlowDisk:
+    """Does its work when it is told to."""
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[Work, Done]] = []
+
+    def run(self, work: Work, done: Done) -> None:
+        self._waiting.append((work, done))
+
+    def catch_up(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for work, done in waiting:
+            done(outcome(work))
+
+
+def test_a_slow_disk_keeps_no_tick_waiting_and_loses_nothing(path: Path) -> None:
+    disk = SlowDisk()
+    desk, whole = Desk(Recorder(path, disk=disk)), list[Exception | None]()
+    desk.run(3, Party(440))
+    desk.recorder.close(whole.append)
+    assert whole == []
+    assert not path.exists()
+    disk.catch_up()
+    assert whole == [None]
+    assert len(read_samples(path)) == 3 * RATE_HZ
+
+
+def test_a_disk_that_does_not_move_ends_the_recording_before_memory_does(path: Path) -> None:
+    disk = SlowDisk()
+    desk = Desk(Recorder(path, disk=disk))
+    with pytest.raises(OSError, match="too slow"):
+        desk.run(20, Party(440))
+    assert 10 <= desk.recorder.seconds <= 11
+    desk.recorder.give_up(OSError("too slow"))
+    disk.catch_up()
+    assert level(read_samples(path), 440) > 1000
+    assert parts(path) == []
 
 
 @pytest.mark.parametrize("name", ["", "nowhere/recorded.wav", "recorded\0.wav", "x" * 300])

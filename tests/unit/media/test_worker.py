@@ -29,6 +29,8 @@ from media.messages import (
     PlayFile,
     PlayTone,
     PortsReady,
+    RecordFile,
+    RecordingEnded,
     StreamClosed,
     StreamLatched,
     WorkerLost,
@@ -155,6 +157,25 @@ def pid_of(worker: Worker) -> int:
     pid = worker.process.pid
     assert pid is not None
     return pid
+
+
+def test_a_recording_is_whole_before_its_stream_is_told_to_be_closed(tmp_path: Path) -> None:
+    async def story() -> None:
+        path = tmp_path / "hello.wav"
+        async with started() as (worker, port):
+            phone = Phone()
+            worker.process.send(OpenStream(1, port, plan_for(phone.address)))
+            worker.process.send(RecordFile(1, str(path)))
+            phone.say(HELLO[:1], (HERE, port))
+            await asyncio.sleep(0.1)
+            worker.process.send(CloseStream(1))
+            await until(lambda: worker.told_of(StreamClosed))
+            [recorded] = worker.told_of(RecordingEnded)
+            assert worker.told.index(recorded) < worker.told.index(worker.told_of(StreamClosed)[0])
+            assert path.stat().st_size == 44 + 16000 * recorded.seconds > 44
+            phone.close()
+
+    run(story())
 
 
 # -- a process -------------------------------------------------------------------------------------

@@ -1,0 +1,98 @@
+"""The recordings of one stream."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from media.messages import RecordingEnd
+from media.plan import Codec
+from media.recorder import Recorder
+from media.rtp import RtpPacket
+
+
+class Recordings:
+    """One of what comes in, and one of both directions, at most. They end as soon as they are asked to, and that is
+    told when the file is whole."""
+
+    __slots__ = ("_recorders", "_stream", "_tell", "_unfinished", "finished")
+
+    def __init__(self, stream: int, tell: Callable[..., Any]) -> None:
+        self._stream = stream
+        self._tell = tell
+        self._recorders: tuple[Recorder, ...] = ()
+        self._unfinished = 0
+        self.finished: Callable[[], None] | None = None
+        """Is called when the last one has been told that is not whole now."""
+
+    def __bool__(self) -> bool:
+        return bool(self._recorders)
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether something has ended that is not whole yet."""
+        return self._unfinished > 0
+
+    def add(self, recorder: Recorder) -> None:
+        """Record from now on, in place of what the recorder before did."""
+        self.stop(both=recorder.both)
+        self._recorders += (recorder,)
+
+    def stop(self, *, both: bool) -> None:
+        """Complete the recording of one direction or of both, if there is one."""
+        for recorder in self._recorders:
+            if recorder.both is both:
+                self._end(recorder, RecordingEnd.STOPPED)
+
+    def close(self) -> None:
+        """Complete all."""
+        for recorder in self._recorders:
+            self._end(recorder, RecordingEnd.CLOSED)
+
+    def said(self, packet: RtpPacket, codec: Codec, now: float) -> None:
+        """A packet of the peer."""
+        for recorder in self._recorders:
+            recorder.said(packet, codec, now)
+
+    def told(self, packet: RtpPacket, codec: Codec, now: float) -> None:
+        """A packet for the peer."""
+        for recorder in self._recorders:
+            recorder.told(packet, codec, now)
+
+    def tick(self, now: float) -> None:
+        """Write what is due."""
+        for recorder in self._recorders:
+            try:
+                reason = recorder.tick(now)
+            except OSError as error:
+                self._forget(recorder)
+                recorder.give_up(error, partial(self._failed, recorder, error))
+            else:
+                if reason is not None:
+                    self._end(recorder, reason)
+
+    def _end(self, recorder: Recorder, reason: RecordingEnd) -> None:
+        self._forget(recorder)
+        recorder.close(partial(self._ended, recorder, reason))
+
+    def _forget(self, recorder: Recorder) -> None:
+        self._recorders = tuple(other for other in self._recorders if other is not recorder)
+        self._unfinished += 1
+
+    def _ended(self, recorder: Recorder, reason: RecordingEnd, error: Exception | None) -> None:
+        if error is not None:
+            self._failed(recorder, error, None)
+            return
+        self._tell("recorded", self._stream, recorder.seconds, recorder.peak, reason, str(recorder.path))
+        self._finish()
+
+    def _failed(self, recorder: Recorder, error: Exception, _: Exception | None) -> None:
+        self._tell("recording failed", self._stream, str(error), str(recorder.path))
+        self._finish()
+
+    def _finish(self) -> None:
+        self._unfinished -= 1
+        if not self._unfinished and self.finished is not None:
+            finished, self.finished = self.finished, None
+            finished()
