@@ -76,9 +76,8 @@ class CalleeSession(InviteSession):
         if self._held is not None:
             return []
         begun = self.offers.state is not OfferState.STABLE or self._has_agreed
-        if self._reliable is None or not (
-            begun or description
-        ):  # the first reliable one has to carry the offer
+        # The first reliable one has to carry the offer, where the caller made none (RFC 3262 section 5).
+        if self._reliable is None or not (begun or description):
             return [] if self._needs_reliable else self._respond(status, now, None, description, headers)
         if self._has_agreed or self.offers.state is OfferState.LOCAL_OFFER:  # what is said first holds
             description = None

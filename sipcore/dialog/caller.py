@@ -244,7 +244,8 @@ class CallerSession(InviteSession):
         return effects + self._agree(response, description, now)
 
     def _settle_on(self, dialog: Dialog, now: float) -> list[Effect]:
-        """This branch of the fork has won: what was pending on another is over, and all early dialogs are forgotten."""
+        """This branch of the fork has won: what was pending on another is over. The others are still remembered, for a
+        BYE to a late 2xx of theirs goes on in their numbers."""
         winner, effects = self._early.get(dialog.remote_tag), []
         lost = self.dialog is not None and self.dialog.id != dialog.id
         if lost:
@@ -255,7 +256,6 @@ class CallerSession(InviteSession):
         if winner is not None:  # a PRACK that is still owed goes on in the same numbers
             winner.dialog = dialog
         self.dialog = dialog
-        self._early.clear()
         return effects
 
     def _confirmed(self, response: Response) -> Dialog:

@@ -313,6 +313,20 @@ def test_each_branch_of_a_fork_counts_and_answers_by_itself() -> None:
     assert lee.facts[-1].description == ANSWER
 
 
+def test_a_late_2xx_of_a_branch_that_has_had_pracks_gets_a_bye_that_follows_them() -> None:
+    _, lee, _ = invited()
+    for rseq in (5, 6):
+        lee.receive(reliable(lee, rseq, tag="b"))
+    invite = sent(lee, "INVITE")
+    for tag in ("c", "b"):
+        headers = [("Contact", "<sip:kim@192.0.2.2>"), SDP]
+        lee.receive(response_to(invite, 200, to_tag=tag, headers=headers, body=ANSWER.to_bytes()))
+    bye, prack = sent(lee, "BYE"), sent(lee, "PRACK")
+    assert bye.to.tag == prack.to.tag == "b"
+    assert bye.cseq.number == prack.cseq.number + 1
+    assert lee.told[-1] == "Accepted 200"
+
+
 def test_a_branch_that_has_ended_is_acknowledged_and_not_told() -> None:
     """RFC 6228."""
     _, lee, _ = invited()
