@@ -13,7 +13,7 @@ from features import conference
 from pbx.happenings import CallAnswered, CallEnded, CallRang, CallStarted, CallWentOut, TrunkDown, TrunkUp
 from pbx.phone import CallFailed, PhoneCall
 from sipcore.syntax.message import Request
-from tests.journeys.talking import assert_talk, caller_shown
+from tests.journeys.talking import TONES_HZ, assert_talk, caller_shown, tones_in
 from tests.simulation.carrier import GATEWAY, MOBILE, SECOND, Carrier, carrier
 from tests.simulation.impairment import WIRELESS
 from tests.simulation.office import Office
@@ -284,7 +284,7 @@ async def test_a_caller_who_gives_up_outside_is_heard_of(make_office: Make) -> N
     await office.settle()
 
 
-@pytest.mark.row("ADM-08", "MYP-40")
+@pytest.mark.row("ADM-08", "MYP-39", "MYP-40")
 async def test_a_gateway_that_goes_and_comes_back(make_office: Make) -> None:
     office = make_office(**tables(LINES | {"qualify_seconds": 30, "port": 10002}))
     await office.open()
@@ -303,3 +303,40 @@ async def test_a_gateway_that_goes_and_comes_back(make_office: Make) -> None:
     told = [happening for happening in office.told if isinstance(happening, TrunkUp | TrunkDown)]
     assert [type(happening) for happening in told] == [TrunkUp, TrunkDown, TrunkUp]
     assert {happening.port for happening in told} == {10002}
+
+
+async def test_what_the_network_says_before_the_answer_is_heard(make_office: Make, tmp_path: Path) -> None:
+    office = make_office(**tables(LINES))
+    await office.open()
+    gateway, lee = await lines(office), await office.phone("100")
+    call = lee.dial("00612345678")
+    incoming = await gateway.incoming()
+    incoming.leg.send_early_media()
+    incoming.play_tone(TONES_HZ[1])
+    await asyncio.sleep(0.5)
+    call.record(tmp_path / "early.wav")
+    await asyncio.sleep(0.5)
+    call.record(tmp_path / "after.wav")
+    assert 183 in call.provisionals
+    assert tones_in(tmp_path / "early.wav") == {1}
+    incoming.reject(404)
+    assert await failure(call) == 404
+    await office.settle()
+
+
+async def test_the_last_line_is_given_once(make_office: Make) -> None:
+    """Two calls at the same instant, both ways."""
+    office = make_office(**tables(LINES | {"max_calls": 1}))
+    await office.open()
+    gateway = await lines(office)
+    gateway.auto_answer = True
+    phones = [await office.phone(number) for number in ("101", "102", "103")]
+    calls = [phone.dial("00612345678") for phone in phones]
+    calls.append(gateway.call_in("0140000001"))
+    outcomes = await asyncio.gather(*(call.answered() for call in calls), return_exceptions=True)
+    assert [outcome is None for outcome in outcomes].count(True) <= 1
+    assert office.switch.trunks.named("lines").calls <= 1
+    for call in calls:
+        call.hang_up()
+    await office.settle()
+    assert len(office.told_of(CallWentOut)) == 1
