@@ -16,9 +16,10 @@ from sipcore.registrar.registrar import Binding, BindingChange, Change, Registra
 if TYPE_CHECKING:
     from pbx.leg import Leg
     from sipcore.endpoint import Endpoint
+    from sipcore.transport.flow import Flow
 
-MAX_LOST = 1000
-"""Bindings that are remembered after their connection has gone."""
+MAX_LOST = 10
+"""Bindings of an extension that are remembered after their connection has gone."""
 
 
 class Moves:
@@ -35,23 +36,44 @@ class Moves:
         self._registrar = registrar
         self._endpoint = endpoint
         self._perform = perform
-        self._lost: deque[tuple[float, Binding]] = deque(maxlen=MAX_LOST)
-        """Since when a phone is without its connection."""
+        self._lost: dict[str, deque[tuple[float, Binding]]] = {}
+        """Extension -> since when a phone is without its connection."""
 
     def note(self, changes: Iterable[BindingChange], now: float) -> None:
         """See which calls have to follow."""
-        patience = self._endpoint.settings.adrift_seconds
-        while self._lost and self._lost[0][0] < now - patience:
-            self._lost.popleft()
         for change in changes:
             binding = change.binding
             if change.change in (Change.REPLACED, Change.FLOW_CLOSED):
-                self._lost.append((now, binding))
+                self._lost.setdefault(binding.aor, deque(maxlen=MAX_LOST)).append((now, binding))
                 for new in self._registrar.bindings(binding.aor, now):  # it may be back already
                     self._follow(binding, new)
             elif change.change is Change.ADDED:
-                for _, old in self._lost:
+                for old in self._missing(binding.aor, now):
                     self._follow(old, binding)
+
+    def flow_closed(self, flow: Flow, now: float) -> None:
+        """A connection is gone that a phone has used for a call alone, as for a request too large for UDP: it is still
+        reached by what it has registered over."""
+        for session in self._endpoint.sessions_on(flow):
+            for binding in self._registrar.bindings(session.identity, now):
+                if (
+                    session.dialog is not None
+                    and binding.contact.host == session.dialog.remote_target.host
+                    and binding.flow.remote.host == flow.remote.host
+                    and not (flow.transport.secure and not binding.flow.transport.secure)
+                ):
+                    self._perform(self._endpoint.move(session, binding.flow))
+                    break
+
+    def _missing(self, aor: str, now: float) -> list[Binding]:
+        """What an extension has lost not long ago."""
+        lost = self._lost.get(aor, ())
+        recent = [(since, old) for since, old in lost if since > now - self._endpoint.settings.adrift_seconds]
+        if recent:
+            self._lost[aor] = deque(recent, maxlen=MAX_LOST)
+        else:
+            self._lost.pop(aor, None)
+        return [old for _, old in recent]
 
     def _follow(self, old: Binding, new: Binding) -> None:
         if not _same_phone(old, new) or (old.flow.transport.secure and not new.flow.transport.secure):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sipcore.endpoint import Endpoint
     from sipcore.net.driver import Driver
     from sipcore.registrar.registrar import BindingChange, Registrar
+    from sipcore.transport.flow import Flow
 
 
 class NatTraversal:
@@ -50,6 +51,10 @@ class NatTraversal:
         """Ask and send no more."""
         self._keep_alive.stop()
         self._public_address.stop()
+
+    def flow_closed(self, flow: Flow, now: float) -> None:
+        """A connection is gone, of whomever."""
+        self._moves.flow_closed(flow, now)
 
     def note(self, changes: Sequence[BindingChange], now: float) -> None:
         """Phones have come, gone, or moved."""

@@ -12,6 +12,7 @@ await phone.stop()
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,7 +41,6 @@ from sipcore.effects import (
 from sipcore.endpoint import METHODS, Endpoint, EndpointSettings, Gate
 from sipcore.net.driver import Driver, DriverSettings
 from sipcore.net.limits import Limits
-from sipcore.page_message import PageMessage
 from sipcore.registrar.digest import answer_challenge
 from sipcore.registrar.gate import Admitted
 from sipcore.syntax.headers import NameAddress
@@ -54,6 +54,7 @@ REFRESH_SHARE = 0.8
 """A registration is refreshed after this share of its life."""
 
 
+REGISTER_SECONDS = 3600
 RETRY_SECONDS = 30.0
 """How long after a refresh that failed it is tried again."""
 
@@ -436,11 +437,11 @@ class Phone:
             task.add_done_callback(self._tasks.discard)
 
     async def _come_back(self, lost: Flow) -> None:
-        await self._connect()
-        for call in self.calls:
-            if call.leg.session is not None and call.leg.session.flow == lost:
-                self.driver.perform(self.endpoint.move(call.leg.session, self.flow))
-        await self.register()
+        with contextlib.suppress(OSError):
+            await self._connect()
+            for session in self.endpoint.sessions_on(lost):
+                self.driver.perform(self.endpoint.move(session, self.flow))
+        await self._keep_registered(REGISTER_SECONDS)
 
     # -- calls ----------------------------------------------------------------------------------------------
 
@@ -475,25 +476,6 @@ class Phone:
     async def incoming(self) -> PhoneCall:
         """Wait for the next call that is neither refused nor answered by itself; it rings."""
         return await self._incoming.get()
-
-    async def send_message(
-        self, number: str, text: str | bytes, content_type: str = "text/plain", *headers: tuple[str, str]
-    ) -> Response:
-        """Send a MESSAGE (RFC 3428): its final response."""
-        body = text.encode() if isinstance(text, str) else text
-        message = PageMessage(content_type, body)
-        to, from_ = self._address_of(number), self._address_of(self.account.number)
-
-        def request(*more: tuple[str, str]) -> Request:
-            made = message.request(to.uri, from_, to, self.environment.rng)
-            for name, value in (*headers, *more):
-                made.add(name, value)
-            return made
-
-        challenged = request()
-        response = await self.request(challenged)
-        credentials = self.credentials_for(challenged, response) if response.status == 401 else None
-        return response if credentials is None else await self.request(request(credentials))
 
     def watch(self, number: str, event: str, seconds: int = 3600) -> PhoneWatch:
         """Subscribe to what the server tells of a number in an event package."""

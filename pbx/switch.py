@@ -357,6 +357,7 @@ class Switch:
 
     def _on_flow_closed(self, flow: Flow) -> None:
         self._tell_bindings(self.registrar.flow_closed(flow))
+        self.nat.flow_closed(flow, self.loop.time())
         self.trunks.flow_closed(flow)
 
     def _arm_expiry(self) -> None:

@@ -212,6 +212,10 @@ class Endpoint:
         self.join(session)
         return [Moved(session)]
 
+    def sessions_on(self, flow: Flow) -> list[InviteSession]:
+        """The sessions whose peer is reached by a flow."""
+        return [usage for usage in self._of_flow.get(flow, ()) if isinstance(usage, InviteSession)]
+
     def stop(self, now: float) -> list[Effect]:
         """End every session and subscription, and take no new one."""
         self.stopping = True
@@ -299,32 +303,35 @@ class Endpoint:
     def _in_dialog(self, usage: Usage, request: Request, flow: Flow, now: float) -> list[Effect]:
         if not usage.hears(request, flow):
             return self._refuse(request, flow, 481)
-        moved: list[Effect] = []
-        if flow != usage.flow and isinstance(usage, InviteSession) and self._has_to_prove(usage, request, flow):
-            refusal = self._prove(usage, request, flow, now)
-            if refusal is not None:
-                return refusal
-            moved = self.move(usage, flow)
-        return moved + self._serve_in_dialog(usage, request, flow, now)
+        if flow == usage.flow or not isinstance(usage, InviteSession):
+            return self._serve_in_dialog(usage, request, flow, now)
+        served, effects = self._follow(usage, request, flow, now)
+        return effects + self._serve_in_dialog(usage, request, flow, now) if served else effects
 
-    def _has_to_prove(self, session: InviteSession, request: Request, flow: Flow) -> bool:
-        """Whether somebody who knows a dialog of ours is its peer only if he knows its password too."""
-        return (
-            flow.remote.host != session.flow.remote.host
-            or (session in self._adrift and request.method in ("INVITE", "UPDATE"))
-            or request.has("Authorization")
-        )
+    def _follow(
+        self, session: InviteSession, request: Request, flow: Flow, now: float
+    ) -> tuple[bool, list[Effect]]:
+        """Look at a request of a dialog that comes by another flow than before: whether it is to be served.
 
-    def _prove(self, session: InviteSession, request: Request, flow: Flow, now: float) -> list[Effect] | None:
-        """What to answer whoever sends a request of the dialog from elsewhere; None if it is the peer."""
+        Whoever knows the identifiers and comes from the same host is listened to, but only who proves to be the peer
+        is followed there, or listened to from elsewhere.
+        """
+        contacts = request.contacts
+        there = request_flow(request, contacts[0].uri, flow) if contacts else flow
+        changes = request.method in ("INVITE", "UPDATE")
+        known = flow.remote.host == session.flow.remote.host and not (changes and session in self._adrift)
+        if there == session.flow or (known and not request.has("Authorization")):
+            return True, []
         if not session.identity or request.method == "ACK":
-            return self._refuse(request, flow, 481)
+            return known, [] if known else self._refuse(request, flow, 481)
         verdict = self._gate.admit(request, flow, now)
-        if isinstance(verdict, Ignored):
-            return []
+        if isinstance(verdict, Admitted) and verdict.identity == session.identity:
+            return True, self.move(session, there)
+        if known or isinstance(verdict, Ignored):
+            return known, []
         if isinstance(verdict, Refused):
-            return self._refuse(request, flow, verdict.status, verdict.headers)
-        return None if verdict.identity == session.identity else self._refuse(request, flow, 481)
+            return False, self._refuse(request, flow, verdict.status, verdict.headers)
+        return False, self._refuse(request, flow, 481)
 
     def _serve_in_dialog(self, usage: Usage, request: Request, flow: Flow, now: float) -> list[Effect]:
         if request.method == "ACK":

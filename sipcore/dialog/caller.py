@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import Enum
 from typing import Any
 
@@ -114,6 +115,10 @@ class CallerSession(InviteSession):
         self.progress_state = Progress.CALLING
         self.state = SessionState.SETTING_UP
         return self.start(now)
+
+    def move(self, flow: Flow) -> None:
+        super().move(flow)
+        self._acks = {tag: None if ack is None else replace(ack, flow=flow) for tag, ack in self._acks.items()}
 
     def hang_up(self, now: float, headers: Headers = ()) -> list[Effect]:
         if self.state is SessionState.SETTING_UP:

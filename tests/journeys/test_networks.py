@@ -269,6 +269,27 @@ async def test_a_call_follows_its_phone_to_another_port_of_the_nat(office: Offic
     await office.settle()
 
 
+async def test_a_call_begun_over_a_connection_goes_on_over_udp_without_it(
+    office: Office, tmp_path: Path
+) -> None:
+    """Its INVITE was too large for a datagram, and the connection is closed some time after."""
+    lee, richardson = await office.phone("100"), await office.phone("101")
+    registered = lee.flow
+    lee._flow = await lee.driver.flow_to(Transport.TCP, lee.account.server)
+    outgoing, incoming = await connect(lee, "101", richardson)
+    await asyncio.sleep(10)
+    break_connection(office, lee)
+    lee._flow = registered
+    session = outgoing.leg.session
+    assert session is not None
+    lee.driver.perform(lee.endpoint.move(session, registered))
+    await asyncio.sleep(60)
+    await assert_talk(tmp_path, outgoing, incoming)
+    incoming.hang_up()
+    assert await outgoing.over() == 200
+    await office.settle()
+
+
 async def test_another_phone_of_the_extension_takes_no_call_over(office: Office) -> None:
     lee = await office.phone("100", transport=Transport.TCP)
     richardson = await office.phone("101")

@@ -103,6 +103,26 @@ def test_nobody_moves_a_call_from_tls_to_the_clear() -> None:
     assert statuses(callee, within(caller, "BYE", CREDENTIALS), clear) == [481]
 
 
+def test_a_phone_that_listens_elsewhere_than_it_sends_from_is_not_followed_to_where_it_sends_from() -> None:
+    caller, callee = guarded(Transport.UDP)
+    before = callee.session.flow
+    from_another_port = Flow(Transport.UDP, before.local, Address(before.remote.host, 40000))
+    contact = ("Contact", f"<sip:lee@{before.remote}>")
+    assert statuses(callee, within(caller, "UPDATE", CREDENTIALS, contact), from_another_port) == [200]
+    assert callee.session.flow == before
+    assert callee.told == []
+
+
+def test_bad_credentials_from_the_same_host_are_no_worse_than_none() -> None:
+    caller, callee = guarded(Transport.UDP)
+    before = callee.session.flow
+    for branch, name in (("y", "kim"), ("z", "lee")):
+        request = within(caller, "INFO", CREDENTIALS, branch=branch)
+        request.set("From", str(request.from_).replace("lee", name))
+        assert statuses(callee, request, another(before)) == []
+    assert callee.told == ["RequestInDialog INFO", "Moved", "RequestInDialog INFO"]
+
+
 def test_an_answer_without_its_ack_is_repeated_where_the_caller_is_now() -> None:
     endpoint = endpoint_of()
     here = Flow(Transport.TCP, PBX, PHONE, 1)
