@@ -17,8 +17,8 @@ from sipcore.syntax.uri import Uri
 PLAIN = "text/plain"
 IS_COMPOSING = "application/im-iscomposing+xml"
 """That somebody types (RFC 3994): of interest now or never."""
-CONTENT_TYPES = (PLAIN, "message/cpim", IS_COMPOSING)
-"""What is passed on; none of it is looked into."""
+CONTENT_TYPES = (PLAIN, IS_COMPOSING)
+"""What is passed on; none of it is looked into. Not message/cpim, which names a sender of its own (RFC 3862)."""
 ACCEPT = ", ".join(CONTENT_TYPES)
 MAX_DATAGRAM_BYTES = 1300
 """Of a whole request over UDP, which knows no congestion (section 8)."""

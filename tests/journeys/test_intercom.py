@@ -14,6 +14,7 @@ from sipcore.syntax.headers import NameAddress
 from sipcore.syntax.message import Request
 from sipcore.syntax.uri import Uri
 from tests.journeys.talking import assert_talk, connect
+from tests.journeys.test_trunks import LINES, lines, tables
 from tests.simulation.office import Office
 from tests.simulation.simulation import Simulation
 
@@ -105,6 +106,17 @@ async def test_calls_from_inside_ring_so(office: Office) -> None:
     outgoing, incoming = await connect(lee, "101", richardson)
     assert "info=alert-internal" in (invite_of(incoming).get("Alert-Info") or "")
     assert invite_of(incoming).get("Call-Info") is None
+    outgoing.hang_up()
+    await office.settle()
+
+
+async def test_calls_from_outside_ring_so(make_office: MakeOffice) -> None:
+    office = make_office(sip={"distinctive_ring": True}, **tables(LINES))
+    await office.open()
+    gateway, richardson = await lines(office), await phone_made_as(office, "101", "Yealink SIP-T46S")
+    outgoing = gateway.dial("+33140000002")
+    incoming = await richardson.incoming()
+    assert "info=alert-external" in (invite_of(incoming).get("Alert-Info") or "")
     outgoing.hang_up()
     await office.settle()
 

@@ -40,6 +40,7 @@ def test_text_that_is_none_is_shown_as_far_as_it_goes() -> None:
         ((), b"x" * (MAX_BYTES + 1), False, 413),
         ((("Content-Type", "text/html"),), b"x", False, 415),
         ((("Content-Type", ""),), b"x", False, 415),
+        ((("Content-Type", "message/cpim"),), b"From: <sip:boss@x>\r\n\r\nhi", False, 415),
         ((("Content-Encoding", "gzip"),), b"x", False, 415),
     ],
 )
