@@ -7,12 +7,15 @@ import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
-from media.messages import Echo, ListenForDigits, RecordCall, StopRecording
+from media.messages import Echo, ListenForDigits, Quiet, RecordCall, StopRecording
 from media.service import PortsExhausted
+from media.tones import Country
 from pbx.conversation import Conversation
+from pbx.course import Course, Step
 from pbx.forking import Fork
 from pbx.happenings import (
     CallAnswered,
@@ -23,7 +26,7 @@ from pbx.happenings import (
     CallWentOut,
     Happening,
 )
-from pbx.leg import Leg
+from pbx.leg import Leg, LegState
 from pbx.negotiate import NotAcceptable
 from pbx.party import ExternalParty, Party, trunk_of
 from pbx.phone_models import alerting
@@ -33,6 +36,7 @@ from pbx.sips import reachable
 from pbx.trunks.outbound import CallOut
 from pbx.trunks.outgoing import place, refuse
 from pbx.voice import Voice
+from pbx.waiting import Waiting
 from sipcore.events.conference_info import Participant
 from sipcore.syntax.headers import NameAddress
 from sipcore.syntax.message import REASONS, Response
@@ -42,6 +46,7 @@ if TYPE_CHECKING:
     from pbx.config import Config
     from pbx.directory import Extension
     from pbx.switch import Switch
+    from pbx.transfer import Transfer
     from sipcore.effects import Invited
 
 logger = logging.getLogger(__name__)
@@ -56,7 +61,10 @@ ANONYMOUS = "anonymous"
 
 
 class Call:
-    """One caller's attempt. A coroutine per call; when the caller hangs up, it is cancelled wherever it waits."""
+    """One caller's attempt. A coroutine per call; when the caller hangs up, it is cancelled wherever it waits.
+
+    Either end may be replaced: whoever is left takes the place of the caller, and is served anew.
+    """
 
     def __init__(self, switch: Switch, call_id: str, caller: Party, dialled: str) -> None:
         self.switch = switch
@@ -64,12 +72,22 @@ class Call:
         self.caller = caller
         self.dialled = dialled
         self.leg: Leg | None = None
-        """The caller's leg; None only while the call is being set up."""
+        """The leg of the party that is served: the caller's, or of whoever is left of the two. None while the call is
+        being set up, and after another call has taken it over."""
         self.callee: Leg | None = None
         """The leg that answered."""
+        self.transfer: Transfer | None = None
+        """The last one, until the transferor has hung up."""
+        self.trail: tuple[str, ...] = ()
+        """Extensions that it must not come back to; the last of them has sent it on, and pays for a call outside."""
         self.reasons: tuple[str, ...] = ()
         """Why the call went where it went."""
-        self._task: asyncio.Task[None] | None = None
+        self._course: Course | None = None
+        """None before the start and after the end."""
+        self._waiting: Waiting | None = None
+        """What is heard by a party that waits for another, though it has been answered."""
+        self._over: asyncio.Future[None] | None = None
+        """Done when the party that answered hangs up."""
         self.qualities: list[CallQuality] = []
         """Of legs whose streams have closed, to be told after the end."""
         self._fork: Fork | None = None
@@ -111,17 +129,16 @@ class Call:
                     and not self.switch.router.leads_outside(self.dialled, self.caller),
                 )
             )
-            self._task = self.switch.loop.create_task(self._serve(), name=f"call {self.id}")
-            self._task.add_done_callback(self._finish)
+            self._course = Course(self.serve, f"call {self.id}", self._finish)
 
     def cancel(self, status: int = 487) -> None:
         """End the call from outside: every leg is hung up, and a caller who still waits gets `status`.
 
         To cancel once more does nothing: whoever serves the call may be tidying up.
         """
-        if self._task is not None and not self._cancelled_with:
+        if self._course is not None and not self._cancelled_with:
             self._cancelled_with = status
-            self._task.cancel()
+            self._course.cancel()
 
     def _turn_away(self, invited: Invited, status: int) -> None:
         if self.leg is not None:
@@ -133,13 +150,14 @@ class Call:
     def _finish(self, task: asyncio.Task[None]) -> None:
         """Hang up whatever is left and tell the end. Runs once, however the task ended, begun or not."""
         status, reason = self._verdict(task)
-        if self._fork is not None:
-            self._fork.stop()
-        if self.callee is not None:
-            self.callee.hang_up()
-        if status >= 300:
-            self.caller_leg.reject(status, reason)
-        self.caller_leg.hang_up()
+        self._stop_ringing()
+        if self.transfer is not None:
+            self.transfer.end(status)
+        for leg in (self.callee, self.leg):
+            if leg is not None and leg.state is LegState.ANSWERED:
+                leg.hang_up()
+            elif leg is not None:
+                leg.reject(status if status >= 300 else 480, reason)
         now = self.switch.loop.time()
         self._tell(
             CallEnded(
@@ -155,7 +173,7 @@ class Call:
         self.switch.forget(self)
         for quality in self.qualities:
             self._tell(quality)
-        self._task = self._fork = None  # they hold the call, as it holds them
+        self._course = self.transfer = None  # they hold the call, as it holds them
 
     def _verdict(self, task: asyncio.Task[None]) -> tuple[int, str | None]:
         """The final response (RFC 3261 section 21) that the task's end amounts to."""
@@ -183,9 +201,20 @@ class Call:
 
     # -- routing -------------------------------------------------------------------------------------------
 
-    async def _serve(self) -> None:
+    async def serve(self) -> None:
+        """Bring the served party to `dialled`; where a transfer leads nowhere, back to the transferor."""
+        self._ringing = None
+        try:
+            await self._route()
+        except (Refused, PortsExhausted) as error:
+            if self.transfer is None or self.transfer.reached:
+                raise
+            transferor = self.transfer.failed(error.status if isinstance(error, Refused) else 503)
+            await self._return_to(transferor)
+
+    async def _route(self) -> None:
         # In one stretch with ringing: a line found free stays so.
-        route = self.switch.router.route(self.dialled, caller=self.caller)
+        route = self.switch.router.route(self.dialled, self.trail, caller=self.caller)
         while True:
             self.reasons = route.reasons
             match route.action:
@@ -250,6 +279,11 @@ class Call:
         extension = self.switch.directory.find(route.trail[-1]) if route.diversion else None
         return None if extension is None else (extension, route.diversion)
 
+    def _stop_ringing(self) -> None:
+        fork, self._fork = self._fork, None
+        if fork is not None:
+            fork.stop()
+
     def _on_progress(self, leg: Leg, response: Response) -> None:
         """Pass ringing on to the caller; early media too, while only one phone could be sending it."""
         assert self._fork is not None
@@ -264,9 +298,14 @@ class Call:
         if has_media and self._fork.only(leg) and caller.negotiation.has_remote_offer:
             caller.negotiation.opus_parameters = leg.negotiation.remote_opus_parameters
             caller.send_early_media(leg.codec)
+            self._stop_waiting()
             self._bridge(leg)
+        elif self._waiting is not None:
+            self._waiting.ring()
         else:
             caller.ring()
+        if self.transfer is not None:
+            self.transfer.progress(response.status)
 
     # -- verbs of features ---------------------------------------------------------------------------------
 
@@ -291,13 +330,16 @@ class Call:
             raise Refused(404, "Not Found")
         result = await self._ring(extension, seconds, intercom=True)
         if not isinstance(result, Leg):
-            raise Refused(*((486, "Busy Here") if result is Outcome.BUSY else (480, "Temporarily Unavailable")))
+            raise Refused(
+                *((486, "Busy Here") if result is Outcome.BUSY else (480, "Temporarily Unavailable"))
+            )
         await self._talk(result)
 
     async def answer(self) -> Voice:
         """Answer the caller. Returns at once: media flows as soon as both sides know of each other."""
         leg = self.caller_leg
         self._mark_answered(self.dialled)
+        self._stop_waiting()
         leg.answer()
         if leg.voice is None:
             leg.voice = Voice(leg.stream, self.switch.media, self.switch.prompts)
@@ -350,18 +392,25 @@ class Call:
         await self.stay()
 
     async def _talk(self, callee: Leg) -> None:
-        """Join caller and callee; return when the callee hangs up."""
+        """Join the two parties; return when the one that answered hangs up."""
+        over = self._over = self.switch.loop.create_future()
         self.callee = callee
         self._mark_answered(_number(callee), trunk_of(callee.party))
+        self._stop_waiting()
         self.caller_leg.negotiation.opus_parameters = callee.negotiation.remote_opus_parameters
         self.caller_leg.answer(callee.codec)
+        if callee.state is LegState.ENDED:
+            return
+        callee.watcher = self
         self._bridge(callee)
-        await callee.ended
+        await over
 
     def _mark_answered(self, by: str, trunk: str = "") -> None:
         if self._answered_at is None:
             self._answered_at = self.switch.loop.time()
             self._tell(CallAnswered(at=self._wall, call=self.id, by=by, trunk=trunk))
+        if self.transfer is not None:
+            self.transfer.reach(by)
 
     def _bridge(self, leg: Leg) -> None:
         caller, switch = self.caller_leg, self.switch
@@ -371,17 +420,141 @@ class Call:
         else:
             Conversation(caller, leg, switch.media, switch.prompts)
 
-    # -- Watcher of the caller's leg ---------------------------------------------------------------------------
+    # -- ends that are replaced ----------------------------------------------------------------------------
+
+    def other(self, leg: Leg) -> Leg | None:
+        """Whom the party of `leg` is talking to; None for one that talks to nobody, or has just been left."""
+        if leg not in (self.leg, self.callee) or self.ending:
+            return None
+        other = self.callee if leg is self.leg else self.leg
+        return other if other is not None and other.state is LegState.ANSWERED else None
+
+    @property
+    def ending(self) -> bool:
+        """Whether it is over, though somebody may still be tidying up."""
+        return self._course is None or self._cancelled_with != 0
+
+    @property
+    def rings(self) -> bool:
+        """Whether phones ring for it, and none of them has answered."""
+        return self._fork is not None and not self._fork.decided and not self.ending
+
+    @property
+    def rings_at(self) -> tuple[str, ...]:
+        """The numbers of whom it rings."""
+        return self._fork.numbers if self._fork is not None and self.rings else ()
+
+    @property
+    def transfer_pending(self) -> bool:
+        """Whether somebody is being sought for the served party on behalf of another."""
+        return self.transfer is not None and not self.transfer.reached
+
+    def claim(self, leg: Leg) -> bool:
+        """Let `leg` answer in the place of the phones that ring; False if that is decided already."""
+        if self._fork is None or self.ending or not self._fork.take(leg):
+            return False
+        leg.call_id = self.id
+        return True
+
+    def join(self, leg: Leg) -> None:
+        """Let the party that is served talk to `leg` from now on, which has been answered."""
+        leg.call_id = self.id
+        leg.watcher = self
+        self.callee = leg
+        self.turn(partial(self._talk, leg))
+
+    def refuse_ringing(self) -> bool:
+        """Stop the ringing, as if the user had declined; False where nothing rings."""
+        return self._fork is not None and not self.ending and self._fork.decline()
+
+    def turn(self, step: Step) -> None:
+        """Do `step` from now on, with the party that is served; whoever rings is told that this is over."""
+        assert self._course is not None, "the call is over"
+        self._stop_ringing()
+        self._course.turn(step)
+
+    def let_go(self, leg: Leg) -> Leg:
+        """Take one of two who talk out of the call; the other is the one that is served, and waits. Say for what."""
+        stays = self.other(leg)
+        assert stays is not None, "nobody would be left"
+        if leg.conversation is not None:
+            leg.conversation.end()
+        self.switch.media.send(Quiet(leg.stream))
+        self._serve_instead(stays)
+        self.callee = None
+        return stays
+
+    def give_away(self) -> Leg:
+        """Leave the served party to another call; this one ends."""
+        leg, self.leg = self.caller_leg, None
+        self._stop_waiting()
+        if leg.conversation is not None:
+            leg.conversation.end()
+        self.cancel(200)
+        return leg
+
+    def replace(self, old: Leg, new: Leg) -> None:
+        """Put `new`, which has been answered, in the place of `old`, be it talking or waiting for who is called."""
+        heard = (
+            next((leg for leg in old.conversation.legs if leg is not old), None) if old.conversation else None
+        )
+        new.call_id = self.id
+        if old is self.leg:
+            self._serve_instead(new)
+        else:
+            self.callee = new
+            new.watcher = self
+        if heard is not None:
+            self._stop_waiting()
+            Conversation(new, heard, self.switch.media, self.switch.prompts)
+        elif self._waiting is not None and self._ringing is not None:
+            self._waiting.ring()
+
+    def _serve_instead(self, leg: Leg) -> None:
+        self.leg = leg
+        leg.watcher = self
+        assert leg.party is not None, "legs of a switch are somebody's"
+        self.caller = leg.party
+        self._stop_waiting()
+        country = Country.FRANCE if self.config.prompts.language == "fr" else Country.GENERIC
+        self._waiting = Waiting(leg.stream, self.switch.media, self.switch.prompts, country)
+
+    def _stop_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting.end()
+
+    async def _return_to(self, transferor: Leg | Party) -> None:
+        """Nobody is lost when a transfer fails: the transferor has the call back, or is called again."""
+        self._stop_ringing()
+        if isinstance(transferor, Leg):
+            await self._talk(transferor)
+            return
+        if not self.config.transfer.ring_back:
+            raise Refused(480, "Transfer Failed")
+        await self.seek(transferor)
+
+    async def seek(self, party: Party) -> None:
+        """Ring somebody for the party that is served, who waits for it. Raises Refused."""
+        if self._waiting is None:
+            self._serve_instead(self.caller_leg)
+        self.dialled, self.trail = party.number, ()
+        await self._route()
+
+    # -- Watcher of the legs of both parties -------------------------------------------------------------------
 
     def leg_progressed(self, leg: Leg, response: Response) -> None:
-        """Only called legs make progress."""
+        """Of a leg that is being called, the fork is told."""
 
     def leg_accepted(self, leg: Leg) -> None:
-        """Only called legs are accepted."""
+        """Of a leg that is being called, the fork is told."""
 
     def leg_ended(self, leg: Leg, status: int) -> None:
-        """The caller is gone: so is the call."""
-        self.cancel(status)
+        """Without the party that is served there is no call, and none without the one that answered."""
+        if leg is self.leg:
+            self.cancel(status)
+        elif leg is self.callee and self._over is not None and not self._over.done():
+            self._over.set_result(None)
 
 
 def _number(leg: Leg) -> str:

@@ -199,6 +199,22 @@ class Prompts(Table):
     """WAV files for those who wait; none: a piece of our own."""
 
 
+class Transfer(Table):
+    """`[transfer]`: calls that one party hands on to a third."""
+
+    ring_back: bool = True
+    """Whether a transferor who has hung up is called again when nobody answers the transfer; else the call ends."""
+
+
+class Parking(Table):
+    """`[parking]`: calls that wait in an orbit until somebody takes them."""
+
+    time_out_seconds: Annotated[float, Field(ge=0, le=86400)] = 0.0
+    """After so long whoever parked a call is called again; 0: never."""
+    max_calls: Annotated[int, Field(strict=True, ge=1, le=100)] = 10
+    """How many calls one orbit holds."""
+
+
 class Conference(Table):
     """`[conference]`: rooms to talk in together."""
 
@@ -232,6 +248,8 @@ class Config(Table):
     prompts: Prompts = Prompts()
     conference: Conference = Conference()
     events: Events = Events()
+    transfer: Transfer = Transfer()
+    parking: Parking = Parking()
     dial_codes: dict[str, FeatureSetting] = Field(default_factory=dict)
     """By feature, and within it by handler: patterns in place of the features' own."""
     extensions: tuple[Extension, ...] = ()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
-from media.messages import Bridge, ListenForDigits, PlayFiles, SendDigits
+from media.messages import Bridge, ListenForDigits, SendDigits
+from pbx.waiting import Music
 
 if TYPE_CHECKING:
     from media.service import MediaService
@@ -19,11 +19,9 @@ class Conversation:
     def __init__(self, one: Leg, other: Leg, media: MediaService, prompts: PromptFiles) -> None:
         self.legs = one, other
         self._media = media
-        self._prompts = prompts
-        self._loop = asyncio.get_running_loop()
         self._held: tuple[Leg, ...] = ()
         """Those who hear music, if there is any."""
-        self._music: asyncio.Task[None] | None = None
+        self._music = Music(media, prompts)
         for leg in self.legs:
             if leg.conversation is not None:
                 leg.conversation.end()
@@ -40,11 +38,11 @@ class Conversation:
         if held == self._held:
             return
         resumed, self._held = set(self._held) - set(held), held
-        self._stop_music()
+        self._music.stop()
         if resumed:  # both directions are joined anew: whoever is still held gets the music back
             self._join()
         if held:
-            self._music = self._loop.create_task(self._play_music(held), name="music on hold")
+            self._music.play(*(leg.stream for leg in held))
 
     def pass_on(self, digit: str, sender: Leg) -> None:
         """Give the other leg a digit that came as a message, in the form that it understands. Music goes on."""
@@ -58,7 +56,7 @@ class Conversation:
 
     def end(self) -> None:
         """Let go of the legs; what they hear is for others to say."""
-        self._stop_music()
+        self._music.stop()
         for leg in self.legs:
             if leg.conversation is self:
                 leg.conversation = None
@@ -66,15 +64,3 @@ class Conversation:
     def _join(self) -> None:
         one, other = self.legs
         self._media.send(Bridge(one.stream, other.stream))
-
-    async def _play_music(self, held: tuple[Leg, ...]) -> None:
-        files = await self._prompts.music()
-        for leg in held:
-            if files:
-                self._media.send(PlayFiles(leg.stream, files, again=True))
-
-    def _stop_music(self) -> None:
-        """Of music that is still being looked for."""
-        if self._music is not None:
-            self._music.cancel()
-            self._music = None

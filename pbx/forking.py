@@ -62,6 +62,31 @@ class Fork:
             no_answer.cancel()
             self.stop()
 
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """Where it rings."""
+        return tuple(dict.fromkeys(leg.party.number for leg in self._ringing if leg.party is not None))
+
+    @property
+    def decided(self) -> bool:
+        """Whether a phone has answered, or none will."""
+        return self._result.done()
+
+    def take(self, leg: Leg) -> bool:
+        """Let a leg answer that is none of those that ring (a pick-up); False if it is decided already."""
+        if self._result.done():
+            return False
+        leg.watcher = self
+        self._decide(leg, _ELSEWHERE)
+        return True
+
+    def decline(self) -> bool:
+        """The user wants it to ring no more; False if it is decided already."""
+        if self._result.done():
+            return False
+        self._decide(Outcome.DECLINED)
+        return True
+
     def only(self, leg: Leg) -> bool:
         """Whether `leg` is the only phone that rings."""
         return self._ringing == {leg: None}

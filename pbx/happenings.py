@@ -71,6 +71,41 @@ class CallAnswered(Happening):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallTransferred(Happening):
+    """One party of the call has left it, and another one has come in its place."""
+
+    call: str
+    by: str
+    """The number of who has left."""
+    party: str
+    """The number of who was transferred."""
+    to: str
+    """The number, or the dial code, that has answered."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallParked(Happening):
+    """A party of the call waits in an orbit. It leaves it by `CallRetrieved` or `CallEnded`."""
+
+    call: str
+    orbit: str
+    by: str
+    """The number of who has parked it."""
+    party: str
+    """The number of who waits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRetrieved(Happening):
+    """A parked party has left its orbit."""
+
+    call: str
+    orbit: str
+    by: str
+    """The number of who has taken it, or of who had parked it and is called again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallEnded(Happening):
     """The call is over; no more is told of it but how it sounded."""
 

@@ -27,6 +27,7 @@ from pbx.info_digits import PLAIN, RELAY
 from pbx.leg import Leg, LegState
 from pbx.media_keys import Srtp
 from pbx.negotiate import NotAcceptable
+from pbx.phone_transfer import Headers, Transferring, take_notify
 from pbx.phone_watch import Lamp, PhoneWatch
 from sipcore.effects import (
     Arrived,
@@ -102,7 +103,7 @@ class _OwnLegs(set[Leg]):
         pass
 
 
-class PhoneCall:
+class PhoneCall(Transferring):
     """One call of a phone. It steers a leg just as the switch does."""
 
     def __init__(self, phone: Phone) -> None:
@@ -445,7 +446,9 @@ class Phone:
 
     # -- calls ----------------------------------------------------------------------------------------------
 
-    def dial(self, number: str, *, offerless: bool = False, secure: bool = False) -> PhoneCall:
+    def dial(
+        self, number: str, *, offerless: bool = False, secure: bool = False, headers: Headers = ()
+    ) -> PhoneCall:
         """Send an INVITE and return at once; `offerless` leaves the offer to the far end, `secure` is for a `sips:`
         address."""
         call = PhoneCall(self)
@@ -460,6 +463,7 @@ class Phone:
             to=target,
             owner=call,
             offerless=offerless,
+            headers=headers,
         )
         return call
 
@@ -535,7 +539,7 @@ class Phone:
                 effect.watch.owner.on_effect(effect)
             case Arrived(transaction, request) | RequestInDialog(_, transaction, request):
                 if request.method == "NOTIFY":
-                    self.notified.append(request)
+                    take_notify(self, request)
                 status = 200 if request.method in ("OPTIONS", "INFO", "NOTIFY") else 405
                 self.driver.perform(
                     self.endpoint.respond(transaction, response_to(request, status), self.loop.time())

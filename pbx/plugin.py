@@ -16,13 +16,23 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import TypeVar
 
 from media.prompts import tokens as prompts
-from pbx import happenings
+from pbx import happenings, parking
 from pbx.call import Call
 from pbx.dial_table import DialCode, DialTableError, Handler, Pattern
 from pbx.refused import Refused
 from pbx.voice import Voice
 
-__all__ = ["Call", "Feature", "PluginError", "Refused", "Voice", "happenings", "load_features", "prompts"]
+__all__ = [
+    "Call",
+    "Feature",
+    "PluginError",
+    "Refused",
+    "Voice",
+    "happenings",
+    "load_features",
+    "parking",
+    "prompts",
+]
 
 GROUP = "myphone.features"
 

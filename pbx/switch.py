@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from itertools import count
 from typing import Any, TypeVar
 
@@ -42,10 +43,13 @@ from pbx.mailboxes import Mailboxes
 from pbx.media_keys import Srtp
 from pbx.messages import Messages
 from pbx.nat import NatTraversal
+from pbx.parking import ParkingLot
 from pbx.party import Party, line_of
+from pbx.pickup import take_place
 from pbx.plugin import Feature
 from pbx.presence import Presence
 from pbx.prompts import PromptFiles, Silence
+from pbx.referral import refer_in_dialog, refer_outside
 from pbx.requests import Requests
 from pbx.rosters import Orbits, Rosters
 from pbx.routing import Router
@@ -65,7 +69,7 @@ logger = logging.getLogger(__name__)
 
 Shared = TypeVar("Shared")
 
-SERVED = (*METHODS, "SUBSCRIBE", "PUBLISH")
+SERVED = (*METHODS, "REFER", "SUBSCRIBE", "PUBLISH")
 """The methods that phones may use."""
 
 STOP_SECONDS = 3.0
@@ -150,6 +154,7 @@ class Switch:
         self.legs = Legs(lambda number: self.events.changed(number))
         self.prompts = prompts or Silence()
         self.calls: dict[str, Call] = {}
+        self.parking = ParkingLot()
         sip = config.sip
         self.registrar = Registrar(
             RegistrarSettings(sip.min_expires, sip.max_expires, sip.max_expires, sip.max_contacts)
@@ -164,6 +169,7 @@ class Switch:
         self.certificate = CertificateWatch(certificate, environment.wall, self.happenings.tell)
         self.requests = Requests(self.endpoint, self.driver, self.loop)
         self.requests.handlers["REGISTER"] = self._register
+        self.requests.handlers["REFER"] = partial(refer_outside, self)
         self.nat = NatTraversal(
             config,
             environment,
@@ -290,6 +296,9 @@ class Switch:
         if effect.request.method == "MESSAGE":
             self.messages.in_dialog(effect, effect.session.owner)
             return
+        if effect.request.method == "REFER":
+            refer_in_dialog(self, effect)
+            return
         if effect.request.method != "INFO":
             self.requests.respond(effect, 200 if effect.request.method == "OPTIONS" else 405)
             return
@@ -311,6 +320,9 @@ class Switch:
             return
         caller = self.directory.find(invited.identity)
         assert caller is not None, "the gate admits extensions and trunks only"
+        if invited.request.has("Replaces"):
+            take_place(self, invited, caller)
+            return
         self.begin_call(invited, caller, dialled(invited.request.uri, self.router.knows))
 
     def begin_call(self, invited: Invited, caller: Party, dialled: str) -> None:

@@ -51,7 +51,9 @@ class EndpointSettings:
     """Server and User-Agent."""
     methods: Sequence[str] = METHODS
     """What is served; anything else is refused."""
-    extensions: frozenset[str] = frozenset({"100rel", "outbound", "path", "timer"})
+    extensions: frozenset[str] = frozenset(
+        {"100rel", "norefersub", "outbound", "path", "replaces", "tdialog", "timer"}
+    )
     """Option tags that a Require may name."""
     reliable: bool = False
     """Whether provisional responses are reliable where the peer supports it, and ours may be (RFC 3262)."""
@@ -454,6 +456,7 @@ class Endpoint:
         return [
             ("Contact", f"<{contact}>"),
             ("Allow", self._allow),
+            *([("Supported", "replaces")] if "REFER" in self.settings.methods else []),
             ("User-Agent", self.settings.server),
         ]
 
@@ -491,6 +494,16 @@ class Endpoint:
     def watch(self, usage: Timed) -> None:
         """The usage's deadline has changed."""
         self._deadlines.watch(usage)
+
+    def session_of(self, call_id: str, tag: str, other_tag: str) -> InviteSession | None:
+        """The session that has this dialog, in whichever order its tags are named (RFC 3891 section 3).
+
+        Who names a dialog of another's, as lamps do, sees it from the far side.
+        """
+        for dialog in ((call_id, tag, other_tag), (call_id, other_tag, tag)):
+            if isinstance(session := self._dialogs.get(dialog), InviteSession):
+                return session
+        return None
 
     def _via(self, flow: Flow) -> str:
         return f"SIP/2.0/{flow.transport.value} {self.advertised(flow)};branch={self.identifiers.branch()};rport"

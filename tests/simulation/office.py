@@ -159,6 +159,7 @@ class Office:
             "legs": len(switch.legs),
             "claims": len(switch.trunks.ledger),
             "messages": len(switch.messages),
+            "parked": len(switch.parking),
             "requests": len(switch.requests),
         }
         return {**switch.endpoint.live(), **switch.media.live(), **switch.events.live(), **books}

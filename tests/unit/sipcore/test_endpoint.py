@@ -52,7 +52,7 @@ def test_the_answer_to_options_tells_what_is_served() -> None:
     (response,) = sent(endpoint.respond(arrived.transaction, own, 0.0))
     assert response.get("Allow") == ", ".join(METHODS)
     assert response.get_all("Accept") == ["text/plain"]
-    assert response.supported == ["100rel", "outbound", "path", "timer"]
+    assert response.supported == ["100rel", "norefersub", "outbound", "path", "replaces", "tdialog", "timer"]
 
 
 def test_an_answer_that_refuses_options_tells_nothing_more() -> None:

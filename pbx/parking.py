@@ -1,0 +1,124 @@
+"""Parking: a party waits in an orbit, with music, until somebody takes it. The lot keeps who waits where."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pbx.call import Call
+from pbx.happenings import CallParked, CallRetrieved
+from pbx.refused import Refused
+
+if TYPE_CHECKING:
+    from pbx.party import Party
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Parked:
+    """One party that waits."""
+
+    call: Call
+    orbit: str
+    by: Party
+    """Who has parked it."""
+
+
+class ParkingLot:
+    """Who waits in which orbit, those who have waited longest first."""
+
+    def __init__(self) -> None:
+        self._orbits: dict[str, list[Parked]] = {}
+
+    def at(self, orbit: str) -> tuple[Parked, ...]:
+        """Those who wait in an orbit."""
+        return tuple(self._orbits.get(orbit, ()))
+
+    def enter(self, parked: Parked) -> None:
+        """Somebody begins to wait."""
+        self._orbits.setdefault(parked.orbit, []).append(parked)
+
+    def leave(self, parked: Parked) -> bool:
+        """Nobody else may take it; False if somebody has been faster."""
+        waiting = self._orbits.get(parked.orbit, [])
+        if parked not in waiting:
+            return False
+        waiting.remove(parked)
+        if not waiting:
+            del self._orbits[parked.orbit]
+        return True
+
+    def take(self, orbit: str, by: str = "") -> Parked | None:
+        """Claim who has waited longest there, of those whom the extension `by` has parked if one is named."""
+        for parked in self.at(orbit):
+            if by in ("", parked.by.number) and not parked.call.ending:
+                self.leave(parked)
+                return parked
+        return None
+
+    def __len__(self) -> int:
+        return sum(map(len, self._orbits.values()))
+
+
+async def keep(call: Call, orbit: str) -> None:
+    """Park the party that is served, as a step of its call. Raises Refused where the orbit is full.
+
+    It stays until it is taken or hangs up. After the time-out the parker is called; if nobody answers, it waits again.
+    Who has only dialled the orbit waits as well, but not in it: he may transfer another party to where he is.
+    """
+    settings, lot = call.config.parking, call.switch.parking
+    if not call.transfer_pending or call.transfer is None:
+        await _wait(call, 0)
+    elif len(lot.at(orbit)) >= settings.max_calls:
+        raise Refused(486, "Orbit Full")
+    else:
+        parked = Parked(call, orbit, call.transfer.party)
+        while not await _is_taken(parked, settings.time_out_seconds):
+            try:
+                await call.seek(parked.by)
+            except Refused:
+                continue
+            return
+
+
+async def _is_taken(parked: Parked, seconds: float) -> bool:
+    """Wait in the orbit; False after the time-out."""
+    call, lot = parked.call, parked.call.switch.parking
+    lot.enter(parked)
+    _tell(CallParked, parked, by=parked.by.number, party=call.caller.number)
+    try:
+        await _wait(call, seconds)
+    finally:
+        timed_out = lot.leave(parked)
+    if timed_out:
+        _tell(CallRetrieved, parked, by=parked.by.number)
+    return not timed_out
+
+
+async def _wait(call: Call, seconds: float) -> None:
+    """Hear music, for so long, or for ever."""
+    voice = await call.answer()
+    await voice.music()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds or None):
+            await call.stay()
+
+
+async def retrieve(call: Call, orbit: str, parked_by: str = "") -> None:
+    """Connect the caller with who has waited longest in the orbit, of those whom an extension has parked if it is
+    named. Raises Refused where nobody waits."""
+    parked = call.switch.parking.take(orbit, parked_by)
+    if parked is None:
+        raise Refused(404, "Nobody Is Parked There")
+    by = call.caller.number
+    await call.answer()
+    parked.call.join(call.give_away())
+    _tell(CallRetrieved, parked, by=by)
+
+
+def _tell(kind: type[CallParked] | type[CallRetrieved], parked: Parked, **more: str) -> None:
+    switch = parked.call.switch
+    switch.happenings.tell(
+        kind(at=switch.environment.wall(), call=parked.call.id, orbit=parked.orbit, **more)
+    )

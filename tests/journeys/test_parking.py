@@ -1,0 +1,199 @@
+"""Parking: who waits in an orbit hears music until somebody takes the call, from any phone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from features.parking import feature as parking
+from pbx.happenings import CallEnded, CallParked, CallRetrieved, CallStarted
+from pbx.phone import CallFailed, Phone, PhoneCall
+from tests.journeys.talking import MUSIC, assert_talk, connect, listen
+from tests.simulation.office import Office
+from tests.simulation.prompter import Prompter
+
+
+@dataclass
+class Lot:
+    """Lee (100) talks to Richardson (101); Taylor (102) is there."""
+
+    office: Office
+    folder: Path
+    phones: list[Phone]
+    calls: tuple[PhoneCall, PhoneCall]
+
+    async def hear(self, *calls: PhoneCall) -> list[set[int]]:
+        """What each hears."""
+        await asyncio.sleep(0.3)
+        return await listen(self.folder, *calls)
+
+    def waiting(self, orbit: str) -> list[str]:
+        """The numbers of those who wait in an orbit."""
+        return [parked.call.caller.number for parked in self.office.switch.parking.at(orbit)]
+
+
+@pytest.fixture
+def make_lot(make_office: Callable[..., Office], tmp_path: Path) -> Callable[..., Awaitable[Lot]]:
+    async def make(**settings: object) -> Lot:
+        prompts = Prompter(tmp_path)
+        extensions = {"100": {"no_answer_seconds": 8}}
+        office = make_office(features=[parking], prompts=prompts, extensions=extensions, parking=settings)
+        await office.open()
+        phones = [await office.phone(number) for number in ("100", "101", "102")]
+        calls = await connect(phones[0], "101", phones[1])
+        await assert_talk(tmp_path, *calls)
+        return Lot(office, tmp_path, phones, calls)
+
+    return make
+
+
+@pytest.mark.row("PARK-01", "PARK-02", "PARK-07", "PARK-08", "PARK-10", "CORE-15")
+@pytest.mark.parametrize("by", [0, 1])
+@pytest.mark.parametrize("hangs_up", [False, True])
+async def test_a_call_is_parked_by_a_transfer_and_taken_at_any_phone(
+    make_lot: Callable[..., Awaitable[Lot]], by: int, hangs_up: bool
+) -> None:
+    lot = await make_lot()
+    parker, stays = lot.calls[by], lot.calls[1 - by]
+    refer = parker.transfer("*03")
+    await refer.response()
+    if hangs_up:
+        parker.hang_up()
+    else:
+        assert await refer.outcome() == 200
+    assert await parker.over() == 200
+    assert await lot.hear(stays) == [{MUSIC}]
+    assert lot.waiting("3") == [f"10{1 - by}"]
+    taken = await lot.phones[2].call("*13")
+    assert await lot.hear(stays, taken) == [{1}, {0}]
+    assert lot.waiting("3") == []
+    taken.hang_up()
+    assert await stays.over() == 200
+    (parked,), (retrieved,) = lot.office.told_of(CallParked), lot.office.told_of(CallRetrieved)
+    assert (parked.orbit, parked.by, parked.party) == ("3", f"10{by}", f"10{1 - by}")
+    assert (retrieved.orbit, retrieved.by, retrieved.call) == ("3", "102", parked.call)
+    await lot.office.settle()
+    started, ended = lot.office.told_of(CallStarted), lot.office.told_of(CallEnded)
+    assert sorted(told.call for told in started) == sorted(told.call for told in ended)
+
+
+@pytest.mark.row("PARK-09")
+async def test_who_consults_an_orbit_parks_the_other_party(make_lot: Callable[..., Awaitable[Lot]]) -> None:
+    lot = await make_lot()
+    consulting = await lot.phones[0].call("*05")
+    assert await lot.hear(consulting) == [{MUSIC}]
+    assert lot.waiting("5") == []
+    assert await lot.calls[0].transfer_to(consulting).outcome() == 200
+    assert await consulting.over() == 200
+    assert lot.waiting("5") == ["101"]
+    assert await lot.hear(lot.calls[1]) == [{MUSIC}]
+
+
+@pytest.mark.row("PARK-03", "PARK-04", "PARK-05")
+async def test_an_orbit_holds_several_and_gives_the_first_or_that_of_one_extension(
+    make_lot: Callable[..., Awaitable[Lot]],
+) -> None:
+    lot = await make_lot()
+    bell, thomas, miller = [await lot.office.phone(number) for number in ("104", "105", "103")]
+    others = await connect(bell, "105", thomas)
+    assert await lot.calls[0].transfer("*00").outcome() == 200
+    assert await others[0].transfer("*00").outcome() == 200
+    assert lot.waiting("0") == ["101", "105"]
+    taken = await lot.phones[2].call("*10104")
+    assert await lot.hear(taken, others[1]) == [{1}, {0}]
+    again = await miller.call("*10")
+    assert await lot.hear(again, lot.calls[1]) == [{1}, {0}]
+
+
+@pytest.mark.parametrize("code", ["*10", "*10107"])
+async def test_an_empty_orbit_gives_nothing(make_lot: Callable[..., Awaitable[Lot]], code: str) -> None:
+    lot = await make_lot()
+    with pytest.raises(CallFailed) as caught:
+        await lot.phones[2].call(code)
+    assert caught.value.status == 404
+
+
+async def test_a_full_orbit_gives_the_call_back(make_lot: Callable[..., Awaitable[Lot]]) -> None:
+    lot = await make_lot(max_calls=1)
+    bell, thomas = await lot.office.phone("104"), await lot.office.phone("105")
+    others = await connect(bell, "105", thomas)
+    assert await lot.calls[0].transfer("*00").outcome() == 200
+    assert await others[0].transfer("*00").outcome() == 486
+    assert await lot.hear(*others) == [{1}, {0}]
+
+
+@pytest.mark.row("PARK-11")
+async def test_who_hangs_up_leaves_the_orbit(make_lot: Callable[..., Awaitable[Lot]]) -> None:
+    lot = await make_lot()
+    await lot.calls[0].transfer("*00").outcome()
+    lot.calls[1].hang_up()
+    await asyncio.sleep(0.1)
+    assert lot.waiting("0") == []
+    await lot.office.settle()
+
+
+@pytest.mark.row("PARK-12")
+async def test_after_the_time_out_the_parker_is_called_until_he_answers(
+    make_lot: Callable[..., Awaitable[Lot]],
+) -> None:
+    lot = await make_lot(time_out_seconds=30)
+    await lot.calls[0].transfer("*00").outcome()
+    await lot.calls[0].over()
+    first = await lot.phones[0].incoming()
+    assert await first.over() == 487  # it was not answered
+    await asyncio.sleep(1)
+    assert lot.waiting("0") == ["101"]
+    assert await lot.hear(lot.calls[1]) == [{MUSIC}]
+    second = await lot.phones[0].incoming()
+    second.answer()
+    assert await lot.hear(lot.calls[1], second) == [{1}, {0}]
+    assert [told.by for told in lot.office.told_of(CallRetrieved)] == ["100", "100"]
+    second.hang_up()
+    assert await lot.calls[1].over() == 200
+    await lot.office.settle()
+
+
+@pytest.mark.row("PARK-12")
+async def test_without_a_time_out_it_waits_for_ever(make_lot: Callable[..., Awaitable[Lot]]) -> None:
+    lot = await make_lot()
+    await lot.calls[0].transfer("*00").outcome()
+    await asyncio.sleep(90)
+    assert lot.waiting("0") == ["101"]
+
+
+async def test_of_two_who_take_one_call_one_gets_it(make_lot: Callable[..., Awaitable[Lot]]) -> None:
+    lot = await make_lot()
+    miller = await lot.office.phone("103")
+    await lot.calls[0].transfer("*00").outcome()
+    taking = [phone.call("*10") for phone in (lot.phones[2], miller)]
+    results = await asyncio.gather(*taking, return_exceptions=True)
+    (winner,) = [result for result in results if isinstance(result, PhoneCall)]
+    assert await lot.hear(winner, lot.calls[1]) == [{1}, {0}]
+
+
+async def test_who_hangs_up_while_he_is_taken_leaves_nobody_behind(
+    make_lot: Callable[..., Awaitable[Lot]],
+) -> None:
+    lot = await make_lot()
+    await lot.calls[0].transfer("*00").outcome()
+    taking = lot.phones[2].dial("*10")
+    await asyncio.sleep(0.0025)
+    lot.calls[1].hang_up()
+    await taking.over()
+    await lot.office.settle()
+
+
+async def test_a_call_that_was_taken_is_parked_again(make_lot: Callable[..., Awaitable[Lot]]) -> None:
+    lot = await make_lot()
+    await lot.calls[0].transfer("*00").outcome()
+    taken = await lot.phones[2].call("*10")
+    assert await taken.transfer("*09").outcome() == 200
+    assert lot.waiting("9") == ["101"]
+    again = await lot.phones[0].call("*19102")
+    assert await lot.hear(again, lot.calls[1]) == [{1}, {0}]
+    again.hang_up()
+    await lot.office.settle()
