@@ -72,6 +72,9 @@ Shared = TypeVar("Shared")
 SERVED = (*METHODS, "REFER", "SUBSCRIBE", "PUBLISH")
 """The methods that phones may use."""
 
+EXPIRES_SPREAD = 0.1
+"""A registration lasts up to so much less than was asked for: phones that came together do not come back together."""
+
 STOP_SECONDS = 3.0
 """How long a stop waits for phones to confirm that their calls have ended."""
 
@@ -157,7 +160,8 @@ class Switch:
         self.parking = ParkingLot()
         sip = config.sip
         self.registrar = Registrar(
-            RegistrarSettings(sip.min_expires, sip.max_expires, sip.max_expires, sip.max_contacts)
+            RegistrarSettings(sip.min_expires, sip.max_expires, sip.max_expires, sip.max_contacts, EXPIRES_SPREAD),
+            environment.rng,
         )
         phones = DigestGate(sip.realm, self._account, environment.entropy())
         gate = TrunkGate(self.trunks.source, phones)

@@ -74,9 +74,9 @@ class Watch:
             raise PeerError("no such subscription", status=481)
         if self._dialog is None:
             self._enter(Dialog.of_server(request, request.to.tag or "", self.flow))
-        assert self._dialog is not None
-        self._dialog.admit(request)
-        self._dialog.refresh_target(request)
+        else:
+            self._dialog.admit(request)
+            self._dialog.refresh_target(request)
         state, semicolon, parameters = (request.get("Subscription-State") or "").partition(";")
         effects = self._core.transactions.respond(transaction, response_to(request, 200), now)
         effects.append(Notified(self, request))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from random import Random
 from typing import NamedTuple
 
 from sipcore.deadlines import Deadlines
@@ -24,6 +25,8 @@ class RegistrarSettings:
     max_expires: int = 3600
     default_expires: int = 3600
     max_contacts: int = 10
+    spread: float = 0.0
+    """So much of what was asked for is withheld at random, so that phones that came together do not come back so."""
 
 
 class Binding(NamedTuple):
@@ -101,8 +104,10 @@ class _Record:
 class Registrar:
     """All bindings. An update is made whole or not at all."""
 
-    def __init__(self, settings: RegistrarSettings) -> None:
+    def __init__(self, settings: RegistrarSettings, random: Random | None = None) -> None:
+        """`random` is needed where the settings spread what is granted."""
         self._settings = settings
+        self._random = random
         self._records: dict[str, _Record] = {}
         self._deadlines: Deadlines[_Record] = Deadlines()
 
@@ -200,7 +205,14 @@ class Registrar:
             return 0
         if asked < self._settings.min_expires:
             raise PeerError("interval too brief", status=423)
-        return min(asked, self._settings.max_expires)
+        return self._spread(min(asked, self._settings.max_expires))
+
+    def _spread(self, seconds: int) -> int:
+        """A little less, but not less than the least that may be asked for."""
+        if self._random is None:
+            return seconds
+        share = 1 - self._settings.spread * self._random.random()
+        return max(self._settings.min_expires, int(seconds * share))
 
     def _update(
         self, request: Request, current: list[Binding], wanted: Sequence[Binding], now: float
