@@ -386,8 +386,11 @@ class Leg:
 
     def _on_progressed(self, effect: Progressed) -> None:
         if effect.description is not None:
-            late_offer = self.negotiation.local is None
-            (self._answer_late_offer if late_offer else self._take_answer)(effect.description)
+            if self.negotiation.local is not None:
+                self._take_answer(effect.description)
+            elif not self._answer_late_offer(effect.description):
+                self.fail(488)
+                return
         if self.state is LegState.NEW:
             self.state = LegState.RINGING
         self.watcher.leg_progressed(self, effect.response)

@@ -17,6 +17,7 @@ from pbx.happenings import CallEnded, CallStarted
 from pbx.leg import LegState
 from pbx.phone import Phone, PhoneCall, RegistrationFailed
 from sipcore.dialog.caller import CallerSession
+from sipcore.dialog.session_timer import TimerSettings
 from sipcore.transport.flow import Transport
 from tests.simulation.impairment import AWFUL, INTERNET, LAN, WIRELESS
 from tests.simulation.ladder import Rung
@@ -55,6 +56,7 @@ class Step:
 DEEDS = (
     "dial", "dial", "dial", "dial without offer", "answer", "answer", "answer", "early media", "refuse",
     "hang up", "hang up", "hold", "resume", "degrade", "unplug", "plug", "unregister", "register", "break",
+    "be reliable", "send on", "update", "refresh often",
 )  # fmt: skip
 
 STEPS = st.builds(
@@ -125,7 +127,11 @@ class History:
                 self.tasks.append(
                     asyncio.get_running_loop().create_task(register(phone, step.deed == "register"))
                 )
-            case "answer" | "early media" | "refuse":
+            case "be reliable":
+                phone.endpoint.settings = replace(phone.endpoint.settings, reliable=step.choice > 1)
+            case "refresh often":
+                phone.endpoint.settings = replace(phone.endpoint.settings, session_timers=TimerSettings(90))
+            case "answer" | "early media" | "refuse" | "send on":
                 act_on([call for each in self.phones for call in ringing(each)], step)
             case _:
                 act_on([call for each in self.phones for call in calls_of(each)], step)
@@ -144,6 +150,10 @@ def act_on(calls: list[PhoneCall], step: Step) -> None:
             call.leg.send_early_media()
         case "refuse":
             call.reject((480, 486, 488, 600, 603, 404, 503, 302)[step.choice])
+        case "send on":
+            call.redirect(NUMBERS[step.choice], NUMBERS[step.phone])
+        case "update" if session is not None and session.can_update:
+            call.phone.driver.perform(session.update(call.leg.negotiation.offer(), call.phone.loop.time()))
         case "hang up":
             call.hang_up()
         case "hold" if session is not None and session.can_change:

@@ -118,6 +118,14 @@ def test_our_offer_in_a_reliable_response_is_answered_in_the_prack() -> None:
     assert lee.descriptions == ("answer", "offer")
 
 
+def test_what_an_unreliable_response_describes_is_no_offer() -> None:
+    _, lee, _ = invited(None)
+    response = reliable(lee, 1, body=OFFER.to_bytes())
+    response.remove("Require")
+    lee.receive(response)
+    assert lee.facts == [Progressed(lee.session, lee.last("183 INVITE"), None)]
+
+
 def test_our_offer_is_made_once() -> None:
     pair, lee, kim = invited(None)
     kim.do("progress", 183, description=OFFER)
