@@ -29,6 +29,7 @@ from media.messages import (
     LeaveRoom,
     ListenForDigits,
     OpenStream,
+    PausePlaying,
     PlayEnded,
     PlayFile,
     PlayFiles,
@@ -41,9 +42,11 @@ from media.messages import (
     RecordingFailed,
     ReportStream,
     ReportTicks,
+    SeekPlaying,
     SendDigits,
     StopRecording,
     StreamClosed,
+    StreamCommand,
     StreamFailed,
     StreamLatched,
     StreamReported,
@@ -91,8 +94,12 @@ class MediaEngine:
         self._loop = asyncio.get_running_loop()
         self._ticker = Ticker(self._loop)
         self._streams: dict[int, Stream] = {}
+        self._players: dict[int, Player] = {}
+        """Of files, by the stream that hears them."""
         self._rooms: Rooms | None = None
         """Made when the first is joined: an engine without conferences does not carry numpy."""
+        self._waiting: list[StreamCommand] = []
+        """For them."""
         self._ears: Ears | None = None
         """Made when the first digit is to be heard in sound, for the same reason."""
 
@@ -122,7 +129,7 @@ class MediaEngine:
             self._tell(TicksReported(self._worker, self._ticker.punctuality()))
             return
         stream = self._streams.get(command.stream)
-        if stream is None:
+        if stream is None or self._must_wait(command):
             return
         match command:
             case ChangeStream(_, plan):
@@ -140,6 +147,12 @@ class MediaEngine:
                 self._play(stream, Player((path,)))
             case PlayFiles(_, paths, again, number, once):
                 self._play(stream, Player(paths, again=again, once=once), number)
+            case PausePlaying(_, on):
+                if (player := self._players.get(stream.id)) is not None:
+                    player.paused = on
+            case SeekPlaying(_, seconds, from_here):
+                if (player := self._players.get(stream.id)) is not None:
+                    player.seek(seconds + player.position if from_here else seconds)
             case AnnounceFiles(_, paths):
                 self._announce_files(stream, paths)
             case JoinRoom(_, room):
@@ -209,6 +222,26 @@ class MediaEngine:
             self._close(stream)
             self._tell(StreamFailed(stream.id, f"cannot join a room: {error}"))
 
+    def _must_wait(self, command: StreamCommand) -> bool:
+        """Whether a command about rooms has to wait until there can be some: what they need is loaded beside the loop,
+        for all other streams have their ticks meanwhile."""
+        if self._rooms is not None or self._disk is None:
+            return False
+        if not isinstance(command, JoinRoom | LeaveRoom | AnnounceFiles):
+            return False
+        if not self._waiting:
+            self._disk.run(_load_rooms, self._rooms_loaded)
+        self._waiting.append(command)
+        return True
+
+    def _rooms_loaded(self, error: Exception | None) -> None:
+        from media.room import Rooms
+
+        self._rooms = Rooms(self._ticker, self._loop, self._network.open_batch())
+        waiting, self._waiting = self._waiting, []
+        for command in waiting:
+            self.handle(command)
+
     def _leave_room(self, stream: Stream) -> None:
         if self._rooms is not None:
             self._rooms.leave(stream)
@@ -244,8 +277,12 @@ class MediaEngine:
         stream.play(
             player.frame,
             ended=lambda: self._tell(PlayEnded(stream.id, player.problem, number)),
-            close=player.close,
+            close=lambda: self._end_playing(stream.id),
         )
+        self._players[stream.id] = player
+
+    def _end_playing(self, stream: int) -> None:
+        self._players.pop(stream).close()
 
     def _announce_files(self, stream: Stream, paths: tuple[str, ...]) -> None:
         if self._rooms is None or not self._rooms.announce(stream, Player(paths).frame):
@@ -275,6 +312,12 @@ class MediaEngine:
             self._tell(RecordingFailed(stream.id, str(error), path))
         else:
             stream.record(recorder)
+
+
+def _load_rooms() -> None:
+    from media.mixer import Mixer
+
+    Mixer(1)  # makes the tables
 
 
 _EVENTS: dict[str, Callable[..., Event]] = {

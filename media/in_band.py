@@ -47,14 +47,16 @@ class Ear:
         self.put = self.buffer.put
         self._listener = Listener(self.codec)
         self._frames: deque[Samples] = deque()
-        """Of a packet that holds more than 20 ms."""
+        """Heard, and not yet due."""
 
     def take(self, now: float) -> None:
         """Give the detector the 20 ms that are due, or silence."""
-        if not self._frames:
-            payload = self.buffer.take(now)
-            if isinstance(payload, bytes):
-                self._frames.extend(self._listener.hear(payload))
+        while not self._frames:
+            payload = self.buffer.take(now + self._listener.waiting_seconds)
+            if not isinstance(payload, bytes):
+                self._listener.pause()
+                break
+            self._frames.extend(self._listener.hear(payload))
         self.bank.frames[self.channel] = self._frames.popleft() if self._frames else 0
 
 

@@ -89,6 +89,24 @@ class PlayFiles:
 
 
 @dataclass(frozen=True)
+class PausePlaying:
+    """Let the file that is being played wait, in silence; or go on."""
+
+    stream: int
+    on: bool = True
+
+
+@dataclass(frozen=True)
+class SeekPlaying:
+    """Go on from another place of the file that is being played, the nearest there is."""
+
+    stream: int
+    seconds: float
+    """From its begin; with `from_here`, from where it is, and less than 0 is back."""
+    from_here: bool = False
+
+
+@dataclass(frozen=True)
 class RecordFile:
     """Record what comes in, until the stream is closed or `StopRecording`.
 
@@ -114,7 +132,7 @@ class RecordCall:
 
 @dataclass(frozen=True)
 class StopRecording:
-    """Complete the file; commands that come after this one find it whole."""
+    """Complete the file; `RecordingEnded` tells when it is whole."""
 
     stream: int
     call: bool = False
@@ -189,6 +207,8 @@ StreamCommand = (
     | PlayTone
     | PlayFile
     | PlayFiles
+    | PausePlaying
+    | SeekPlaying
     | RecordFile
     | RecordCall
     | StopRecording

@@ -42,7 +42,7 @@ class MediaSocket(Protocol):
         """From now on only this peer's datagrams come in."""
 
     def disconnect(self) -> None:
-        """Anybody's datagrams come in again."""
+        """Anybody's datagrams come in again. Raises OSError."""
 
     def close(self) -> None:
         """Free the port."""
@@ -208,7 +208,7 @@ def _nothing_comes(slot: memoryview) -> int:
 class SystemMediaSocket:
     """A UDP socket on the running event loop. Connected, it saves a lookup per packet and keeps strangers out."""
 
-    __slots__ = ("_peer", "_readers", "_sifted", "_socket", "receive")
+    __slots__ = ("_local", "_peer", "_readers", "_sifted", "_socket", "receive")
 
     def __init__(self, local: Address, receive: Receive, readers: Readers) -> None:
         self.receive = receive
@@ -217,6 +217,7 @@ class SystemMediaSocket:
         """Whether all that was queued before connecting has been read: the kernel sorts out only what comes later."""
         self._readers = readers
         self._socket = _bind(local)
+        self._local: Address = self._socket.getsockname()[:2]
         self._readers.add_reader(self._socket.fileno(), self._readable)
 
     def send(self, data: bytes, remote: Address) -> None:
@@ -236,13 +237,13 @@ class SystemMediaSocket:
             self._peer, self._sifted = remote, False
 
     def disconnect(self) -> None:
-        """Anybody's datagrams come in again. The system call for that is out of reach: the port is opened anew."""
-        if self._peer is None:
+        """Anybody's datagrams come in again. The system call for that is out of reach: the port is opened anew. Raises
+        OSError if somebody else was quicker; then nothing comes any more."""
+        if self._peer is None and self._socket.fileno() >= 0:
             return
-        local = self._socket.getsockname()[:2]
         self.close()
         self._peer, self._sifted = None, False
-        self._socket = _bind(local)
+        self._socket = _bind(self._local)
         self._readers.add_reader(self._socket.fileno(), self._readable)
 
     def lend(self) -> socket.socket | None:

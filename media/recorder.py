@@ -35,6 +35,7 @@ PIECE_FRAMES = 10
 MOST_WRITING = 50
 """Pieces, of 10 s in all; a disk that is further behind is too slow."""
 _SILENCE = bytes(2 * FRAME_SAMPLES)
+PART_SUFFIX = ".part"
 _LONGEST_NAME = 50
 """So much of a file's name is in that of its part, which may not be longer than 255 bytes."""
 _LATE = 0.01
@@ -126,7 +127,7 @@ class Recorder:
         if path.exists() and not path.is_file():
             raise OSError(errno.EINVAL, "not a regular file", str(path))  # renaming would take its place
         prefix = f".{path.name[:_LONGEST_NAME]}."
-        handle, part = tempfile.mkstemp(prefix=prefix, suffix=".part", dir=path.parent)
+        handle, part = tempfile.mkstemp(prefix=prefix, suffix=PART_SUFFIX, dir=path.parent)
         os.close(handle)
         self._part = Path(part)
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterator
 from random import Random
 from typing import TYPE_CHECKING
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from media.room import Party
     from media.srtp import Srtp
     from media.transcode import Speaker, Transcoder
+
+logger = logging.getLogger(__name__)
 
 MAX_DIGITS_QUEUED = 64
 """Digits of 200 ms each that may wait to be sent."""
@@ -160,7 +163,10 @@ class Stream:
             self._secure(plan.srtp)
         self.plan, self._party_start = plan, _party_start(plan)
         if self._latch.change(plan):
-            self.ports.rtp.disconnect()
+            try:
+                self.ports.rtp.disconnect()
+            except OSError as error:
+                logger.warning("nothing can be heard at port %d any more: %s", self.ports.port, error)
 
     def bridge(self, partner: Stream) -> None:
         """Hear the partner's sound from now on (its own, for an echo)."""
@@ -338,6 +344,8 @@ class Stream:
                 return
             payload_type = plan.send_payload_type
             if transcoder is not None:
+                if not transcoder.pace.admits(payload, self._loop.time()):
+                    return
                 for made in transcoder.sound(packet):
                     data = self.sender.relayed(made, payload_type, made.payload, ours.frame_ticks)
                     self._send(data, remote)

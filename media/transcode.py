@@ -12,11 +12,17 @@ import numpy as np
 
 from media.codecs.codec import FADING_FRAMES, FORMATS, CodecError, Samples, make_decoder, make_encoder
 from media.codecs.resample import Resampler
+from media.opus_ticks import opus_ticks
 from media.plan import Codec
 from media.rtp import RtpPacket
 
 LINEAR_HZ = 8000
 """The rate of the PCM in the engine: of prompts, recordings, and the mixer's LINEAR rows."""
+
+PACE_SECONDS = 1.0
+"""So much sound may come at once, after a hiccup of the network or while a sender's clock runs fast."""
+LEAST_SECONDS = 0.0025
+"""The shortest packet that there is (Opus); a smaller one costs no less."""
 
 _MAX_MISORDER = 100
 _MAX_DROPOUT = 3000
@@ -84,6 +90,27 @@ class Speaker:
         return self.say(np.frombuffer(pcm, "<i2").astype(np.int16, copy=False))
 
 
+class Pace:
+    """Who sends more sound than time passes is not recoded: it costs a hundred times what it costs to send it."""
+
+    def __init__(self, codec: Codec) -> None:
+        self._codec = codec
+        self._credit = PACE_SECONDS
+        self._last: float | None = None
+
+    def admits(self, payload: bytes, now: float) -> bool:
+        """Whether there has been time for a payload."""
+        if self._last is not None:
+            self._credit = min(self._credit + now - self._last, PACE_SECONDS)
+        self._last = now
+        ticks = opus_ticks(payload) if self._codec is Codec.OPUS else len(payload)
+        lasts = max(ticks / self._codec.clock_rate, LEAST_SECONDS)
+        if self._credit < lasts:
+            return False
+        self._credit -= lasts
+        return True
+
+
 class Transcoder:
     """The RTP stream of one source, turned into one of another codec, 20 ms to a packet, as packets come.
 
@@ -97,6 +124,8 @@ class Transcoder:
         self._listener = Listener(source, rate)
         self._speaker = Speaker(target, rate)
         self._source, self._target = source, target
+        self.pace = Pace(source)
+        """Of the source; whoever gives it sound has to ask."""
         self._sequence = 0
         self._timestamp = 0
         """Of the next frame, as we count."""

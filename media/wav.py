@@ -20,6 +20,7 @@ RATE_HZ = 8000
 FRAME_SAMPLES = 160
 FRAMES_PER_SECOND = 50
 _HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
+HEADER_BYTES = _HEADER.size
 _LONGEST = 0xFFFFFFFF
 """A longer file (of three days) says this, and is read to its end."""
 _PCM, _ALAW, _ULAW = 1, 6, 7
@@ -209,23 +210,41 @@ class WavWriter:
                 self._file.close()
 
     def _write_header(self) -> None:
-        header = _HEADER.pack(
-            b"RIFF",
-            min(36 + self._bytes, _LONGEST),
-            b"WAVE",
-            b"fmt ",
-            16,
-            _PCM,
-            1,
-            RATE_HZ,
-            2 * RATE_HZ,
-            2,
-            16,
-            b"data",
-            min(self._bytes, _LONGEST),
-        )
         self._file.seek(0)
-        self._file.write(header)
+        self._file.write(_header(self._bytes))
         self._file.seek(0, 2)
         self._file.flush()
         self._header_bytes = self._bytes
+
+
+def repair(path: Path) -> float:
+    """Let the header of a file that a `WavWriter` did not close say how much is in it; how many seconds that is.
+
+    Raises OSError, and WavError for a file that it has not made.
+    """
+    with path.open("r+b") as file:
+        if file.read(HEADER_BYTES)[8:16] != b"WAVEfmt ":
+            raise WavError(f"{path} is no recording")
+        data = (file.seek(0, 2) - HEADER_BYTES) // 2 * 2
+        file.seek(0)
+        file.write(_header(data))
+    return data / (2 * RATE_HZ)
+
+
+def _header(data: int) -> bytes:
+    """Of so many bytes of sound."""
+    return _HEADER.pack(
+        b"RIFF",
+        min(36 + data, _LONGEST),
+        b"WAVE",
+        b"fmt ",
+        16,
+        _PCM,
+        1,
+        RATE_HZ,
+        2 * RATE_HZ,
+        2,
+        16,
+        b"data",
+        min(data, _LONGEST),
+    )

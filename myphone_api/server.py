@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from media.salvage import salvage
 from myphone_api.errors import CommandError, ExitCode
 from myphone_api.logs import LogFormat, configure_logging
 from myphone_api.loop import run_until_complete, signals
@@ -163,6 +164,7 @@ async def _run(
     reload = partial(_reload, switch) if announce is None else None
     with _traced(switch, wanted), signals(stopped.set, reload):
         try:
+            salvage(config.store.data_dir)
             await _start(switch)
             if announce is not None:
                 announce(switch)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,12 +15,14 @@ from media.messages import (
     Event,
     JoinRoom,
     LeaveRoom,
+    PausePlaying,
     PlayEnded,
     PlayFiles,
     Quiet,
     RecordFile,
     RecordingEnded,
     RecordingFailed,
+    SeekPlaying,
     StopRecording,
 )
 
@@ -42,6 +45,23 @@ RECORDING_SECONDS = 2.0
 """How long the end of a recording may take to be told."""
 
 
+@dataclass(frozen=True, slots=True)
+class Steering:
+    """Keys that steer what is being played, as in a mailbox."""
+
+    pause: str
+    """And go on."""
+    back: str
+    forward: str
+    seconds: float = 5.0
+    """So far back or forward."""
+
+    @property
+    def keys(self) -> str:
+        """All of them."""
+        return self.pause + self.back + self.forward
+
+
 class Voice:
     """One phone's ears, mouth and keypad. Keys that are pressed early count: the prompt they answer is not played."""
 
@@ -62,8 +82,9 @@ class Voice:
 
     # -- prompts and keys ----------------------------------------------------------------------------
 
-    async def play(self, *prompts: Token | Path) -> bool:
-        """Play prompts one after another; False if a key cut them short, or made them needless."""
+    async def play(self, *prompts: Token | Path, steering: Steering | None = None) -> bool:
+        """Play prompts one after another; False if a key cut them short, or made them needless. With `steering`, its
+        keys cut nothing."""
         if self._keys:
             return False
         number = self._playing = next(self._numbers)
@@ -72,11 +93,38 @@ class Voice:
             self._playing = 0
         if self._playing == number and not self._keys:
             self._media.send(PlayFiles(self._stream, files, number=number))
+        paused = False
         while self._playing == number and not self._keys:
             await self._event()
+            while steering is not None and self._keys and self._keys[0] in steering.keys:
+                paused = self._steer(steering, self._keys.popleft(), paused)
         if self._playing == number:
             self.quiet()
         return not self._keys
+
+    def _steer(self, steering: Steering, key: str, paused: bool) -> bool:
+        """Do what a key stands for; whether the file waits now."""
+        if key == steering.pause:
+            if paused:
+                self.resume()
+            else:
+                self.pause()
+            return not paused
+        self.seek(steering.seconds if key == steering.forward else -steering.seconds, from_here=True)
+        return paused
+
+    def pause(self) -> None:
+        """Let what is being played wait."""
+        self._media.send(PausePlaying(self._stream))
+
+    def resume(self) -> None:
+        """Go on with it."""
+        self._media.send(PausePlaying(self._stream, on=False))
+
+    def seek(self, seconds: float, *, from_here: bool = False) -> None:
+        """Go on from another place of the file that is being played: so far from its begin, or from here (back, if
+        it is less than 0)."""
+        self._media.send(SeekPlaying(self._stream, seconds, from_here))
 
     async def key(self, *prompts: Token | Path, seconds: float = FIRST_KEY_SECONDS) -> str:
         """Play prompts and take one key; "" if none comes within so many seconds."""

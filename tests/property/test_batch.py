@@ -349,7 +349,7 @@ def _play(
     stalled=st.lists(st.tuples(st.integers(0, 600), st.integers(1, 14)), max_size=3),
     ticks=st.sampled_from([60, 150]),
 )
-@pytest.mark.row("CONF-14")
+@pytest.mark.row("CONF-18")
 def test_together_is_as_each_by_itself(
     seed: int,
     suffering: list[Profile],

@@ -85,7 +85,6 @@ def play(world: World, phones: list[Phone], verbs: list[tuple[int, int, str]], s
     st.tuples(profiles(), profiles()),
     st.lists(st.tuples(st.integers(0, 400), st.integers(0, 1), st.sampled_from(VERBS)), max_size=10),
 )
-@pytest.mark.row("CORE-14")
 def test_the_short_way_is_the_long_way(seed: int, suffering: Any, verbs: list[tuple[int, int, str]]) -> None:
     dice = Random(seed)
     codecs = [dice.choice(G711), dice.choice(G711)]

@@ -8,10 +8,12 @@ import sys
 from collections.abc import Iterable
 from dataclasses import replace
 
+import av
 import numpy as np
 import pytest
 
 from media.codecs import g711
+from media.codecs.resample import Resampler
 from media.dtmf import DIGIT_FRAMES, EVENTS, GAP_FRAMES, tone_frames
 from media.in_band import CHANNELS
 from media.messages import (
@@ -81,6 +83,27 @@ async def test_every_digit_is_heard_once(simulation: Simulation, codec: Codec) -
     assert [event.digit for event in ends] == list(EVENTS)
     assert all(event.in_band and event.duration_ms == pytest.approx(100, abs=10) for event in ends)
     assert all(event.in_band and event.stream == stream for event in studio.told_of(DigitReceived))
+    studio.stop()
+
+
+async def test_digits_in_packets_of_10_ms_are_heard(simulation: Simulation) -> None:
+    encoder = av.CodecContext.create("libopus", "w")
+    assert isinstance(encoder, av.AudioCodecContext)
+    encoder.sample_rate, encoder.layout, encoder.format = 48000, "mono", "s16"
+    encoder.options = {"frame_duration": "10"}
+    encoder.open()
+    wide = Resampler(8000, 48000)
+    studio, lee, _ = listening(simulation, codec=Codec.OPUS, send_payload_type=99, receive_payload_type=99)
+    for pcm in tone_frames("159D"):
+        samples = wide.resample(np.frombuffer(pcm, "<i2")[None])[0].astype(np.int16)
+        for half in samples.reshape(2, 480):
+            frame = av.AudioFrame.from_ndarray(half[None], "s16", "mono")
+            frame.sample_rate = 48000
+            for packet in encoder.encode(frame):
+                lee.send_raw(lee.sender.packet(99, bytes(packet), 480))
+                await asyncio.sleep(FRAME_SECONDS / 2)
+    await asyncio.sleep(0.2)
+    assert told(studio) == "159D"
     studio.stop()
 
 

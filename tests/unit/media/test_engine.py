@@ -19,6 +19,7 @@ from media.messages import (
     Command,
     Echo,
     OpenStream,
+    PausePlaying,
     PlayEnded,
     PlayFile,
     PlayTone,
@@ -26,6 +27,7 @@ from media.messages import (
     Quiet,
     RecordFile,
     RecordingFailed,
+    SeekPlaying,
     SendDigits,
     StreamClosed,
     StreamFailed,
@@ -186,6 +188,37 @@ async def test_a_file_is_played_and_its_end_told(simulation: Simulation, song: P
     assert studio.told_of(PlayEnded) == [PlayEnded(stream)]
     pcm = song.read_bytes()[44:].ljust(13 * 320, b"\0")
     assert b"".join(lee.heard()) == g711.encode(Codec.PCMU, pcm)
+    studio.stop()
+
+
+async def test_a_file_waits_and_goes_on_elsewhere(simulation: Simulation, tmp_path: Path) -> None:
+    writer = WavWriter(tmp_path / "numbers.wav")
+    for number in range(100):
+        writer.write((100 * number).to_bytes(2, "little") * 160)
+    writer.close()
+    studio, lee, stream = talk(simulation)
+    studio.do(PausePlaying(stream), SeekPlaying(stream, 1))  # of nothing: too early
+    studio.do(PlayFile(stream, str(tmp_path / "numbers.wav")))
+
+    async def heard(*commands: Command) -> list[int]:
+        lee.heard()
+        studio.do(*commands)
+        await asyncio.sleep(0.1)
+        pcm = [g711.decode(Codec.PCMU, payload)[:2] for payload in lee.heard()]
+        return [round(int.from_bytes(sample, "little", signed=True) / 100) for sample in pcm]
+
+    await asyncio.sleep(0.01)
+    assert await heard() == pytest.approx([0, 1, 2, 3, 4], abs=1)
+    assert set(await heard(PausePlaying(stream))) == {0}
+    assert (await heard(PausePlaying(stream, on=False)))[0] == 5
+    assert await heard(SeekPlaying(stream, 1.0)) == pytest.approx([50, 51, 52, 53, 54], abs=2)
+    assert await heard(SeekPlaying(stream, -0.5, from_here=True)) == pytest.approx(
+        [30, 31, 32, 33, 34], abs=1
+    )
+    studio.do(SeekPlaying(stream, 99))
+    await asyncio.sleep(0.1)
+    assert len(studio.told_of(PlayEnded)) == 1
+    studio.do(PausePlaying(stream))
     studio.stop()
 
 

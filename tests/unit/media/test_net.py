@@ -339,6 +339,30 @@ def test_a_stream_that_fails_costs_no_other_its_packet(caplog: pytest.LogCapture
     assert "broken" in caplog.text
 
 
+def test_a_port_that_somebody_else_has_bound_meanwhile_is_not_taken_for_one_that_is_ready() -> None:
+    async def story() -> None:
+        port = Port()
+        with Phone() as phone, socket.socket(type=socket.SOCK_DGRAM) as thief:
+            port.socket.connect(phone.address)
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr("media.net._bind", lambda local: bind_after(thief, local))
+                with pytest.raises(OSError, match="in use"):
+                    port.socket.disconnect()
+            with pytest.raises(OSError, match="in use"):
+                port.socket.disconnect()
+            thief.close()
+            port.socket.disconnect()
+            phone.send(b"hello", port)
+            await until(lambda: port.received == [b"hello"])
+        port.socket.close()
+
+    def bind_after(thief: socket.socket, local: Address) -> socket.socket:
+        thief.bind(local)
+        raise OSError("address already in use")
+
+    run(story())
+
+
 # -- sockets that are read together ----------------------------------------------------------------
 
 

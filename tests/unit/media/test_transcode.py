@@ -11,7 +11,7 @@ import pytest
 from media.codecs.codec import FORMATS, Samples, make_decoder
 from media.plan import Codec
 from media.rtp import RtpPacket
-from media.transcode import LINEAR_HZ, Listener, Speaker, Transcoder
+from media.transcode import LINEAR_HZ, Listener, Pace, Speaker, Transcoder
 from tests.unit.media.codecs.sound import frames, loudest_hertz, tone, tone_and_rest
 
 PCMU, PCMA, G722, OPUS = Codec.PCMU, Codec.PCMA, Codec.G722, Codec.OPUS
@@ -212,3 +212,18 @@ def test_what_is_no_sound_is_concealed(source: Codec, payload: bytes) -> None:
     made = transcoded(transcoder, stream(source, [*good[:5], payload, *good[5:]]))
     assert len(made) >= 10
     assert len(decoded(made, target)) == len(made) * rate_of(target) // 50
+
+
+# -- floods ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("codec", "payload"), [(Codec.PCMU, bytes(160)), (Codec.OPUS, b"\x08"), (Codec.PCMU, b"")]
+)
+def test_no_more_is_recoded_than_time_passes(codec: Codec, payload: bytes) -> None:
+    pace, lasts = Pace(codec), 0.0025 if not payload else 0.02
+    steady = [pace.admits(payload, number * lasts) for number in range(1000)]
+    assert all(steady)
+    now = 1000 * lasts
+    flood = sum(pace.admits(payload, now + number * lasts / 100) for number in range(20_000))
+    assert flood == pytest.approx(200 + 1 / lasts, abs=3)

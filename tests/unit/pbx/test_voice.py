@@ -14,6 +14,7 @@ from media.messages import (
     DigitReceived,
     JoinRoom,
     LeaveRoom,
+    PausePlaying,
     PlayEnded,
     PlayFiles,
     Quiet,
@@ -21,11 +22,12 @@ from media.messages import (
     RecordingEnd,
     RecordingEnded,
     RecordingFailed,
+    SeekPlaying,
     StopRecording,
 )
 from media.prompts.tokens import BEEP, GOODBYE, Token
 from media.service import MediaService
-from pbx.voice import FIRST_KEY_SECONDS, HEARD_PEAK, MAX_KEYS, NEXT_KEY_SECONDS, Voice
+from pbx.voice import FIRST_KEY_SECONDS, HEARD_PEAK, MAX_KEYS, NEXT_KEY_SECONDS, Steering, Voice
 
 STREAM = 7
 NAME = Path("name.wav")
@@ -93,6 +95,23 @@ async def test_a_key_cuts_a_prompt_at_once(booth: Booth) -> None:
     assert await settled(playing)
     assert playing.result() is False
     assert booth.sent[-1] == Quiet(STREAM)
+
+
+async def test_keys_that_steer_cut_nothing(booth: Booth) -> None:
+    playing = asyncio.create_task(booth.voice.play(NAME, steering=Steering("5", "4", "6")))
+    await settled(playing)
+    for key in "5564":
+        booth.press(key)
+    assert not await settled(playing)
+    assert booth.sent[1:] == [
+        PausePlaying(STREAM),
+        PausePlaying(STREAM, on=False),
+        SeekPlaying(STREAM, 5.0, from_here=True),
+        SeekPlaying(STREAM, -5.0, from_here=True),
+    ]
+    booth.press("1")
+    assert await settled(playing)
+    assert playing.result() is False
 
 
 async def test_a_prompt_that_a_key_has_answered_already_is_not_played(booth: Booth) -> None:
