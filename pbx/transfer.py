@@ -15,6 +15,7 @@ from pbx.happenings import CallTransferred
 from pbx.leg import Leg, LegState
 from pbx.refused import Refused
 from pbx.routing import Refuse
+from pbx.trunks.outbound import NOT_OUT_AGAIN
 from pbx.trunks.outgoing import refuse
 from sipcore.syntax.message import Response
 
@@ -197,6 +198,20 @@ def attend(
         _join(first, by, stays, second, consulted, subscription)
 
 
+def _check_outside(first: Call, by: Leg, stays: Leg, second: Call, target: Leg | None) -> None:
+    """Raises Refused where two from outside would be joined at our cost and no rule says that they may."""
+    router = first.switch.router
+    if target is not None:
+        barred = not router.outbound.may_meet(stays.party, target.party)
+    else:  # it rings there yet
+        action = router.route(second.dialled, _trail(stays, by), caller=stays.party).action
+        barred = isinstance(action, Refuse) and bool(action.barred)
+    if barred:
+        number = second.dialled if target is None or target.party is None else target.party.number
+        refuse(first, number, NOT_OUT_AGAIN)
+        raise Refused(403, NOT_OUT_AGAIN)
+
+
 def _join(
     first: Call, by: Leg, stays: Leg, second: Call, consulted: Leg, subscription: ReferSubscription | None
 ) -> None:
@@ -205,6 +220,7 @@ def _join(
     party = target.extension if target is not None else first.switch.directory.find(second.dialled)
     if party is not None and party == stays.extension:
         raise Refused(403, "Transfer To Oneself")
+    _check_outside(first, by, stays, second, target)
     first.let_go(by)
     first.give_away()
     if target is not None or consulted is second.leg:

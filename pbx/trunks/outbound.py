@@ -11,7 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pbx.numbers import NumberingPlan, PhoneNumber
+from pbx.party import ExternalParty, Party
 from pbx.trunks.settings import Dialing, OutboundRule
+
+NOT_OUT_AGAIN = "Calls From Outside Are Not Led Out Again"
 
 _DIALLED = re.compile(r"\+?[0-9]{1,32}")
 
@@ -80,6 +83,12 @@ class Outbound:
             barred = barred or answer
         return barred
 
+    def may_meet(self, one: Party | None, other: Party | None) -> bool:
+        """Whether two parties may be joined: two from outside only where a rule for a trunk of theirs says so."""
+        if not (isinstance(one, ExternalParty) and isinstance(other, ExternalParty)):
+            return True
+        return any(rule.from_trunks and {one.trunk, other.trunk} & {*rule.trunks} for rule in self.rules)
+
     def emergency(self, dialled: str) -> str | None:
         """The emergency number that was dialled, with the prefix of a rule in front of it or without."""
         prefixes = ("", *(rule.prefix for rule in self.rules if rule.prefix))
@@ -100,7 +109,7 @@ class Outbound:
     def _by(self, rule: OutboundRule, dialled: str, asker: Asker) -> CallOut | Barred:
         number = self.plan.read(rule.rewritten(dialled))
         if asker.from_trunk and not rule.from_trunks:
-            return Barred(number, "Calls From Outside Are Not Led Out Again")
+            return Barred(number, NOT_OUT_AGAIN)
         if not self._may_use(rule, asker):
             return Barred(number, "Not Allowed For This Extension")
         if not number.digits.removeprefix("+") or not self._allows(number.country):

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from pbx.happenings import CallWentOut, ExternalCallRefused
+from pbx.leg import LegState
+from pbx.phone import PhoneCall
 from sipcore.syntax.message import Request
 from sipcore.syntax.uri import Uri
 from tests.journeys.test_trunks import LINES, failure, invite, lines, tables
-from tests.simulation.carrier import MOBILE, carrier
+from tests.simulation.carrier import MOBILE, Carrier, carrier
 from tests.simulation.office import Office
 
 Make = Callable[..., Office]
@@ -168,3 +170,65 @@ async def test_a_trunk_may_call_and_ask_and_no_more(make_office: Make, method: s
         )
         assert (await gateway.request(request)).status == status
     assert not office.switch.registered("100")
+
+
+async def strangers(make_office: Make, *, from_trunks: bool) -> tuple[Office, Carrier, list[PhoneCall]]:
+    """Lee talks with somebody who called from outside; his call there, and that of the stranger."""
+    rule = {"prefix": "0", "strip": 1, "trunks": ["lines"], "from_trunks": from_trunks}
+    office = make_office(**tables(LINES, outbound_rules=[rule]))
+    await office.open()
+    gateway, lee = await lines(office), await office.phone("100")
+    outside = gateway.call_in("0140000001", caller="+33700000000")
+    inside = await lee.incoming()
+    inside.answer()
+    await outside.answered()
+    return office, gateway, [inside, outside]
+
+
+@pytest.mark.parametrize(("from_trunks", "status"), [(False, 403), (True, 200)])
+async def test_a_blind_transfer_leads_strangers_outside_only_by_a_rule(
+    make_office: Make, from_trunks: bool, status: int
+) -> None:
+    office, gateway, (inside, outside) = await strangers(make_office, from_trunks=from_trunks)
+    gateway.auto_answer = True
+    assert await inside.transfer("00612345678").outcome() == status
+    assert len(office.told_of(CallWentOut)) == (1 if from_trunks else 0)
+    assert outside.leg.state is LegState.ANSWERED
+    outside.hang_up()
+    inside.hang_up()
+    await office.settle()
+
+
+@pytest.mark.parametrize(("from_trunks", "status"), [(False, 403), (True, 200)])
+@pytest.mark.parametrize("answered", [False, True])
+async def test_an_attended_transfer_joins_strangers_only_by_a_rule(
+    make_office: Make, from_trunks: bool, status: int, answered: bool
+) -> None:
+    office, gateway, (inside, outside) = await strangers(make_office, from_trunks=from_trunks)
+    inside.hold()
+    consulted = inside.phone.dial("00612345678")
+    far = await gateway.incoming()
+    far.ring()
+    if answered:
+        far.answer()
+        await consulted.answered()
+    await asyncio.sleep(0.5)
+    refer = inside.transfer_to(consulted) if answered else inside.transfer("00612345678")
+    if not answered:
+        await asyncio.sleep(0.1)
+        far.answer()
+    assert await refer.outcome() == status
+    assert outside.leg.state is LegState.ANSWERED
+    for call in (outside, inside, consulted, far):
+        call.hang_up()
+    await office.settle()
+
+
+async def test_nobody_outside_transfers(make_office: Make) -> None:
+    """A stranger who sends a REFER would phone at our cost."""
+    office, _, (inside, outside) = await strangers(make_office, from_trunks=True)
+    assert await outside.transfer("00612345678").response() == 403
+    assert office.told_of(CallWentOut) == []
+    inside.hang_up()
+    await outside.over()
+    await office.settle()

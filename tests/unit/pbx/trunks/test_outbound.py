@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from pbx.directory import Extension
+from pbx.party import ExternalParty
 from pbx.trunks.outbound import Asker, Barred, CallOut, Outbound
 from pbx.trunks.settings import Dialing, OutboundRule
 
@@ -94,3 +96,15 @@ def test_emergency_numbers_are_always_routable(asker: Asker) -> None:
 
 def test_without_trunks_there_is_no_way_outside() -> None:
     assert Outbound(dialing=Dialing(country="FR")).route("112", LEE) is None
+
+
+def test_two_from_outside_meet_only_by_a_rule_for_a_trunk_of_theirs() -> None:
+    one, other, inside = ExternalParty("1", trunk="voip"), ExternalParty("2", trunk="lines"), Extension("100")
+    for rules, allowed in (
+        (outbound({}), False),
+        (outbound({"from_trunks": True}), True),
+        (outbound({"from_trunks": True, "trunks": ["backup"]}), False),
+    ):
+        assert rules.may_meet(one, other) is allowed
+        assert rules.may_meet(one, inside)
+        assert rules.may_meet(inside, None)
