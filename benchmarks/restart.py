@@ -26,6 +26,7 @@ GIVE_UP_SECONDS = 32.0
 _STATUS = re.compile(rb"SIP/2\.0 ([0-9]{3})")
 _CALL_ID = re.compile(rb"\r\nCall-ID: *([^\r]+)", re.IGNORECASE)
 _CSEQ = re.compile(rb"\r\nCSeq: *([0-9]+) ([A-Z]+)", re.IGNORECASE)
+_RETRY_AFTER = re.compile(rb"\r\nRetry-After: *([0-9]+)", re.IGNORECASE)
 _NONCE = re.compile(rb'algorithm=MD5[^\r]*?nonce="([^"]+)"')
 _COPIED = re.compile(rb"\r\n((?:Via|From|To|Call-ID|CSeq):[^\r]*)", re.IGNORECASE)
 
@@ -108,6 +109,8 @@ class Office:
         self._desks: dict[int, tuple[Desk, socket.socket]] = {}
         self._timers: list[tuple[float, int, int, float, float]] = []
         """(when, number, CSeq, interval, since)."""
+        self._turned_away: list[tuple[float, int]] = []
+        """(when to come again, number)."""
         numbers = range(FIRST, FIRST + phones)
         for index, number in enumerate(numbers):
             if index % PHONES_PER_ADDRESS == 0:  # one source is only let through so fast
@@ -125,10 +128,14 @@ class Office:
             self._send(desk, place, desk.next_request())
         waiting = set(self._desks)
         while waiting and time.monotonic() - began < 300:
-            timeout = max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else 0.1
+            dues = [heap[0][0] for heap in (self._timers, self._turned_away) if heap]
+            timeout = max(0.0, min(dues, default=0.1) - time.monotonic())
             for key, _ in self._selector.select(timeout):
                 self._drain(key.fileobj, waiting)  # type: ignore[arg-type]
             self._repeat(waiting)
+            while self._turned_away and self._turned_away[0][0] <= time.monotonic():
+                desk, place = self._desks[heapq.heappop(self._turned_away)[1]]
+                self._send(desk, place, desk.next_request())
         return time.monotonic() - began
 
     def close(self) -> None:
@@ -176,6 +183,11 @@ class Office:
             if cseq is None or int(cseq[1]) != desk.cseq or desk.done:
                 continue  # of a repetition
             self.statuses[int(status[1])] += 1
+            retry = _RETRY_AFTER.search(message)
+            if status[1] == b"503" and retry is not None:
+                desk.cseq += 1  # what is still repeated of it is of no interest
+                heapq.heappush(self._turned_away, (time.monotonic() + int(retry[1]), desk.number))
+                continue
             request = desk.take(int(status[1]), message)
             if request is not None:
                 self._send(desk, place, request)
@@ -197,7 +209,7 @@ def main() -> None:
         before = cpu_seconds(running.pid)
         seconds = office.come_back()
         cpu = cpu_seconds(running.pid) - before
-        failed = sum(count for status, count in office.statuses.items() if status not in (200, 401))
+        failed = sum(count for status, count in office.statuses.items() if status not in (200, 401, 503))
         messages = sum(office.statuses.values()) + office.notifies
         print_table(
             f"{options.phones} phones with {options.lamps} lamps each come back at once",
@@ -207,6 +219,7 @@ def main() -> None:
                 ("until the last is served", f"{seconds:.1f} s on the clock"),
                 ("requests answered 200", str(office.statuses[200])),
                 ("challenges", str(office.statuses[401])),
+                ("asked to come later", str(office.statuses[503])),
                 ("NOTIFYs", str(office.notifies)),
                 ("requests that failed", str(failed + office.unanswered)),
                 ("requests repeated", str(office.repeated)),

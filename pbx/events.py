@@ -160,7 +160,7 @@ class Events:
                 self._switch.requests.send(self._unsolicited(number, binding), binding.flow)
 
     def _unsolicited(self, number: str, binding: Binding) -> Request:
-        host = binding.flow.local.host
+        host = self._switch.nat.addresses.signalling(binding.flow).host
         account = address(number, host)
         document = print_messages(account, self._switch.mailboxes.get(number)).full
         identifiers = self._switch.endpoint.identifiers

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from pbx.switch import Switch
     from sipcore.syntax.message import Request
 
+MAX_TEXT = 100
+"""Of what callers and carriers say of themselves: a document has to fit a datagram."""
+
 _STATES = {
     LegState.NEW: DialogState.TRYING,
     LegState.RINGING: DialogState.EARLY,
@@ -109,8 +112,8 @@ class DialogPackage:
         if peer is None and call is not None:
             peer = self._switch.directory.find(call.dialled) if initiator else call.caller
         if peer is not None:
-            return Party(peer.number, peer.full_name)
-        return Party(call.dialled if call is not None else "")
+            return Party(peer.number[:MAX_TEXT], peer.full_name[:MAX_TEXT])
+        return Party(call.dialled[:MAX_TEXT] if call is not None else "")
 
 
 def _furthest_first(leg: Leg) -> tuple[bool, int]:

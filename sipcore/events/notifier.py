@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from sipcore.effects import Arrived, Effect
     from sipcore.endpoint import Endpoint
 
-RETRY_AFTER_SECONDS = 60
+RETRY_AFTER_SECONDS = 10, 30
+"""Those who are turned away come back at a moment between these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ class NotifierSettings:
     max_subscriptions: int = 50_000
     max_per_identity: int = 500
     """What all the phones of one extension may have together."""
+    max_waiting: int = 5000
+    """While so many NOTIFYs wait for their answers there is too much to do, and nobody new is let in."""
 
 
 class Package(Protocol):
@@ -90,12 +93,18 @@ class Topic:
         del self.subscriptions[subscription]
         self._notifier.ended(subscription, (self._package.event, self._resource), self._host)
 
+    def waiting(self, change: int) -> None:
+        """So many NOTIFYs more, or less, wait for their answers."""
+        self._notifier.waiting += change
+
 
 class Notifier:
     """All subscriptions. A state is printed once a change, however many are told of it."""
 
     def __init__(self, endpoint: Endpoint, settings: NotifierSettings, packages: Iterable[Package]) -> None:
         self.settings = settings
+        self.waiting = 0
+        """NOTIFYs that wait for their answers."""
         self._endpoint = endpoint
         self._packages = {package.event: package for package in packages}
         self._topics: dict[tuple[str, str], dict[str, Topic]] = {}
@@ -160,8 +169,9 @@ class Notifier:
         package = self._package(request)
         resource = package.resource(request, identity)
         seconds = self.settings.lifetimes.grant(request.expires, self._endpoint.random)
-        if self._endpoint.stopping or self._count >= self.settings.max_subscriptions:
-            raise PeerError("too many subscriptions", status=503)
+        full = self._count >= self.settings.max_subscriptions or self.waiting >= self.settings.max_waiting
+        if full or self._endpoint.stopping:
+            raise PeerError("too many subscriptions, or too many at once", status=503)
         if self._per_identity[identity] >= self.settings.max_per_identity:
             raise PeerError("too many subscriptions of one extension", status=403)
         key, host = (package.event, resource), request.uri.host
@@ -191,4 +201,6 @@ class Notifier:
             return [("Allow-Events", ", ".join(self._packages))]
         if status == 423:
             return [("Min-Expires", str(self.settings.lifetimes.min_expires))]
-        return [("Retry-After", str(RETRY_AFTER_SECONDS))] if status == 503 else []
+        if status == 503:
+            return [("Retry-After", str(self._endpoint.random.randint(*RETRY_AFTER_SECONDS)))]
+        return []

@@ -77,6 +77,9 @@ class Topic(Protocol):
     def discard(self, subscription: Subscription) -> None:
         """A subscription is over."""
 
+    def waiting(self, change: int) -> None:
+        """So many NOTIFYs more, or less, wait for their answers."""
+
 
 class Subscription:
     """One subscription. One NOTIFY at a time is on its way, and what follows it is the state of that moment."""
@@ -186,7 +189,7 @@ class Subscription:
             retry_seconds = None if status < 300 else _retry_after(event.response)
         if status < 200:
             return []
-        self._outstanding = None
+        self._wait_for(None)
         if self.over or (status in _GONE and retry_seconds is None) or isinstance(event, FlowFailed):
             self._leave()
             return []
@@ -244,9 +247,14 @@ class Subscription:
         request = self._template.fill(branch, self._dialog.local_cseq, headers, body)
         self._version += 1
         self._behind = False
-        self._outstanding, effects = self._core.transactions.send(request, self.flow, now)
-        self._outstanding.user = self
+        transaction, effects = self._core.transactions.send(request, self.flow, now)
+        transaction.user = self
+        self._wait_for(transaction)
         return effects
+
+    def _wait_for(self, transaction: ClientTransaction | None) -> None:
+        self.topic.waiting((transaction is not None) - (self._outstanding is not None))
+        self._outstanding = transaction
 
     @property
     def _template(self) -> Template:
@@ -278,7 +286,7 @@ class Subscription:
             self._close()
         if self._outstanding is not None:
             self._core.transactions.abandon(self._outstanding)
-            self._outstanding = None
+            self._wait_for(None)
         self._core.leave(self)
 
 

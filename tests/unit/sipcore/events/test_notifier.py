@@ -112,7 +112,7 @@ class Station:
 
     def assert_nothing_remains(self) -> None:
         self.advance(TIMEOUT)
-        assert len(self.notifier) == 0
+        assert (len(self.notifier), self.notifier.waiting) == (0, 0)
         assert self.notifier._topics == {}
         assert not self.notifier._per_identity
         assert_empty(self.endpoint)
@@ -372,7 +372,23 @@ def test_there_are_only_so_many_in_all() -> None:
     station.subscribe()
     (refused,) = station.subscribe(call="b")
     assert isinstance(refused, Response)
-    assert (refused.status, refused.get("Retry-After")) == (503, "60")
+    assert refused.status == 503
+    assert 10 <= int(refused.get("Retry-After") or 0) <= 30
+
+
+def test_while_many_notifies_wait_nobody_new_is_let_in() -> None:
+    station = Station(max_waiting=2)
+    _, first = station.subscribe(call="a")
+    station.subscribe(call="b")
+    (refused,) = station.subscribe(call="c")
+    assert isinstance(refused, Response)
+    assert refused.status == 503
+    station.answer(first)
+    assert len(station.subscribe(call="c", cseq=2)) == 2
+    station.advance(TIMEOUT)
+    assert station.notifier.waiting == 0
+    station.perform(station.endpoint.stop(station.now))
+    station.assert_nothing_remains()
 
 
 def test_a_system_that_stops_takes_no_more() -> None:
