@@ -278,9 +278,10 @@ class Endpoint:
             return (405 if request.method in KNOWN_METHODS else 501), [("Allow", self._allow)]
         if request.uri.scheme not in ("sip", "sips", "tel"):
             return 416, []
-        unknown = [tag for tag in request.require if tag not in self.settings.extensions]
-        if unknown:
-            return 420, [("Unsupported", ", ".join(unknown))]
+        if request.has("Require"):
+            unknown = [tag for tag in request.require if tag not in self.settings.extensions]
+            if unknown:
+                return 420, [("Unsupported", ", ".join(unknown))]
         if request.to.tag:
             return None
         if request.max_forwards == 0 and request.method != "OPTIONS":  # we might call on for it

@@ -219,7 +219,7 @@ class Authenticator:
         algorithm = _algorithm(parameters.get("algorithm", "MD5"))
         if algorithm is None or parameters.get("qop") != "auth" or parameters.get("realm") != self.realm:
             return Verdict.WRONG
-        if not {"nonce", "uri", "nc", "cnonce", "response"} <= parameters.keys():
+        if not parameters.keys() >= _NEEDED:
             return Verdict.WRONG
         if parameters["uri"] != uri and not _same_resource(parameters["uri"], uri):
             return Verdict.WRONG
@@ -257,9 +257,13 @@ def _algorithm(name: str) -> Algorithm | None:
     return _BY_NAME.get(name.upper())
 
 
+_NEEDED = frozenset({"nonce", "uri", "nc", "cnonce", "response"})
+_NONCE_COUNT = re.compile("[0-9A-Fa-f]{8}")
+
+
 def _nonce_count(text: str) -> int | None:
     """Eight hexadecimal digits (RFC 7616 section 3.4); None if it is anything else, or zero."""
-    return (int(text, 16) or None) if re.fullmatch("[0-9A-Fa-f]{8}", text) else None
+    return (int(text, 16) or None) if _NONCE_COUNT.fullmatch(text) else None
 
 
 def answer_challenge(

@@ -75,7 +75,7 @@ class DigestGate:
         if parameters is None:
             return self._challenge(now, old=self._old_clients.challenge(request, source, now))
         username = parameters.get("username", "")
-        old = parameters.get("algorithm", "MD5").upper() == Algorithm.MD5.value
+        old = parameters.get("algorithm", "MD5").upper() == "MD5"
         self._old_clients.answered(request, source, old=old)
         if not self._throttle.may_try(source, username, now):
             return Ignored()
@@ -92,6 +92,8 @@ class DigestGate:
 
     def _credentials(self, request: Request) -> dict[str, str] | None:
         """The digest parameters for our realm among the Authorization headers; None if there are none."""
+        if not request.has("Authorization"):
+            return None
         for value in request.get_all("Authorization"):
             parameters = parse_digest(value)
             if parameters is not None and parameters.get("realm") == self._authenticator.realm:
