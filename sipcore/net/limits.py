@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sipcore.transport.source import source_of
+
 MAX_SOURCES = 20_000
 
 
@@ -24,7 +26,7 @@ class Limits:
 
 
 class RateLimit:
-    """A token bucket for each source address. What is forgotten starts with a full bucket."""
+    """A token bucket for each source (an IPv6 one is a /64). What is forgotten starts with a full bucket."""
 
     def __init__(self, limits: Limits) -> None:
         self._rate = limits.messages_per_second
@@ -33,6 +35,7 @@ class RateLimit:
 
     def admit(self, source: str, now: float) -> bool:
         """Take a token of the source's bucket; False if there is none."""
+        source = source_of(source)
         bucket = self._buckets.get(source)
         if bucket is None:
             if len(self._buckets) >= MAX_SOURCES:

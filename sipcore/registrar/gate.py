@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from sipcore.registrar.digest import Algorithm, Authenticator, Credentials, Verdict, parse_digest
 from sipcore.syntax.message import Request
 from sipcore.transport.flow import Flow
+from sipcore.transport.source import source_of
 
 FREE_FAILURES = 5
 """Wrong guesses of a source that cost it nothing: people mistype."""
@@ -71,7 +72,7 @@ class DigestGate:
     def admit(self, request: Request, flow: Flow, now: float) -> Admitted | Refused | Ignored:
         """Look at a request that belongs to no transaction and no dialog."""
         parameters = self._credentials(request)
-        source = flow.remote.host
+        source = source_of(flow.remote.host)
         if parameters is None:
             return self._challenge(now, old=self._old_clients.challenge(request, source, now))
         username = parameters.get("username", "")

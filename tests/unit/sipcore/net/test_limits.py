@@ -76,3 +76,10 @@ def test_the_limits_leave_room_for_phones() -> None:
     assert usual.idle_seconds > 2 * 120
     assert usual.burst >= usual.messages_per_second >= 1
     assert 1 <= usual.connections_per_source <= usual.connections
+
+
+def test_the_addresses_of_one_ipv6_network_share_a_bucket() -> None:
+    rate = RateLimit(SMALL)
+    addresses = [f"2001:db8:0:7::{number:x}" for number in range(6)]
+    assert [rate.admit(address, 0.0) for address in addresses] == [True] * 4 + [False] * 2
+    assert rate.admit("2001:db8:0:8::1", 0.0)

@@ -91,7 +91,7 @@ class Server:
 
     def challenge(self, algorithm: Algorithm = Algorithm.SHA256, source: str | None = None) -> str:
         """A challenge to a client that is new there, if no source is given."""
-        somewhere = f"2001:db8::{next(self._numbers):x}"
+        somewhere = f"2001:db8:0:{next(self._numbers):x}::1"
         offered = self.refusal(self.request("OPTIONS"), source or somewhere).get_all("WWW-Authenticate")
         return next(value for value in offered if f"algorithm={algorithm.value}," in value)
 
@@ -413,6 +413,13 @@ def test_who_guesses_is_not_heard_any_more_and_nobody_else_pays_for_it() -> None
 def test_guesses_at_different_names_count_together() -> None:
     server = Server()
     answers = [len(server.guess(str(number))) for number in range(100, 100 + FREE_FAILURES + 20)]
+    assert answers == [1] * FREE_FAILURES + [0] * 20
+
+
+def test_guesses_from_different_addresses_of_one_ipv6_network_count_together() -> None:
+    server = Server()
+    hosts = [f"2001:db8:0:7::{number:x}" for number in range(FREE_FAILURES + 20)]
+    answers = [len(server.guess(source=host)) for host in hosts]
     assert answers == [1] * FREE_FAILURES + [0] * 20
 
 
