@@ -74,7 +74,7 @@ class KeepAlive:
 
     def _options(self, binding: Binding) -> Request:
         identifiers = Identifiers(self._random)
-        us = NameAddress(None, Uri("sip", None, host=binding.flow.local.host), ())
+        us = NameAddress(None, Uri("sip", None, host=self._driver.endpoint.advertised(binding.flow).host), ())
         headers = [
             ("Max-Forwards", str(MAX_FORWARDS)),
             *(("Route", str(route)) for route in binding.path),

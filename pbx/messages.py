@@ -162,10 +162,11 @@ class Messages:
         """Send a message to all phones; the queue gets the status of each final response."""
         answers: asyncio.Queue[int] = asyncio.Queue()
         for target, flow in phones:
+            host = self._switch.nat.addresses.signalling(flow).host
             request = letter.message.request(
                 target,
-                _address(letter.sender, flow),
-                _address(letter.receiver, flow),
+                _address(letter.sender, host),
+                _address(letter.receiver, host),
                 self._switch.environment.rng,
                 letter.sent_at if letter.kept_until else None,
             )
@@ -254,5 +255,5 @@ async def _outcome(answers: asyncio.Queue[int], phones: int) -> int:
     return next((status for status in refusals if status not in _UNREACHED), 480)
 
 
-def _address(extension: Extension, flow: Flow) -> NameAddress:
-    return NameAddress(extension.full_name or None, Uri("sip", extension.number, host=flow.local.host), ())
+def _address(extension: Extension, host: str) -> NameAddress:
+    return NameAddress(extension.full_name or None, Uri("sip", extension.number, host=host), ())

@@ -17,6 +17,7 @@ from sipcore.syntax.parser import parse_message
 from sipcore.transport import stun
 from sipcore.transport.flow import Address, Transport
 from tests.journeys.talking import assert_talk, connect, listen
+from tests.journeys.test_messages import send_message
 from tests.simulation.nat import NatBox, NatKind
 from tests.simulation.network import Datagram
 from tests.simulation.office import PBX, Office
@@ -212,6 +213,9 @@ async def test_phones_inside_are_told_the_local_address_and_those_outside_the_pu
             assert session.dialog.remote_target.host == expected
             assert session.remote_description.connection == expected
             assert session.remote_description.origin.address == expected
+        if caller is inside:
+            assert (await send_message(inside, "101", "Hi")).status == 200
+            assert outside.messages[-1].from_.uri.host == OURS
         outgoing.hang_up()
         await asyncio.sleep(1)
     await office.settle()
