@@ -13,13 +13,13 @@ from pbx.sips import allows
 from pbx.trunks.causes import meaning
 from pbx.trunks.identity import outgoing_identity
 from pbx.trunks.ledger import LimitReached
-from pbx.trunks.trunk import retry_after
 from sipcore.dialog.caller import CallerSession, Progress
 from sipcore.effects import Effect, Rejected
 from sipcore.registrar.answering import Answers
 from sipcore.syntax.headers import NameAddress
 from sipcore.syntax.message import REASONS, Response
 from sipcore.syntax.uri import Uri
+from sipcore.transport.failover import retry_after
 
 if TYPE_CHECKING:
     from pbx.call import Call

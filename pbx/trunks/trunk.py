@@ -26,7 +26,7 @@ from sipcore.registrar.client import (
 from sipcore.syntax.headers import NameAddress
 from sipcore.syntax.message import REASONS, Request, Response
 from sipcore.syntax.uri import Uri
-from sipcore.transport.failover import Servers
+from sipcore.transport.failover import Servers, retry_after
 from sipcore.transport.flow import Flow, Transport
 from sipcore.transport.resolve import Target, locate
 
@@ -402,9 +402,3 @@ class Trunk:
 
 _SILENT = "the server does not answer"
 _OVERLOADED = "the server is overloaded"
-
-
-def retry_after(response: Response) -> float:
-    """Seconds (RFC 3261 section 20.33); 0 where it says nothing that makes sense."""
-    text = (response.get("Retry-After") or "").partition(";")[0].partition("(")[0].strip()
-    return float(text) if text.isdecimal() and text.isascii() and len(text) <= 9 else 0.0

@@ -17,6 +17,7 @@ from sipcore.syntax.headers import NameAddress, split_values
 from sipcore.syntax.identifiers import Identifiers
 from sipcore.syntax.message import REASONS, Request, Response
 from sipcore.syntax.uri import Uri
+from sipcore.transport.failover import retry_after
 
 REFRESH_SHARES = 0.75, 0.9
 """Of its life a registration is refreshed somewhere between these, so that not all come at once."""
@@ -268,7 +269,9 @@ class Registration:
         self._failures += 1
         longest = min(LONGEST_WAIT_SECONDS, BASE_SECONDS * 2 ** min(self._failures - 1, 10))
         wait = longest * self._random.uniform(0.5, 1.0)
-        self._due = None if self._stopping else now + max(wait, _retry_after(response))
+        self._due = (
+            None if self._stopping else now + max(wait, min(retry_after(response), LONGEST_WAIT_SECONDS))
+        )
         reason = _reason(attempt, response)
         lasts = self._ends_at is not None and now < self._ends_at
         if lasts and response.status in _PASSING:
@@ -303,13 +306,6 @@ def _reason(attempt: Attempt, response: Response) -> str:
     return {408: "the server does not answer", 503: "the server cannot be reached or is overloaded"}.get(
         status, f"the server refuses: {status} {REASONS.get(status, '')}".rstrip()
     )
-
-
-def _retry_after(response: Response) -> float:
-    """Seconds (RFC 3261 section 20.33); within reason."""
-    text = (response.get("Retry-After") or "").partition(";")[0].partition("(")[0].strip()
-    number = int(text) if text.isdecimal() and text.isascii() and len(text) <= 10 else 0
-    return min(float(number), LONGEST_WAIT_SECONDS)
 
 
 def _service_route(response: Response) -> tuple[NameAddress, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sipcore.syntax.message import Response
 from sipcore.transport.resolve import Target
 
 REST_SECONDS = 60.0
@@ -46,3 +47,9 @@ class Servers:
 
     def __len__(self) -> int:
         return len(self._targets)
+
+
+def retry_after(response: Response) -> float:
+    """How many seconds a server asks to be left alone (RFC 3261 section 20.33); 0 where it says nothing sensible."""
+    text = (response.get("Retry-After") or "").partition(";")[0].partition("(")[0].strip()
+    return float(text) if text.isdecimal() and text.isascii() and len(text) <= 9 else 0.0

@@ -9,8 +9,9 @@ from random import Random
 
 import pytest
 
+from sipcore.syntax.message import Response
 from sipcore.syntax.uri import Uri
-from sipcore.transport.failover import Servers
+from sipcore.transport.failover import Servers, retry_after
 from sipcore.transport.flow import Address, Transport
 from sipcore.transport.resolve import MAX_SERVERS, Naptr, Srv, Target, in_order, locate
 
@@ -176,3 +177,20 @@ def test_new_servers_in_place_of_the_old() -> None:
     assert servers.in_order(1.0) == [THREE, ONE]
     assert "192.0.2.2" not in servers
     assert "192.0.2.3" in servers
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("5", 5.0),
+        ("120 (I'm in a meeting)", 120.0),
+        ("18000;duration=3600", 18000.0),
+        ("", 0.0),
+        ("-1", 0.0),
+        ("soon", 0.0),
+        ("9" * 30, 0.0),
+        ("\u0663", 0.0),
+    ],
+)
+def test_how_long_a_server_wants_to_be_left_alone(text: str, seconds: float) -> None:
+    assert retry_after(Response(503, headers=[("Retry-After", text)])) == seconds
