@@ -226,7 +226,7 @@ class Baresip:
         )
 
     def heard(self) -> npt.NDArray[np.float64]:
-        """The samples of its newest call."""
+        """The samples of its newest call, from the last `wait_until_hears` on."""
         return self.heard_lately(TONE_SECONDS)
 
     def press(self, key: str) -> None:
