@@ -65,3 +65,16 @@ def test_a_softphone_shows_how_many_messages_there_are(softphone: Softphones) ->
         lee.dial(f"*98{new}")
         lee.wait_for_text(f"Voice-Message: {new}/0")
         lee.wait_for("CALL_CLOSED")
+
+
+@pytest.mark.row("PRES-17")
+def test_a_lamp_key_picks_up_what_rings(softphone: Softphones, phone: Phones) -> None:
+    """INVITE with Replaces (RFC 3891). SIPp, which picks up, echoes what it hears."""
+    lee, richardson, picker = softphone("130", LEE_HZ), softphone("131", RICHARDSON_HZ), phone("128", 128)
+    lee.dial("131")
+    lee.wait_for("CALL_RINGING")
+    picking = picker.start("picker", dial="131")
+    lee.wait_until_hears(LEE_HZ)
+    richardson.wait_for("CALL_CLOSED")
+    lee.hang_up()
+    picker.finish(picking, "picker")

@@ -241,6 +241,15 @@ async def test_a_code_is_understood_however_a_phone_writes_its_star(
     await office.settle()
 
 
+async def test_what_is_supported_stands_in_one_line(office: Office) -> None:
+    """SIPp is not alone in reading no more than the first line of a header."""
+    lee, richardson = await couple(office)
+    _, incoming = await connect(lee, "101", richardson)
+    assert incoming.leg.session is not None
+    [supported] = incoming.leg.session.request.get_all("Supported")
+    assert set(supported.split(", ")) >= {"100rel", "replaces", "timer"}
+
+
 # -- offers and answers ----------------------------------------------------------------------------
 
 
