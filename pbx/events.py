@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from pbx.happenings import PresenceChanged
-from pbx.lamps import own_extension, packages
+from pbx.lamps import orbit_of, own_extension, packages
 from pbx.presence import ExtensionState
 from sipcore.errors import PeerError
 from sipcore.events import conference_info, dialog_info, message_summary, presence, registration_info
@@ -93,9 +93,11 @@ class Events:
         """A leg, a registration or the user of an extension has changed; what that means is looked up later."""
         self._note("", number)
 
-    def orbit_changed(self, number: str) -> None:
-        """Something was parked at an orbit, or fetched."""
-        self._note(dialog_info.EVENT, number)
+    def orbit_changed(self, orbit: str) -> None:
+        """Something was parked at an orbit, or fetched: tell all who watch one of its codes."""
+        for code in self.notifier.resources(dialog_info.EVENT):
+            if orbit_of(self._switch, code) == orbit:
+                self._note(dialog_info.EVENT, code)
 
     def conference_changed(self, conference: str) -> None:
         """Somebody came to a conference, or left it; with the last it ends, for those who watch it too."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pbx.dial_table import dialled_string
 from pbx.leg import LegState
 from sipcore.dialog.callee import CalleeSession
 from sipcore.errors import PeerError
@@ -22,9 +23,12 @@ from sipcore.events.registration_info import print_registration
 if TYPE_CHECKING:
     from pbx.directory import Extension
     from pbx.leg import Leg
+    from pbx.parking import Parked
     from pbx.switch import Switch
     from sipcore.syntax.message import Request
 
+PARKING = "parking"
+"""The feature whose codes name orbits."""
 MAX_TEXT = 100
 """Of what callers and carriers say of themselves: a document has to fit a datagram."""
 
@@ -62,6 +66,14 @@ def own_extension(switch: Switch, request: Request, identity: str) -> str:
     return number
 
 
+def orbit_of(switch: Switch, dialled: str) -> str | None:
+    """The orbit that a code of the parking feature is about: keys have one number, to watch and to dial."""
+    found = switch.dial_table.match(dialled)
+    if found is None or found[0].feature != PARKING or list(found[1]) != ["orbit"]:
+        return None
+    return found[1]["orbit"]
+
+
 class DialogPackage:
     """Lamps: the calls of extensions, and of park orbits (RFC 4235). Every extension may watch every other."""
 
@@ -72,13 +84,15 @@ class DialogPackage:
         self._switch = switch
 
     def resource(self, request: Request, identity: str) -> str:
-        user = request.uri.user or ""
-        return user if user in self._switch.orbits else watched_extension(self._switch, request).number
+        dialled = dialled_string(request.uri)
+        known = orbit_of(self._switch, dialled) is not None
+        return dialled if known else watched_extension(self._switch, request).number
 
     def state(self, resource: str) -> tuple[DialogFact, ...]:
         """One dialog for each call: phones that ring together count as one."""
-        if resource in self._switch.orbits:
-            return self._switch.orbits.get(resource)
+        orbit = orbit_of(self._switch, resource)
+        if orbit is not None:
+            return tuple(self._parked(resource, parked) for parked in self._switch.parking.at(orbit))
         by_call: dict[str, Leg] = {}
         for leg in sorted(self._switch.legs.of(resource), key=_furthest_first):
             if leg.alerts or leg.engaged:
@@ -105,6 +119,11 @@ class DialogPackage:
             "" if dialog is None else dialog.remote_tag,
             "" if dialog is None else dialog.local_tag,
         )
+
+    def _parked(self, resource: str, parked: Parked) -> DialogFact:
+        caller = parked.call.caller
+        party = Party(caller.number[:MAX_TEXT], caller.full_name[:MAX_TEXT])
+        return DialogFact(parked.call.id, DialogState.CONFIRMED, False, Party(resource), party)
 
     def _other_end(self, leg: Leg, initiator: bool) -> Party:
         peer = None if leg.conversation is None else leg.conversation.peer_of(leg).party

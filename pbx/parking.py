@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -28,7 +29,9 @@ class Parked:
 class ParkingLot:
     """Who waits in which orbit, those who have waited longest first."""
 
-    def __init__(self) -> None:
+    def __init__(self, changed: Callable[[str], None]) -> None:
+        """`changed` is told the orbit that somebody enters or leaves."""
+        self._changed = changed
         self._orbits: dict[str, list[Parked]] = {}
 
     def at(self, orbit: str) -> tuple[Parked, ...]:
@@ -38,6 +41,7 @@ class ParkingLot:
     def enter(self, parked: Parked) -> None:
         """Somebody begins to wait."""
         self._orbits.setdefault(parked.orbit, []).append(parked)
+        self._changed(parked.orbit)
 
     def leave(self, parked: Parked) -> bool:
         """Nobody else may take it; False if somebody has been faster."""
@@ -47,6 +51,7 @@ class ParkingLot:
         waiting.remove(parked)
         if not waiting:
             del self._orbits[parked.orbit]
+        self._changed(parked.orbit)
         return True
 
     def take(self, orbit: str, by: str = "") -> Parked | None:

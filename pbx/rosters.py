@@ -1,4 +1,4 @@
-"""Who is in which conference, and what is in which park orbit: facts of features, for those who watch."""
+"""Who is in which conference: what its feature tells, for those who watch."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from sipcore.events.conference_info import Participant
-from sipcore.events.dialog_info import DialogFact
 
 
 class Rosters:
@@ -38,29 +37,3 @@ class Rosters:
         if not participants:
             del self._participants[conference]
         self._changed(conference)
-
-
-class Orbits:
-    """Park orbits: numbers that lamps watch, and the calls that wait there."""
-
-    def __init__(self, changed: Callable[[str], None]) -> None:
-        self._changed = changed
-        self._calls: dict[str, tuple[DialogFact, ...]] = {}
-
-    def declare(self, *numbers: str) -> None:
-        """These are orbits, empty at first: they can be watched."""
-        for number in numbers:
-            self._calls.setdefault(number, ())
-
-    def set(self, number: str, *calls: DialogFact) -> None:
-        """Note what is parked at an orbit now; nothing frees it."""
-        if self._calls.get(number) != calls:
-            self._calls[number] = calls
-            self._changed(number)
-
-    def get(self, number: str) -> tuple[DialogFact, ...]:
-        """What is parked there."""
-        return self._calls.get(number, ())
-
-    def __contains__(self, number: str) -> bool:
-        return number in self._calls

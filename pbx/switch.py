@@ -51,7 +51,7 @@ from pbx.presence import Presence
 from pbx.prompts import PromptFiles, Silence
 from pbx.referral import refer_in_dialog, refer_outside
 from pbx.requests import Requests
-from pbx.rosters import Orbits, Rosters
+from pbx.rosters import Rosters
 from pbx.routing import Router
 from pbx.trunks.book import Trunks
 from pbx.trunks.gate import TrunkGate, trunk_named
@@ -157,7 +157,7 @@ class Switch:
         self.legs = Legs(lambda number: self.events.changed(number))
         self.prompts = prompts or Silence()
         self.calls: dict[str, Call] = {}
-        self.parking = ParkingLot()
+        self.parking = ParkingLot(lambda orbit: self.events.orbit_changed(orbit))
         sip = config.sip
         self.registrar = Registrar(
             RegistrarSettings(sip.min_expires, sip.max_expires, sip.max_expires, sip.max_contacts, EXPIRES_SPREAD),
@@ -188,7 +188,6 @@ class Switch:
         self.board = Board(self)
         self.mailboxes = Mailboxes(self.events.mailbox_changed)
         self.rosters = Rosters(self.events.conference_changed)
-        self.orbits = Orbits(self.events.orbit_changed)
         media = MediaSettings(sip.listen, config.media.port_range, config.media.workers)
         self.media = MediaService(media, environment.media_network, environment.rng)
         self.media.on_event = self._on_media_event

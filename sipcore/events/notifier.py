@@ -150,6 +150,10 @@ class Notifier:
         topics = self._topics.get((event, resource), {}).values()
         return [subscription for topic in topics for subscription in topic.subscriptions]
 
+    def resources(self, event: str) -> list[str]:
+        """What is watched in a package."""
+        return [resource for package, resource in self._topics if package == event]
+
     def ended(self, subscription: Subscription, key: tuple[str, str], host: str) -> None:
         """A subscription is over; a topic that nobody watches is forgotten."""
         self._count -= 1

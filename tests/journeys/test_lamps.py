@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from features.parking import feature as parking
 from pbx.leg import LegState
 from pbx.phone_watch import Lamp
-from sipcore.events.dialog_info import DialogFact, DialogState, Party
+from sipcore.events.dialog_info import Party
 from sipcore.events.subscription import Reason
 from sipcore.transport.flow import Transport
 from tests.journeys.talking import couple
 from tests.simulation.impairment import AWFUL, INTERNET, WIRELESS
 from tests.simulation.office import Office
+from tests.simulation.prompter import Prompter
 
 MakeOffice = Callable[..., Office]
 
@@ -215,19 +218,25 @@ async def test_a_line_with_many_calls_is_told_by_what_has_changed(make_office: M
 
 
 @pytest.mark.row("PRES-17")
-async def test_a_park_orbit_has_a_lamp(office: Office) -> None:
-    office.switch.orbits.declare("81", "82")
-    phone = await office.phone("100")
-    lamp, other = phone.lamp("81"), phone.lamp("82")
-    await dark(lamp)
-    parked = DialogFact("1", DialogState.CONFIRMED, False, Party("81"), Party("102", "Taylor Smith"))
-    office.switch.orbits.set("81", parked)
-    await asyncio.sleep(0.05)
-    assert (lamp.light, other.light) == ("confirmed", "")
-    assert [dialog.remote.name for dialog in lamp.dialogs] == ["Taylor Smith"]
-    office.switch.orbits.set("81")
-    await asyncio.sleep(0.05)
-    assert (lamp.light, len(other.notified)) == ("", 1)
+async def test_a_park_orbit_has_a_lamp_at_each_of_its_codes(make_office: MakeOffice, tmp_path: Path) -> None:
+    office = make_office(features=[parking], prompts=Prompter(tmp_path))
+    await office.open()
+    lee, richardson = await couple(office)
+    richardson.auto_answer = True
+    taylor = await office.phone("102")
+    park, take, other = taylor.lamp("*03"), taylor.lamp("*13"), taylor.lamp("*14")
+    for lamp in (park, take, other):
+        await dark(lamp)
+    call = await lee.call("101")
+    assert await call.transfer("*03").outcome() == 200
+    await asyncio.sleep(0.1)
+    assert [lamp.light for lamp in (park, take, other)] == ["confirmed", "confirmed", ""]
+    assert len(take.dialogs) == 1
+    taken = await taylor.call("*13")
+    await asyncio.sleep(0.1)
+    assert [lamp.light for lamp in (park, take, other)] == ["", "", ""]
+    assert len(other.notified) == 1
+    taken.hang_up()
 
 
 async def test_phones_that_ring_together_are_one_call(office: Office) -> None:
