@@ -257,7 +257,8 @@ class Call:
                     internal=self.internal,
                     intercom=intercom,
                     distinctive=self.config.sip.distinctive_ring,
-                ),
+                )
+                + self._referred_by(sip_host),
             )
         result = await fork.result(seconds)
         self._fork = None
@@ -278,6 +279,12 @@ class Call:
         """Who forwarded the call to where it goes now, and why."""
         extension = self.switch.directory.find(route.trail[-1]) if route.diversion else None
         return None if extension is None else (extension, route.diversion)
+
+    def _referred_by(self, host: str) -> tuple[tuple[str, str], ...]:
+        """Who transfers (RFC 3892), as we know him: what his phone has written of that is not proven."""
+        if self.transfer is None or self.transfer.reached:
+            return ()
+        return (("Referred-By", str(_name_address(self.transfer.party, host))),)
 
     def _stop_ringing(self) -> None:
         fork, self._fork = self._fork, None
@@ -432,7 +439,7 @@ class Call:
     @property
     def ending(self) -> bool:
         """Whether it is over, though somebody may still be tidying up."""
-        return self._course is None or self._cancelled_with != 0
+        return self._course is None or self._course.over or self._cancelled_with != 0
 
     @property
     def rings(self) -> bool:

@@ -24,6 +24,11 @@ class Course:
         """None after the end: it holds what it was cancelled with, and that holds this."""
         self._task.add_done_callback(self._finish)
 
+    @property
+    def over(self) -> bool:
+        """Whether the last step has ended, though `ended` may not have been told yet."""
+        return self._task is None or self._task.done()
+
     def turn(self, step: Step) -> None:
         """Give up what is being done, and do `step` instead; of several that are asked for, the last.
 

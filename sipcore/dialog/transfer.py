@@ -75,8 +75,6 @@ class Referral:
     """Without the headers that were written into it: all but Replaces are left unread, for they would be put into a
     request of ours."""
     replaces: Replaces | None
-    referred_by: str | None
-    """Referred-By (RFC 3892), as it was written."""
     notify: bool
     """Whether the transferor wants to be told (RFC 4488)."""
     event_id: int
@@ -97,7 +95,6 @@ def read_refer(request: Request) -> Referral:
     return Referral(
         target=uri.without("method")._replace(headers=()),
         replaces=Replaces.parse(replaces[0] or "") if replaces else None,
-        referred_by=request.get("Referred-By"),
         notify=(request.get("Refer-Sub") or "true").partition(";")[0].strip().lower() != "false"
         and "norefersub" not in request.require,
         event_id=request.cseq.number,

@@ -70,6 +70,9 @@ async def test_who_is_transferred_hears_music_ringing_and_then_the_target(
     assert await refer.response() == 202
     target = await trio.phones[2].incoming()
     assert shown(target) == stays.phone.account.number
+    session = target.leg.session
+    assert session is not None
+    assert f"<sip:10{by}@" in (session.request.get("Referred-By") or "")
     target.answer()
     assert await refer.outcome() == 200
     assert refer.statuses == [100, 180, 200]
