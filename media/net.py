@@ -22,6 +22,8 @@ BUSY_READY = 6
 """So many sockets that are ready at once are a load: then the clock says when to read, as network cards do it."""
 REST_SECONDS = 0.002
 """Until then packets of a loaded engine may wait. To wake up for a few of them costs more than they do themselves."""
+TURN_SECONDS = 0.005
+"""After this the event loop has its turn, whatever else can be read: ticks may be due."""
 DRAIN = 16
 """Datagrams of one socket handled before others have their turn."""
 
@@ -141,7 +143,8 @@ class EpollReaders:
             self._timer = self._loop.call_later(REST_SECONDS, self._read)
 
     def _read(self) -> None:
-        callbacks, ready = self._callbacks, self._epoll.poll(0, MOST_READY)
+        callbacks, ready, time = self._callbacks, self._epoll.poll(0, MOST_READY), self._loop.time
+        until = time() + TURN_SECONDS
         for fd, _ in ready:
             callback = callbacks.get(fd)  # one that was called before may have closed another
             try:
@@ -149,6 +152,8 @@ class EpollReaders:
                     callback()
             except Exception:  # of one stream; the others have packets, too
                 logger.exception("a datagram could not be handled")
+            if time() > until:  # the others come first next time
+                break
         busy = len(ready) >= BUSY_READY
         if busy or not self._watched:
             self._wait(busy=busy)

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from media.net import BUSY_READY, DRAIN, MAX_DATAGRAM_BYTES, MediaSocket, SocketMediaNetwork
+from media.net import BUSY_READY, DRAIN, MAX_DATAGRAM_BYTES, TURN_SECONDS, MediaSocket, SocketMediaNetwork
 from media.plan import Address
 from tests.unit.sipcore.net.loopback import HERE, run, until
 
@@ -280,7 +280,12 @@ class House:
             each.close()
 
 
-def test_under_load_and_after_it_every_packet_is_read() -> None:
+@pytest.mark.parametrize("turn_seconds", [TURN_SECONDS, -1])
+def test_under_load_and_after_it_every_packet_is_read(
+    turn_seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("media.net.TURN_SECONDS", turn_seconds)  # less than 0: no time for a second socket
+
     async def story() -> None:
         house, ports = House(3 * BUSY_READY), 3 * BUSY_READY
         with Phone() as phone:
