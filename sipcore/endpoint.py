@@ -196,8 +196,7 @@ class Endpoint:
             ("To", str(to)),
             ("Call-ID", self.identifiers.call_id()),
             ("CSeq", f"{self.random.randrange(1, 2**16)} INVITE"),
-            *self.local_headers(flow, from_.uri.user or ""),
-            *([("Supported", "100rel")] if self.sends_reliably else []),
+            *self._about_us(flow, from_.uri.user or "", ["100rel"] if self.sends_reliably else []),
             *headers,
         ]
         if offer is not None:
@@ -451,13 +450,18 @@ class Endpoint:
 
     def local_headers(self, flow: Flow, user: str) -> list[tuple[str, str]]:
         """Contact and what every message of ours says about us."""
+        return self._about_us(flow, user)
+
+    def _about_us(self, flow: Flow, user: str, extensions: Iterable[str] = ()) -> list[tuple[str, str]]:
+        """With `extensions` beside those that go with every message, on one line: not every phone reads a second."""
+        replaces = ["replaces"] if "REFER" in self.settings.methods else []
         parameters = () if flow.transport is Transport.UDP else (("transport", flow.transport.value.lower()),)
         host, port = self.advertised(flow)
         contact = Uri("sip", user or None, host=host, port=port, parameters=parameters)
         return [
             ("Contact", f"<{contact}>"),
             ("Allow", self._allow),
-            *([("Supported", "replaces")] if "REFER" in self.settings.methods else []),
+            ("Supported", ", ".join([*extensions, *replaces, "timer"])),
             ("User-Agent", self.settings.server),
         ]
 

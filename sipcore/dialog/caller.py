@@ -157,8 +157,8 @@ class CallerSession(InviteSession):
             return []
         early = self._early_dialog(response)
         rseq = rseq_of(response)
-        no_offer = rseq is None and self._late_offer  # only a reliable response can make one (RFC 3262 section 5)
-        description = None if no_offer else _readable(response)
+        # Only a reliable response can make an offer (RFC 3262 section 5).
+        description = None if rseq is None and self._late_offer else _readable(response)
         if early is None:
             untold = rseq is not None or response.status == BRANCH_ENDED
             return [] if untold else [Progressed(self, response, description)]

@@ -102,7 +102,7 @@ class SessionTimer:
         """Headers of an INVITE or UPDATE of ours (section 7.1). Who refreshes does not change (section 7.4)."""
         wanted = self._wanted
         seconds = max(self.interval, wanted.min_se) if self.interval else wanted.session_expires
-        headers = [("Supported", OPTION)]
+        headers: list[tuple[str, str]] = []
         if seconds:
             refresher = (Refresher.UAC if self.refreshes else Refresher.UAS) if self.interval else None
             headers.append(("Session-Expires", str(SessionExpires(seconds, refresher))))
@@ -155,7 +155,7 @@ class SessionTimer:
         seconds = max(proposed, min_se_of(request), self._settings.min_se)
         refresher = self._refresher(asked, knows)
         self._run(seconds, refreshes=refresher is Refresher.UAS, now=now)
-        headers = [("Supported", OPTION), ("Session-Expires", str(SessionExpires(seconds, refresher)))]
+        headers = [("Session-Expires", str(SessionExpires(seconds, refresher)))]
         return [*headers, ("Require", OPTION)] if refresher is Refresher.UAC else headers
 
     def _refresher(self, asked: SessionExpires | None, knows: bool) -> Refresher:

@@ -54,6 +54,15 @@ def test_a_reliable_response_is_acknowledged_by_a_prack() -> None:
     assert pair.ladder() == []
 
 
+def test_what_is_supported_is_said_on_one_line() -> None:
+    """Not every peer reads a second."""
+    pair, lee, kim = invited()
+    assert kim.last("INVITE").get_all("Supported") == ["100rel, timer"]
+    kim.do("accept", ANSWER)
+    pair.settle()
+    assert lee.last("200 INVITE").get_all("Supported") == ["timer"]
+
+
 @pytest.mark.parametrize("caller", [True, False])
 def test_it_takes_both_to_be_reliable(caller: bool) -> None:
     pair = Pair(settings=EndpointSettings())
