@@ -192,7 +192,8 @@ class Recorder:
 
     def give_up(self, error: Exception, done: Done = ignored) -> None:
         """Nothing more can be written: what was recorded until now is put into its place, if it is any sound."""
-        self._disk.run(partial(self._salvage, error), done)
+        logger.warning("the recording of %s ends: %s", self.path, error)
+        self._disk.run(self._salvage, done)
 
     def _write(self, now: float) -> None:
         if self._problem is not None:
@@ -210,18 +211,24 @@ class Recorder:
         self.peak = max(self.peak, loudest)
         self._silent = self._silent + 1 if loudest <= SILENT_PEAK else 0
 
-    # -- the disk's part ----------------------------------------------------------------------------------
+    # -- the disk's part (it may be another thread, which writes no log) ---------------------------------
 
     def _hand_over(self) -> None:
         """Give the disk what it has not got yet."""
         if self._kept:
             pcm, self._kept = b"".join(self._kept), []
             self._writing += 1
-            self._disk.run(partial(self._writer.write, pcm), self._written)
+            self._disk.run(partial(self._append, pcm), self._written)
+
+    def _append(self, pcm: bytes) -> None:
+        try:
+            self._writer.write(pcm)
+        except (OSError, ValueError) as error:
+            self._problem = error  # what completes the file may come before this has been told
+            raise
 
     def _written(self, error: Exception | None) -> None:
         self._writing -= 1
-        self._problem = self._problem or error
 
     def _complete(self) -> None:
         try:
@@ -229,12 +236,11 @@ class Recorder:
                 raise OSError(str(self._problem))
             self._writer.close()
             os.replace(self._part, self.path)
-        except (OSError, ValueError) as error:
-            self._salvage(error)
+        except (OSError, ValueError):
+            self._salvage()
             raise
 
-    def _salvage(self, error: Exception) -> None:
-        logger.warning("the recording of %s ends: %s", self.path, error)
+    def _salvage(self) -> None:
         with contextlib.suppress(OSError):  # the header of the last second stands
             self._writer.close()
         with contextlib.suppress(OSError):

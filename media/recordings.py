@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -10,6 +11,8 @@ from media.messages import RecordingEnd
 from media.plan import Codec
 from media.recorder import Recorder
 from media.rtp import RtpPacket
+
+logger = logging.getLogger(__name__)
 
 
 class Recordings:
@@ -82,6 +85,7 @@ class Recordings:
 
     def _ended(self, recorder: Recorder, reason: RecordingEnd, error: Exception | None) -> None:
         if error is not None:
+            logger.warning("the recording of %s cannot be completed: %s", recorder.path, error)
             self._failed(recorder, error, None)
             return
         self._tell("recorded", self._stream, recorder.seconds, recorder.peak, reason, str(recorder.path))

@@ -321,6 +321,23 @@ def test_a_slow_disk_keeps_no_tick_waiting_and_loses_nothing(path: Path) -> None
     assert len(read_samples(path)) == 3 * RATE_HZ
 
 
+def test_what_could_not_be_written_is_known_when_the_file_is_completed(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Full(WavWriter):
+        def write(self, pcm: bytes) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("media.recorder.WavWriter", Full)
+    disk = SlowDisk()
+    desk, whole = Desk(Recorder(path, disk=disk)), list[Exception | None]()
+    desk.run(1, Party(440))
+    desk.recorder.close(whole.append)
+    disk.catch_up()
+    assert "No space" in str(whole)
+    assert parts(path) == []
+
+
 def test_a_disk_that_does_not_move_ends_the_recording_before_memory_does(path: Path) -> None:
     disk = SlowDisk()
     desk = Desk(Recorder(path, disk=disk))
