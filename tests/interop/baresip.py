@@ -123,7 +123,11 @@ class Baresip:
             "".join(f"<sip:{number}@{account.server}>;presence=p2p\n" for number in contacts)
         )
         self._program = Program([require("baresip"), "-v", "-s", "-f", str(folder)], folder / "output")
-        self._program.wait_until(self._connect, "the control connection")
+        try:
+            self._program.wait_until(self._connect, "the control connection")
+        except BaseException:
+            self._program.stop()
+            raise
         # Its message lamp looks about after a millisecond, and turns in a circle for ever if it is registered by then.
         time.sleep(0.02)
         self.command(
@@ -198,6 +202,10 @@ class Baresip:
     def dial(self, number: str) -> None:
         """Call an extension of the same server."""
         self.command("dial", self._uri(number))
+
+    def write(self, text: str) -> None:
+        """Send a text to the first of its contacts (MESSAGE)."""
+        self.command("message", text)
 
     def transfer(self, number: str) -> None:
         """Transfer the current call, blindly (REFER)."""

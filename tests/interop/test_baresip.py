@@ -1,4 +1,4 @@
-"""Two baresip softphones call each other through `myphone serve`: each hears the other, not itself."""
+"""Two baresip softphones call each other through `myphone serve`: each hears the other, not itself; and they write."""
 
 from __future__ import annotations
 
@@ -61,6 +61,15 @@ def test_the_holder_hears_again_after_the_resume(softphone: Softphones, phone: P
     scenario = holding.start("caller_reinvites", dial="130")
     held.wait_until_heard_in_order(CALLEE_HZ, MUSIC_HZ, CALLEE_HZ)
     holding.finish(scenario, "caller_reinvites")
+
+
+@pytest.mark.row("SFT-06")
+def test_a_message_is_read_at_the_other_phone(softphone: Softphones) -> None:
+    richardson, lee = softphone("131", CALLEE_HZ), softphone("130", CALLER_HZ, contacts=["131"])
+    lee.write("Lunch at one?")
+    richardson.wait_for_text("\n\nLunch at one?")
+    [message] = [said for said in richardson.text.split("\n#\n") if "\nMESSAGE " in said]
+    assert 'From: "Test Phone 130" <sip:130@' in message
 
 
 def talk(softphone: Softphones, transport: str, calling: str = "", called: str = "") -> tuple[bool, bool]:
