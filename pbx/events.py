@@ -6,7 +6,8 @@ What has changed is noted at once and told before the loop waits again, so a ste
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from pbx.happenings import PresenceChanged
@@ -20,13 +21,14 @@ from sipcore.events.notifier import Notifier, NotifierSettings
 from sipcore.events.presence import PresenceFacts, read_presence
 from sipcore.events.publication import Publications, PublicationSettings
 from sipcore.events.subscription import Lifetimes, Reason
+from sipcore.registrar.registrar import Change
 from sipcore.syntax.message import Request, response_to
 
 if TYPE_CHECKING:
     from pbx.config import Events as EventsConfig
     from pbx.switch import Switch
     from sipcore.effects import Arrived, Effect
-    from sipcore.registrar.registrar import Binding
+    from sipcore.registrar.registrar import Binding, BindingChange
 
 OF_EXTENSIONS = (dialog_info.EVENT, presence.EVENT, registration_info.EVENT)
 """The packages that tell what an extension does."""
@@ -107,6 +109,12 @@ class Events:
         """Messages came, were heard or deleted."""
         self._note(message_summary.EVENT, number)
         self._tell_contacts(number, self._switch.registrar.bindings(number, self._now))
+
+    def note(self, changes: Sequence[BindingChange]) -> None:
+        """Bindings have changed: a phone that has moved takes its subscriptions along."""
+        for old, new in pairwise(changes):
+            if (old.change, new.change) == (Change.REPLACED, Change.ADDED):
+                self.notifier.move(new.binding.aor, old.binding.flow, new.binding.flow)
 
     def registered(self, binding: Binding) -> None:
         """A phone is new: its message lamp may be wrong."""

@@ -353,6 +353,7 @@ class Switch:
 
     def _tell_bindings(self, changes: Sequence[BindingChange]) -> None:
         self.nat.note(changes, self.loop.time())
+        self.events.note(changes)
         for change in changes:
             binding, at = change.binding, self.environment.wall()
             extension, contact = binding.aor, str(binding.contact)

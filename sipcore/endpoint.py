@@ -225,6 +225,10 @@ class Endpoint:
             effects += usage.hang_up(now)
         return effects
 
+    def usages_on(self, flow: Flow) -> list[Usage]:
+        """The sessions and subscriptions whose peer is reached by a flow."""
+        return list(self._of_flow.get(flow, ()))
+
     def live(self) -> dict[str, int]:
         """How many of everything exist: all zero when nothing is going on."""
         return {

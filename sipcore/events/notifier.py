@@ -16,6 +16,7 @@ from sipcore.syntax.message import Request, response_to
 if TYPE_CHECKING:
     from sipcore.effects import Arrived, Effect
     from sipcore.endpoint import Endpoint
+    from sipcore.transport.flow import Flow
 
 RETRY_AFTER_SECONDS = 10, 30
 """Those who are turned away come back at a moment between these."""
@@ -149,6 +150,15 @@ class Notifier:
         """Those that a resource has."""
         topics = self._topics.get((event, resource), {}).values()
         return [subscription for topic in topics for subscription in topic.subscriptions]
+
+    def move(self, identity: str, old: Flow, new: Flow) -> None:
+        """A phone of `identity` has said that it is reached by another flow now: its subscriptions follow, but not to
+        one that others can read."""
+        if old.transport.secure and not new.transport.secure:
+            return
+        for usage in self._endpoint.usages_on(old):
+            if isinstance(usage, Subscription) and usage.identity == identity:
+                usage.move(new)
 
     def resources(self, event: str) -> list[str]:
         """What is watched in a package."""

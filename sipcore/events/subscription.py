@@ -139,6 +139,12 @@ class Subscription:
             self._core.transactions.abandon(self._outstanding)
         return self._send(now, f"terminated;reason={reason.value}")
 
+    def move(self, flow: Flow) -> None:
+        """The subscriber is reached by another flow; what is on its way still goes by the old one."""
+        self.flow = flow
+        self._notify = None
+        self._core.join(self)
+
     def hang_up(self, now: float) -> list[Effect]:
         """The system stops."""
         return self.end(Reason.DEACTIVATED, now)
@@ -171,8 +177,7 @@ class Subscription:
             return self._core.transactions.respond(transaction, refusal, now)
         self._dialog.refresh_target(request)
         if self.flow != transaction.flow:
-            self.flow = transaction.flow
-            self._core.join(self)
+            self.move(transaction.flow)
         return self._accept(transaction, seconds, now)
 
     def receive_ack(self, request: Request, now: float) -> list[Effect]:

@@ -17,6 +17,7 @@ from sipcore.events.subscription import Reason
 from sipcore.transport.flow import Transport
 from tests.journeys.talking import couple
 from tests.simulation.impairment import AWFUL, INTERNET, WIRELESS
+from tests.simulation.nat import NatBox, NatKind
 from tests.simulation.office import Office
 from tests.simulation.prompter import Prompter
 
@@ -196,6 +197,26 @@ async def test_states_that_follow_each_other_quickly_are_told_by_the_newest(offi
     await asyncio.sleep(10)
     assert lamp.light == ""
     assert lamp.versions[-1] <= 3
+
+
+async def test_lamps_follow_their_phone_to_another_port_of_the_nat(office: Office) -> None:
+    """The box forgets its mappings; from the next registration on the phone is told again."""
+    box = NatBox(office.simulation.network, "203.0.113.7", NatKind.SYMMETRIC)
+    taylor = await office.phone("102", behind=box)
+    await taylor.register(90)
+    lee, richardson = await couple(office)
+    richardson.auto_answer = True
+    lamp = taylor.lamp("101")
+    await lamp.told()
+    box.forget()
+    await asyncio.sleep(90)
+    call = await lee.call("101")
+    await asyncio.sleep(0.1)
+    assert lamp.light == "confirmed"
+    call.hang_up()
+    await asyncio.sleep(0.1)
+    assert lamp.light == ""
+    assert len(office.switch.events.notifier) == 1
 
 
 async def test_a_line_with_many_calls_is_told_by_what_has_changed(make_office: MakeOffice) -> None:

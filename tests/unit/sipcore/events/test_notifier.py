@@ -208,6 +208,23 @@ def test_a_refresh_may_come_over_another_way() -> None:
     station.assert_nothing_remains()
 
 
+def test_subscriptions_follow_their_phone_and_nobody_else() -> None:
+    station = Station()
+    _, first = station.subscribe()
+    station.answer(first)
+    moved = UDP.remote._replace(port=40001)
+    new = Flow(UDP.transport, UDP.local, moved)
+    station.notifier.move("somebody else", UDP, new)
+    station.notifier.move("100", UDP, new)
+    station.weather.towns["rome"] = 31
+    (effect,) = station.notifier.changed("weather", "rome", 1.0)
+    assert effect.flow == new
+    station.perform(station.endpoint.flow_closed(UDP, 1.0))
+    assert len(station.notifier) == 1
+    station.perform(station.endpoint.flow_closed(new, 1.0))
+    station.assert_nothing_remains()
+
+
 def test_unsubscribing_is_answered_by_a_last_notify() -> None:
     station = Station()
     accepted, first = station.subscribe()
