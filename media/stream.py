@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from random import Random
 from typing import TYPE_CHECKING
 
-from media import rtcp
+from media import rtcp, rtp
 from media.codecs import g711
 from media.dtmf import DIGIT_FRAMES, EventPacket, EventReceiver, event_packets, rescaled, tone_frames
 from media.latch import Latch
@@ -241,7 +241,7 @@ class Stream:
             self._receive(data, self._latch.locked, now)
 
     def _receive(self, data: bytes, source: Address, now: float | None = None) -> None:
-        if len(data) > HEADER_BYTES and source == self._latch.locked:  # most of the time
+        if HEADER_BYTES < len(data) <= rtp.MAX_PACKET_BYTES and source == self._latch.locked:  # mostly
             start, sequence, timestamp, ssrc = unpack_header(data)
             route, party = self._route, self.party
             if route is not None:

@@ -7,7 +7,7 @@ from random import Random
 from typing import Any, cast
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from media.plan import G711, Direction
@@ -80,6 +80,7 @@ def play(world: World, phones: list[Phone], verbs: list[tuple[int, int, str]], s
 
 
 @settings(max_examples=60)
+@example(132, (Profile(0, 0.02, 0.1, 0.02, 0), Profile(0, 0, 0, 0, 0)), [])  # a packet that is too long
 @given(
     st.integers(0, 2**32),
     st.tuples(profiles(), profiles()),
