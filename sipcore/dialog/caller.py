@@ -65,7 +65,6 @@ class CallerSession(InviteSession):
             self.offers.send_offer(offer)
         for name, value in self.timer.ask():
             request.add(name, value)
-        request.join("Supported")
 
     def start(self, now: float) -> list[Effect]:
         """Send the INVITE."""

@@ -126,7 +126,6 @@ class Session(ABC):
         body = b"" if description is None else description.to_bytes()
         request = transaction.request
         response = response_to(request, 200, to_tag=self.dialog.local_tag, headers=all_headers, body=body)
-        response.join("Supported")
         if request.method == "INVITE":
             timers = self.core.transactions.timers
             self._unacknowledged = Unacknowledged(
@@ -153,9 +152,7 @@ class Session(ABC):
     ) -> tuple[ClientTransaction, list[Effect]]:
         if self.dialog is None:
             raise UsageError(f"{method} needs a dialog")
-        request = self.dialog.request(method, headers, body)
-        request.join("Supported")
-        return self.core.send(request, self.flow, self, now)
+        return self.core.send(self.dialog.request(method, headers, body), self.flow, self, now)
 
     def _acknowledge(self, response: Response) -> list[Effect]:
         """Acknowledge a 2xx of our re-INVITE."""

@@ -100,13 +100,6 @@ class Message:
         if self._first is not None:
             self._first.pop(name, None)
 
-    def join(self, name: str) -> None:
-        """Write the values of a list in one line (section 7.3.1): there are peers that read no other than the first."""
-        values = self.get_all(name)
-        if len(values) > 1:
-            self.remove(name)
-            self.add(name, ", ".join(values))
-
     def _changed(self, name: str) -> None:
         self._cache.pop(name, None)
         self._bytes = self._first = None

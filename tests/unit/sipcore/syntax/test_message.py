@@ -47,16 +47,6 @@ def test_header_fields_keep_their_order() -> None:
     assert message.headers == [("Via", "0"), ("To", "5"), ("From", "6")]
 
 
-def test_a_list_in_one_line() -> None:
-    message = Message([("Supported", "timer"), ("To", "1"), ("Supported", "100rel, path")])
-    assert message.supported == ["timer", "100rel", "path"]
-    message.join("Supported")
-    message.join("To")
-    message.join("Route")
-    assert message.headers == [("To", "1"), ("Supported", "timer, 100rel, path")]
-    assert message.supported == ["timer", "100rel", "path"]
-
-
 def test_a_header_field_that_is_not_there() -> None:
     message = Message([("To", "")])
     assert message.has("To")
