@@ -37,6 +37,8 @@ jitter_buffer_delay 1-5
 ctrl_tcp_listen 127.0.0.1:{control_port}
 module_path {modules}
 module g711.so
+module g722.so
+module opus.so
 module srtp.so
 module sndfile.so
 module aufile.so
@@ -47,6 +49,9 @@ module_app mwi.so
 module_app presence.so
 module_app ctrl_tcp.so
 """
+
+CODECS = {"PCMU/8000": 1, "G722/16000": 2, "opus/48000/2": 12}
+"""A codec -> how many samples of its recordings, of all channels together, there are for one at 8 kHz."""
 
 TONE_SECONDS = 90
 """At the end of its file baresip hangs up; tests are done long before."""
@@ -95,13 +100,16 @@ class Baresip:
         encryption: str = "",
         contacts: Iterable[str] = (),
         message_lamp: bool = False,
+        codec: str = "PCMU/8000",
     ) -> None:
         """`first_port` starts a block of PORTS for this phone. `encryption` is "srtp" (wanted, below RTP/AVP),
         "srtp-mand" (required, RTP/SAVP), or none. It watches the presence of its `contacts`, and its messages if it
-        has a `message_lamp`: over UDP, for version 1.0 subscribes over nothing else.
+        has a `message_lamp`: over UDP, for version 1.0 subscribes over nothing else. `codec`, of CODECS, is what it
+        speaks.
         """
         self.account = account
         self.tone_hz = tone_hz
+        self._step = CODECS[codec]
         self._forgotten: dict[Path, int] = {}
         self.folder = folder
         self._control_port = first_port + 2
@@ -134,7 +142,8 @@ class Baresip:
             "uanew",
             f"<sip:{account.number}@{account.server};transport={account.transport}>"
             f";auth_pass={account.password};regint=600{';answermode=auto' if auto_answer else ''}"
-            f"{f';mediaenc={encryption}' if encryption else ''};mwi={'yes' if message_lamp else 'no'}",
+            f"{f';mediaenc={encryption}' if encryption else ''};mwi={'yes' if message_lamp else 'no'}"
+            f";audio_codecs={codec}",
         )
 
     @property
@@ -228,7 +237,7 @@ class Baresip:
 
     def wait_until_heard(self, seconds: float) -> None:
         """Wait until so much sound has been recorded."""
-        wanted = int(seconds * 8000 * 2)
+        wanted = int(seconds * 8000 * 2 * self._step)
         self._program.wait_until(
             lambda: any(path.stat().st_size > wanted for path in self._recordings()), "sound"
         )
@@ -274,7 +283,8 @@ class Baresip:
             return np.zeros(0)
         sound = recordings[-1].read_bytes()
         sound = sound[max(HEADER_BYTES, self._forgotten.get(recordings[-1], 0)) :]
-        return np.frombuffer(sound[: len(sound) // 2 * 2], "<i2").astype(np.float64)[-int(seconds * 8000) :]
+        samples = np.frombuffer(sound[: len(sound) // 2 * 2], "<i2")[:: self._step]
+        return samples.astype(np.float64)[-int(seconds * 8000) :]
 
     def _recordings(self) -> list[Path]:
         """The oldest first: the names have the time."""

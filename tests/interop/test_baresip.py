@@ -35,6 +35,18 @@ def test_each_phone_has_srtp_as_far_as_it_wants_it(
     assert talk(softphone, transport, calling, called) == secured
 
 
+@pytest.mark.row("SFT-06")
+@pytest.mark.parametrize("codec", ["G722/16000", "opus/48000/2"])
+def test_phones_of_different_codecs_talk(codec: str, softphone: Softphones) -> None:
+    caller, callee = softphone("130", CALLER_HZ), softphone("131", CALLEE_HZ, auto_answer=True, codec=codec)
+    caller.dial("131")
+    caller.wait_for("CALL_ESTABLISHED")
+    caller.wait_until_hears(CALLEE_HZ, CALLER_HZ)
+    callee.wait_until_hears(CALLER_HZ, CALLEE_HZ)
+    caller.hang_up()
+    callee.wait_for("CALL_CLOSED")
+
+
 @pytest.mark.row("CORE-14", "CORE-15", "SFT-06")
 @pytest.mark.parametrize("holder", ["caller", "callee"])
 def test_hold_and_resume(holder: str, softphone: Softphones) -> None:
