@@ -223,6 +223,10 @@ class Baresip:
     def _uri(self, number: str) -> str:
         return f"sip:{number}@{self.account.server};transport={self.account.transport}"
 
+    def answer(self) -> None:
+        """Answer the call that rings."""
+        self.command("accept")
+
     def hang_up(self) -> None:
         """End the current call."""
         self.command("hangup")

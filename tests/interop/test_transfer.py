@@ -89,6 +89,22 @@ def test_attended_transfer(softphone: Softphones, phone: Phones) -> None:
     target.wait_for("CALL_CLOSED")
 
 
+@pytest.mark.row("CORE-13", "CORE-15")
+def test_transfer_to_a_target_that_still_rings(softphone: Softphones, phone: Phones) -> None:
+    """Who stays hears the ringing, and then the target."""
+    leaves, stays, target = phone("124", 124), softphone("130", LEE_HZ), softphone("132", TAYLOR_HZ)
+    leaves.run("register")
+    scenario = leaves.start("callee_attends_early", dial="132")
+    stays.dial("124")
+    stays.wait_until_heard_in_order(LEE_HZ, MUSIC_HZ, RINGING_HZ)
+    target.answer()
+    assert_talk(stays, target)
+    leaves.finish(scenario, "callee_attends_early")
+    assert leaves.progress("callee_attends_early")[-1] == 200
+    target.hang_up()
+    stays.wait_for("CALL_CLOSED")
+
+
 def assert_talk(one: Baresip, other: Baresip, without: Baresip | None = None) -> None:
     """Both hear each other, and neither themselves nor who has left."""
     nobody = [without.tone_hz] if without is not None else []
