@@ -48,10 +48,13 @@ def test_phones_of_different_codecs_talk(codec: str, softphone: Softphones) -> N
 
 
 @pytest.mark.row("CORE-14", "CORE-15", "SFT-06")
-@pytest.mark.parametrize("holder", ["caller", "callee"])
-def test_hold_and_resume(holder: str, softphone: Softphones) -> None:
+@pytest.mark.parametrize(
+    ("holder", "transport", "encryption"), [("caller", "udp", ""), ("callee", "tls", "srtp-mand")]
+)
+def test_hold_and_resume(holder: str, transport: str, encryption: str, softphone: Softphones) -> None:
     """Music for the one who waits, and the other's voice after it; twice, for the second time is another offer."""
-    caller, callee = softphone("130", CALLER_HZ), softphone("131", CALLEE_HZ, auto_answer=True)
+    caller = softphone("130", CALLER_HZ, transport, encryption=encryption)
+    callee = softphone("131", CALLEE_HZ, transport, encryption=encryption, auto_answer=True)
     holding, held = (caller, callee) if holder == "caller" else (callee, caller)
     caller.dial("131")
     caller.wait_for("CALL_ESTABLISHED")
