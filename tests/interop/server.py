@@ -60,7 +60,7 @@ Content-Length: 0\r
 
 
 class Server:
-    """A running server. A context manager; on leaving it must stop cleanly, with exit code 0."""
+    """A running server. A context manager; on leaving it must stop cleanly: exit code 0, and no error in its log."""
 
     def __init__(
         self,
@@ -114,5 +114,7 @@ class Server:
         code = self._program.stop()
         if error is None:
             assert code == 0, f"exit code {code}:\n{self.text}"
+            assert "[error" not in self.text, self.text
+            assert "Traceback" not in self.text, self.text
         else:
             error.add_note(f"the server said:\n{self.text}")
