@@ -1,15 +1,21 @@
-"""The pages under docs/ name tests as their witnesses: each of them is there."""
+"""The pages under docs/ name tests as their witnesses, and the keys of the configuration: each of them is there."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
+
+from pbx.config import Config, Forward
+from pbx.config_values import Table
 
 TESTS = Path(__file__).resolve().parent
 PAGES = sorted((TESTS.parent / "docs").glob("*.md"))
 INTEROP = TESTS.parent / "docs" / "interop.md"
+CONFIGURATION = TESTS.parent / "docs" / "configuration.md"
 
 WITNESS = re.compile(r"`tests/([a-z0-9_/]+\.py)(?:::(test_\w+))?`")
 
@@ -46,3 +52,21 @@ def test_a_witness_that_is_not_there_is_found_out() -> None:
     ]
     assert not is_there("journeys/test_hold.py", "test_nothing")
     assert not is_there("unit/x/test_y.py", "")
+
+
+def tables(model: type[Table]) -> Iterator[tuple[str, type[Table]]]:
+    """The tables below a model, by the heading of their section; forwards stand in one row."""
+    for key, field in model.model_fields.items():
+        for kind in (field.annotation, *get_args(field.annotation)):
+            if isinstance(kind, type) and issubclass(kind, Table) and kind is not Forward:
+                yield f"[[{key}]]" if kind is not field.annotation else f"[{key}]", kind
+
+
+@pytest.mark.parametrize(
+    ("section", "table"), list(tables(Config)), ids=lambda value: getattr(value, "__name__", "")
+)
+def test_every_key_of_the_configuration_is_documented(section: str, table: type[Table]) -> None:
+    text = CONFIGURATION.read_text(encoding="utf-8")
+    (body,) = re.findall(rf"^## `{re.escape(section)}`(.*?)(?=^## |\Z)", text, re.M | re.S)
+    rows = [row.split("|")[1] for row in re.findall(r"^\| `.*\|$", body, re.M)]
+    assert sorted(key for row in rows for key in re.findall(r"`(\w+)`", row)) == sorted(table.model_fields)
