@@ -38,6 +38,7 @@ from pbx.config_values import (
 from pbx.directory import BusyDetection, Diversions
 from pbx.directory import Extension as DirectoryEntry
 from pbx.media_keys import Srtp
+from pbx.office_hours import OfficeHours
 from pbx.trunks.settings import Dialing, Group, InboundRule, OutboundRule, Trunk
 from sipcore.registrar.digest import Credentials
 
@@ -254,6 +255,7 @@ class Config(Table):
     """By feature, and within it by handler: patterns in place of the features' own."""
     extensions: tuple[Extension, ...] = ()
     groups: tuple[Group, ...] = ()
+    office_hours: OfficeHours = OfficeHours()
     dialing: Dialing = Dialing()
     trunks: tuple[Trunk, ...] = ()
     outbound_rules: tuple[OutboundRule, ...] = ()

@@ -105,5 +105,6 @@ class Trunks:
         calling = forms(caller.number, trunk.plan)
         for rule in self._rules:
             if rule.fits(trunk.name, called, calling):
-                return caller, rule.target
+                now = self._switch.environment.wall()
+                return caller, rule.leads_to(open_=self._switch.config.office_hours.open_at(now))
         return caller, None

@@ -118,6 +118,8 @@ def _in_rules(config: Config) -> Iterator[Problem]:
             )
     for index, inbound in enumerate(config.inbound_rules):
         yield from _unknown(f"inbound_rules[{index}].trunks", inbound.trunks, trunks, "trunk")
+        if inbound.otherwise and not config.office_hours.kept:
+            yield Problem(f"inbound_rules[{index}].otherwise", "is never used, set times in office_hours")
     if config.outbound_rules and not config.dialing.country:
         yield Problem("dialing.country", 'is missing, give the country that this system is in, such as "FR"')
 

@@ -180,6 +180,8 @@ class InboundRule(Table):
     """The number that calls, as E.164 where it has such a form; empty: any, withheld ones too."""
     target: Annotated[str, Field(pattern=r"^[0-9A-Za-z*#+._-]{1,64}$")]
     """An extension, a number of the system, a dial code: whatever could be dialled."""
+    otherwise: Annotated[str, Field(pattern=r"^[0-9A-Za-z*#+._-]{0,64}$")] = ""
+    """Where calls go outside office hours; empty: to `target` as well."""
 
     def fits(self, trunk: str, did: tuple[str, ...], caller: tuple[str, ...]) -> bool:
         """Whether the rule is about a call; numbers come in all the forms that they are known in."""
@@ -188,6 +190,10 @@ class InboundRule(Table):
             and _matches(self.did, did)
             and _matches(self.caller, caller)
         )
+
+    def leads_to(self, *, open_: bool) -> str:
+        """Where a call goes while the office is open, or closed."""
+        return self.target if open_ else self.otherwise or self.target
 
 
 def _matches(pattern: str, numbers: tuple[str, ...]) -> bool:

@@ -136,6 +136,23 @@ async def test_a_number_that_no_rule_has_does_not_exist(make_office: Make) -> No
     assert await failure(gateway.call_in("0199999999")) == 404
 
 
+@pytest.mark.row("ADM-07")
+@pytest.mark.parametrize(("minutes", "number"), [(5, "100"), (61, "101")])
+async def test_outside_office_hours_calls_go_elsewhere(make_office: Make, minutes: int, number: str) -> None:
+    """Time begins on a Monday, at ten in the morning in Paris."""
+    rules = [{"did": "+33140000001", "target": "100", "otherwise": "101"}]
+    hours = {"time_zone": "Europe/Paris", "monday": ["09:00-11:00"]}
+    office = make_office(**tables(LINES, inbound_rules=rules, office_hours=hours))
+    await office.open()
+    gateway = await lines(office)
+    phones = {each: await office.phone(each) for each in ("100", "101")}
+    await asyncio.sleep(minutes * 60)
+    gateway.call_in("0140000001")
+    await phones.pop(number).incoming()
+    await asyncio.sleep(1)
+    assert [phone.calls for phone in phones.values()] == [set()]
+
+
 @pytest.mark.row("CONF-20")
 async def test_a_caller_from_outside_joins_a_conference(make_office: Make, tmp_path: Path) -> None:
     office = make_office(features=[conference.feature], prompts=Prompter(tmp_path), **tables(LINES))

@@ -37,6 +37,10 @@ def test_ports_are_numbered_from_10000_up() -> None:
     ("tables", "expected"),
     [
         ({"trunks": [LINES, LINES]}, "trunks[1].name: is the name of trunks[0] already, choose another"),
+        (
+            {"trunks": [LINES], "inbound_rules": [{"target": "100", "otherwise": "100"}]},
+            "inbound_rules[0].otherwise: is never used, set times in office_hours",
+        ),
         ({"trunks": [{"name": "x"}]}, "trunks[0]: a gateway needs addresses, give one or more"),
         (
             {"trunks": [LINES | {"registrar": "sip.example"}]},
