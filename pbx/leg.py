@@ -415,7 +415,7 @@ class Leg:
         self._end(effect.response.status).leg_ended(self, effect.response.status)
 
     def _on_cancelled(self, effect: Cancelled) -> None:
-        self._end(487).leg_ended(self, 487)
+        self._end(effect.status).leg_ended(self, effect.status)
 
     def _on_ended(self, effect: Ended) -> None:
         status = 200 if effect.cause in (EndCause.BYE, EndCause.LOCAL) else 408

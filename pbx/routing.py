@@ -150,6 +150,11 @@ class Router:
         action = self.route(dialled, caller=caller).action if self.outbound.trunks else None
         return isinstance(action, CallOut) or (isinstance(action, Refuse) and bool(action.barred))
 
+    def is_emergency(self, dialled: str, caller: Party) -> bool:
+        """Whether a string that is dialled is a call for help."""
+        action = self.route(dialled, caller=caller).action
+        return isinstance(action, CallOut) and action.emergency
+
     def reroute(self, failed: Route, outcome: Outcome | Redirected) -> Route:
         """Decide again after the `Ring` of `failed` came to `outcome`."""
         if not isinstance(failed.action, Ring):

@@ -53,6 +53,7 @@ from pbx.referral import refer_in_dialog, refer_outside
 from pbx.requests import Requests
 from pbx.rosters import Rosters
 from pbx.routing import Router
+from pbx.sips import NOT_ALLOWED, allows
 from pbx.trunks.book import Trunks
 from pbx.trunks.gate import TrunkGate, trunk_named
 from sipcore.dialog.session_timer import TimerSettings
@@ -323,10 +324,14 @@ class Switch:
             return
         caller = self.directory.find(invited.identity)
         assert caller is not None, "the gate admits extensions and trunks only"
-        if invited.request.has("Replaces"):
+        number = dialled(invited.request.uri, self.router.knows)
+        if not allows(invited.request, invited.session.flow) and not self.router.is_emergency(number, caller):
+            status, headers = NOT_ALLOWED
+            self.driver.perform(invited.session.reject(status, self.loop.time(), headers=headers))
+        elif invited.request.has("Replaces"):
             take_place(self, invited, caller)
-            return
-        self.begin_call(invited, caller, dialled(invited.request.uri, self.router.knows))
+        else:
+            self.begin_call(invited, caller, number)
 
     def begin_call(self, invited: Invited, caller: Party, dialled: str) -> None:
         """Serve a caller who was admitted."""

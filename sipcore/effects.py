@@ -82,9 +82,10 @@ class Invited:
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
-    """The caller cancelled before we answered; 487 has been sent (RFC 3261 section 9.2)."""
+    """The caller cancelled before we answered, or is gone: `status` has been sent (RFC 3261 section 9.2)."""
 
     session: InviteSession
+    status: int = 487
 
 
 @dataclass(frozen=True, slots=True)

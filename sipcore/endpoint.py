@@ -133,6 +133,13 @@ class Endpoint:
         self._adrift.add(usage, now)
         return []
 
+    def unsent(self, request: Request, now: float) -> list[Effect]:
+        """The network knows no way for a request of ours: it fails like a lost connection (RFC 3261 section 17.1.4).
+
+        Within a dialog the timers decide: a call outlives a network that is away for a moment.
+        """
+        return [] if request.to.tag else self._translate(self.transactions.unsent(request, now), now)
+
     def tick(self, now: float) -> list[Effect]:
         """Do what time asks for."""
         effects = self._translate(self.transactions.tick(now), now)

@@ -147,7 +147,7 @@ class CalleeSession(InviteSession):
     def flow_closed(self, now: float) -> list[Effect]:
         if self.state is not SessionState.SETTING_UP:
             return super().flow_closed(now)
-        return [*self.reject(480, now), Cancelled(self)]  # on UDP a flow may work again
+        return [*self.reject(480, now), Cancelled(self, 480)]  # on UDP a flow may work again
 
     def _receive_prack(self, request: Request, transaction: ServerTransaction, now: float) -> list[Effect]:
         """Raises PeerError(481) where no response waits for it, and leaves one waiting whose offer it should answer."""
@@ -195,13 +195,13 @@ class CalleeSession(InviteSession):
     def tick(self, now: float) -> list[Effect]:
         reliable, effects = self._reliable, []
         if reliable is not None and reliable.given_up(now):
-            effects = [*self.reject(504, now), Cancelled(self)]
+            effects = [*self.reject(504, now), Cancelled(self, 504)]
         elif reliable is not None and (again := reliable.tick(now)) is not None:
             effects = [Transmit(self._transaction.flow, again.to_bytes())]
         return effects + super().tick(now)
 
     def _gone_early(self, now: float) -> list[Effect]:
-        return [*self.reject(480, now), Cancelled(self)]
+        return [*self.reject(480, now), Cancelled(self, 480)]
 
     # -- helpers --------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import ssl
 from collections import Counter
@@ -18,7 +19,7 @@ from sipcore.errors import ParseError, UsageError
 from sipcore.net.large_requests import LargeRequests
 from sipcore.net.limits import Limits, RateLimit
 from sipcore.net.network import Listener, Network, Stream, UdpSocket
-from sipcore.syntax.message import response_to
+from sipcore.syntax.message import Request, response_to
 from sipcore.syntax.parser import parse_message
 from sipcore.transport import stun
 from sipcore.transport.flow import Address, Flow, Transport
@@ -28,6 +29,10 @@ from sipcore.transport.stun import is_stun
 logger = logging.getLogger(__name__)
 
 MAX_FLOWS = 10_000
+MAX_ADDRESSES = 4
+"""Of one host, that are tried one after the other."""
+NO_WAY = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ECONNREFUSED})
+"""What the operating system says of a datagram that it does not send."""
 WILDCARDS = ("0.0.0.0", "::")
 
 OnWire = Callable[[bool, Flow, bytes], None]
@@ -253,6 +258,13 @@ class Driver:
             self._udp.send(data, flow.remote)
         except OSError as error:  # as good as lost on the way: the timers end what is really dead
             logger.debug("%s: %s", flow, error)
+            if error.errno in NO_WAY and not data.startswith(b"SIP/2.0"):  # told later, like a lost connection
+                self._loop.call_soon(self._unsent, data)
+
+    def _unsent(self, data: bytes) -> None:
+        request = parse_message(data)
+        if isinstance(request, Request) and not self._stopped:
+            self.perform(self.endpoint.unsent(request, self._loop.time()))
 
     def _flow_gone(self, flow: Flow) -> None:
         if not self._stopped:
@@ -343,22 +355,36 @@ class Driver:
         """
         name, trusted = server_name or remote.host, authorities or self._settings.authorities
         proof = (name, trusted) if transport.secure else None
-        addresses = await self._network.resolve(remote.host)
-        address = Address(addresses[0], remote.port)
+        hosts = (await self._network.resolve(remote.host))[:MAX_ADDRESSES]
+        addresses = [Address(host, remote.port) for host in hosts]
         if transport is Transport.UDP:
-            return self.udp_flow(address)
+            return self.udp_flow(self._of_our_family(addresses))
         for flow in self._connections:
-            if flow.transport is transport and flow.remote == address and self._proofs.get(flow) == proof:
+            if flow.transport is transport and flow.remote in addresses and self._proofs.get(flow) == proof:
                 return flow
         tls = client_tls(self._settings.verify_peers, trusted) if transport.secure else None
-        stream = await self._network.connect(address, tls, name)
+        stream = await self._connect(addresses, tls, name)
         if self._stopped:
             stream.close()
-            raise ConnectionAbortedError(f"stopped while connecting to {address}")
+            raise ConnectionAbortedError(f"stopped while connecting to {stream.remote}")
         flow = self.adopt(stream, transport)
         if proof is not None:
             self._proofs[flow] = proof
         return flow
+
+    async def _connect(self, addresses: list[Address], tls: ssl.SSLContext | None, name: str) -> Stream:
+        """A connection to the first that takes one. Raises the OSError of the last."""
+        for address in addresses[:-1]:
+            try:
+                return await self._network.connect(address, tls, name)
+            except OSError as error:
+                logger.info("%s, an address of %s: %s", address, name, error)
+        return await self._network.connect(addresses[-1], tls, name)
+
+    def _of_our_family(self, addresses: list[Address]) -> Address:
+        """The first that our UDP port can send to: it is of IPv4 or of IPv6."""
+        v6 = ":" in self._settings.listen
+        return next((address for address in addresses if (":" in address.host) == v6), addresses[0])
 
 
 def _nobody_asked(data: bytes) -> None:

@@ -147,6 +147,11 @@ class TransactionTable:
             effects += self._settle(transaction, transaction.flow_failed(now))
         return effects
 
+    def unsent(self, request: Request, now: float) -> list[Effect]:
+        """A request of ours cannot be sent: end its transaction, if that lives."""
+        transaction = self._clients.get(client_key(request))
+        return [] if transaction is None else self._settle(transaction, transaction.flow_failed(now))
+
     # -- books ----------------------------------------------------------------------------------------
 
     def _settle(self, transaction: AnyTransaction, effects: list[Effect]) -> list[Effect]:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from pbx.happenings import CertificateExpires
 from sipcore.transport.flow import Transport
 from tests.journeys.talking import assert_talk, connect
@@ -48,6 +50,27 @@ async def test_a_sips_call_to_whom_no_tls_leads_is_not_made(
     lee, richardson = await office.phone("100", transport=Transport.TLS), await office.phone("101")
     assert await lee.dial("101", secure=True).over() == 480
     assert richardson.calls == set()
+    await office.settle()
+
+
+@pytest.mark.parametrize("transport", [Transport.UDP, Transport.TCP])
+async def test_a_sips_call_in_the_clear_is_refused_but_for_help(
+    make_office: MakeOffice, tls: dict[str, Any], transport: Transport
+) -> None:
+    office = make_office(sip=tls, **tables(LINES))
+    await office.open()
+    lee = await office.phone("100", transport=transport)
+    richardson = await office.phone("101", transport=Transport.TLS)
+    gateway = await lines(office)
+    refused = lee.dial("101", secure=True)
+    assert await refused.over() == 480
+    assert refused.leg.refusal is not None
+    assert refused.leg.refusal.get("Warning") == '380 myphone "SIPS Not Allowed"'
+    assert richardson.calls == set()
+    outgoing = lee.dial("112", secure=True)
+    (await gateway.incoming()).answer()
+    await outgoing.answered()
+    outgoing.hang_up()
     await office.settle()
 
 

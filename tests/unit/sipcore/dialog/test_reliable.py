@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sipcore.dialog.reliable import LARGEST, MOST_WAITING, RAck, ReliableOrder, ReliableResponses, rseq_of
-from sipcore.effects import Acknowledged, Offered, Progressed
+from sipcore.effects import Acknowledged, Cancelled, Offered, Progressed
 from sipcore.endpoint import EndpointSettings
 from sipcore.errors import PeerError
 from sipcore.syntax.headers import CSeq
@@ -193,6 +193,8 @@ def test_a_response_that_is_never_acknowledged_ends_the_call_with_504() -> None:
     kim.do("progress", 183, description=ANSWER)
     pair.advance(TIMEOUT)
     assert kim.told == ["Cancelled"]
+    assert isinstance(kim.facts[-1], Cancelled)
+    assert kim.facts[-1].status == 504
     assert lee.told == ["Progressed 183", "Rejected 504"]
     pair.heal()
     pair.assert_nothing_remains(2 * TIMEOUT)

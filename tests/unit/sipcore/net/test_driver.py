@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 from collections.abc import Callable
 
@@ -142,6 +143,50 @@ async def test_one_connection_serves_all_requests_to_an_address(
         third = await server.driver.flow_to(Transport.TCP, Address(CLIENT, 5060))
         assert third != first
         assert len(accepted) == 2
+
+
+async def test_the_addresses_of_a_name_are_tried_in_order(simulation: Simulation, client: HostNetwork) -> None:
+    accepted: list[SimulatedStream] = []
+    await client.listen(Address(CLIENT, 5060), accepted.append)
+    simulation.network.names["phones.example"] = ["10.0.9.9", CLIENT]
+    async with serving(simulation) as server:
+        first = await server.driver.flow_to(Transport.TCP, Address("phones.example", 5060))
+        assert first.remote == Address(CLIENT, 5060)
+        assert await server.driver.flow_to(Transport.TCP, Address("phones.example", 5060)) == first
+        assert len(accepted) == 1
+        with pytest.raises(OSError, match=r".+"):
+            await server.driver.flow_to(Transport.TCP, Address("phones.example", 5061))
+
+
+async def test_datagrams_go_to_the_first_address_of_our_family(simulation: Simulation) -> None:
+    simulation.network.names["phones.example"] = ["2001:db8::1", CLIENT]
+    async with serving(simulation) as server:
+        flow = await server.driver.flow_to(Transport.UDP, Address("phones.example", 5060))
+        assert flow.remote == Address(CLIENT, 5060)
+
+
+@pytest.mark.parametrize(
+    ("error", "seconds"), [(errno.ENETUNREACH, 0.0), (errno.EHOSTUNREACH, 0.0), (errno.EPERM, 32.0)]
+)
+async def test_a_request_that_no_way_leads_to_ends_soon(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch, error: int, seconds: float
+) -> None:
+    async with serving(simulation) as server:
+        loop = asyncio.get_running_loop()
+
+        def send(data: bytes, remote: Address) -> None:
+            raise OSError(error, "no")
+
+        monkeypatch.setattr(server.driver._udp, "send", send)
+        began, flow = loop.time(), server.driver.udp_flow(Address(CLIENT, 5060))
+        server.driver.perform(server.endpoint.request(our_request(flow), flow, began)[1])
+        while not server.told:
+            await asyncio.sleep(0.1)
+        [responded] = server.told
+        assert isinstance(responded, Responded)
+        assert responded.response.status == (408 if seconds else 503)
+        assert seconds <= loop.time() - began < seconds + 1
+        assert len(server.endpoint.transactions) == 0
 
 
 async def test_a_name_leads_to_a_flow(simulation: Simulation, client: HostNetwork) -> None:
