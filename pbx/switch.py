@@ -170,6 +170,7 @@ class Switch:
         self.driver = Driver(
             self.endpoint, environment.network, _driver_settings(sip), self._on_effect, self._on_flow_closed
         )
+        self.driver.urgent = lambda dialled: self.trunks.outbound.emergency(dialled) is not None
         certificate = sip.certificate if sip.tls else None
         self.certificate = CertificateWatch(certificate, environment.wall, self.happenings.tell)
         self.requests = Requests(self.endpoint, self.driver, self.loop)

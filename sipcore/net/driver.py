@@ -16,6 +16,7 @@ from pathlib import Path
 from sipcore.effects import Arrived, CloseFlow, Effect, Invited, RequestInDialog, Transmit
 from sipcore.endpoint import Endpoint
 from sipcore.errors import ParseError, UsageError
+from sipcore.net.inbox import Inbox
 from sipcore.net.large_requests import LargeRequests
 from sipcore.net.limits import Limits, RateLimit
 from sipcore.net.network import Listener, Network, Stream, UdpSocket
@@ -24,6 +25,7 @@ from sipcore.syntax.parser import parse_message
 from sipcore.transport import stun
 from sipcore.transport.flow import Address, Flow, Transport
 from sipcore.transport.framing import PONG, StreamFramer
+from sipcore.transport.overload import newcomer
 from sipcore.transport.stun import is_stun
 
 logger = logging.getLogger(__name__)
@@ -34,6 +36,11 @@ MAX_ADDRESSES = 4
 NO_WAY = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ECONNREFUSED})
 """What the operating system says of a datagram that it does not send."""
 WILDCARDS = ("0.0.0.0", "::")
+PATIENCE_SECONDS = 0.2
+"""A new request that has waited for longer is asked to come again: before its sender repeats it."""
+CALL_PATIENCE_SECONDS = 2.0
+"""The same for calls, which somebody waits for."""
+RETRY_AFTER_SECONDS = 2, 8
 
 OnWire = Callable[[bool, Flow, bytes], None]
 """Told (outgoing, flow, message) of every message."""
@@ -78,6 +85,9 @@ class Driver:
         self._on_flow_closed = on_flow_closed
         self._loop = asyncio.get_running_loop()
         self._rate = RateLimit(settings.limits)
+        self.urgent: Callable[[str], bool] = _nothing_is
+        """Whether a call to this user part is always served, however long it has waited: an emergency number."""
+        self._inbox = Inbox(self._loop, self._take, self._turn_away)
         self._udp: UdpSocket | None = None
         self._udp_flows: dict[Address, Flow] = {}
         self._listeners: list[Listener] = []
@@ -121,6 +131,7 @@ class Driver:
             connection.close()
         if self._udp is not None:
             self._udp.close()
+        self._inbox.clear()
         await asyncio.sleep(0)  # lets closed transports tell so
 
     def reload_certificates(self) -> None:
@@ -142,7 +153,25 @@ class Driver:
         if is_stun(data):
             self._stun(data, remote)
             return
+        self._inbox.put(data, remote, now)
+
+    def _take(self, data: bytes, remote: Address) -> None:
         self.message(data, self.udp_flow(remote), stream=False)
+
+    def _turn_away(self, data: bytes, remote: Address, waited: float) -> bool:
+        """Ask a new request that has waited too long to come later; whether it is one."""
+        if waited < PATIENCE_SECONDS:
+            return False
+        request = newcomer(data, remote)
+        if request is None or self.endpoint.transactions.serves(request.via, request.method):
+            return False
+        if request.method == "INVITE" and (waited < CALL_PATIENCE_SECONDS or self.urgent(request.user)):
+            return False
+        answer, back = request.unavailable(self.endpoint.random.randint(*RETRY_AFTER_SECONDS))
+        if self.on_wire is not None:
+            self._trace(self.on_wire, False, self.udp_flow(remote), data)
+        self._send_datagram(self.udp_flow(back), answer)
+        return True
 
     def _stun(self, data: bytes, remote: Address) -> None:
         """Answer a keep-alive (RFC 5626 section 4.4.2)."""
@@ -389,6 +418,10 @@ class Driver:
 
 def _nobody_asked(data: bytes) -> None:
     """A STUN message for nobody."""
+
+
+def _nothing_is(user: str) -> bool:
+    return False
 
 
 class Connection:

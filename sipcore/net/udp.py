@@ -14,8 +14,8 @@ logger = logging.getLogger(__name__)
 
 RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
 MAX_DATAGRAM_BYTES = 65535
-DRAIN = 32
-"""Datagrams handled before others on the loop have their turn."""
+DRAIN = 256
+"""Datagrams read before others on the loop have their turn."""
 
 
 class SystemUdpSocket:

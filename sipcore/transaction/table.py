@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from sipcore.deadlines import Deadlines
 from sipcore.effects import Effect
+from sipcore.syntax.headers import Via
 from sipcore.syntax.message import Request, Response
 from sipcore.transaction.invite_client import InviteClient
 from sipcore.transaction.invite_server import InviteServer
@@ -97,6 +98,10 @@ class TransactionTable:
         if request.method == "ACK":
             return self._find_acknowledged(request)
         return self._servers.get(server_key(request, method or request.method))
+
+    def serves(self, via: Via, method: str) -> bool:
+        """Whether a request with this Via belongs to a transaction that lives, as far as its branch tells."""
+        return (via.branch, via.host, via.port, method) in self._servers
 
     def _find_acknowledged(self, ack: Request) -> InviteServer | None:
         found = self._servers.get(server_key(ack, "INVITE"))

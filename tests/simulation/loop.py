@@ -74,6 +74,10 @@ class JumpingLoop(asyncio.SelectorEventLoop):
         """Virtual seconds, monotonic."""
         return self._jumps.now
 
+    def work(self, seconds: float) -> None:
+        """Time passes while whoever calls this keeps the loop busy."""
+        self._jumps.now += seconds
+
     def run_forever(self) -> None:
         """Run until stopped. Raises Stuck, with the list of waiting tasks."""
         try:

@@ -1,0 +1,197 @@
+"""What waits: in order, once, within bounds; and when there is too much to do, everybody is told so in time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from heapq import heappop, heappush
+from itertools import count
+from random import Random
+
+import pytest
+
+from sipcore.effects import Arrived, Effect, Invited
+from sipcore.net.inbox import MAX_WAITING, SLICE_SECONDS, Inbox
+from sipcore.syntax.message import Response
+from sipcore.syntax.parser import parse_message
+from sipcore.transport.flow import Address
+from tests.simulation.loop import JumpingLoop
+from tests.simulation.network import HostNetwork
+from tests.simulation.simulation import Simulation
+from tests.unit.sipcore.net.serving import Datagrams, SimulatedServer, options, serving
+
+PHONE = Address("192.0.2.7", 5060)
+T1_SECONDS = 0.5
+
+
+class Work:
+    """Takes a millisecond for each datagram; turns nothing away."""
+
+    def __init__(self) -> None:
+        self.loop = JumpingLoop()
+        self.taken: list[bytes] = []
+        self.inbox = Inbox(self.loop, self._take, lambda data, remote, waited: False)
+
+    def _take(self, data: bytes, remote: Address) -> None:
+        self.taken.append(data)
+        self.loop.work(0.001)
+
+
+@pytest.fixture
+def work() -> Iterator[Work]:
+    work = Work()
+    yield work
+    work.loop.close()
+
+
+def turn(work: Work) -> None:
+    work.loop.call_soon(work.loop.stop)
+    work.loop.run_forever()
+
+
+def test_others_have_their_turn(work: Work) -> None:
+    numbers = [b"%d" % number for number in range(20)]
+    for number in numbers:
+        work.inbox.put(number, PHONE, work.loop.time())
+    turn(work)
+    assert len(work.taken) <= SLICE_SECONDS / 0.001 + 1
+    while len(work.inbox):
+        turn(work)
+    assert work.taken == numbers
+
+
+def test_who_sends_many_delays_himself_alone(work: Work) -> None:
+    for number in range(100):
+        work.inbox.put(b"one of many", Address("192.0.2.7", 1024 + number), work.loop.time())
+    for word in (b"first", b"second"):
+        work.inbox.put(word, Address("192.0.2.8", 5060), work.loop.time())
+    while len(work.inbox):
+        turn(work)
+    assert (work.taken.index(b"first"), work.taken.index(b"second"), len(work.taken)) == (1, 3, 102)
+
+
+def test_what_is_repeated_while_it_waits_is_handled_once(work: Work) -> None:
+    for host in ("192.0.2.7", "192.0.2.7", "192.0.2.8"):
+        work.inbox.put(b"hello", Address(host, 5060), work.loop.time())
+    turn(work)
+    assert work.taken == [b"hello", b"hello"]
+    work.inbox.put(b"hello", PHONE, work.loop.time())
+    turn(work)
+    assert len(work.taken) == 3
+
+
+def test_there_is_an_end_to_what_is_kept(work: Work) -> None:
+    for number in range(MAX_WAITING + 5):
+        work.inbox.put(b"%d" % number, PHONE, work.loop.time())
+    assert (len(work.inbox), work.inbox.lost) == (MAX_WAITING, 5)
+    work.inbox.clear()
+    for number in range(1000):
+        work.inbox.put(b"%d" % number * 20_000, PHONE, work.loop.time())
+    assert len(work.inbox) < 1000
+    work.inbox.clear()
+    turn(work)
+    assert work.taken == []
+
+
+# -- the whole driver --------------------------------------------------------------------------------
+
+
+def slow(simulation: Simulation, server: SimulatedServer, seconds: float) -> None:
+    """Let each request take so long."""
+
+    def before(effect: Effect) -> None:
+        if isinstance(effect, Arrived | Invited):
+            simulation.loop.work(seconds)
+
+    server.before = before
+
+
+def invite(number: int, user: bytes = b"101") -> bytes:
+    """A call."""
+    request = options(number, transport="UDP").replace(b"OPTIONS sip:", b"INVITE sip:" + user + b"@")
+    return request.replace(b"OPTIONS", b"INVITE").replace(b"To:", b"Contact: <sip:100@10.0.1.1>\r\nTo:")
+
+
+def statuses(udp: Datagrams) -> list[int]:
+    return [int(message[8:11]) for message in udp.received if message.startswith(b"SIP/2.0 ")]
+
+
+async def test_what_waits_too_long_is_asked_to_come_later_and_calls_are_not(
+    simulation: Simulation, client: HostNetwork
+) -> None:
+    async with serving(simulation) as server:
+        slow(simulation, server, 0.01)
+        udp = Datagrams(client)
+        server.driver.urgent = lambda user: user == "112"
+        began = simulation.loop.time()
+        for number in range(1, 101):
+            udp.send(options(number, transport="UDP"))
+        for number in (200, 201):
+            udp.send(invite(number))
+        while sum(status != 100 for status in statuses(udp)) < 100:
+            await asyncio.sleep(0.01)
+        assert simulation.loop.time() - began < T1_SECONDS
+        assert 15 < statuses(udp).count(200) < 25
+        assert statuses(udp).count(200) + statuses(udp).count(503) == 100
+        assert sum(isinstance(effect, Invited) for effect in server.told) == 2
+        for number in range(1, 11):  # answered already: their transactions answer again
+            udp.send(options(number, transport="UDP"))
+        await asyncio.sleep(1)
+        assert statuses(udp)[-10:] == [200] * 10
+
+
+@pytest.mark.parametrize(("user", "served"), [(b"101", False), (b"112", True)])
+async def test_a_call_waits_longer_and_one_for_help_as_long_as_it_takes(
+    simulation: Simulation, client: HostNetwork, user: bytes, served: bool
+) -> None:
+    async with serving(simulation) as server:
+        slow(simulation, server, 3.0)
+        udp = Datagrams(client)
+        server.driver.urgent = lambda dialled: dialled == "112"
+        udp.send(options(1, transport="UDP"))
+        udp.send(invite(2, user))
+        await asyncio.sleep(7)
+        assert any(isinstance(effect, Invited) for effect in server.told) is served
+
+
+class Desk:
+    """Asks for one thing after another, and comes back when it is asked to."""
+
+    def __init__(self, number: int) -> None:
+        self.number, self.left = number, 6
+        self.asked_at = 0.0
+
+
+async def test_all_come_back_at_once_and_everybody_is_served(
+    simulation: Simulation, client: HostNetwork
+) -> None:
+    """Work of ten seconds that all comes in one instant: each answer is in time, and all is done in a minute."""
+    async with serving(simulation) as server:
+        slow(simulation, server, 0.005)
+        udp, numbers = Datagrams(client), count(1)
+        coming: list[tuple[float, int]] = [(simulation.loop.time(), number) for number in range(333)]
+        desks = [Desk(number) for number in range(333)]
+        asked: dict[str, Desk] = {}
+        began, longest, dice = simulation.loop.time(), 0.0, Random(1)
+        while any(desk.left for desk in desks):
+            now = simulation.loop.time()
+            assert now - began < 60.0
+            while coming and coming[0][0] <= now:
+                desk = desks[heappop(coming)[1]]
+                number = next(numbers)
+                asked[f"{number}@{client.address}"] = desk
+                desk.asked_at = now
+                udp.send(options(number, transport="UDP"))
+            await asyncio.sleep(0.002)
+            received, udp.received[:] = list(udp.received), []
+            for data in received:
+                response = parse_message(data)
+                assert isinstance(response, Response)
+                desk = asked.pop(response.call_id)
+                longest = max(longest, simulation.loop.time() - desk.asked_at)
+                desk.left -= response.status == 200
+                rest = float(response.get("Retry-After") or 0)
+                assert rest or response.status == 200
+                if desk.left:
+                    heappush(coming, (simulation.loop.time() + rest + dice.random() / 1000, desk.number))
+        assert longest < T1_SECONDS, "nobody has to repeat anything"
