@@ -124,7 +124,7 @@ MODELS = (
     ),
     PhoneModel(
         "Polycom",
-        r"poly(com)?\b",
+        r"poly\b|polycom",
         (("Alert-Info", _info(_LOCAL_URL, "Auto Answer")),),
         sources=(
             _PAGING,
