@@ -85,7 +85,9 @@ class Conferences:
     @contextmanager
     def choose(self, conference_id: str, call: Call) -> Iterator[Conference]:
         """The conference of this ID, created if need be. It ends, and its ID is free, when the last has left it."""
-        conference = self._by_id.setdefault(conference_id, Conference(call.new_room()))
+        conference = self._by_id.get(conference_id)
+        if conference is None:
+            conference = self._by_id[conference_id] = Conference(call.new_room())
         conference.expected += 1
         try:
             yield conference
@@ -108,6 +110,7 @@ async def conference(call: Call) -> None:
         await voice.play(prompts.GOODBYE)
         return
     with conferences.choose(conference_id, call) as chosen:
+        await call.go_to_room(chosen.room)
         name = await _ask_name(call, voice, chosen)
         if len(chosen.parties) >= call.config.conference.max_parties:
             await voice.play(prompts.CONFERENCE_FULL)

@@ -386,10 +386,8 @@ class WorkerLost:
     streams: tuple[int, ...]
 
 
-Event = (
-    PortsReady
-    | TicksReported
-    | StreamLatched
+StreamEvent = (
+    StreamLatched
     | PlayEnded
     | RecordingEnded
     | RecordingFailed
@@ -399,5 +397,6 @@ Event = (
     | StreamClosed
     | StreamFailed
     | StreamSilent
-    | WorkerLost
 )
+
+Event = PortsReady | TicksReported | WorkerLost | StreamEvent

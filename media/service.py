@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import zlib
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import count
 from random import Random
 from typing import Protocol
@@ -23,15 +23,23 @@ from media.messages import (
     Command,
     Event,
     FillPorts,
+    JoinRoom,
     OpenStream,
+    PlayEnded,
     PortsReady,
+    RecordingEnded,
+    RecordingFailed,
+    Statistics,
     StreamClosed,
     StreamCommand,
+    StreamEvent,
     StreamFailed,
+    TicksReported,
     WorkerLost,
 )
 from media.net import MediaNetwork
 from media.ports import READY, Ports, PortsExhausted
+from media.standing import Standing, together
 from media.worker import WorkerProcess
 
 __all__ = ["MediaService", "MediaSettings", "PortsExhausted", "Reservation"]
@@ -101,6 +109,13 @@ class MediaService:
         self._waiting: dict[int, list[StreamCommand]] = {}
         """Stream -> what it is to do as soon as it is open."""
         self._open: dict[int, _Worker] = {}
+        self._moving: dict[int, tuple[_Worker, int]] = {}
+        """Open stream -> the worker that it is to move to, and its port there."""
+        self._left: dict[tuple[int, int], int] = {}
+        """Worker and stream -> how often that has left there and is not told as closed yet."""
+        self._before: dict[int, Statistics] = {}
+        """How streams that have moved went before."""
+        self._standing = Standing()
         self._workers = [
             _Worker(number, self._link(number, ports, network, random))
             for number, ports in enumerate(self._shares())
@@ -116,8 +131,8 @@ class MediaService:
     def _link(self, number: int, ports: tuple[int, int], network: MediaNetwork, random: Random) -> EngineLink:
         host = self._settings.host
         if self._settings.workers == 0:
-            return InlineEngine(network, host, ports, random, self._told)
-        return WorkerProcess(number, host, ports, self._told)
+            return InlineEngine(network, host, ports, random, partial(self._told, number))
+        return WorkerProcess(number, host, ports, partial(self._told, number))
 
     # -- life -------------------------------------------------------------------------------------------
 
@@ -143,26 +158,85 @@ class MediaService:
 
     # -- what the switch asks -----------------------------------------------------------------------------
 
-    def reserve(self, beside: int | None = None, group: str | None = None) -> Reservation:
-        """A port for a new stream. Raises PortsExhausted.
-
-        It is one of the engine that serves the stream `beside`, or all streams of `group`: those that may meet.
-        """
+    def reserve(self, beside: int | None = None) -> Reservation:
+        """A port for a new stream, of the engine that serves the stream `beside`, or of the one with the least to do.
+        Raises PortsExhausted."""
         worker = None if beside is None else self._worker_of(beside)
-        if worker is None and group is not None:
-            worker = self._workers[zlib.crc32(group.encode()) % len(self._workers)]
         if worker is None:
             worker = min(self._workers, key=lambda each: len(each.streams) if each.ready else 1 << 30)
-        if len(worker.ready) < LOW and not worker.filling:
-            worker.filling = True
-            reserved = sum(reservation[0] is worker for reservation in self._reserved.values())
-            worker.link.send(FillPorts(reserved))
-        if not worker.ready:
-            raise PortsExhausted("every media port is in use")
-        stream, port = next(self._numbers), worker.ready.popleft()
+        port = self._take_port(worker)
+        stream = next(self._numbers)
         worker.streams.add(stream)
         self._reserved[stream] = worker, port
         return Reservation(stream, port)
+
+    def _take_port(self, worker: _Worker) -> int:
+        if len(worker.ready) < LOW and not worker.filling:
+            worker.filling = True
+            taken = [*self._reserved.values(), *self._moving.values()]
+            worker.link.send(FillPorts(sum(reservation[0] is worker for reservation in taken)))
+        if not worker.ready:
+            raise PortsExhausted("every media port is in use")
+        return worker.ready.popleft()
+
+    # -- streams that move ------------------------------------------------------------------------------
+
+    def worker_of(self, stream: int) -> int | None:
+        """The number of the engine that serves a stream; None where there is no such stream."""
+        worker = self._worker_of(stream)
+        return None if worker is None else worker.number
+
+    def new_room(self, stream: int) -> int:
+        """The number of a room that nobody is in yet. Its engine is the one with the least to do but for `stream`,
+        who begins it; where several have that, the one who is there already."""
+        loads = [len(worker.streams - {stream}) for worker in self._workers]
+        here = self.worker_of(stream)
+        worker = here if here is not None and loads[here] == min(loads) else loads.index(min(loads))
+        return next(self._numbers) * len(self._workers) + worker
+
+    def worker_of_room(self, room: int) -> int:
+        """The number of the engine that all who join a room have to be served by."""
+        return room % len(self._workers)
+
+    def move(self, stream: int, worker: int) -> int:
+        """A port for a stream in the engine that it is to go to. Raises PortsExhausted.
+
+        One that is not open yet has moved then. One that is open moves when it is opened there; what it does (the
+        sound it hears, its bridge, its room, the recording of its call) goes on there.
+        """
+        target = self._workers[worker]
+        port = self._take_port(target)
+        if stream in self._reserved:
+            before, old_port = self._reserved[stream]
+            before.ready.append(old_port)
+            before.streams.discard(stream)
+            target.streams.add(stream)
+            self._reserved[stream] = target, port
+        else:
+            self.stay(stream)
+            self._moving[stream] = target, port
+        return port
+
+    def stay(self, stream: int) -> None:
+        """A stream does not move after all."""
+        if stream in self._moving:
+            worker, port = self._moving.pop(stream)
+            worker.ready.append(port)
+
+    def _arrive(self, command: OpenStream) -> None:
+        """Open a stream in the engine that it moves to, and close it where it was."""
+        stream = command.stream
+        old, (new, _) = self._open[stream], self._moving.pop(stream)
+        old.link.send(CloseStream(stream))
+        old.streams.discard(stream)
+        key = old.number, stream
+        self._left[key] = self._left.get(key, 0) + 1
+        self._open[stream] = new
+        new.streams.add(stream)
+        new.link.send(command)
+        for again in self._standing.again(stream):
+            if self._is_together(again):
+                self._open[again.stream].link.send(again)
 
     def send(self, command: StreamCommand) -> None:
         """Bring a command to the engine of its stream; one for a stream that has ended is too late.
@@ -171,7 +245,9 @@ class MediaService:
         before the caller's media is known.
         """
         stream = command.stream
-        if isinstance(command, OpenStream) and stream in self._reserved:
+        if isinstance(command, OpenStream) and stream in self._open and stream in self._moving:
+            self._arrive(command)
+        elif isinstance(command, OpenStream) and stream in self._reserved:
             self._open[stream] = self._reserved.pop(stream)[0]
             self._pass_on(command)
             for waiting in self._waiting.pop(stream, ()):
@@ -190,12 +266,32 @@ class MediaService:
 
     def _pass_on(self, command: StreamCommand) -> None:
         opened = self._open.get(command.stream)
-        if opened is not None:
+        if isinstance(command, CloseStream):
+            self.stay(command.stream)
+        if opened is None:
+            return
+        if len(self._workers) > 1:  # else nothing moves
+            self._standing.note(command)
+        if self._is_together(command):
             opened.link.send(command)
+
+    def _is_together(self, command: StreamCommand) -> bool:
+        """Whether what a command joins is in one engine; else it waits in `_standing` until somebody has moved."""
+        worker = self._open.get(command.stream)
+        if isinstance(command, Bridge):
+            return worker is not None and self._open.get(command.other) is worker
+        if isinstance(command, JoinRoom):
+            return worker is not None and worker.number == self.worker_of_room(command.room)
+        return worker is not None
 
     def live(self) -> dict[str, int]:
         """How many streams there are: for tests of leaks."""
-        return {"reserved": len(self._reserved), "streams": len(self._open), "waiting": len(self._waiting)}
+        return {
+            "reserved": len(self._reserved),
+            "streams": len(self._open),
+            "waiting": len(self._waiting),
+            "moving": len(self._moving) + len(self._left) + len(self._before) + len(self._standing),
+        }
 
     def _worker_of(self, stream: int) -> _Worker | None:
         reserved = self._reserved.get(stream)
@@ -203,21 +299,45 @@ class MediaService:
 
     # -- what the engines tell ----------------------------------------------------------------------------
 
-    def _told(self, event: Event) -> None:
+    def _told(self, number: int, event: Event) -> None:
         if isinstance(event, PortsReady):
             worker = self._workers[event.worker]
             worker.ready.extend(event.ports)
             worker.filling = False
             worker.has_ports.set()
             return
-        if isinstance(event, StreamClosed | StreamFailed):
-            self._forget(event.stream)
-        elif isinstance(event, WorkerLost):
+        if isinstance(event, WorkerLost):
             event = self._lost(event.worker)
+        elif not isinstance(event, TicksReported) and (number, event.stream) in self._left:
+            self._told_late(number, event)
+            return
+        elif isinstance(event, StreamClosed | StreamFailed):
+            self._forget(event.stream)
+            before = self._before.pop(event.stream, None)
+            if before is not None and isinstance(event, StreamClosed):
+                event = replace(event, statistics=together(before, event.statistics))
+        elif isinstance(event, PlayEnded):
+            self._standing.told(event)
         self.on_event(event)
+
+    def _told_late(self, number: int, event: StreamEvent) -> None:
+        """An engine tells of a stream that has left it: how it went there, and what became of its recordings."""
+        if isinstance(event, RecordingEnded | RecordingFailed):
+            self.on_event(event)
+        elif isinstance(event, StreamClosed):
+            key, stream = (number, event.stream), event.stream
+            self._left[key] -= 1
+            if not self._left[key]:
+                del self._left[key]
+            if stream in self._open:
+                before = self._before.get(stream)
+                statistics = event.statistics
+                self._before[stream] = statistics if before is None else together(before, statistics)
 
     def _forget(self, stream: int) -> None:
         worker = self._open.pop(stream, None)
+        self._standing.forget(stream)
+        self.stay(stream)
         if worker is not None:
             worker.streams.discard(stream)
 
@@ -228,7 +348,11 @@ class MediaService:
         for stream in streams:
             self._reserved.pop(stream, None)
             self._waiting.pop(stream, None)
-            self._open.pop(stream, None)
+            self._forget(stream)
+            self._before.pop(stream, None)
+        for stream in [stream for stream, (target, _) in self._moving.items() if target is worker]:
+            del self._moving[stream]
+        self._left = {key: left for key, left in self._left.items() if key[0] != number}
         worker.streams.clear()
         worker.ready.clear()
         worker.filling = False
@@ -247,8 +371,9 @@ class InlineEngine:
         port_range: tuple[int, int],
         random: Random,
         tell: Callable[[Event], None],
+        number: int = 0,
     ) -> None:
-        self._engine = MediaEngine(network, Ports(network, host, *port_range), random, tell)
+        self._engine = MediaEngine(network, Ports(network, host, *port_range), random, tell, worker=number)
 
     async def start(self) -> None:
         """Bind the first ports."""

@@ -31,6 +31,7 @@ from pbx.negotiate import NotAcceptable
 from pbx.party import ExternalParty, Party, trunk_of
 from pbx.phone_models import alerting
 from pbx.refused import Refused
+from pbx.relocation import bring
 from pbx.routing import Outcome, Redirected, Refuse, Ring, Route, Serve
 from pbx.sips import reachable
 from pbx.trunks.outbound import CallOut
@@ -106,10 +107,8 @@ class Call:
         """Take the INVITE and begin to serve it."""
         session = invited.session
         try:
-            served = self.switch.dial_table.match(self.dialled)
-            group = served[0].feature if served else None  # the calls of a feature may have to meet
             host = self.switch.media_host(session.flow)
-            self.leg = Leg(self.switch, self.caller, self, host=host, group=group)
+            self.leg = Leg(self.switch, self.caller, self, host=host)
             self.leg.call_id = self.id
             self.leg.receive_call(session, invited.offer)
         except PortsExhausted:
@@ -363,8 +362,15 @@ class Call:
         return self.switch.shared(factory)
 
     def new_room(self) -> int:
-        """The number of a conference room that nobody is in yet."""
-        return self.switch.new_room()
+        """The number of a conference room that nobody is in yet, where there is least to do."""
+        return self.switch.media.new_room(self.caller_leg.stream)
+
+    async def go_to_room(self, room: int) -> None:
+        """Have the caller's sound carried where that of a room is, before it is joined. Raises Refused: 500 the phone
+        does not follow."""
+        if not await bring(self.caller_leg, self.switch.media.worker_of_room(room)):
+            logger.error("call %s: the phone takes no change of its media port, the call ends", self.id)
+            raise Refused(500, "Media Port Change Refused")
 
     def attend(self, conference: str) -> AbstractContextManager[None]:
         """Within it the caller is in a conference, for those who watch that by its ID (RFC 4575)."""

@@ -14,6 +14,7 @@ from pbx.directory import Extension
 from pbx.media_keys import Srtp
 from pbx.negotiate import Negotiation, NotAcceptable
 from pbx.presses import Form, Presses
+from pbx.relocation import Done, Relocation
 from pbx.trunks.causes import refusal_headers
 from sipcore.dialog.callee import CalleeSession
 from sipcore.dialog.caller import CallerSession
@@ -28,6 +29,7 @@ from sipcore.effects import (
     Ended,
     Moved,
     Offered,
+    OfferRefused,
     Progressed,
     Rejected,
 )
@@ -132,16 +134,15 @@ class Leg:
         *,
         host: str,
         beside: Leg | None = None,
-        group: str | None = None,
     ) -> None:
-        """Reserve a media port (raises `PortsExhausted`), in the worker that serves `beside` or all of `group`."""
+        """Reserve a media port (raises `PortsExhausted`), in the worker that serves `beside` if that is given."""
         self.station = station
         self.party = party
         """Who it is; None where that is of no interest, as on a phone."""
         self.watcher = watcher
         self._state = LegState.NEW
         self.session: CallerSession | CalleeSession | None = None
-        reservation = station.media.reserve(beside.stream if beside else None, group)
+        reservation = station.media.reserve(beside.stream if beside else None)
         self.stream: int = reservation.stream
         self.port: int = reservation.port
         environment = station.environment
@@ -157,6 +158,8 @@ class Leg:
         self.voice: Voice | None = None
         """Where a feature talks to the far end."""
         self._conversation: Conversation | None = None
+        self.relocation: Relocation | None = None
+        """To another media worker, while it goes on."""
         self.refusal: Response | None = None
         """What a phone that was called has refused with."""
         self._presses = Presses()
@@ -301,6 +304,33 @@ class Leg:
         if self.state is LegState.ANSWERED:
             self._do(self._session.send_request("OPTIONS", self._now))
 
+    def move_to(self, worker: int, done: Done) -> None:
+        """Have the sound carried by that media worker; `done` is told whether it is, unless the leg ends before.
+        The last to ask is the one who is served."""
+        following = Relocation(self, worker, done)
+        if self.state is LegState.ENDED:
+            return
+        if self.relocation is not None:
+            self.relocation.replace_by(following)
+        else:
+            self.relocation = following
+            following.start()
+
+    def move_beside(self, other: Leg, done: Done = lambda there: None) -> None:
+        """Have the sound carried by the media worker of `other`."""
+        worker = self.station.media.worker_of(other.stream)
+        if worker is not None:
+            self.move_to(worker, done)
+
+    @property
+    def may_change(self) -> bool:
+        """Whether a re-INVITE can be sent now."""
+        return self.state is LegState.ANSWERED and self._session.can_change
+
+    def offer_again(self) -> None:
+        """Tell the peer by re-INVITE where we receive now."""
+        self._do(self._session.modify(self.negotiation.offer_again(self.codec), self._now))
+
     def on_media(self, event: Event) -> None:
         """Take what the media engine tells of this leg's stream."""
         if isinstance(event, DigitReceived):
@@ -429,6 +459,7 @@ class Leg:
         """A re-INVITE or UPDATE: hold, resume, a new address or codec."""
         negotiation = self.negotiation
         if effect.offer is None:
+            self._session.drop_retry()
             self._do(self._session.answer(negotiation.offer(), self._now))
             return
         try:
@@ -438,7 +469,15 @@ class Leg:
             self._do(self._session.refuse(488, self._now))
             return
         self._do(self._session.answer(description, self._now))
+        if self.port != negotiation.port:
+            self._session.drop_retry()  # the port that it was to tell is in our answer
         self._use_plan()
+
+    def _on_offer_refused(self, effect: OfferRefused) -> None:
+        """Our re-INVITE or UPDATE was not accepted."""
+        self.negotiation.withdraw()
+        if self.relocation is not None and self.relocation.offered:
+            self.relocation.refused()
 
     def _on_answered(self, effect: Answered) -> None:
         """Our re-INVITE or UPDATE was accepted."""
@@ -448,7 +487,7 @@ class Leg:
     def _on_moved(self, effect: Moved) -> None:
         """The phone is reached elsewhere now, and its sound may come from elsewhere too."""
         self.negotiation.moves += 1
-        if self.plan is not None:
+        if self.plan is not None and self.port == self.negotiation.port:
             self._use_plan()
 
     # -- helpers ---------------------------------------------------------------------------------------
@@ -475,11 +514,14 @@ class Leg:
     def _use_plan(self) -> None:
         """Hand the negotiated plan to the media engine, if it is news."""
         plan = self.negotiation.plan(self._session.flow.remote.host)
-        if plan == self.plan:
+        moves = self.port != self.negotiation.port
+        if plan == self.plan and not moves:
             return
-        first, self.plan = self.plan is None, plan
+        opens, self.plan, self.port = self.plan is None or moves, plan, self.negotiation.port
         send = self.station.media.send
-        send(OpenStream(self.stream, self.port, plan) if first else ChangeStream(self.stream, plan))
+        send(OpenStream(self.stream, self.port, plan) if opens else ChangeStream(self.stream, plan))
+        if moves and self.relocation is not None:
+            self.relocation.settle(True)
         if self.conversation is not None:
             self.conversation.update()
 
@@ -489,6 +531,9 @@ class Leg:
         self.state = LegState.ENDED
         if self.session is not None:
             self.session.owner = None
+        if self.relocation is not None:
+            self.relocation.stop()
+            self.relocation = None
         if self.conversation is not None:
             self.conversation.end()
         self.station.legs.discard(self)
@@ -524,6 +569,7 @@ _HANDLERS: dict[type, Callable[[Leg, Any], None]] = {
     Ended: Leg._on_ended,
     Acknowledged: Leg._on_acknowledged,
     Offered: Leg._on_offered,
+    OfferRefused: Leg._on_offer_refused,
     Answered: Leg._on_answered,
     Moved: Leg._on_moved,
 }

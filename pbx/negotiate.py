@@ -48,7 +48,8 @@ class Negotiation:
         """`host` and `port` are where we receive; `codecs` what we speak, preferred ones first; `entropy` gives 32
         unpredictable bytes for a key, and without it we know no SRTP."""
         self._host = host
-        self._port = port
+        self.port = port
+        """Where we receive, in what we say from now on."""
         self._session_id = str(random.getrandbits(48))
         self._version = 0
         self._remote_offered = False
@@ -74,13 +75,15 @@ class Negotiation:
         """What we last said."""
         self.remote: SessionDescription | None = None
         """What the peer last said."""
+        self._before_offer: tuple[SessionDescription | None, bool] | None = None
+        """What we had said, and whether it was an answer, before an offer that is not answered yet."""
 
     # -- what the peer says -------------------------------------------------------------------------------
 
     def receive_offer(self, offer: SessionDescription) -> None:
         """Take an offer; `answer` goes with it. Raises NotAcceptable, and then nothing has changed."""
         self._usable_audio(offer)
-        self.remote = offer
+        self.remote, self._before_offer = offer, None
         self._remote_offered = True
 
     def receive_answer(self, answer: SessionDescription) -> None:
@@ -90,7 +93,7 @@ class Negotiation:
         if self.keys is not None and pair is not None:
             self.keys.answered(pair[1])
         self._secured, self.offers_srtp = pair is not None, False
-        self.remote = answer
+        self.remote, self._before_offer = answer, None
         self._remote_offered = False
 
     @property
@@ -125,11 +128,25 @@ class Negotiation:
         # Events are counted by the clock of the sound that they interrupt (RFC 4733 section 2.1).
         clocks = dict.fromkeys(codec.clock_rate for codec in ordered if self.telephone_events)
         events = {self._number(f"{TELEPHONE_EVENT}/{clock}"): clock for clock in clocks}
+        if self._before_offer is None:
+            self._before_offer = self.local, self._remote_offered
         self._remote_offered = False
         audio = self._audio(formats, events, direction)
         if self.keys is not None and (self._secured or self.offers_srtp or self.srtp is Srtp.REQUIRED):
             audio = _with_key(replace(audio, protocol=SECURE), self.keys.offer())
         return self._describe([audio])
+
+    def offer_again(self, codec: Codec | None) -> SessionDescription:
+        """An offer that changes nothing but where we receive: who holds goes on to, `codec` is preferred."""
+        assert self.local is not None, "nothing is agreed yet"
+        direction = Direction(self.local.direction_of(self._usable_audio(self.local)))
+        return self.offer([codec] if codec else (), direction)
+
+    def withdraw(self) -> None:
+        """Our offer was refused: what was agreed before holds (RFC 3261 section 14.1)."""
+        if self._before_offer is not None:
+            self._version += 1  # the peer has seen that of the offer
+            (self.local, self._remote_offered), self._before_offer = self._before_offer, None
 
     def answer(self, preferred: Codec | None = None) -> SessionDescription:
         """The answer to the peer's offer: one codec, `preferred` if it is among those offered (RFC 3264 section 6)."""
@@ -242,7 +259,7 @@ class Negotiation:
             attributes += [("rtpmap", f"{number} telephone-event/{clock}"), ("fmtp", f"{number} 0-16")]
         attributes += [("ptime", "20"), (direction.value, None)]
         numbers = tuple(map(str, [*formats, *events]))
-        return MediaDescription("audio", self._port, CLEAR, numbers, attributes=tuple(attributes))
+        return MediaDescription("audio", self.port, CLEAR, numbers, attributes=tuple(attributes))
 
 
 _BY_ENCODING = {codec.rtpmap.upper(): codec for codec in Codec}

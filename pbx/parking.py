@@ -117,6 +117,7 @@ async def retrieve(call: Call, orbit: str, parked_by: str = "") -> None:
     if parked is None:
         raise Refused(404, "Nobody Is Parked There")
     by = call.caller.number
+    call.caller_leg.move_beside(parked.call.caller_leg)
     await call.answer()
     parked.call.join(call.give_away())
     _tell(CallRetrieved, parked, by=by)

@@ -10,7 +10,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from itertools import count
 from typing import Any, TypeVar
 
 from media.messages import (
@@ -161,7 +160,9 @@ class Switch:
         self.parking = ParkingLot(lambda orbit: self.events.orbit_changed(orbit))
         sip = config.sip
         self.registrar = Registrar(
-            RegistrarSettings(sip.min_expires, sip.max_expires, sip.max_expires, sip.max_contacts, EXPIRES_SPREAD),
+            RegistrarSettings(
+                sip.min_expires, sip.max_expires, sip.max_expires, sip.max_contacts, EXPIRES_SPREAD
+            ),
             environment.rng,
         )
         phones = DigestGate(sip.realm, self._account, environment.entropy())
@@ -197,7 +198,6 @@ class Switch:
         self.messages = Messages(self)
         self._expiry: asyncio.TimerHandle | None = None
         self._shared: dict[Callable[[], Any], Any] = {}
-        self._rooms = count(1)
 
     # -- life ---------------------------------------------------------------------------------------------
 
@@ -265,10 +265,6 @@ class Switch:
     def srtp(self) -> Srtp:
         """When the sound of phones is secured."""
         return self.config.media.srtp
-
-    def new_room(self) -> int:
-        """The number of a conference room that nobody is in yet."""
-        return next(self._rooms)
 
     def bindings(self, extension: Extension) -> list[Binding]:
         """Where the extension's phones are, preferred ones first."""

@@ -100,6 +100,10 @@ class ChangingSession(Session):
         """Refuse the peer's change; the session goes on as it was. Does nothing where it is ending."""
         return [] if self._over else self._refuse(status, now)
 
+    def drop_retry(self) -> None:
+        """Do not try again what met a 491: the peer has changed the session meanwhile, and ours is out of date."""
+        self._retry = None
+
     @abstractmethod
     def hang_up(self, now: float, headers: Headers = ()) -> list[Effect]:
         """End the session."""

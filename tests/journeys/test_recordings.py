@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from random import Random
 
 import pytest
 
-from media.messages import Event, RecordingEnd, RecordingEnded
-from media.net import MediaNetwork
+from media.messages import RecordingEnd, RecordingEnded
 from media.plan import Codec
-from media.service import InlineEngine
 from pbx.call import Call
 from pbx.phone import PhoneCall
 from pbx.plugin import Feature
@@ -251,38 +247,16 @@ async def test_a_message_ends_when_nothing_is_said_any_more(
     assert_recorded(machine, RecordingEnd.SILENCE, 9)
 
 
-class DistantEngine(InlineEngine):
-    """Tells everything a little later, as one in another process does."""
-
-    def __init__(
-        self,
-        network: MediaNetwork,
-        host: str,
-        port_range: tuple[int, int],
-        random: Random,
-        tell: Callable[[Event], None],
-    ) -> None:
-        loop, on_the_way = asyncio.get_running_loop(), deque[Event]()
-
-        def tell_later(event: Event) -> None:
-            on_the_way.append(event)  # timers of one time go off in any order, events come in theirs
-            loop.call_later(0.05, lambda: tell(on_the_way.popleft()))
-
-        super().__init__(network, host, port_range, random, tell_later)
-
-
 @pytest.mark.row("VM-39")
-@pytest.mark.parametrize("engine", [InlineEngine, DistantEngine])
+@pytest.mark.parametrize("workers", [0, 1])
 async def test_a_message_ends_when_the_caller_hangs_up(
     make_office: Callable[..., Office],
     folder: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    engine: type[InlineEngine],
+    workers: int,
 ) -> None:
     """The feature is cancelled, and knows then what it has got."""
-    monkeypatch.setattr("media.service.InlineEngine", engine)
     machine = Machine(folder / "message.wav")
-    office = make_office(features=[machine.feature()])
+    office = make_office(features=[machine.feature()], media={"workers": workers})
     await office.open()
     call = await leave(office)
     await asyncio.sleep(3)

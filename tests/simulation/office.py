@@ -11,10 +11,17 @@ async def test_lee_calls_richardson(office: Office) -> None:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from random import Random
 from typing import Any
+from unittest.mock import patch
 
+from media.messages import Event
+from media.net import MediaNetwork
+from media.service import InlineEngine
 from pbx.config import Config, parse
 from pbx.environment import Environment
 from pbx.happenings import Happening
@@ -77,6 +84,27 @@ def configuration(extensions: Mapping[str, Mapping[str, Any]], **tables: Mapping
     return parse({"sip": sip, "media": media, "nat": nat, "extensions": people} | tables)
 
 
+class DistantEngine(InlineEngine):
+    """A worker of an office with `media={"workers": 2}`: tells everything a little later, as another process does."""
+
+    def __init__(
+        self,
+        network: MediaNetwork,
+        random: Random,
+        number: int,
+        host: str,
+        port_range: tuple[int, int],
+        tell: Callable[[Event], None],
+    ) -> None:
+        loop, on_the_way = asyncio.get_running_loop(), deque[Event]()
+
+        def tell_later(event: Event) -> None:
+            on_the_way.append(event)  # timers of one time go off in any order, events come in theirs
+            loop.call_later(0.05, lambda: tell(on_the_way.popleft()))
+
+        super().__init__(network, host, port_range, random, tell_later, number)
+
+
 class Office:
     """A running PBX and its phones. `open()` it first; `close()` it, or leave it to its fixture."""
 
@@ -102,7 +130,9 @@ class Office:
         )
         self._box = behind
         if behind is not None:  # desks have private addresses too, but are somewhere else
-            tables["nat"] = {"local_networks": ["10.0.0.0/24", "192.168.0.0/16"]} | dict(tables.get("nat", {}))
+            tables["nat"] = {"local_networks": ["10.0.0.0/24", "192.168.0.0/16"]} | dict(
+                tables.get("nat", {})
+            )
             for port in (5060, 5061, *range(20000, 21000)):
                 behind.forward(port, PBX)
         self.config = configuration(extensions or {}, **tables)
@@ -115,7 +145,9 @@ class Office:
     async def open(self) -> None:
         """Start the PBX."""
         world = environment(self.simulation, self.host, "pbx")
-        self.switch = Switch(world, self.config, self._features, self._prompts)
+        worker = partial(DistantEngine, self.host, self.simulation.dice("workers"))
+        with patch("media.service.WorkerProcess", worker):
+            self.switch = Switch(world, self.config, self._features, self._prompts)
         self.switch.happenings.subscribe(None, self.told.append)
         await self.switch.start()
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
+from unittest.mock import patch
 
 import pytest
 
@@ -18,21 +20,26 @@ from media.messages import (
 )
 from media.service import MediaService, MediaSettings, PortsExhausted, Reservation
 from media.tones import Tone
+from tests.simulation.office import DistantEngine
 from tests.simulation.simulation import Simulation
 from tests.unit.media.studio import PBX, Peer, frames, plan_for
 
 HELLO = frames(1, 10)
-NOTHING = {"reserved": 0, "streams": 0, "waiting": 0}
+NOTHING = {"reserved": 0, "streams": 0, "waiting": 0, "moving": 0}
 
 
 class House:
     """A service with an inline engine, and what it tells."""
 
-    def __init__(self, simulation: Simulation, first: int = 20000, last: int = 20007) -> None:
+    def __init__(
+        self, simulation: Simulation, first: int = 20000, last: int = 20007, workers: int = 0
+    ) -> None:
         self.simulation = simulation
         self.host = simulation.network.host(PBX)
-        settings = MediaSettings(PBX, (first, last), workers=0)
-        self.service = MediaService(settings, self.host, simulation.dice("media"))
+        settings = MediaSettings(PBX, (first, last), workers)
+        worker = partial(DistantEngine, self.host, simulation.dice("workers"))
+        with patch("media.service.WorkerProcess", worker):
+            self.service = MediaService(settings, self.host, simulation.dice("media"))
         self.told: list[Event] = []
         self.service.on_event = self.told.append
         self._hosts = 0
@@ -58,8 +65,10 @@ class House:
         assert self.host.open_ports() == []
 
 
-async def started(simulation: Simulation, first: int = 20000, last: int = 20007) -> House:
-    house = House(simulation, first, last)
+async def started(
+    simulation: Simulation, first: int = 20000, last: int = 20007, workers: int = 0
+) -> House:
+    house = House(simulation, first, last, workers)
     await house.service.start()
     return house
 
@@ -246,3 +255,57 @@ async def test_a_service_whose_ports_are_all_taken_does_not_start(simulation: Si
         house.host.open_media((PBX, port), lambda data, source: None)
     with pytest.raises(OSError, match="no media port"):
         await house.service.start()
+
+
+# -- streams that move -------------------------------------------------------------------------------
+
+
+async def settled() -> None:
+    """What the engines tell has come."""
+    await asyncio.sleep(0.2)
+
+
+async def test_a_stream_that_is_not_open_moves_at_once(simulation: Simulation) -> None:
+    house = await started(simulation, workers=2)
+    reserved = house.service.reserve()
+    assert house.service.worker_of(reserved.stream) == 0
+    port = house.service.move(reserved.stream, 1)
+    assert (house.service.worker_of(reserved.stream), port) == (1, 20004)
+    house.service.send(CloseStream(reserved.stream))
+    assert house.service.live() == NOTHING
+    await house.stop()
+
+
+async def test_two_streams_of_different_engines_are_bridged_once_one_has_moved(simulation: Simulation) -> None:
+    house = await started(simulation, last=20015, workers=2)
+    (one, lee), (other, richardson) = house.open(), house.open()
+    assert [house.service.worker_of(stream) for stream in (one, other)] == [0, 1]
+    house.service.send(Bridge(one, other))
+    await asyncio.gather(lee.say(HELLO), richardson.say(HELLO))
+    assert lee.heard() == richardson.heard() == []
+    port = house.service.move(one, 1)
+    assert house.service.live()["moving"] == 1 + 2
+    lee.towards = (PBX, port)
+    house.service.send(OpenStream(one, port, plan_for(lee.address)))
+    assert house.service.worker_of(one) == 1
+    await settled()
+    await asyncio.gather(lee.say(HELLO), richardson.say(HELLO))
+    assert (lee.heard(), richardson.heard()) == (HELLO, HELLO)
+    house.service.send(CloseStream(one))
+    house.service.send(CloseStream(other))
+    await settled()
+    closed = [event for event in house.told if isinstance(event, StreamClosed)]
+    assert [event.stream for event in closed] == [one, other]
+    assert [event.statistics.packets_received for event in closed] == [20, 20]
+    await house.stop()
+
+
+async def test_a_stream_that_stays_gives_the_port_back(simulation: Simulation) -> None:
+    house = await started(simulation, last=20003, workers=2)
+    stream, _ = house.open()
+    port = house.service.move(stream, 1)
+    with pytest.raises(PortsExhausted):
+        house.service.move(house.open()[0], 1)
+    house.service.stay(stream)
+    assert house.service.worker_of(stream) == 0
+    assert house.service.reserve().port == port

@@ -303,3 +303,40 @@ def test_how_a_phone_wants_its_opus_is_passed_on() -> None:
 def test_who_says_nothing_of_opus_wants_nothing_of_it(media: str) -> None:
     assert answered(sdp(media))[0].remote_opus_parameters == ""
     assert negotiation().remote_opus_parameters == ""
+
+
+# -- offers that change where we receive --------------------------------------------------------------
+
+
+def test_another_port_changes_nothing_else_of_what_was_agreed() -> None:
+    held = sdp("m=audio 4000 RTP/AVP 8 0 101\na=rtpmap:101 telephone-event/8000\na=sendonly")
+    side, answer = answered(held)
+    before = side.plan(PHONE)
+    side.port = 30000
+    offer = side.offer_again(before.codec)
+    assert (offer.media[0].port, offer.media[0].formats[0]) == (30000, "8")
+    assert offer.direction_of(offer.media[0]) == answer.direction_of(answer.media[0]) == "recvonly"
+    assert int(offer.origin.version) == int(answer.origin.version) + 1
+    side.receive_answer(held)
+    assert side.plan(PHONE) == before
+
+
+def test_after_a_refused_offer_what_was_agreed_before_holds() -> None:
+    side, _ = answered(BOTH)
+    before, agreed = side.plan(PHONE), side.local
+    side.port = 30000
+    refused = [side.offer_again(Codec.PCMU), side.offer()][-1]
+    side.port = OURS[1]
+    side.withdraw()
+    assert side.local == agreed
+    assert side.has_remote_offer
+    assert side.plan(PHONE) == before
+    assert int(side.offer().origin.version) > int(refused.origin.version)
+
+
+def test_after_the_answer_there_is_nothing_to_withdraw() -> None:
+    side, _ = answered(BOTH)
+    offer = side.offer()
+    side.receive_answer(BOTH)
+    side.withdraw()
+    assert side.local == offer

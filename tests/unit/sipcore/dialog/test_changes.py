@@ -324,6 +324,19 @@ def test_a_change_that_waits_gives_way_to_a_newer_one() -> None:
     assert kim.descriptions == ("answer 2", "offer 2")
 
 
+def test_a_change_that_waits_is_not_tried_again_where_it_is_out_of_date() -> None:
+    pair = Pair()
+    lee, kim = pair.established()
+    lee.do("modify", description("old"))
+    pair.settle()
+    kim.do("refuse", 491)
+    pair.settle()
+    lee.session.drop_retry()
+    pair.advance(TIMEOUT)
+    assert lee.told == []
+    assert kim.told == ["Offered"]
+
+
 def test_a_change_that_waits_dies_with_the_session() -> None:
     pair, one, other = established()
     one.do("modify", OFFER_2)

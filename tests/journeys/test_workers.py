@@ -1,0 +1,287 @@
+"""Two media workers carry the sound: who comes to talk to somebody whom the other carries moves there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from features import conference
+from features.parking import feature as parking
+from pbx.call import Call
+from pbx.happenings import CallQuality
+from pbx.media_keys import Srtp
+from pbx.phone import Phone, PhoneCall
+from sipcore.dialog.transfer import Replaces
+from sipcore.effects import Effect, Offered
+from tests.interop.tones import read_samples
+from tests.journeys.talking import MUSIC, TONES_HZ, assert_talk, connect, listen, tones_in
+from tests.simulation.office import Office
+from tests.simulation.prompter import Prompter
+
+TALK: list[set[int]] = [{1}, {0}]
+
+
+@pytest.fixture
+def office(make_office: Callable[..., Office], tmp_path: Path) -> Office:
+    """With two workers, parking and conferences."""
+    store = {"data_dir": str(tmp_path / "data")}
+    features = [parking, conference.feature]
+    office = make_office(prompts=Prompter(tmp_path), features=features, store=store, media={"workers": 2})
+    office.simulation.run(office.open())
+    return office
+
+
+def workers(office: Office, *numbers: str) -> list[int | None]:
+    """Which worker carries the only leg of each extension."""
+    switch = office.switch
+    return [switch.media.worker_of(leg.stream) for number in numbers for leg in switch.legs.of(number)]
+
+
+async def phones_of(office: Office, *numbers: str) -> list[Phone]:
+    return [await office.phone(number) for number in numbers]
+
+
+async def two_calls(office: Office) -> tuple[list[PhoneCall], list[PhoneCall]]:
+    """Lee talks to Richardson in one worker, Taylor to Miller in the other."""
+    lee, richardson, taylor, miller = await phones_of(office, "100", "101", "102", "103")
+    first, second = await connect(lee, "101", richardson), await connect(taylor, "103", miller)
+    assert workers(office, "100", "101", "102", "103") == [0, 0, 1, 1]
+    return list(first), list(second)
+
+
+async def consult(office: Office) -> tuple[PhoneCall, PhoneCall, PhoneCall, PhoneCall]:
+    """Lee has called Richardson, and then Taylor."""
+    lee, richardson, taylor = await phones_of(office, "100", "101", "102")
+    held, stays = await connect(lee, "101", richardson)
+    held.hold()
+    await asyncio.sleep(0.3)
+    consulting, target = await connect(lee, "102", taylor)
+    await asyncio.sleep(0.3)
+    return held, stays, consulting, target
+
+
+def refuse_changes(call: PhoneCall, status: int = 488) -> None:
+    """From now on, the phone of a call refuses every offer."""
+    leg, phone = call.leg, call.phone
+    takes = call.on_effect if call.leg.session and call.leg.session.owner is call else leg.on_effect
+
+    class Refusing:
+        def on_effect(self, effect: Effect) -> None:
+            if isinstance(effect, Offered):
+                phone.driver.perform(effect.session.refuse(status, phone.loop.time()))
+            else:
+                takes(effect)
+
+    assert leg.session is not None
+    leg.session.owner = Refusing()
+
+
+async def hang_up(office: Office, by: PhoneCall, *others: PhoneCall) -> None:
+    by.hang_up()
+    for call in others:
+        assert await call.over() == 200
+    await office.settle()
+
+
+@pytest.mark.row("CORE-13")
+async def test_an_attended_transfer_joins_legs_of_two_workers(office: Office, tmp_path: Path) -> None:
+    held, stays, consulting, target = await consult(office)
+    assert workers(office, "101", "102") == [0, 1]
+    assert await held.transfer_to(consulting).outcome() == 200
+    await asyncio.sleep(0.5)
+    assert len(set(workers(office, "101", "102"))) == 1
+    await assert_talk(tmp_path, stays, target)
+    await hang_up(office, stays, target)
+    qualities = {told.extension: told for told in office.told_of(CallQuality)}
+    assert qualities["101"].packets > 0 < qualities["102"].packets
+
+
+@pytest.mark.parametrize("refuses", ["stays", "target"])
+async def test_where_one_phone_does_not_move_the_other_does(
+    office: Office, tmp_path: Path, refuses: str
+) -> None:
+    held, stays, consulting, target = await consult(office)
+    refuse_changes(stays if refuses == "stays" else target)
+    held.transfer_to(consulting)
+    await asyncio.sleep(0.5)
+    assert workers(office, "101", "102") == ([0, 0] if refuses == "stays" else [1, 1])
+    await assert_talk(tmp_path, stays, target)
+    await hang_up(office, target, stays)
+
+
+async def test_a_call_of_which_no_phone_moves_ends(
+    office: Office, caplog: pytest.LogCaptureFixture
+) -> None:
+    held, stays, consulting, target = await consult(office)
+    refuse_changes(stays)
+    refuse_changes(target)
+    held.transfer_to(consulting)
+    assert (await stays.over(), await target.over()) == (200, 200)
+    assert "neither phone takes a change of its media port" in caplog.text
+    await office.settle()
+    caplog.clear()
+
+
+async def test_a_phone_that_changes_something_just_then_is_asked_again(
+    office: Office, tmp_path: Path
+) -> None:
+    held, stays, consulting, target = await consult(office)
+    stays_leg = next(iter(office.switch.legs.of("101")))
+    target_leg = next(iter(office.switch.legs.of("102")))
+    stays.hold()
+    target.hold()
+    held.transfer_to(consulting)
+    await asyncio.sleep(0.1)
+    stays.resume()
+    await asyncio.sleep(5)
+    target.resume()
+    await asyncio.sleep(5)
+    assert (stays_leg.relocation, target_leg.relocation) == (None, None)
+    assert len(set(workers(office, "101", "102"))) == 1
+    await assert_talk(tmp_path, stays, target)
+
+
+async def test_who_holds_and_moves_holds_on(office: Office, tmp_path: Path) -> None:
+    lee, richardson = await phones_of(office, "100", "101")
+    outgoing, incoming = await connect(lee, "101", richardson)
+    outgoing.hold()
+    await asyncio.sleep(0.3)
+    legs = [next(iter(office.switch.legs.of(number))) for number in ("100", "101")]
+    moved: list[bool] = []
+    legs[0].move_to(1, moved.append)
+    await asyncio.sleep(1)
+    assert moved == [True]
+    assert workers(office, "100", "101") == [0, 0]  # it has come back to whom it talks to
+    assert legs[0].holds
+    assert await listen(tmp_path, outgoing, incoming) == [set(), {MUSIC}]
+    outgoing.resume()
+    await asyncio.sleep(0.3)
+    await assert_talk(tmp_path, outgoing, incoming)
+    await hang_up(office, outgoing, incoming)
+
+
+@pytest.mark.row("PARK-02")
+async def test_a_parked_call_is_taken_from_the_other_worker(office: Office, tmp_path: Path) -> None:
+    (lee, parked), _ = await two_calls(office)
+    assert await lee.transfer("*03").outcome() == 200
+    taker = await (await office.phone("104")).call("*13")
+    await asyncio.sleep(0.3)
+    assert len(set(workers(office, "101", "104"))) == 1
+    await assert_talk(tmp_path, parked, taker)
+    parked.hang_up()
+    assert await taker.over() == 200
+
+
+async def test_who_picks_up_is_where_the_caller_is(office: Office, tmp_path: Path) -> None:
+    await two_calls(office)
+    bell, thomas, adam = await phones_of(office, "104", "105", "107")
+    outgoing = bell.dial("105")
+    ringing = await thomas.incoming()
+    dialog = ringing.dialog
+    replaces = Replaces(dialog.call_id, dialog.local_tag, dialog.remote_tag, True)
+    picked = adam.dial("105", headers=[("Replaces", str(replaces))])
+    await picked.answered()
+    await asyncio.sleep(0.3)
+    assert len(set(workers(office, "104", "107"))) == 1
+    await assert_talk(tmp_path, outgoing, picked)
+
+
+async def test_a_secured_leg_moves_with_its_keys(office: Office, tmp_path: Path) -> None:
+    lee, richardson = await phones_of(office, "100", "101")
+    lee.srtp = Srtp.REQUIRED
+    outgoing, incoming = await connect(lee, "101", richardson)
+    legs = [next(iter(office.switch.legs.of(number))) for number in ("100", "101")]
+    for leg in legs:
+        leg.move_to(1, lambda there: None)
+    await asyncio.sleep(1)
+    assert workers(office, "100", "101") == [1, 1]
+    assert legs[0].plan is not None
+    assert legs[0].plan.srtp is not None
+    await assert_talk(tmp_path, outgoing, incoming)
+    await hang_up(office, outgoing, incoming)
+
+
+async def test_a_refused_move_leaves_the_call_as_it_was(office: Office, tmp_path: Path) -> None:
+    lee, richardson = await phones_of(office, "100", "101")
+    outgoing, incoming = await connect(lee, "101", richardson)
+    (leg,) = office.switch.legs.of("101")
+    before = leg.port, leg.plan, leg.negotiation.local
+    refuse_changes(incoming)
+    moved: list[bool] = []
+    leg.move_to(1, moved.append)
+    await asyncio.sleep(1)
+    assert moved == [False]
+    assert (leg.port, leg.plan, leg.negotiation.local) == before
+    assert leg.negotiation.port == leg.port
+    assert office.switch.media.live()["moving"] == 2  # what the two do is known, and nobody is on the way
+    await assert_talk(tmp_path, outgoing, incoming)
+    outgoing.hold()
+    await asyncio.sleep(0.3)
+    outgoing.resume()
+    await asyncio.sleep(0.3)
+    await assert_talk(tmp_path, outgoing, incoming)
+    await hang_up(office, outgoing, incoming)
+
+
+@pytest.mark.row("CORE-26")
+async def test_a_recording_goes_on_in_a_second_file(office: Office, tmp_path: Path) -> None:
+    talker = await (await office.phone("100")).call("700")
+    call: Call = next(iter(office.switch.calls.values()))
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    call.record(folder / "call.wav")
+    talker.play_tone(TONES_HZ[0])
+    await asyncio.sleep(3)
+    call.caller_leg.move_to(1, lambda there: None)
+    await asyncio.sleep(3)
+    await hang_up(office, talker)
+    parts = sorted(folder.iterdir())
+    assert [part.name for part in parts] == ["call-2.wav", "call.wav"]
+    assert [tones_in(part) & {0} for part in parts] == [{0}, {0}]
+    assert [len(read_samples(part)) / 8000 for part in parts] == pytest.approx([3, 3], abs=0.3)
+
+
+@pytest.mark.row("CONF-05")
+async def test_two_conferences_are_in_two_workers(office: Office, tmp_path: Path) -> None:
+    calls = []
+    for number, room in (("100", "1"), ("101", "2"), ("102", "2"), ("103", "1")):
+        call = await (await office.phone(number)).call("700")
+        calls.append(call)
+        call.send_digits(f"{room}#")
+        await asyncio.sleep(1)
+        if len(calls) < 3:
+            call.send_digits("*")
+        await asyncio.sleep(1)
+        call.send_digits("1")
+        await asyncio.sleep(2)
+    carried = workers(office, "100", "103"), workers(office, "101", "102")
+    assert sorted(carried) == [[0, 0], [1, 1]]
+    for call, hertz in zip(calls, TONES_HZ, strict=True):
+        call.play_tone(hertz)
+    await asyncio.sleep(1)
+    assert await listen(tmp_path, *calls) == [{3}, {2}, {1}, {0}]
+    for call in calls:
+        call.hang_up()
+    await office.settle()
+
+
+async def test_a_phone_that_does_not_move_is_kept_out_of_a_conference_elsewhere(
+    office: Office, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = await (await office.phone("100")).call("700")
+    first.send_digits("1#")
+    await asyncio.sleep(1)
+    first.send_digits("*")
+    await asyncio.sleep(1)
+    second = await (await office.phone("101")).call("700")
+    assert workers(office, "100", "101") == [0, 1]
+    refuse_changes(second)
+    second.send_digits("1#")
+    assert await second.over() == 200
+    assert "takes no change of its media port" in caplog.text
+    caplog.clear()
+    first.hang_up()
+    await office.settle()
