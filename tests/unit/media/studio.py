@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
+from media.disk import Disk
 from media.engine import MediaEngine
 from media.messages import ChangeStream, Command, Event, OpenStream, PortsReady
 from media.plan import Address, Codec, StreamPlan
@@ -85,12 +86,14 @@ class Peer:
 class Studio:
     """An engine that has been started, and all it has told. Build it inside a running loop."""
 
-    def __init__(self, simulation: Simulation, first: int = 20000, last: int = 20019) -> None:
+    def __init__(
+        self, simulation: Simulation, first: int = 20000, last: int = 20019, disk: Disk | None = None
+    ) -> None:
         self.simulation = simulation
         self.host = simulation.network.host(PBX, "media")
         self.told: list[Event] = []
         ports = Ports(self.host, PBX, first, last)
-        self.engine = MediaEngine(self.host, ports, simulation.dice("media"), self.told.append)
+        self.engine = MediaEngine(self.host, ports, simulation.dice("media"), self.told.append, disk=disk)
         self.engine.start()
         self.free = [port for event in self.told_of(PortsReady) for port in event.ports]
         self.plans: dict[int, StreamPlan] = {}

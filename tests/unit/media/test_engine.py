@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from media.codecs import g711
-from media.engine import MediaEngine
+from media.disk import Done, Work
+from media.engine import DISK_SECONDS, MediaEngine
 from media.messages import (
     Bridge,
     ChangeStream,
@@ -26,6 +27,7 @@ from media.messages import (
     PortsReady,
     Quiet,
     RecordFile,
+    RecordingEnded,
     RecordingFailed,
     SeekPlaying,
     SendDigits,
@@ -288,6 +290,30 @@ async def test_a_recording_that_cannot_begin_is_told_and_the_call_goes_on(
     assert "No such file" in failed.problem
     await lee.say(HELLO)
     assert lee.heard() == HELLO
+    studio.stop()
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_the_end_of_a_stream_waits_for_a_disk_but_not_for_ever(
+    simulation: Simulation, tmp_path: Path, caplog: pytest.LogCaptureFixture, late: bool
+) -> None:
+    waiting: list[Done] = []
+
+    class Disk:
+        def run(self, work: Work, done: Done) -> None:
+            work()
+            waiting.append(done)
+
+    studio = Studio(simulation, disk=Disk())
+    stream = studio.open(studio.peer())
+    studio.do(RecordFile(stream, str(tmp_path / "recorded.wav")), CloseStream(stream))
+    await asyncio.sleep(DISK_SECONDS + (1 if late else -1))
+    assert len(studio.told_of(StreamClosed)) == late
+    for done in waiting:
+        done(None)
+    await asyncio.sleep(2)
+    assert len(studio.told_of(RecordingEnded)) == len(studio.told_of(StreamClosed)) == 1
+    assert ("is not written 30 s after its call has ended" in caplog.text) is late
     studio.stop()
 
 
