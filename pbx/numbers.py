@@ -73,8 +73,10 @@ class NumberingPlan:
         return PhoneNumber(text, e164, country, self._national(number))
 
     def is_emergency(self, digits: str) -> bool:
-        """Whether the country's rules have this for an emergency number."""
-        return bool(self.country) and phonenumbers.is_emergency_number(digits, self.country)
+        """Whether the country's rules have this for an emergency number: digits, for the library finds one in *15,
+        and in any text around the digits too."""
+        plain = digits.isascii() and digits.isdecimal()
+        return plain and bool(self.country) and phonenumbers.is_emergency_number(digits, self.country)
 
     def _country(self, number: phonenumbers.PhoneNumber, written: str) -> str:
         region = phonenumbers.region_code_for_number(number)

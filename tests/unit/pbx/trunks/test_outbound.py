@@ -94,6 +94,11 @@ def test_emergency_numbers_are_always_routable(asker: Asker) -> None:
     assert led(outbound(emergency=["999"]), "112", asker) is None
 
 
+@pytest.mark.parametrize("dialled", ["*15", "0*15", "112/x0033612345678", "0112@voip", "1a1b2"])
+def test_nothing_else_passes_for_an_emergency_number(dialled: str) -> None:
+    assert led(outbound({"prefix": "0", "strip": 1}), dialled) is None
+
+
 def test_without_trunks_there_is_no_way_outside() -> None:
     assert Outbound(dialing=Dialing(country="FR")).route("112", LEE) is None
 
