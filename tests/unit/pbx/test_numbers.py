@@ -62,7 +62,9 @@ def test_emergency_numbers_are_those_of_the_country() -> None:
     assert not NumberingPlan().is_emergency("112")
 
 
-@pytest.mark.parametrize("text", ["*15", "#112", "112#", "112/x0033612345678", "x112", "1-1-2", "112@voip", "١١٢", ""])
+@pytest.mark.parametrize(
+    "text", ["*15", "#112", "112#", "112/x0033612345678", "x112", "1-1-2", "112@voip", "١١٢", ""]
+)
 def test_what_is_not_all_digits_is_no_emergency_number(text: str) -> None:
     """Dial codes such as *15 call nobody for help, and nothing else goes out under that name."""
     assert not FRANCE.is_emergency(text)
