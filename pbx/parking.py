@@ -54,10 +54,10 @@ class ParkingLot:
         self._changed(parked.orbit)
         return True
 
-    def take(self, orbit: str, by: str = "") -> Parked | None:
-        """Claim who has waited longest there, of those whom the extension `by` has parked if one is named."""
+    def take(self, orbit: str, fits: Callable[[Parked], bool]) -> Parked | None:
+        """Claim who has waited longest there, of those who fit."""
         for parked in self.at(orbit):
-            if by in ("", parked.by.number) and not parked.call.ending:
+            if fits(parked) and not parked.call.ending:
                 self.leave(parked)
                 return parked
         return None
@@ -112,8 +112,13 @@ async def _wait(call: Call, seconds: float) -> None:
 
 async def retrieve(call: Call, orbit: str, parked_by: str = "") -> None:
     """Connect the caller with who has waited longest in the orbit, of those whom an extension has parked if it is
-    named. Raises Refused where nobody waits."""
-    parked = call.switch.parking.take(orbit, parked_by)
+    named. Raises Refused where nobody waits, or nobody whom the caller may meet: both may be outside."""
+
+    def fits(parked: Parked) -> bool:
+        may_meet = call.switch.router.outbound.may_meet(call.caller, parked.call.caller)
+        return may_meet and parked_by in ("", parked.by.number)
+
+    parked = call.switch.parking.take(orbit, fits)
     if parked is None:
         raise Refused(404, "Nobody Is Parked There")
     by = call.caller.number

@@ -143,7 +143,8 @@ class ReferSubscription:
     def finish(self, status: int, now: float) -> list[Effect]:
         """Tell the final status, without waiting for anything: the dialog is about to be ended."""
         self._on_its_way = False
-        return self.report(status, now)
+        waits = (self._waiting or 0) >= 200
+        return self._send(now) if waits else self.report(status, now)
 
     def close(self) -> None:
         """The dialog is over: nobody listens."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from features.parking import feature as parking
 from pbx.happenings import CallWentOut, ExternalCallRefused
 from pbx.leg import LegState
 from pbx.phone import PhoneCall
@@ -16,6 +18,7 @@ from sipcore.syntax.uri import Uri
 from tests.journeys.test_trunks import LINES, failure, invite, lines, tables
 from tests.simulation.carrier import MOBILE, Carrier, carrier
 from tests.simulation.office import Office
+from tests.simulation.prompter import Prompter
 
 Make = Callable[..., Office]
 
@@ -172,10 +175,13 @@ async def test_a_trunk_may_call_and_ask_and_no_more(make_office: Make, method: s
     assert not office.switch.registered("100")
 
 
-async def strangers(make_office: Make, *, from_trunks: bool) -> tuple[Office, Carrier, list[PhoneCall]]:
+async def strangers(
+    make_office: Make, *, from_trunks: bool, **more: Any
+) -> tuple[Office, Carrier, list[PhoneCall]]:
     """Lee talks with somebody who called from outside; his call there, and that of the stranger."""
     rule = {"prefix": "0", "strip": 1, "trunks": ["lines"], "from_trunks": from_trunks}
-    office = make_office(**tables(LINES, outbound_rules=[rule]))
+    extensions = {"100": {"busy_detection": "phone"}}
+    office = make_office(extensions=extensions, **tables(LINES, outbound_rules=[rule]), **more)
     await office.open()
     gateway, lee = await lines(office), await office.phone("100")
     outside = gateway.call_in("0140000001", caller="+33700000000")
@@ -220,6 +226,44 @@ async def test_an_attended_transfer_joins_strangers_only_by_a_rule(
     assert await refer.outcome() == status
     assert outside.leg.state is LegState.ANSWERED
     for call in (outside, inside, consulted, far):
+        call.hang_up()
+    await office.settle()
+
+
+@pytest.mark.parametrize(("from_trunks", "status"), [(False, 403), (True, 200)])
+async def test_a_ringing_call_from_outside_is_joined_to_strangers_only_by_a_rule(
+    make_office: Make, from_trunks: bool, status: int
+) -> None:
+    office, gateway, (inside, outside) = await strangers(make_office, from_trunks=from_trunks)
+    second = gateway.call_in("0140000001", caller="+33711111111")
+    ringing = await inside.phone.incoming()
+    ringing.ring()
+    await asyncio.sleep(0.5)
+    assert await inside.transfer_to(ringing).outcome() == status
+    assert outside.leg.state is LegState.ANSWERED
+    assert (second.leg.state is LegState.ANSWERED) is from_trunks
+    for call in (outside, second, inside):
+        call.hang_up()
+    await office.settle()
+
+
+@pytest.mark.parametrize("from_trunks", [False, True])
+async def test_a_parked_stranger_is_taken_by_another_only_by_a_rule(
+    make_office: Make, from_trunks: bool, tmp_path: Path
+) -> None:
+    office, gateway, (inside, outside) = await strangers(
+        make_office, from_trunks=from_trunks, features=[parking], prompts=Prompter(tmp_path)
+    )
+    assert await inside.transfer("*03").outcome() == 200
+    second = gateway.call_in("0140000001", caller="+33711111111")
+    incoming = await inside.phone.incoming()
+    incoming.answer()
+    await second.answered()
+    assert await incoming.transfer("*13").outcome() == (200 if from_trunks else 404)
+    assert len(office.switch.parking) == (0 if from_trunks else 1)
+    assert outside.leg.state is second.leg.state is LegState.ANSWERED
+    taken = await inside.phone.call("*13") if not from_trunks else outside
+    for call in (outside, second, incoming, taken):
         call.hang_up()
     await office.settle()
 

@@ -225,6 +225,17 @@ def test_the_end_is_told_before_a_bye_whatever_is_on_its_way() -> None:
     assert told.statuses == [100, 487]
 
 
+def test_a_final_status_that_waits_is_told_before_a_bye() -> None:
+    """As after a transfer to a feature that is over at once: the phone is not left with a 100."""
+    told = Told(None)
+    told.do("start")
+    told.do("report", 200)
+    told.do("finish", 200)
+    told.kim.do("hang_up")
+    told.pair.settle()
+    assert told.statuses == [100, 200]
+
+
 def test_nothing_is_told_after_the_end_of_the_dialog() -> None:
     told = Told()
     told.do("start")
