@@ -184,7 +184,7 @@ def attend(
     if first is second or first.transfer_pending or second.transfer_pending:
         raise WrongState("one of the calls is being transferred already")
     stays, target = first.other(by), second.other(consulted)
-    if stays is None and target is not None:
+    if stays is None and target is not None and by is first.leg:
         transfer(second, consulted, first.dialled)
         if subscription is not None:
             first.switch.driver.perform(subscription.report(200, first.switch.loop.time()))
@@ -198,16 +198,16 @@ def attend(
         _join(first, by, stays, second, consulted, subscription)
 
 
-def _check_outside(first: Call, by: Leg, stays: Leg, second: Call, target: Leg | None) -> None:
+def _check_outside(first: Call, by: Leg, stays: Leg, second: Call, consulted: Leg) -> None:
     """Raises Refused where two from outside would be joined at our cost and no rule says that they may."""
-    router = first.switch.router
-    if target is not None:
-        barred = not router.outbound.may_meet(stays.party, target.party)
+    router, target = first.switch.router, second.other(consulted)
+    party = second.caller if consulted is not second.leg else None if target is None else target.party
+    if party is not None:
+        barred, number = not router.outbound.may_meet(stays.party, party), party.number
     else:  # it rings there yet
         action = router.route(second.dialled, _trail(stays, by), caller=stays.party).action
-        barred = isinstance(action, Refuse) and bool(action.barred)
+        barred, number = isinstance(action, Refuse) and bool(action.barred), second.dialled
     if barred:
-        number = second.dialled if target is None or target.party is None else target.party.number
         refuse(first, number, NOT_OUT_AGAIN)
         raise Refused(403, NOT_OUT_AGAIN)
 
@@ -220,7 +220,7 @@ def _join(
     party = target.extension if target is not None else first.switch.directory.find(second.dialled)
     if party is not None and party == stays.extension:
         raise Refused(403, "Transfer To Oneself")
-    _check_outside(first, by, stays, second, target)
+    _check_outside(first, by, stays, second, consulted)
     first.let_go(by)
     first.give_away()
     if target is not None or consulted is second.leg:

@@ -195,6 +195,27 @@ async def test_a_call_that_rings_at_the_transferor_is_answered_by_whom_it_sends_
     await office.settle()
 
 
+async def test_a_call_that_only_rings_at_the_transferor_is_nothing_to_transfer(
+    make_office: Callable[..., Office],
+) -> None:
+    """Whoever calls through a forward is not cut off by a REFER within the call that rings."""
+    extensions = {"100": {"busy_detection": "phone"}, "104": {"forward": {"always": "100"}}}
+    office = make_office(extensions=extensions)
+    await office.open()
+    lee, richardson, taylor = [await office.phone(number) for number in ("100", "101", "102")]
+    talking, _ = await connect(lee, "101", richardson)
+    outgoing = taylor.dial("104")
+    ringing = await lee.incoming()
+    ringing.ring()
+    await asyncio.sleep(0.3)
+    assert await ringing.transfer_to(talking).outcome() == 491
+    ringing.answer()
+    await outgoing.answered()
+    for call in (talking, outgoing):
+        call.hang_up()
+    await office.settle()
+
+
 @ROW
 async def test_who_consulted_a_conference_brings_the_other_there(story: Consultation) -> None:
     """The one that waited dials in anew: the conference asks it who it is."""
