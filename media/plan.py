@@ -73,6 +73,8 @@ class SrtpKeys:
     suite: SrtpSuite
     send: bytes = field(repr=False)
     receive: bytes = field(repr=False)
+    continues: bool = False
+    """Whether another engine has served the stream until now: the peer counts on."""
 
 
 @dataclass(frozen=True)  # no slots: it is pickled

@@ -233,7 +233,7 @@ class MediaService:
         self._left[key] = self._left.get(key, 0) + 1
         self._open[stream] = new
         new.streams.add(stream)
-        new.link.send(command)
+        new.link.send(_continued(command))
         for again in self._standing.again(stream):
             if self._is_together(again):
                 self._open[again.stream].link.send(again)
@@ -359,6 +359,14 @@ class MediaService:
         worker.has_ports.set()
         logger.error("media worker %d has ended unexpectedly, %d streams are lost", number, len(streams))
         return WorkerLost(number, streams)
+
+
+def _continued(command: OpenStream) -> OpenStream:
+    """As the engine is told that another has served the stream before."""
+    plan = command.plan
+    if plan.srtp is None:
+        return command
+    return replace(command, plan=replace(plan, srtp=replace(plan.srtp, continues=True)))
 
 
 class InlineEngine:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from pylibsrtp import Error, Policy, Session
 
@@ -15,6 +15,10 @@ _STEP = 0x7FFF
 """The farthest that a sequence number can be ahead (section 3.3.1)."""
 _MAX_WRAPS = 256
 """Of the sequence number: 93 hours."""
+_GUESSED_WRAPS = 64
+"""So often the sequence number may have wrapped before we heard it: 23 hours."""
+_GUESSES = 20
+"""Packets that are tried in that way; whatever else comes must not keep us busy."""
 _REPLAYED = "replay"
 """How the library's words for a replayed packet begin."""
 _PROFILES = {
@@ -26,7 +30,17 @@ _PROFILES = {
 class Srtp:
     """Both directions of a stream. What the peer sends can be refused, never fail; what is refused is counted."""
 
-    __slots__ = ("_candidates", "_keys", "_receiver", "_sender", "_source", "_sources", "forged", "replayed")
+    __slots__ = (
+        "_candidates",
+        "_guesses",
+        "_keys",
+        "_receiver",
+        "_sender",
+        "_source",
+        "_sources",
+        "forged",
+        "replayed",
+    )
 
     def __init__(self, keys: SrtpKeys) -> None:
         self._keys = keys
@@ -34,6 +48,8 @@ class Srtp:
         self._receiver = _session(keys.suite, keys.receive, Policy.SSRC_ANY_INBOUND)
         self._candidates: tuple[Session, ...] = ()
         """What the peer will use from its next packets on: the first that fits one becomes the receiver."""
+        self._guesses = _GUESSES if keys.continues else 0
+        """Packets that may still tell where the rollover counter of the peer stands."""
         self._source = b""
         """The SSRC heard last."""
         self._sources: set[bytes] = set()
@@ -79,7 +95,32 @@ class Srtp:
 
     def unprotect(self, data: bytes) -> bytes | None:
         """The RTP packet in a datagram; None if it is not the peer's, or came before."""
-        return self._unprotect(data, data[8:12], Session.unprotect)
+        plain = self._unprotect(data, data[8:12], Session.unprotect)
+        if self._guesses:
+            if plain is not None:
+                self._guesses = 0
+            elif self._guess(data):
+                self.forged -= 1
+                plain = self._unprotect(data, data[8:12], Session.unprotect)
+        return plain
+
+    def _guess(self, data: bytes) -> bool:
+        """Find the rollover counter with which the packet is the peer's, who has counted before we heard it."""
+        self._guesses -= 1
+        sequence, _, ssrc = struct.unpack_from("!HII", data, 2)
+        there = _session(self._keys.suite, self._keys.receive, Policy.SSRC_ANY_OUTBOUND)
+        here = _session(self._keys.suite, self._keys.receive, Policy.SSRC_ANY_INBOUND)
+        reached = -_STEP
+        for index in range(0x10000 + sequence - 1, _GUESSED_WRAPS << 16, 0x10000):
+            _wind(there, here, ssrc, [*range(reached + _STEP, index, _STEP), index])
+            reached = index
+            try:
+                here.unprotect(data)
+            except (Error, ValueError):
+                continue
+            self._receiver = _wound_forward(self._keys, ssrc, index)
+            return True
+        return False
 
     def unprotect_rtcp(self, data: bytes) -> bytes | None:
         """The RTCP packet in a datagram; None if it is not the peer's, or came before."""
@@ -122,7 +163,11 @@ def _wound_forward(keys: SrtpKeys, ssrc: int, highest: int) -> Session:
     """A receiver whose rollover counter stands where the peer's does: packets that nobody sent led it there."""
     there = _session(keys.suite, keys.receive, Policy.SSRC_ANY_OUTBOUND)
     here = _session(keys.suite, keys.receive, Policy.SSRC_ANY_INBOUND)
-    for index in [*range(0, highest, _STEP), highest]:
+    _wind(there, here, ssrc, [*range(0, highest, _STEP), highest])
+    return here
+
+
+def _wind(there: Session, here: Session, ssrc: int, indexes: Iterable[int]) -> None:
+    for index in indexes:
         header = struct.pack("!BBHII", 0x80, 0, index & 0xFFFF, 0, ssrc)
         here.unprotect(there.protect(header))
-    return here

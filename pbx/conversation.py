@@ -107,7 +107,7 @@ class Conversation:
 
 
 def _reluctance(leg: Leg) -> tuple[bool, bool, bool]:
-    """Who has been told no port yet need not follow. Else phones of ours sooner do than those outside, and of these
-    whose sound is in the clear: a peer may count on with SRTP where we begin anew (RFC 3711 section 3.3.1)."""
+    """Who has been told no port yet need not follow. Else phones of ours sooner do than those outside, and those whose
+    sound is in the clear than those who count on under a key (RFC 3711 section 3.3.1)."""
     secured = leg.plan is not None and leg.plan.srtp is not None
     return leg.negotiation.local is not None, leg.extension is None, secured

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 
 import pytest
 
@@ -211,6 +212,31 @@ def test_under_a_new_key_the_rollover_counter_may_go_on_or_begin_again(wraps: in
     for index in range(0, last, 0x4000) if goes_on else ():
         phone.protect(rtp(index))
     talk(phone, there, last + 1, last + 5)
+
+
+@pytest.mark.parametrize("wraps", [0, 1, 3, 40])
+@pytest.mark.parametrize("sequence", [1, 100, 0xFFFF])
+@pytest.mark.parametrize("suite", SUITES)
+def test_who_takes_a_stream_over_finds_out_how_far_it_has_come(
+    wraps: int, sequence: int, suite: SrtpSuite
+) -> None:
+    phone, there = Srtp(keys(1, 2, suite)), Srtp(replace(keys(2, 1, suite), continues=True))
+    last = wraps * 0x10000 + sequence
+    for index in range(0, last, 0x4000):
+        phone.protect(rtp(index))
+    talk(phone, there, last + 1, last + 5)
+    assert there.forged == 0
+
+
+def test_who_takes_a_stream_over_does_not_try_for_ever() -> None:
+    phone, there = Srtp(keys(1, 2)), Srtp(replace(keys(2, 1), continues=True))
+    stranger = Srtp(keys(7, 8))
+    for index in range(50):
+        assert there.unprotect(sealed(stranger.protect(rtp(index)))) is None
+    assert there.forged == 50
+    for index in range(0, 0x20000, 0x4000):
+        phone.protect(rtp(index))
+    assert there.unprotect(sealed(phone.protect(rtp(0x20000)))) is None
 
 
 def test_a_packet_is_parsed_after_it_was_deciphered() -> None:
