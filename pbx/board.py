@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 from pbx.directory import Extension
 from pbx.presence import ExtensionState, LineState
+from pbx.rights import rights
 
 if TYPE_CHECKING:
+    from pbx.call import Call
     from pbx.switch import Switch
     from pbx.trunks.trunk import PortStatus
 
@@ -36,11 +38,22 @@ class Section:
     rows: tuple[Row, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class CallRow:
+    """One call as a list shows it."""
+
+    call: str
+    caller: str
+    reached: tuple[str, ...]
+    """The number of who has answered, or of those whose phones ring."""
+
+
 class Board:
     """The lists of one switch, read whenever they are asked for."""
 
     def __init__(self, switch: Switch) -> None:
         self._switch = switch
+        self._rights = rights(switch.config.extensions, switch.config.groups)
 
     def sections(self, *, registered_only: bool = False) -> tuple[Section, ...]:
         """The extensions by group, in the order of the configuration; one may be in several, or in none."""
@@ -60,8 +73,25 @@ class Board:
         allowed = any(group.sees_ports and viewer in group.extensions for group in groups)
         return tuple(self._switch.trunks.ports()) if allowed else ()
 
+    def calls(self, viewer: str) -> tuple[CallRow, ...]:
+        """The calls of those whose calls extension `viewer` is shown, in the order in which they began."""
+        sees = self._rights[viewer].sees if viewer in self._rights else frozenset()
+        calls = [call for call in self._switch.calls.values() if not sees.isdisjoint(_extensions_in(call))]
+        return tuple(CallRow(call.id, call.caller.number, _reached(call)) for call in calls)
+
     def _rows(self, extensions: Iterable[Extension | None], registered_only: bool) -> tuple[Row, ...]:
         found = sorted((each for each in extensions if each is not None), key=lambda each: each.number)
         of = self._switch.presence.of
         rows = [Row(each.number, each.full_name, of(each.number)) for each in found]
         return tuple(row for row in rows if row.registered or not registered_only)
+
+
+def _reached(call: Call) -> tuple[str, ...]:
+    callee = call.callee
+    return call.rings_at if callee is None or callee.party is None else (callee.party.number,)
+
+
+def _extensions_in(call: Call) -> set[str]:
+    """Who takes part: callers from outside may say that they have any number."""
+    legs = (call.leg, call.callee)
+    return {leg.extension.number for leg in legs if leg is not None and leg.extension is not None} | set(call.rings_at)

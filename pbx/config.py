@@ -172,6 +172,10 @@ class Extension(Table):
     no_answer_seconds: Annotated[float, Field(ge=1, le=300)] = 60.0
     busy_detection: BusyDetection = BusyDetection.PBX
     forward: Forward = Forward()
+    manager: bool = False
+    """Whether it is shown the calls of the whole company."""
+    barge_in: bool = False
+    """Whether it may join the calls that it is shown."""
 
     @model_validator(mode="before")
     @classmethod
@@ -297,7 +301,7 @@ def parse(data: Mapping[str, Any], folder: Path | None = None) -> Config:
 
 
 def _directory_entry(extension: Extension, realm: str) -> DirectoryEntry:
-    copied = extension.model_dump(exclude={"password", "pin", "forward"})
+    copied = extension.model_dump(exclude={"password", "pin", "forward", "manager", "barge_in"})
     return DirectoryEntry(
         **copied,
         diversions=Diversions(**extension.forward.model_dump()),

@@ -101,3 +101,25 @@ async def test_a_call_from_outside_rings_and_is_then_external(make_office: MakeO
     incoming.answer()
     await call.answered()
     assert office.switch.presence.of("100").display is DisplayState.EXTERNAL_CALL
+
+
+@pytest.mark.row("ADM-05")
+async def test_calls_are_shown_to_who_takes_part_leads_or_manages(make_office: MakeOffice) -> None:
+    """102 is called from outside, by somebody who says to be 105; she is in a group that 104 leads."""
+    groups = [{"name": "Secretary", "extensions": ["102"], "heads": ["104"]}]
+    rules = [{"target": "102"}]
+    office = make_office(groups=groups, extensions={"103": {"manager": True}}, **tables(LINES, inbound_rules=rules))
+    await office.open()
+    gateway, bell = await lines(office), await office.phone("102")
+    call = gateway.call_in("0140000001", caller="105")
+    incoming = await bell.incoming()
+    await asyncio.sleep(0.05)
+    for _ in range(2):
+        shown = {viewer: office.switch.board.calls(viewer) for viewer in ("100", "102", "103", "104", "105", "555")}
+        assert [viewer for viewer, rows in shown.items() if rows] == ["102", "103", "104"]
+        assert {(row.caller, row.reached) for rows in shown.values() for row in rows} == {("105", ("102",))}
+        incoming.answer()
+        await call.answered()
+    call.hang_up()
+    await asyncio.sleep(0.05)
+    assert office.switch.board.calls("103") == ()

@@ -212,6 +212,29 @@ async def test_a_number_is_withheld(make_office: Make) -> None:
     assert [out.caller_id for out in office.told_of(CallWentOut)] == [""]
 
 
+@pytest.mark.row("CORE-17")
+@pytest.mark.parametrize("style", ["asserted", "remote-party-id", "from"])
+async def test_what_is_told_of_the_caller_id_is_what_was_sent(make_office: Make, style: str) -> None:
+    """Whatever the carrier says in its answer of whom it has shown."""
+    office = make_office(
+        extensions={"100": {"outbound_caller_id": "0140000001"}}, **tables(LINES | {"caller_id": style})
+    )
+    await office.open()
+    gateway, lee = await lines(office), await office.phone("100")
+    outgoing = lee.dial("00612345678")
+    incoming = await gateway.incoming()
+    incoming.ring()
+    incoming.leg.reject(603, headers=[("P-Asserted-Identity", "<tel:+33199999999>")])
+    assert await failure(outgoing) == 603
+    await office.settle()
+    [out] = office.told_of(CallWentOut)
+    sent = invite(incoming)
+    where = {"asserted": "P-Asserted-Identity", "remote-party-id": "Remote-Party-ID", "from": "From"}[style]
+    assert out.caller_id == "+33140000001"
+    assert f"<sip:{out.caller_id}@" in (sent.get(where) or "")
+    assert "+33199999999" not in str(office.told)
+
+
 @pytest.mark.parametrize(
     ("headers", "shown"),
     [
