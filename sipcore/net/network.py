@@ -7,6 +7,7 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 from sipcore.net.dns import SystemDns
@@ -112,11 +113,13 @@ class SystemNetwork:
 
     async def resolve(self, host: str) -> list[str]:
         """The addresses of a name, in the resolver's order. Raises OSError."""
-        try:
+        with suppress(ValueError):
             return [str(ipaddress.ip_address(host))]
-        except ValueError:
+        try:
             found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_DGRAM)
-            return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+        except UnicodeError as error:  # a label that is empty or too long: no name at all
+            raise OSError(f"{host[:80]!r} is no name: {error}") from None
+        return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
     async def naptr(self, name: str) -> list[Naptr]:
         """The NAPTR records of a domain; none where they cannot be had."""

@@ -31,6 +31,17 @@ def test_a_name_that_means_nothing_is_an_error() -> None:
     run(story())
 
 
+@pytest.mark.parametrize("host", ["a" * 64 + ".example", "a..example"])
+def test_a_name_that_cannot_be_one_is_the_same_error(host: str) -> None:
+    """Whoever redirects us may write anything."""
+
+    async def story() -> None:
+        with pytest.raises(OSError, match="is no name"):
+            await SystemNetwork().resolve(host)
+
+    run(story())
+
+
 def test_the_way_to_this_machine_is_by_its_loopback() -> None:
     network = SystemNetwork()
     assert network.local_host_towards("127.0.0.1") == "127.0.0.1"
