@@ -200,11 +200,11 @@ class Call:
 
     # -- routing -------------------------------------------------------------------------------------------
 
-    async def serve(self) -> None:
-        """Bring the served party to `dialled`; where a transfer leads nowhere, back to the transferor."""
+    async def serve(self, step: Step | None = None) -> None:
+        """Bring the served party to `dialled`, or do `step`; where a transfer leads nowhere, back to the transferor."""
         self._ringing = None
         try:
-            await self._route()
+            await (step or self._route)()
         except (Refused, PortsExhausted) as error:
             if self.transfer is None or self.transfer.reached:
                 raise

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from media.service import PortsExhausted
 from pbx.call import Call
 from pbx.happenings import CallParked, CallRetrieved
 from pbx.refused import Refused
@@ -72,19 +73,23 @@ async def keep(call: Call, orbit: str) -> None:
     It stays until it is taken or hangs up. After the time-out the parker is called; if nobody answers, it waits again.
     Who has only dialled the orbit waits as well, but not in it: he may transfer another party to where he is.
     """
-    settings, lot = call.config.parking, call.switch.parking
     if not call.transfer_pending or call.transfer is None:
         await _wait(call, 0)
-    elif len(lot.at(orbit)) >= settings.max_calls:
-        raise Refused(486, "Orbit Full")
     else:
+        check_room(call, orbit)
         parked = Parked(call, orbit, call.transfer.party)
-        while not await _is_taken(parked, settings.time_out_seconds):
+        while not await _is_taken(parked, call.config.parking.time_out_seconds):
             try:
                 await call.seek(parked.by)
-            except Refused:
+            except (Refused, PortsExhausted):
                 continue
             return
+
+
+def check_room(call: Call, orbit: str) -> None:
+    """Raises Refused(486) where nobody more may wait in the orbit."""
+    if len(call.switch.parking.at(orbit)) >= call.config.parking.max_calls:
+        raise Refused(486, "Orbit Full")
 
 
 async def _is_taken(parked: Parked, seconds: float) -> bool:

@@ -1,7 +1,7 @@
 """What others than phones do with calls, such as the pages of a user: reject, divert, transfer, park.
 
-Each raises WrongState where the state of the call does not allow it, and Refused (403, 404) for a target that makes no
-sense; nothing has moved then.
+Each raises WrongState where the state of the call does not allow it, and Refused (403, 404; 486 for a full orbit) for a
+target that makes no sense; nothing has moved then.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from functools import partial
 
 from pbx.call import Call
 from pbx.leg import Leg
-from pbx.parking import keep
+from pbx.parking import check_room, keep
 from pbx.transfer import WrongState, begin, check_target, transfer
 
 __all__ = ["WrongState", "divert", "park", "reject", "transfer_by"]
@@ -44,9 +44,10 @@ def park(call: Call, number: str, orbit: str) -> None:
     by = _leg_of(call, number)
     if call.other(by) is None:
         raise WrongState("only a call that is connected can be parked")
+    check_room(call, orbit)
     stays = call.let_go(by)
     begin(call, by, None, stays)
-    call.turn(partial(keep, call, orbit))
+    call.turn(partial(call.serve, partial(keep, call, orbit)))
 
 
 def _leg_of(call: Call, number: str) -> Leg:

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from features.parking import feature as parking
+from pbx import steering
 from pbx.happenings import CallEnded, CallParked, CallRetrieved, CallStarted
 from pbx.phone import CallFailed, Phone, PhoneCall
+from pbx.refused import Refused
 from tests.journeys.talking import MUSIC, assert_talk, connect, listen
 from tests.simulation.office import Office
 from tests.simulation.prompter import Prompter
@@ -124,6 +126,27 @@ async def test_a_full_orbit_gives_the_call_back(make_lot: Callable[..., Awaitabl
     assert await lot.calls[0].transfer("*00").outcome() == 200
     assert await others[0].transfer("*00").outcome() == 486
     assert await lot.hear(*others) == [{1}, {0}]
+
+
+async def test_nobody_is_lost_who_is_parked_at_once_in_the_last_place(
+    make_lot: Callable[..., Awaitable[Lot]],
+) -> None:
+    """By the pages of two users, which do not dial the orbit."""
+    lot = await make_lot(max_calls=1)
+    bell, thomas = await lot.office.phone("104"), await lot.office.phone("105")
+    others = await connect(bell, "105", thomas)
+    calls = {call.caller.number: call for call in lot.office.switch.calls.values()}
+    for number in ("100", "104"):
+        steering.park(calls[number], number, "0")
+    await asyncio.sleep(1)
+    assert lot.waiting("0") == ["101"]
+    assert await lot.hear(*others) == [{1}, {0}]
+    with pytest.raises(Refused):
+        steering.park(calls["104"], "104", "0")
+    assert await lot.hear(*others) == [{1}, {0}]
+    for call in (lot.calls[1], others[0]):
+        call.hang_up()
+    await lot.office.settle()
 
 
 @pytest.mark.row("PARK-11")
