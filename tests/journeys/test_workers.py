@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 
 from features import conference
 from features.parking import feature as parking
+from media.messages import CloseStream
+from media.service import PortsExhausted
 from pbx.call import Call
 from pbx.happenings import CallQuality
 from pbx.media_keys import Srtp
@@ -79,6 +82,17 @@ def refuse_changes(call: PhoneCall, status: int = 488) -> None:
     leg.session.owner = Refusing()
 
 
+class Silent:
+    """In the place of a call's leg: whatever is offered stays without an answer."""
+
+    def __init__(self, call: PhoneCall) -> None:
+        self._takes = call.leg.on_effect
+
+    def on_effect(self, effect: Effect) -> None:
+        if not isinstance(effect, Offered):
+            self._takes(effect)
+
+
 async def hang_up(office: Office, by: PhoneCall, *others: PhoneCall) -> None:
     by.hang_up()
     for call in others:
@@ -123,6 +137,36 @@ async def test_a_call_of_which_no_phone_moves_ends(
     assert "neither phone takes a change of its media port" in caplog.text
     await office.settle()
     caplog.clear()
+
+
+async def test_a_phone_that_never_answers_the_change_ends_the_call(
+    office: Office, caplog: pytest.LogCaptureFixture
+) -> None:
+    held, stays, consulting, target = await consult(office)
+    for call in (stays, target):
+        assert call.leg.session is not None
+        call.leg.session.owner = Silent(call)
+    held.transfer_to(consulting)
+    assert (await stays.over(), await target.over()) == (200, 200)
+    assert "no answer to a change of the media port" in caplog.text
+    await office.settle()
+    caplog.clear()
+
+
+async def test_without_a_port_in_one_worker_they_meet_in_the_other(office: Office, tmp_path: Path) -> None:
+    held, stays, consulting, target = await consult(office)
+    media = office.switch.media
+    taken = []
+    with contextlib.suppress(PortsExhausted):
+        while True:
+            taken.append(media.reserve(beside=next(iter(office.switch.legs.of("101"))).stream).stream)
+    held.transfer_to(consulting)
+    await asyncio.sleep(0.5)
+    assert workers(office, "101", "102") == [1, 1]
+    await assert_talk(tmp_path, stays, target)
+    for stream in taken:
+        media.send(CloseStream(stream))
+    await hang_up(office, target, stays)
 
 
 async def test_a_phone_that_changes_something_just_then_is_asked_again(

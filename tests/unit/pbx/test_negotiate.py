@@ -325,7 +325,8 @@ def test_after_a_refused_offer_what_was_agreed_before_holds() -> None:
     side, _ = answered(BOTH)
     before, agreed = side.plan(PHONE), side.local
     side.port = 30000
-    refused = [side.offer_again(Codec.PCMU), side.offer()][-1]
+    side.offer_again(Codec.PCMU)
+    refused = side.offer()
     side.port = OURS[1]
     side.withdraw()
     assert side.local == agreed
