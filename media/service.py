@@ -270,6 +270,8 @@ class MediaService:
             self.stay(command.stream)
         if opened is None:
             return
+        if isinstance(command, Bridge) and command.other not in self._open:
+            return
         if len(self._workers) > 1:  # else nothing moves
             self._standing.note(command)
         if self._is_together(command):

@@ -476,6 +476,9 @@ class Leg:
     def _on_offer_refused(self, effect: OfferRefused) -> None:
         """Our re-INVITE or UPDATE was not accepted."""
         self.negotiation.withdraw()
+        self.negotiation.port = self.port
+        if self.plan is not None:  # it may have moved meanwhile
+            self._use_plan()
         if self.relocation is not None and self.relocation.offered:
             self.relocation.refused()
 

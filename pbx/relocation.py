@@ -79,15 +79,15 @@ class Relocation:
 
     def replace_by(self, following: Relocation) -> None:
         """The leg is to go elsewhere: at once, or once the peer has answered."""
-        self._next = following
+        overtaken, self._next = self._next, following
         if not self.offered:
             self.settle(False)
+        elif overtaken is not None:
+            overtaken._done(False)
 
     def refused(self) -> None:
         """The peer does not follow: all stays as it was."""
-        leg = self._leg
-        leg.station.media.stay(leg.stream)
-        leg.negotiation.port = leg.port
+        self._leg.station.media.stay(self._leg.stream)
         self.settle(False)
 
     def settle(self, there: bool) -> None:

@@ -270,6 +270,19 @@ async def test_a_refused_move_leaves_the_call_as_it_was(office: Office, tmp_path
     await hang_up(office, outgoing, incoming)
 
 
+async def test_of_several_who_move_a_leg_the_last_is_served(office: Office) -> None:
+    lee = await (await office.phone("100")).call("700")
+    (leg,) = office.switch.legs.of("100")
+    await asyncio.sleep(0.3)
+    told: list[bool] = []
+    for worker in (1, 0, 1):
+        leg.move_to(worker, told.append)
+    await asyncio.sleep(0.5)
+    assert told == [False, True, True]
+    assert workers(office, "100") == [1]
+    await hang_up(office, lee)
+
+
 @pytest.mark.row("CORE-26")
 async def test_a_recording_goes_on_in_a_second_file(office: Office, tmp_path: Path) -> None:
     talker = await (await office.phone("100")).call("700")

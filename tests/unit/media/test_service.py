@@ -300,6 +300,18 @@ async def test_two_streams_of_different_engines_are_bridged_once_one_has_moved(s
     await house.stop()
 
 
+async def test_nothing_is_kept_of_a_bridge_to_a_stream_that_has_ended(simulation: Simulation) -> None:
+    house = await started(simulation, workers=2)
+    (one, _), (other, _) = house.open(), house.open()
+    house.service.send(CloseStream(other))
+    await settled()
+    house.service.send(Bridge(one, other))
+    house.service.send(CloseStream(one))
+    await settled()
+    assert house.service.live() == NOTHING
+    await house.stop()
+
+
 async def test_a_stream_that_stays_gives_the_port_back(simulation: Simulation) -> None:
     house = await started(simulation, last=20003, workers=2)
     stream, _ = house.open()
