@@ -8,10 +8,11 @@ from pbx.dialled import dialled
 from pbx.leg import Leg, LegState
 from pbx.pickup import leg_of
 from pbx.refused import Refused
-from pbx.transfer import WrongState, attend, transfer
+from pbx.transfer import Transfer, WrongState, attend, transfer
 from sipcore.dialog.dialog import Dialog
-from sipcore.dialog.transfer import Referral, ReferSubscription, Replaces, read_refer
+from sipcore.dialog.transfer import SUBSCRIPTION_SECONDS, Referral, ReferSubscription, Replaces, read_refer
 from sipcore.errors import PeerError
+from sipcore.syntax.headers import parse_parameters
 from sipcore.syntax.message import Request, response_to
 
 if TYPE_CHECKING:
@@ -46,6 +47,29 @@ def refer_outside(switch: Switch, effect: Arrived) -> None:
         _refuse(switch, effect.transaction, request, error.status, error.reason)
         return
     _serve(switch, effect.transaction, request, leg, dialog, effect.flow)
+
+
+def subscribe_in_dialog(switch: Switch, effect: RequestInDialog) -> None:
+    """A transferor wants to be told of its REFER for longer, or no more (RFC 3515 section 2.4.6)."""
+    leg, request = effect.session.owner, effect.request
+    watcher = leg.watcher if isinstance(leg, Leg) else None
+    subscription = watcher.subscription if isinstance(watcher, Transfer) else None
+    try:
+        package, semicolon, rest = (request.get("Event") or "").partition(";")
+        event_id = dict(parse_parameters(semicolon + rest)).get("id") or ""
+        asked = request.expires
+    except PeerError as error:
+        switch.requests.respond(effect, error.status)
+        return
+    if package.strip() != "refer":
+        switch.requests.respond(effect, 489, [("Allow-Events", "refer")])
+    elif subscription is None or not subscription.owns(event_id):
+        switch.requests.respond(effect, 403)  # no 481: see `_serve`
+    else:
+        seconds = SUBSCRIPTION_SECONDS if asked is None else min(asked, SUBSCRIPTION_SECONDS)
+        contact = switch.endpoint.local_headers(effect.session.flow, "")
+        switch.requests.respond(effect, 200, [("Expires", str(seconds)), *contact])
+        switch.driver.perform(subscription.renew(seconds, switch.loop.time()))
 
 
 def _serve(

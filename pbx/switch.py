@@ -48,7 +48,7 @@ from pbx.pickup import take_place
 from pbx.plugin import Feature
 from pbx.presence import Presence
 from pbx.prompts import PromptFiles, Silence
-from pbx.referral import refer_in_dialog, refer_outside
+from pbx.referral import refer_in_dialog, refer_outside, subscribe_in_dialog
 from pbx.requests import Requests
 from pbx.rosters import Rosters
 from pbx.routing import Router
@@ -299,6 +299,9 @@ class Switch:
             return
         if effect.request.method == "REFER":
             refer_in_dialog(self, effect)
+            return
+        if effect.request.method == "SUBSCRIBE":
+            subscribe_in_dialog(self, effect)
             return
         if effect.request.method != "INFO":
             self.requests.respond(effect, 200 if effect.request.method == "OPTIONS" else 405)

@@ -86,6 +86,12 @@ class Transfer:
         self._let_go()
         return self.party if leg is None or leg.state is LegState.ENDED else leg
 
+    @property
+    def subscription(self) -> ReferSubscription | None:
+        """What tells the transferor how it goes; None once nothing more is told."""
+        subscription = self._subscription
+        return None if subscription is None or subscription.ended else subscription
+
     def end(self, status: int) -> None:
         """The call is over, or another transfer begins."""
         if self._subscription is not None and self._leg is not None:

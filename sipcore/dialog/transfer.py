@@ -125,6 +125,7 @@ class ReferSubscription:
         self._told = 0
         """The status told last."""
         self._on_its_way = True
+        self._unsubscribed = False
         self.ended = False
         """Whether nothing more is told: the final status is on its way, or nobody listens."""
 
@@ -145,6 +146,18 @@ class ReferSubscription:
         self._on_its_way = False
         waits = (self._waiting or 0) >= 200
         return self._send(now) if waits else self.report(status, now)
+
+    def renew(self, seconds: int, now: float) -> list[Effect]:
+        """The transferor subscribes for so long from now, or for 0 seconds: it wants to hear no more. In any case it is
+        told how things stand (RFC 6665 sections 4.2.1.2 and 4.2.1.4)."""
+        self._until, self._unsubscribed = now + seconds, seconds == 0
+        if self._waiting is None:
+            self._waiting = self._told
+        return [] if self._on_its_way else self._send(now)
+
+    def owns(self, event_id: str) -> bool:
+        """Whether an `id` of an Event header is that of its REFER; without one it is the only one meant."""
+        return event_id in ("", str(self._event_id))
 
     def close(self) -> None:
         """The dialog is over: nobody listens."""
@@ -167,14 +180,17 @@ class ReferSubscription:
     def _send(self, now: float) -> list[Effect]:
         assert self._waiting is not None
         status, self._waiting = self._waiting, None
-        self._told, self.ended, self._on_its_way = status, status >= 200, True
+        final = status >= 200
+        self._told, self.ended, self._on_its_way = status, final or self._unsubscribed, True
         state = f"active;expires={max(0, int(self._until - now))}"
+        if self.ended:
+            state = f"terminated;reason={'noresource' if final else 'timeout'}"
         notify = self._dialog.request(
             "NOTIFY",
             [
                 *self._core.local_headers(self._flow, self._dialog.local.uri.user or ""),
                 ("Event", f"refer;id={self._event_id}"),
-                ("Subscription-State", "terminated;reason=noresource" if self.ended else state),
+                ("Subscription-State", state),
                 ("Content-Type", SIPFRAG),
             ],
             f"SIP/2.0 {status} {REASONS.get(status, '')}\r\n".encode(),

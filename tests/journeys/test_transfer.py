@@ -12,6 +12,8 @@ import pytest
 from features.echo import feature as echo
 from pbx.happenings import CallEnded, CallTransferred
 from pbx.phone import Phone, PhoneCall
+from sipcore.effects import Effect
+from sipcore.transaction.events import ResponseReceived
 from tests.journeys.talking import MUSIC, assert_talk, connect, listen
 from tests.simulation.impairment import LAN
 from tests.simulation.office import Office
@@ -301,3 +303,92 @@ def shown(call: PhoneCall) -> str | None:
     session = call.leg.session
     assert session is not None
     return session.request.from_.uri.user
+
+
+@dataclass
+class Subscribe:
+    """A SUBSCRIBE within the call that a REFER was sent in, and what it is answered."""
+
+    call: PhoneCall
+    event: str
+    expires: str
+    status: int = 0
+
+    def __post_init__(self) -> None:
+        phone, session = self.call.phone, self.call.leg.session
+        assert session is not None
+        contact = phone.endpoint.local_headers(session.flow, phone.account.number)
+        headers = [("Event", self.event), ("Expires", self.expires), *contact]
+        request = self.call.dialog.request("SUBSCRIBE", headers)
+        phone.driver.perform(phone.endpoint.send(request, session.flow, self, phone.loop.time())[1])
+
+    def on_transaction(self, event: ResponseReceived, now: float) -> list[Effect]:
+        self.status = event.response.status
+        return []
+
+
+def states(phone: Phone) -> list[str | None]:
+    """What the NOTIFYs say of their subscriptions."""
+    return [notify.get("Subscription-State") for notify in phone.notified]
+
+
+@ROW
+async def test_a_transferor_asks_to_be_told_for_longer_and_then_no_more(trio: Trio) -> None:
+    refer = trio.calls[0].transfer("102")
+    target = await trio.phones[2].incoming()
+    await asyncio.sleep(1)
+    longer = Subscribe(trio.calls[0], f"refer;id={refer.event_id}", "60")
+    await asyncio.sleep(0.1)
+    no_more = Subscribe(trio.calls[0], "refer", "0")
+    await asyncio.sleep(0.1)
+    assert (longer.status, no_more.status) == (200, 200)
+    assert states(trio.phones[0])[-2:] == ["active;expires=60", "terminated;reason=timeout"]
+    told = len(refer.statuses)
+    target.answer()
+    await asyncio.sleep(0.5)
+    assert len(refer.statuses) == told
+    trio.calls[0].hang_up()
+    assert await trio.hear(trio.calls[1], target) == [{1}, {0}]
+    target.hang_up()
+    assert await trio.calls[1].over() == 200
+    await trio.office.settle()
+
+
+@ROW
+@pytest.mark.parametrize(
+    ("event", "expires", "status"),
+    [("refer;id=77", "60", 403), ("dialog", "60", 489), ("refer;id=\"", "60", 400), ("", "60", 489)],
+)
+async def test_what_is_no_subscription_to_the_transfer_changes_nothing(
+    trio: Trio, event: str, expires: str, status: int
+) -> None:
+    refer = trio.calls[0].transfer("102")
+    target = await trio.phones[2].incoming()
+    asked = Subscribe(trio.calls[0], event, expires)
+    await asyncio.sleep(0.1)
+    assert asked.status == status
+    target.answer()
+    assert await refer.outcome() == 200
+    again = Subscribe(trio.calls[1], "refer", "60")
+    await asyncio.sleep(0.1)
+    assert again.status == 403
+
+
+@ROW
+async def test_a_call_goes_round_and_comes_to_an_end(trio: Trio) -> None:
+    """Lee and Taylor send Richardson to each other, again and again: nothing piles up by that."""
+    calls, positions = [trio.calls[0]], [2, 0]
+    for turn in range(10):
+        phone = trio.phones[positions[turn % 2]]
+        refer = calls[-1].transfer(phone.account.number)
+        incoming = await phone.incoming()
+        incoming.answer()
+        assert await refer.outcome() == 200
+        assert await calls[-1].over() == 200
+        calls.append(incoming)
+    assert await trio.hear(trio.calls[1], calls[-1]) == [{1}, {0}]
+    assert len(trio.office.switch.calls) == 1
+    assert len(trio.office.switch.legs) == 2
+    calls[-1].hang_up()
+    assert await trio.calls[1].over() == 200
+    await trio.office.settle()
