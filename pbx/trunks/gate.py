@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from pbx.trunks.trunk import Trunk
 from sipcore.endpoint import Gate
 from sipcore.registrar.gate import Admitted, Ignored, Refused
 from sipcore.syntax.message import Request
 from sipcore.transport.flow import Flow
+
+if TYPE_CHECKING:
+    from pbx.trunks.trunk import Trunk
 
 METHODS = ("INVITE", "OPTIONS")
 """What trunks may ask for outside calls."""
@@ -23,13 +26,19 @@ class TrunkGate:
         self._behind = behind
 
     def admit(self, request: Request, flow: Flow, now: float) -> Admitted | Refused | Ignored:
-        """Look at a request that belongs to no transaction and no dialog."""
+        """Look at a request that belongs to no transaction and no dialog, or comes from elsewhere than its dialog did:
+        the servers of a carrier stand in for each other."""
         trunk = self._source(request, flow)
         if trunk is None:
             return self._behind.admit(request, flow, now)
-        if request.method not in METHODS:
+        if request.method not in METHODS and not request.to.tag:
             return Refused(405, (("Allow", ", ".join(METHODS)),))
-        return Admitted(_TRUNK + trunk.name)
+        return Admitted(identity_of(trunk.name))
+
+
+def identity_of(name: str) -> str:
+    """What the sessions of a trunk are admitted as."""
+    return _TRUNK + name
 
 
 def trunk_named(identity: str) -> str | None:

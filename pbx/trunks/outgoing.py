@@ -11,6 +11,7 @@ from pbx.refused import Refused
 from pbx.routing import Outcome
 from pbx.sips import allows
 from pbx.trunks.causes import meaning
+from pbx.trunks.gate import identity_of
 from pbx.trunks.identity import outgoing_identity
 from pbx.trunks.ledger import LimitReached
 from sipcore.dialog.caller import CallerSession, Progress
@@ -149,6 +150,8 @@ class _Search:
             owner=owner,
             headers=identity.headers,
         )
+        if leg.session is not None:
+            leg.session.identity = identity_of(trunk.name)
         silence = switch.loop.call_later(REACTION_SECONDS, owner.give_up_if_silent)
         try:
             result = await fork.result(RING_SECONDS)

@@ -380,3 +380,31 @@ async def test_the_last_line_is_given_once(make_office: Make) -> None:
         call.hang_up()
     await office.settle()
     assert len(office.told_of(CallWentOut)) == 1
+
+
+@pytest.mark.parametrize("outgoing", [False, True])
+@pytest.mark.parametrize(("host", "status"), [(SECOND, 200), ("203.0.113.66", 401)])
+async def test_a_call_is_ended_from_another_address_of_its_trunk(
+    make_office: Make, outgoing: bool, host: str, status: int
+) -> None:
+    """The servers of a carrier stand in for each other, within calls too; strangers do not."""
+    office = make_office(**tables(LINES | {"addresses": [GATEWAY, SECOND]}))
+    await office.open()
+    gateway, lee = await lines(office), await office.phone("100")
+    other = await carrier(office, host)
+    if outgoing:
+        gateway.auto_answer = True
+        inside = await lee.call("00612345678")
+        outside = next(iter(gateway.calls))
+    else:
+        outside = gateway.call_in("0140000001")
+        inside = await lee.incoming()
+        inside.answer()
+        await outside.answered()
+    await asyncio.sleep(0.3)
+    response = await other.request(outside.dialog.request("BYE", []))
+    assert response.status == status
+    if status == 401:
+        outside.hang_up()
+    assert await inside.over() == 200
+    await office.settle()
