@@ -252,7 +252,7 @@ class Subscription:
         request = self._template.fill(branch, self._dialog.local_cseq, headers, body)
         self._version += 1
         self._behind = False
-        transaction, effects = self._core.transactions.send(request, self.flow, now)
+        transaction, effects = self._core.transactions.send(request, self.flow, now, branch)
         transaction.user = self
         self._wait_for(transaction)
         return effects

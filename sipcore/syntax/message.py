@@ -287,15 +287,13 @@ class Request(Message):
         self._uri_text = checked(str(uri))
 
     @classmethod
-    def printed(
-        cls, method: str, uri: str, headers: HeaderList, body: bytes, data: bytes, values: dict[str, Any]
-    ) -> Request:
-        """A request that has been printed already, as `data`; `values` are those of its headers that are known."""
+    def printed(cls, method: str, uri: str, headers: HeaderList, body: bytes, data: bytes) -> Request:
+        """A request that has been printed already, as `data`."""
         request = cls.__new__(cls)
         request.method = method
         request._uri, request._uri_text = None, uri
         request.headers, request.body = headers, body
-        request._bytes, request._cache, request._first = data, values, None
+        request._bytes, request._cache, request._first = data, {}, None
         return request
 
     @property

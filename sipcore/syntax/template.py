@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from sipcore.syntax.headers import CSeq, Via
 from sipcore.syntax.message import HeaderList, Request
 from sipcore.transport.flow import Flow
-
-_RPORT = ("rport", None)
 
 
 class Template:
     """Makes requests of one method, within one dialog and on one flow."""
 
-    __slots__ = ("_fixed", "_line", "_local", "_method", "_text", "_transport", "_uri", "_via")
+    __slots__ = ("_fixed", "_line", "_method", "_text", "_uri", "_via")
 
     def __init__(self, request: Request, flow: Flow) -> None:
         """A request without Via; its CSeq and body are not used."""
         self._method = request.method
         self._uri = request.uri_text
-        self._transport = flow.transport.value
-        self._local = flow.local
-        self._via = f"SIP/2.0/{self._transport} {flow.local};branch="
+        self._via = f"SIP/2.0/{flow.transport.value} {flow.local};branch="
         self._line = f"{request.method} {request.uri_text} SIP/2.0\r\nVia: {self._via}"
         self._fixed = [header for header in request.headers if header[0] not in ("CSeq", "Content-Length")]
         fixed = "".join([f"\r\n{name}: {value}" for name, value in self._fixed])
@@ -32,7 +27,6 @@ class Template:
         varying = "".join([f"\r\n{name}: {value}" for name, value in more])
         head = f"{self._line}{branch}{self._text}{number}{varying}\r\nContent-Length: {len(body)}\r\n\r\n"
         headers = [("Via", f"{self._via}{branch};rport"), *self._fixed, ("CSeq", number), *more]
-        via = Via(self._transport, self._local.host, self._local.port, (("branch", branch), _RPORT))
-        values = {"Via": [via], "CSeq": CSeq(cseq, self._method)}
-        printed = head.encode("utf-8", "surrogateescape") + body
-        return Request.printed(self._method, self._uri, headers, body, printed, values)
+        return Request.printed(
+            self._method, self._uri, headers, body, head.encode("utf-8", "surrogateescape") + body
+        )

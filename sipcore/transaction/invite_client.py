@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from sipcore.effects import Effect, Transmit
 from sipcore.machine import Row
 from sipcore.syntax.message import Request, Response, ack_for
-from sipcore.transaction.matching import client_key
+from sipcore.transaction.matching import Key, client_key
 from sipcore.transaction.timers import Timers
 from sipcore.transaction.transaction import Client, end, pass_up, tell_flow_failure, tell_timeout
 from sipcore.transport.flow import Flow
@@ -56,8 +56,8 @@ class InviteClient(Client):
     RETRANSMIT: ClassVar = Event.TIMER_A
     LOSE_FLOW: ClassVar = Event.FLOW_FAILED
 
-    def __init__(self, request: Request, flow: Flow, timers: Timers) -> None:
-        super().__init__(State.CALLING, client_key(request), request, flow, timers)
+    def __init__(self, request: Request, flow: Flow, timers: Timers, key: Key | None = None) -> None:
+        super().__init__(State.CALLING, key or client_key(request), request, flow, timers)
 
     def start(self, now: float) -> list[Effect]:
         """Send the INVITE. To be called once, before anything else."""

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from sipcore.effects import Effect, Transmit
 from sipcore.machine import Row
 from sipcore.syntax.message import Request, Response
-from sipcore.transaction.matching import client_key
+from sipcore.transaction.matching import Key, client_key
 from sipcore.transaction.timers import Timers
 from sipcore.transaction.transaction import Client, end, pass_up, tell_flow_failure, tell_timeout
 from sipcore.transport.flow import Flow
@@ -49,8 +49,8 @@ class RequestClient(Client):
     RETRANSMIT: ClassVar = Event.TIMER_E
     LOSE_FLOW: ClassVar = Event.FLOW_FAILED
 
-    def __init__(self, request: Request, flow: Flow, timers: Timers) -> None:
-        super().__init__(State.TRYING, client_key(request), request, flow, timers)
+    def __init__(self, request: Request, flow: Flow, timers: Timers, key: Key | None = None) -> None:
+        super().__init__(State.TRYING, key or client_key(request), request, flow, timers)
 
     def start(self, now: float) -> list[Effect]:
         """Send the request. To be called once, before anything else."""

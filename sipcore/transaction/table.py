@@ -58,10 +58,14 @@ class TransactionTable:
 
     # -- clients --------------------------------------------------------------------------------------
 
-    def send(self, request: Request, flow: Flow, now: float) -> tuple[ClientTransaction, list[Effect]]:
-        """Begin a client transaction for a request, but no ACK, that has its Via with a branch of its own."""
+    def send(
+        self, request: Request, flow: Flow, now: float, branch: str | None = None
+    ) -> tuple[ClientTransaction, list[Effect]]:
+        """Begin a client transaction for a request, but no ACK, that has its Via with a `branch` of its own, which
+        need not be read from there by who knows it."""
+        key = client_key(request) if branch is None else (branch, request.method)
         kind = InviteClient if request.method == "INVITE" else RequestClient
-        transaction = kind(request, flow, self.timers)
+        transaction = kind(request, flow, self.timers, key)
         self._clients[transaction.key] = transaction
         self._join_stream(transaction)
         return transaction, self._settle(transaction, transaction.start(now))

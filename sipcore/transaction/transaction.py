@@ -103,9 +103,10 @@ class Client(Transaction):
         self.request = request
 
     def _start(self, give_up: Enum, now: float) -> list[Effect]:
-        self._advance_after(self.timers.timeout, give_up, now)
+        self._advance, self._advance_at = give_up, now + self.timers.timeout
         if not self.flow.transport.reliable:
-            self._retransmit_after(self.timers.t1, now)
+            self._retransmit_at = now + self._interval
+        self._note_deadline()
         return [Transmit(self.flow, self.request.to_bytes())]
 
 
