@@ -6,6 +6,7 @@ import math
 from array import array
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
 RATE_HZ = 8000
 FRAME_SAMPLES = 160
@@ -43,31 +44,50 @@ CONGESTION = {Country.FRANCE: Tone((440.0,), (0.25, 0.25)), Country.GENERIC: Ton
 class ToneSource:
     """A tone, frame by frame."""
 
-    __slots__ = ("_position", "_tone")
+    __slots__ = ("_position", "_tone", "_whole")
 
     def __init__(self, tone: Tone) -> None:
         self._tone = tone
         self._position = 0
+        self._whole = _whole(tone)
 
     def frame(self) -> bytes:
         """The next 20 ms."""
         first = self._position
-        self._position += FRAME_SAMPLES
-        share = AMPLITUDE / len(self._tone.frequencies)
-        steps = [2 * math.pi * frequency / RATE_HZ for frequency in self._tone.frequencies]
-        samples = array("h", bytes(2 * FRAME_SAMPLES))
-        for index in range(FRAME_SAMPLES):
-            if self._sounds((first + index) / RATE_HZ):
-                samples[index] = round(share * sum(math.sin(step * (first + index)) for step in steps))
-        return samples.tobytes()
+        self._position = (first + FRAME_SAMPLES) % self._whole
+        return _frame(self._tone, first)
 
-    def _sounds(self, seconds: float) -> bool:
-        cadence = self._tone.cadence
-        if not cadence:
-            return True
-        seconds %= sum(cadence)
-        for index, length in enumerate(cadence):
-            if seconds < length:
-                return index % 2 == 0
-            seconds -= length
-        return False
+
+@lru_cache(64)
+def _whole(tone: Tone) -> int:
+    """After so many samples a tone is what it was at its begin; of what never is, twenty seconds are enough."""
+    for frames in range(1, 1000):
+        seconds = frames * FRAME_SAMPLES / RATE_HZ
+        turns = [seconds * frequency for frequency in tone.frequencies]
+        turns += [seconds / sum(tone.cadence)] if tone.cadence else []
+        if all(abs(turn - round(turn)) < 1e-9 for turn in turns):
+            return frames * FRAME_SAMPLES
+    return 1000 * FRAME_SAMPLES
+
+
+@lru_cache(4096)
+def _frame(tone: Tone, first: int) -> bytes:
+    """20 ms from a sample on: the same for all who hear the tone."""
+    share = AMPLITUDE / len(tone.frequencies)
+    steps = [2 * math.pi * frequency / RATE_HZ for frequency in tone.frequencies]
+    samples = array("h", bytes(2 * FRAME_SAMPLES))
+    for index in range(FRAME_SAMPLES):
+        if _sounds(tone, (first + index) / RATE_HZ):
+            samples[index] = round(share * sum(math.sin(step * (first + index)) for step in steps))
+    return samples.tobytes()
+
+
+def _sounds(tone: Tone, seconds: float) -> bool:
+    if not tone.cadence:
+        return True
+    seconds %= sum(tone.cadence)
+    for index, length in enumerate(tone.cadence):
+        if seconds < length:
+            return index % 2 == 0
+        seconds -= length
+    return False

@@ -46,7 +46,7 @@ class NamedRaces(Race):
             for phone in self.phones:
                 for call in list(phone.calls):
                     call.hang_up()
-            await asyncio.sleep(2)
+            await asyncio.sleep(0.2)
         await self.office.settle()
         told = self.office.told_of
         assert sorted(one.call for one in told(CallStarted)) == sorted(one.call for one in told(CallEnded))
@@ -60,7 +60,7 @@ class NamedRaces(Race):
             await asyncio.sleep(moment - passed)
             passed = moment
             acts[index]()
-        await asyncio.sleep(1)
+        await asyncio.sleep(0.1)
 
     async def ring(self) -> tuple[PhoneCall, PhoneCall]:
         """Lee calls Richardson."""
@@ -103,7 +103,7 @@ async def two_transfers_at_once(races: NamedRaces) -> None:
     outgoing, incoming = await races.talk()
     await races.at_once(lambda: outgoing.transfer("102"), lambda: incoming.transfer("102"))
     (await races.phones[2].incoming()).answer()
-    await asyncio.sleep(1)
+    await asyncio.sleep(0.1)
     assert races.talking(races.phones[2]) == 1
     assert len(races.office.told_of(CallTransferred)) == 1
 

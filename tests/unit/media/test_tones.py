@@ -118,3 +118,13 @@ def test_the_recommended_cadences() -> None:
         assert 0.67 <= sound / silence <= 1.5
     for country in Country:
         assert sum(CONGESTION[country].cadence) < sum(BUSY[country].cadence)
+
+
+@pytest.mark.parametrize("tone", [*EVERY_TONE, Tone((440.0,)), Tone((697.0, 1209.0))])
+def test_a_tone_that_begins_anew_goes_on_as_it_would_have(tone: Tone) -> None:
+    samples = samples_of(tone, 21)
+    times = np.arange(len(samples)) / RATE_HZ
+    waves = [np.sin(2 * np.pi * frequency * times) for frequency in tone.frequencies]
+    wanted = AMPLITUDE / len(waves) * np.sum(waves, axis=0)
+    sounding = samples != 0
+    assert np.max(np.abs(samples - wanted)[sounding]) < 1.0
