@@ -387,6 +387,7 @@ class Call:
         """Record what the caller says and hears from now on, to the end of the call or until `stop_recording`.
 
         The folder has to be there. The file is there at the end; until then its sound is in a hidden part beside it.
+        Where the caller is moved to another media worker, the rest is in a second file beside it, `NAME-2.wav`.
         """
         self.switch.media.send(RecordCall(self.caller_leg.stream, str(path)))
 

@@ -188,6 +188,27 @@ async def test_a_phone_that_changes_something_just_then_is_asked_again(
     await assert_talk(tmp_path, stays, target)
 
 
+async def test_an_offer_of_a_phone_that_was_busy_with_it_moves_it(office: Office, tmp_path: Path) -> None:
+    """It has refused ours with 491, and learns the port by our answer: ours is not sent again."""
+    held, stays, consulting, target = await consult(office)
+    refuse_changes(stays, 491)
+    held.transfer_to(consulting)
+    await asyncio.sleep(0.01)
+    (leg,) = office.switch.legs.of("101")
+    assert leg.relocation is not None
+    assert workers(office, "101", "102") == [0, 1]
+    stays.hold()
+    await asyncio.sleep(0.02)
+    assert leg.relocation is None
+    assert workers(office, "101", "102") == [1, 1]
+    await asyncio.sleep(5)
+    assert leg.holds
+    stays.resume()
+    await asyncio.sleep(0.3)
+    await assert_talk(tmp_path, stays, target)
+    await hang_up(office, target, stays)
+
+
 async def test_who_holds_and_moves_holds_on(office: Office, tmp_path: Path) -> None:
     lee, richardson = await phones_of(office, "100", "101")
     outgoing, incoming = await connect(lee, "101", richardson)
