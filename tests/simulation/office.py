@@ -198,11 +198,12 @@ class Office:
 
     async def settle(self) -> None:
         """Let every transaction come to its end; then nothing may be left of past calls."""
-        for _ in range(5):  # a phone may just have registered again; what leaks stays
-            await asyncio.sleep(SILENCE_SECONDS)
+        await asyncio.sleep(SILENCE_SECONDS)
+        for _ in range(60):  # a phone may just have registered again, or been pinged; what leaks stays
             left = {name: count for name, count in self.live().items() if count}
             if not left:
                 return
+            await asyncio.sleep(SILENCE_SECONDS / 12)
         assert left == {}
 
     async def close(self) -> None:
