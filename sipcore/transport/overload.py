@@ -18,7 +18,7 @@ from sipcore.transport.response_routing import DEFAULT_PORT
 _BEGINS = re.compile(
     rb"(INVITE|REGISTER|SUBSCRIBE|PUBLISH|OPTIONS|MESSAGE|REFER) sips?:([^@\s]*)@?[^ \r\n]* SIP/2\.0\r\n"
 )
-_REPEATED = re.compile(rb"\r\n(Via|v|From|f|To|t|Call-ID|i|CSeq)[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE)
+_REPEATED = re.compile(rb"\r\n((?i:Via|v|From|f|To|t|Call-ID|i|CSeq))[ \t]*:[ \t]*([^\r\n]*)")
 _FOLDED = re.compile(rb"\n[ \t]")
 _TAG = re.compile(rb";[ \t]*tag[ \t]*=", re.IGNORECASE)
 _NAMES = {b"v": b"via", b"f": b"from", b"t": b"to", b"i": b"call-id"}
