@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from media.messages import ReportStream, Statistics
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LOOKS_SECONDS = (4.0, 12.0)
-"""After the answer: packets have had time to come, and a caller still wonders what is wrong. By the second look the
-phones have reported."""
+LOOKS_SECONDS = (4.0, 8.0)
+"""After the answer, and after the look before: packets have had time to come, and a caller still wonders what is wrong.
+By the second look the phones have reported."""
 
 
 class AudioWatch:
@@ -29,8 +30,11 @@ class AudioWatch:
         switch.happenings.subscribe(CallAnswered, self._answered)
 
     def _answered(self, answered: CallAnswered) -> None:
-        for seconds in LOOKS_SECONDS:
-            self._switch.loop.call_later(seconds, self._look, answered.call)
+        self._look_later(answered.call, LOOKS_SECONDS)
+
+    def _look_later(self, call_id: str, pauses: Sequence[float]) -> None:
+        if pauses:
+            self._switch.loop.call_later(pauses[0], self._look, call_id, pauses[1:])
 
     def reported(self, leg: Leg, statistics: Statistics) -> None:
         """A stream has told how it goes."""
@@ -41,16 +45,18 @@ class AudioWatch:
             leg.audio_fault_told = True
             self._tell(leg, fault)
 
-    def _look(self, call_id: str) -> None:
+    def _look(self, call_id: str, pauses: Sequence[float]) -> None:
+        """Have a look at a call, and others later, after so many pauses."""
         call = self._switch.calls.get(call_id)
         if call is None:
             return
         legs = [leg for leg in (call.leg, call.callee) if leg is not None and leg.plan is not None]
         if any(leg.holds for leg in legs):  # who is held may fall silent: they are looked at when they talk again
-            self._switch.loop.call_later(LOOKS_SECONDS[0], self._look, call_id)
+            self._look_later(call_id, (LOOKS_SECONDS[0], *pauses))
             return
         for leg in legs:
             self._switch.media.send(ReportStream(leg.stream))
+        self._look_later(call_id, pauses)
 
     def _tell(self, leg: Leg, fault: AudioFault) -> None:
         line = line_of(leg.party) if leg.party is not None else ""

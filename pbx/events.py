@@ -67,7 +67,7 @@ class Events:
             PublicationSettings(lifetimes, per_extension), PublishedPresence(self), switch.environment.rng
         )
         self._told: dict[str, ExtensionState] = {}
-        """What was last told of an extension."""
+        """What was last told of an extension; nothing of one that has changed while nobody listened."""
         self._changed: dict[tuple[str, str], None] = {}
         """(package, resource) to be looked at; for extensions the package is empty."""
         self._flush: asyncio.Handle | None = None
@@ -93,7 +93,10 @@ class Events:
 
     def changed(self, number: str) -> None:
         """A leg, a registration or the user of an extension has changed; what that means is looked up later."""
-        self._note("", number)
+        if self.notifier.watches(number) or self._switch.happenings.wanted(PresenceChanged):
+            self._note("", number)
+        else:
+            self._told.pop(number, None)
 
     def orbit_changed(self, orbit: str) -> None:
         """Something was parked at an orbit, or fetched: tell all who watch one of its codes."""

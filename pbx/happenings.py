@@ -354,6 +354,10 @@ class Happenings:
 
         return unsubscribe
 
+    def wanted(self, kind: type[Happening]) -> bool:
+        """Whether anybody would hear of a fact of this class: some cost more to find out than to tell."""
+        return bool(self._handlers.get(kind) or self._handlers.get(None))
+
     def tell(self, happening: Happening) -> None:
         """Tell a fact: first those who wait for its kind, then those who hear everything."""
         for kind in (type(happening), None):

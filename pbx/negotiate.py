@@ -71,6 +71,8 @@ class Negotiation:
         """None: we know no SRTP."""
         self._secured = False
         """Whether SRTP was agreed on last."""
+        self._usable: dict[bool, tuple[SessionDescription, object, MediaDescription]] = {}
+        """Whether it is ours -> a description, what we could do then, and what we can take of it."""
         self.local: SessionDescription | None = None
         """What we last said."""
         self.remote: SessionDescription | None = None
@@ -200,6 +202,16 @@ class Negotiation:
 
     def _usable_audio(self, description: SessionDescription) -> MediaDescription:
         """The first media section that we can take with SRTP; else the first in the clear. Raises NotAcceptable."""
+        ours = description is self.local
+        abilities = self.codecs, self.srtp, self.keys
+        before = self._usable.get(ours)
+        if before is not None and before[0] is description and before[1] == abilities:
+            return before[2]
+        audio = self._find_usable_audio(description)
+        self._usable[ours] = description, abilities, audio
+        return audio
+
+    def _find_usable_audio(self, description: SessionDescription) -> MediaDescription:
         clear = None
         for media in description.media:
             if media.kind == "audio" and media.port and any(self._known(media)):

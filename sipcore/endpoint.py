@@ -151,11 +151,11 @@ class Endpoint:
 
     def next_deadline(self) -> float | None:
         """When `tick` wants to be called."""
-        least = self.transactions.next_deadline()
-        for deadline in (self._deadlines.next(), self._adrift.next_deadline()):
-            if least is None or (deadline is not None and deadline < least):
-                least = deadline
-        return least
+        least, own = self.transactions.next_deadline(), self._deadlines.next()
+        if least is None or (own is not None and own < least):
+            least = own
+        adrift = self._adrift.next_deadline() if self._adrift else None
+        return adrift if least is None or (adrift is not None and adrift < least) else least
 
     # -- what the transaction user asks -----------------------------------------------------------------
 

@@ -12,6 +12,10 @@ class Adrift:
         self._seconds = seconds
         self._until: dict[Usage, float] = {}
 
+    def __len__(self) -> int:
+        """How many wait."""
+        return len(self._until)
+
     def __contains__(self, session: Usage) -> bool:
         """Whether nobody knows a way to the session's peer."""
         return session in self._until

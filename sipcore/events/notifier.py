@@ -110,6 +110,8 @@ class Notifier:
         self._packages = {package.event: package for package in packages}
         self._topics: dict[tuple[str, str], dict[str, Topic]] = {}
         """(package, resource) -> host -> topic."""
+        self._watched: Counter[str] = Counter()
+        """In how many packages a resource is watched."""
         self._per_identity: Counter[str] = Counter()
         self._count = 0
 
@@ -138,6 +140,10 @@ class Notifier:
                 for subscription in list(topic.subscriptions):
                     effects += subscription.notify(now)
         return effects
+
+    def watches(self, resource: str) -> bool:
+        """Whether anybody watches a resource, in whatever package."""
+        return resource in self._watched
 
     def withdraw(self, event: str, resource: str, reason: Reason, now: float) -> list[Effect]:
         """The resource is no more, or may not be watched: end its subscriptions."""
@@ -175,6 +181,9 @@ class Notifier:
             del topics[host]
         if not topics:
             del self._topics[key]
+            self._watched[key[1]] -= 1
+            if not self._watched[key[1]]:
+                del self._watched[key[1]]
 
     # -- one SUBSCRIBE ----------------------------------------------------------------------------------
 
@@ -192,7 +201,10 @@ class Notifier:
         topic = self._topics.get(key, {}).get(host) or Topic(self, package, resource, host)
         tag = self._endpoint.identifiers.tag()
         subscription = Subscription(self._endpoint, topic, request, arrived.flow, identity, tag)
-        self._topics.setdefault(key, {})[host] = topic
+        if key not in self._topics:
+            self._topics[key] = {}
+            self._watched[resource] += 1
+        self._topics[key][host] = topic
         topic.subscriptions[subscription] = None
         self._count += 1
         self._per_identity[identity] += 1

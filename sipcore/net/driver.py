@@ -318,9 +318,12 @@ class Driver:
         self._timer = self._loop.call_at(deadline, self._tick)
 
     def _tick(self) -> None:
+        assert self._timer is not None, "a timer that was cancelled does not run out"
+        # The loop may be a hair too early, by the resolution of its clock: nothing would be due yet.
+        now = max(self._loop.time(), self._timer.when())
         self._timer = None
         try:
-            effects = self.endpoint.tick(self._loop.time())
+            effects = self.endpoint.tick(now)
         except Exception:
             logger.exception("a timer was too much for us")
             effects = []
