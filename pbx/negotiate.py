@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from random import Random
 
 from media.plan import G711, Codec, Direction, SrtpKeys, SrtpSuite, StreamPlan
@@ -32,6 +32,21 @@ _REVERSE = {
 
 class NotAcceptable(Exception):
     """Nothing in the description can be used: 488 (RFC 3261 section 21.4.26)."""
+
+
+KnownCodecs = list[tuple[Codec, int]]
+"""Codecs and their payload types."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usable:
+    """What can be taken of a description."""
+
+    description: SessionDescription
+    abilities: object
+    """What we could do when we looked."""
+    media: MediaDescription
+    known: KnownCodecs
 
 
 class Negotiation:
@@ -71,8 +86,8 @@ class Negotiation:
         """None: we know no SRTP."""
         self._secured = False
         """Whether SRTP was agreed on last."""
-        self._usable: dict[bool, tuple[SessionDescription, object, MediaDescription]] = {}
-        """Whether it is ours -> a description, what we could do then, and what we can take of it."""
+        self._usable: dict[bool, Usable] = {}
+        """Found last, by whether the description is ours."""
         self.local: SessionDescription | None = None
         """What we last said."""
         self.remote: SessionDescription | None = None
@@ -90,8 +105,8 @@ class Negotiation:
 
     def receive_answer(self, answer: SessionDescription) -> None:
         """Take the answer to our offer. Raises NotAcceptable, and then nothing has changed."""
-        audio = self._usable_audio(answer)
-        pair = None if self.local is None else _pair(self._usable_audio(self.local), audio)
+        audio = self._usable_audio(answer).media
+        pair = None if self.local is None else _pair(self._usable_audio(self.local).media, audio)
         if self.keys is not None and pair is not None:
             self.keys.answered(pair[1])
         self._secured, self.offers_srtp = pair is not None, False
@@ -108,7 +123,7 @@ class Negotiation:
         """The codecs of the peer that we know too, in its order; empty before it has said anything."""
         if self.remote is None:
             return ()
-        return tuple(codec for codec, _ in self._known(self._usable_audio(self.remote)))
+        return tuple([codec for codec, _ in self._usable_audio(self.remote).known])
 
     @property
     def remote_opus_parameters(self) -> str:
@@ -116,8 +131,8 @@ class Negotiation:
         if self.remote is None:
             return ""
         audio = self._usable_audio(self.remote)
-        number = dict(self._known(audio)).get(Codec.OPUS)
-        return "" if number is None else _opus_parameters(audio, number)
+        number = dict(audio.known).get(Codec.OPUS)
+        return "" if number is None else _opus_parameters(audio.media, number)
 
     # -- what we say --------------------------------------------------------------------------------------
 
@@ -153,8 +168,8 @@ class Negotiation:
     def answer(self, preferred: Codec | None = None) -> SessionDescription:
         """The answer to the peer's offer: one codec, `preferred` if it is among those offered (RFC 3264 section 6)."""
         assert self.remote is not None, "there is no offer to answer"
-        chosen = self._usable_audio(self.remote)
-        offered = dict(self._known(chosen))
+        usable = self._usable_audio(self.remote)
+        chosen, offered = usable.media, dict(usable.known)
         codec = preferred if preferred in offered else next(iter(offered))
         direction = _REVERSE[Direction(self.remote.direction_of(chosen))]
         self._note_numbers(chosen)
@@ -173,9 +188,10 @@ class Negotiation:
         """
         assert self.local is not None, "nothing is agreed yet"
         assert self.remote is not None, "nothing is agreed yet"
-        theirs, ours = self._usable_audio(self.remote), self._usable_audio(self.local)
-        codec, send_type = next(self._known(ours if self._remote_offered else theirs))
-        receive_type = next((number for known, number in self._known(ours) if known is codec), send_type)
+        of_theirs, of_ours = self._usable_audio(self.remote), self._usable_audio(self.local)
+        theirs, ours = of_theirs.media, of_ours.media
+        codec, send_type = (of_ours if self._remote_offered else of_theirs).known[0]
+        receive_type = dict(of_ours.known).get(codec, send_type)
         events_to, clock = next(iter(_events(theirs, codec).items()), (None, codec.clock_rate))
         events_from = {rate: number for number, rate in _all_events(ours).items()}.get(clock)
         if events_to is None or events_from is None:  # only one side has said that it knows them
@@ -200,25 +216,24 @@ class Negotiation:
 
     # -- helpers --------------------------------------------------------------------------------------------
 
-    def _usable_audio(self, description: SessionDescription) -> MediaDescription:
+    def _usable_audio(self, description: SessionDescription) -> Usable:
         """The first media section that we can take with SRTP; else the first in the clear. Raises NotAcceptable."""
         ours = description is self.local
         abilities = self.codecs, self.srtp, self.keys
-        before = self._usable.get(ours)
-        if before is not None and before[0] is description and before[1] == abilities:
-            return before[2]
-        audio = self._find_usable_audio(description)
-        self._usable[ours] = description, abilities, audio
-        return audio
+        usable = self._usable.get(ours)
+        if usable is None or usable.description is not description or usable.abilities != abilities:
+            media, known = self._find_usable_audio(description)
+            usable = self._usable[ours] = Usable(description, abilities, media, known)
+        return usable
 
-    def _find_usable_audio(self, description: SessionDescription) -> MediaDescription:
+    def _find_usable_audio(self, description: SessionDescription) -> tuple[MediaDescription, KnownCodecs]:
         clear = None
         for media in description.media:
-            if media.kind == "audio" and media.port and any(self._known(media)):
+            if media.kind == "audio" and media.port and (known := self._known(media)):
                 if self._can_secure(media):
-                    return media
+                    return media, known
                 if media.protocol == CLEAR and self.srtp is not Srtp.REQUIRED:
-                    clear = clear or media
+                    clear = clear or (media, known)
         if clear is None:
             raise NotAcceptable("no audio in a codec we know, or none that is as secure as it has to be")
         return clear
@@ -228,13 +243,15 @@ class Negotiation:
         below RTP/AVP, where the letter of RFC 4568 has none; they take an answer of the same kind."""
         return self.keys is not None and media.protocol in (CLEAR, SECURE) and bool(cryptos(media))
 
-    def _known(self, media: MediaDescription) -> Iterator[tuple[Codec, int]]:
+    def _known(self, media: MediaDescription) -> KnownCodecs:
         """The codecs we speak and their payload types, in the order of the media section."""
         mapping = media.rtpmap
-        for number in media.formats:
-            codec = _BY_ENCODING.get(mapping.get(number, "").removesuffix("/1"))
-            if codec in self.codecs:
-                yield codec, int(number)
+        encodings = [(number, mapping.get(number, "").removesuffix("/1")) for number in media.formats]
+        return [
+            (codec, int(number))
+            for number, encoding in encodings
+            if (codec := _BY_ENCODING.get(encoding)) in self.codecs
+        ]
 
     def _describe(self, media: Sequence[MediaDescription]) -> SessionDescription:
         """Our next description; the version rises only if it says something new (RFC 3264 section 8)."""
