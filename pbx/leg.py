@@ -139,6 +139,8 @@ class Leg:
         self.station = station
         self.party = party
         """Who it is; None where that is of no interest, as on a phone."""
+        self.extension = party if isinstance(party, Extension) else None
+        """The extension that this party is; None for one outside."""
         self.watcher = watcher
         self._state = LegState.NEW
         self.session: CallerSession | CalleeSession | None = None
@@ -353,11 +355,6 @@ class Leg:
             self.voice.on_media(DigitReceived(self.stream, digit.digit, digit.milliseconds))
         if self.conversation is not None:
             self.conversation.pass_on(digit.digit, self)
-
-    @property
-    def extension(self) -> Extension | None:
-        """The extension that this party is; None for one outside."""
-        return self.party if isinstance(self.party, Extension) else None
 
     @property
     def state(self) -> LegState:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
 
@@ -142,7 +142,7 @@ def _parse(data: bytes) -> SessionDescription:
         raise PeerError("session description too long")
     session: dict[str, str] = {}
     attributes: list[tuple[str, str | None]] = []
-    media: list[MediaDescription] = []
+    media: list[_Section] = []
     current = attributes
     for line in lines:
         kind, equals, value = line.partition("=")
@@ -152,17 +152,17 @@ def _parse(data: bytes) -> SessionDescription:
             continue
         value = value.strip()
         if kind == "m":
-            _close(media, current)
-            media.append(_media(value))
             current = []
+            media.append(_Section(value, current))
+            if len(media) > MAX_MEDIA:
+                raise PeerError("too many media sections")
         elif kind == "a":
             name, colon, text = value.partition(":")
             current.append((name, text if colon else None))
         elif kind == "c" and media:
-            media[-1] = replace(media[-1], connection=_address(value))
+            media[-1].connection = _address(value)
         elif not media:
             session.setdefault(kind, value)
-    _close(media, current)
     if session.get("v") != "0" or "o" not in session:
         raise PeerError("no session description: v=0 and o= are missing")
     return SessionDescription(
@@ -171,23 +171,29 @@ def _parse(data: bytes) -> SessionDescription:
         _address(session["c"]) if "c" in session else None,
         session.get("t", "0 0"),
         tuple(attributes),
-        tuple(media),
+        tuple([section.read() for section in media]),
     )
 
 
-def _close(media: list[MediaDescription], attributes: list[tuple[str, str | None]]) -> None:
-    if media:
-        media[-1] = replace(media[-1], attributes=tuple(attributes))
-    if len(media) > MAX_MEDIA:
-        raise PeerError("too many media sections")
+class _Section:
+    """A media section whose lines are still being read."""
 
+    __slots__ = ("attributes", "connection", "text")
 
-def _media(text: str) -> MediaDescription:
-    kind, port, protocol, *formats = text.split() if len(text.split()) >= 4 else ("", "", "")
-    number, slash, count = port.partition("/")
-    if not _is_number(number, 65535) or (slash and not (_is_number(count, 65535) and int(count))):
-        raise PeerError(f"no media section: {text[:60]!r}")
-    return MediaDescription(kind, int(number), protocol, tuple(formats), port_count=int(count or 1))
+    def __init__(self, text: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.text = text
+        self.attributes = attributes
+        self.connection: str | None = None
+
+    def read(self) -> MediaDescription:
+        kind, port, protocol, *formats = parts if len(parts := self.text.split()) >= 4 else ("", "", "")
+        number, slash, count = port.partition("/")
+        if not _is_number(number, 65535) or (slash and not (_is_number(count, 65535) and int(count))):
+            raise PeerError(f"no media section: {self.text[:60]!r}")
+        attributes = tuple(self.attributes)
+        return MediaDescription(
+            kind, int(number), protocol, tuple(formats), self.connection, attributes, int(count or 1)
+        )
 
 
 def _origin(text: str) -> Origin:

@@ -75,22 +75,29 @@ class Message:
 
     def add(self, name: str, value: str) -> None:
         """Append a header field. Raises UsageError if the value could break out of its line."""
-        self._changed(name)
         self.headers.append((name, checked(value)))
+        self._changed(name)
+        if self._first is not None:
+            self._first.setdefault(name, value)
 
     def prepend(self, name: str, value: str) -> None:
         """Put a header field in front of all others."""
-        self._changed(name)
         self.headers.insert(0, (name, checked(value)))
+        self._changed(name)
+        if self._first is not None:
+            self._first[name] = value
 
     def set(self, name: str, value: str) -> None:
         """Replace a header field, in its place; append it if it is new."""
+        checked(value)
         self._changed(name)
+        if self._first is not None:
+            self._first[name] = value
         for index, (key, _) in enumerate(self.headers):
             if key == name:
-                self.headers[index] = (name, checked(value))
+                self.headers[index] = (name, value)
                 return
-        self.headers.append((name, checked(value)))
+        self.headers.append((name, value))
 
     def remove(self, name: str) -> None:
         """Take all header fields of this name away."""
@@ -102,7 +109,7 @@ class Message:
 
     def _changed(self, name: str) -> None:
         self._cache.pop(name, None)
-        self._bytes = self._first = None
+        self._bytes = None
 
     def repeated(self) -> list[str]:
         """Names that occur more than once."""
