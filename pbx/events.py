@@ -136,6 +136,8 @@ class Events:
         for event, resource in changed:
             if not event:
                 self._tell_presence(resource)
+            if not self.notifier.watches(resource):
+                continue
             for package in (event,) if event else OF_EXTENSIONS:
                 effects += self.notifier.changed(package, resource, self._now)
             if event == conference_info.EVENT and resource not in self._switch.rosters:

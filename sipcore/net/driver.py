@@ -99,6 +99,7 @@ class Driver:
         self._connection_numbers = count(1)
         self._large = LargeRequests(self.flow_to, self._transmit, self._send_datagram)
         self._timer: asyncio.TimerHandle | None = None
+        self._performing = False
         self._stopped = False
 
     # -- life -------------------------------------------------------------------------------------------
@@ -226,16 +227,21 @@ class Driver:
     # -- effects ----------------------------------------------------------------------------------------
 
     def perform(self, effects: Iterable[Effect]) -> None:
-        """Do what the endpoint asks for, and see to the timer."""
-        for effect in effects:
-            kind = type(effect)
-            if kind is Transmit:
-                self._transmit(effect.flow, effect.data)
-            elif kind is CloseFlow:
-                self._close_flow(effect.flow)
-            else:
-                self._tell(effect)
-        self._arm()
+        """Do what the endpoint asks for, and see to the timer; where one thing leads to another, once for all."""
+        outermost, self._performing = not self._performing, True
+        try:
+            for effect in effects:
+                kind = type(effect)
+                if kind is Transmit:
+                    self._transmit(effect.flow, effect.data)
+                elif kind is CloseFlow:
+                    self._close_flow(effect.flow)
+                else:
+                    self._tell(effect)
+        finally:
+            if outermost:
+                self._performing = False
+                self._arm()
 
     def _tell(self, effect: Effect) -> None:
         try:

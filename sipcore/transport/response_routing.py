@@ -3,15 +3,13 @@ requests of our own."""
 
 from __future__ import annotations
 
-import re
-
 from sipcore.syntax.headers import Via
 from sipcore.syntax.message import Request
 from sipcore.syntax.uri import Uri
 from sipcore.transport.flow import Address, Flow, Transport
 
 DEFAULT_PORT = 5060
-_RPORT = re.compile(r";rport(?=;|$)")
+_RPORT = ";rport"
 
 
 def stamp_via(request: Request, flow: Flow) -> None:
@@ -29,9 +27,13 @@ def stamp_via(request: Request, flow: Flow) -> None:
 
 def _write(text: str, dropped: int, ours: list[tuple[str, str]]) -> str | None:
     """The stamped Via, by a change of its text; None where that is not plain, and the values are to be written."""
-    bare, found = _RPORT.subn("", text)
-    if found != dropped or '"' in text or "," in text:
+    if dropped > 1 or '"' in text or "," in text:
         return None
+    bare = text
+    if dropped:
+        bare = text[: -len(_RPORT)] if text.endswith(_RPORT) else text.replace(f"{_RPORT};", ";", 1)
+        if bare == text:
+            return None
     return bare + "".join([f";{name}={value}" for name, value in ours])
 
 
