@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pbx.happenings import PresenceChanged
+from pbx.happenings import Happenings, PresenceChanged
 from pbx.phone import Phone
 from pbx.phone_watch import publish
 from pbx.presence import DisplayState, LineState, UserStatus
@@ -40,6 +40,19 @@ def tag(response: Response) -> tuple[str, str]:
 
 
 # -- the six states --------------------------------------------------------------------------------
+
+
+async def test_who_begins_to_listen_is_told_all_that_changes_from_then_on(office: Office) -> None:
+    office.switch.happenings = Happenings()  # nobody listens
+    lee, richardson = await couple(office)
+    call = lee.dial("101")
+    await richardson.incoming()
+    await asyncio.sleep(0.01)
+    told: list[PresenceChanged] = []
+    office.switch.happenings.subscribe(PresenceChanged, told.append)
+    call.hang_up()
+    await asyncio.sleep(1)
+    assert {(each.extension, each.state) for each in told} == {("100", "available"), ("101", "available")}
 
 
 @pytest.mark.row("PRES-01", "PRES-02", "PRES-04", "PRES-06", "PRES-07", "PRES-08", "PRES-10", "CORE-08")

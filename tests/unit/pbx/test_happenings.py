@@ -40,6 +40,16 @@ def test_a_fact_reaches_those_who_wait_for_its_kind_and_those_who_hear_all(happe
     assert heard == [("rang", RANG), ("rang too", RANG), ("all", RANG), ("all", ENDED)]
 
 
+def test_a_fact_is_wanted_while_somebody_would_hear_of_it(happenings: Happenings) -> None:
+    assert not happenings.wanted(CallRang)
+    end = happenings.subscribe(CallRang, lambda fact: None)
+    assert (happenings.wanted(CallRang), happenings.wanted(CallEnded)) == (True, False)
+    end()
+    assert not happenings.wanted(CallRang)
+    happenings.subscribe(None, lambda fact: None)
+    assert happenings.wanted(CallRang)
+
+
 def test_a_subscription_ends_once_and_alone(happenings: Happenings) -> None:
     heard: list[Happening] = []
     first = happenings.subscribe(CallRang, heard.append)

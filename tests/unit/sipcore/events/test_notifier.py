@@ -170,6 +170,17 @@ def test_one_notify_at_a_time_and_then_the_newest_state_in_full() -> None:
     station.assert_nothing_remains()
 
 
+def test_a_resource_is_watched_until_its_last_subscription_has_ended() -> None:
+    station = Station()
+    assert not station.notifier.watches("rome")
+    for call in ("1", "2"):
+        station.answer(station.subscribe(call=call)[1])
+    assert (station.notifier.watches("rome"), station.notifier.watches("paris")) == (True, False)
+    for last in station.perform(station.notifier.withdraw("weather", "rome", Reason.NORESOURCE, station.now)):
+        station.answer(last)
+    assert not station.notifier.watches("rome")
+
+
 def test_a_change_is_printed_once_however_many_are_told() -> None:
     station = Station()
     firsts = [station.subscribe(call=str(number))[1] for number in range(20)]

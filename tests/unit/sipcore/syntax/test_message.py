@@ -174,6 +174,20 @@ def test_values_and_bytes_follow_the_text(change: Callable[[Message], object]) -
 # -- printing ------------------------------------------------------------------------------------------
 
 
+def test_what_is_changed_after_it_was_looked_for_is_found() -> None:
+    message = Message([("Route", "<sip:one>"), ("To", "<sip:a@b>")])
+    assert message.get("Subject") is None
+    message.add("Route", "<sip:two>")
+    message.add("Subject", "lunch")
+    assert (message.get("Route"), message.get("Subject")) == ("<sip:one>", "lunch")
+    message.prepend("Route", "<sip:zero>")
+    message.set("To", "<sip:c@d>")
+    message.set("Priority", "urgent")
+    assert [message.get(name) for name in ("Route", "To", "Priority")] == ["<sip:zero>", "<sip:c@d>", "urgent"]
+    message.set("Route", "<sip:first>")
+    assert (message.get("Route"), len(message.get_all("Route"))) == ("<sip:first>", 3)
+
+
 def test_a_request_is_printed_with_the_length_of_its_body_last() -> None:
     request = Request(
         "MESSAGE", "sip:bob@example.com", [("To", "bob"), ("Content-Length", "99")], "Grüße".encode()
