@@ -156,7 +156,7 @@ class Negotiation:
     def offer_again(self, codec: Codec | None) -> SessionDescription:
         """An offer that changes nothing but where we receive: who holds goes on to, `codec` is preferred."""
         assert self.local is not None, "nothing is agreed yet"
-        direction = Direction(self.local.direction_of(self._usable_audio(self.local)))
+        direction = Direction(self.local.direction_of(self._usable_audio(self.local).media))
         return self.offer([codec] if codec else (), direction)
 
     def withdraw(self) -> None:
