@@ -8,8 +8,6 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from cryptography import x509
-
 from pbx.happenings import CertificateExpires, Happening
 
 logger = logging.getLogger(__name__)
@@ -70,4 +68,6 @@ class CertificateWatch:
 
 def expiry_of(file: Path) -> datetime:
     """When the first certificate of a PEM file expires (UTC). Raises OSError, or ValueError if it has none."""
+    from cryptography import x509  # who has no certificate starts sooner without it
+
     return x509.load_pem_x509_certificate(file.read_bytes()).not_valid_after_utc

@@ -8,13 +8,16 @@ import socket
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Protocol
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
 
-from sipcore.net.dns import SystemDns
 from sipcore.net.tcp import connect, listen
 from sipcore.net.udp import SystemUdpSocket
 from sipcore.transport.flow import Address
 from sipcore.transport.resolve import Naptr, Srv
+
+if TYPE_CHECKING:
+    from sipcore.net.dns import SystemDns
 
 Receive = Callable[[bytes, Address], None]
 
@@ -90,7 +93,12 @@ class SystemNetwork:
 
     def __init__(self) -> None:
         self._towards: dict[str, str] = {}
-        self._dns = SystemDns()
+
+    @cached_property
+    def _dns(self) -> SystemDns:
+        from sipcore.net.dns import SystemDns  # who has no trunks starts sooner without dnspython
+
+        return SystemDns()
 
     def open_udp(self, local: Address, receive: Receive) -> UdpSocket:
         """Bind a UDP port. Raises OSError."""
