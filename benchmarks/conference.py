@@ -1,6 +1,6 @@
 """What does a conference cost in the whole media worker: receive, put in order, mix, send?
 
-python -m benchmarks.conference [--rooms 8] [--parties 32] [--talkers 4] [--loss 0] [--seconds 10] [--find-limit]
+python -m benchmarks.conference [--scenario FILE] [--rooms 8] [--parties 32] [--talkers 4] [--loss 0] [--find-limit]
 
 The worker is the process that the system runs, commanded as the switch commands it. Phones in a process of their own
 send a packet every 20 ms over real sockets. The yardstick is a C program that does the same work
@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Protocol
 
 from benchmarks.conference_load import Heard, Load
-from benchmarks.harness import HOST, cpu_seconds, print_table, resident_bytes
+from benchmarks.harness import HOST, cpu_seconds, parse_with_scenario, print_table, resident_bytes
 from media.messages import Event, FillPorts, JoinRoom, OpenStream, PortsReady, ReportTicks, TicksReported
 from media.plan import Codec, StreamPlan
 from media.ticker import Punctuality
@@ -364,7 +364,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=3, help="the median of so many (default: %(default)s)")
     parser.add_argument("--find-limit", action="store_true", help="more rooms until 1%% of ticks are late")
     parser.add_argument("--json", type=Path, help="write the figures to this file, too")
-    options = parser.parse_args(namespace=Options())
+    options = parse_with_scenario(parser, Options())
     with tempfile.TemporaryDirectory() as folder:
         found = asyncio.run(compare(options, c_program(folder)))
     lines = table(found)

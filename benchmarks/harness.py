@@ -7,6 +7,7 @@ the machine slows both.
 
 from __future__ import annotations
 
+import argparse
 import os
 import socket
 import statistics
@@ -14,11 +15,12 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 HOST = "127.0.0.1"
 REALM = "myphone"
@@ -192,3 +194,25 @@ def print_table(title: str, rows: list[tuple[str, str]]) -> None:
     print(title)
     for name, value in rows:
         print(f"  {name:<{width}}  {value}")
+
+
+Options = TypeVar("Options", bound=argparse.Namespace)
+
+
+def parse_with_scenario(parser: argparse.ArgumentParser, options: Options) -> Options:
+    """Fill `options` from the command line, and from the TOML file of its `--scenario` whatever that does not say.
+
+    Exits with 2 where the file cannot be read or names an option that there is not.
+    """
+    parser.add_argument("--scenario", type=Path, help="a TOML file with options (see benchmarks/scenarios)")
+    found = parser.parse_known_args()[0].scenario
+    if found is not None:
+        try:
+            values = tomllib.loads(found.read_text(encoding="utf-8"))
+        except (OSError, tomllib.TOMLDecodeError) as error:
+            parser.error(f"{found}: {error}")
+        unknown = set(values) - set(vars(parser.parse_args([])))
+        if unknown:
+            parser.error(f"{found}: there is no option {', '.join(sorted(unknown))}")
+        parser.set_defaults(**values)
+    return parser.parse_args(namespace=options)

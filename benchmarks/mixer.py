@@ -1,6 +1,6 @@
 """What does a conference cost, per party and frame of 20 ms, on one thread?
 
-python -m benchmarks.mixer [--rooms 1,4,8,16] [--parties 32] [--codecs PCMA,PCMU] [--absent 0.1] [--json FILE]
+python -m benchmarks.mixer [--scenario FILE] [--rooms 1,4,8,16] [--parties 32] [--codecs PCMA,PCMU] [--absent 0.1]
 
 The yardsticks do the same work on the same sound, and are held to the same bytes: a plain C loop
 (benchmarks/reference/mix.c, where there is gcc), and media/mixer_reference.py. All three take turns. Figures are the
@@ -28,7 +28,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.harness import print_table
+from benchmarks.harness import parse_with_scenario, print_table
 from media import mixer_reference
 from media.codecs import g711
 from media.mixer import FRAME_SAMPLES, GAIN_ONE, Mixer
@@ -289,7 +289,7 @@ def main() -> None:
     parser.add_argument("--absent", type=float, default=0.0, help="share that only listens (default: 0)")
     parser.add_argument("--ticks", type=int, default=500, help="the median of so many (default: %(default)s)")
     parser.add_argument("--json", type=Path, help="write the figures to this file, too")
-    options = parser.parse_args(namespace=Options())
+    options = parse_with_scenario(parser, Options())
     laws = [Codec[name] for name in options.codecs.split(",")]
     results = []
     with tempfile.TemporaryDirectory() as folder:
