@@ -79,16 +79,6 @@ async def test_the_states_of_a_call_are_shown_and_pushed_as_they_come(office: Of
     assert colours == {state.value: state.colour for state in DisplayState if state.value in colours}
 
 
-@pytest.mark.row("PRES-05", "CORE-11")
-async def test_a_call_with_an_end_outside_is_external(office: Office) -> None:
-    lee, richardson = await couple(office)
-    richardson.auto_answer = True
-    await lee.call("101")
-    [call] = office.switch.calls.values()
-    call._went_outside = True
-    assert shown(office, "101") == ("external_call", "orange")
-
-
 @pytest.mark.row("PRES-03")
 async def test_a_user_is_away_until_said_otherwise(office: Office) -> None:
     await office.phone("101")
