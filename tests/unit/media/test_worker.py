@@ -13,8 +13,8 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
-from random import Random, SystemRandom
-from typing import TypeVar, cast
+from random import Random
+from typing import cast
 
 import pytest
 
@@ -31,149 +31,35 @@ from media.messages import (
     PortsReady,
     RecordFile,
     RecordingEnded,
+    ReportStream,
     StreamClosed,
     StreamLatched,
+    StreamReported,
     WorkerLost,
 )
 from media.net import SocketMediaNetwork
-from media.plan import Address
-from media.rtcp import parse_report
-from media.rtp import RtpSender, parse_rtp
 from media.service import MediaService, MediaSettings, PortsExhausted
 from media.tones import Tone
 from media.worker import MAX_FRAME_BYTES, Channel, WorkerProcess, command
-from tests.unit.media.studio import frames, plan_for
+from tests.unit.media.processes import HELLO, Phone, Worker, bound, free_pairs, lives, serving, started
+from tests.unit.media.studio import plan_for
 from tests.unit.sipcore.net.loopback import HERE, PATIENCE_SECONDS, run, until
-
-HELLO = frames(1, 5)
-Kind = TypeVar("Kind", bound=Event)
-
-
-class Phone:
-    """A peer on this machine: RTP and RTCP on neighbouring ports, as one is told."""
-
-    def __init__(self) -> None:
-        self.heard: list[bytes] = []
-        self.byes = 0
-        self.address = (HERE, free_pairs(1)[0])
-        network = SocketMediaNetwork()
-        self._rtp = network.open_media(self.address, self._receive)
-        self._rtcp = network.open_media((HERE, self.address[1] + 1), self._receive_report)
-        self._sender = RtpSender(Random(1))
-
-    def say(self, payloads: list[bytes], towards: Address) -> None:
-        for payload in payloads:
-            self._rtp.send(self._sender.packet(0, payload, 160), towards)
-
-    def _receive(self, data: bytes, source: Address) -> None:
-        packet = parse_rtp(data)
-        assert packet is not None
-        self.heard.append(packet.payload)
-
-    def _receive_report(self, data: bytes, source: Address) -> None:
-        report = parse_report(data)
-        assert report is not None
-        self.byes += report.bye
-
-    def close(self) -> None:
-        self._rtp.close()
-        self._rtcp.close()
-
-
-def free_pairs(count: int) -> tuple[int, int]:
-    """A range of ports with room for `count` pairs, all free. No kernel gives such to programs that do not care."""
-    dice = SystemRandom()
-    while True:
-        first = dice.randrange(22000, 32000, 2)
-        ports = range(first, first + 2 * count)
-        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
-            for port in ports:
-                stack.enter_context(bound(port))
-            return ports[0], ports[-1]
-
-
-def bound(port: int) -> socket.socket:
-    opened = socket.socket(type=socket.SOCK_DGRAM)
-    try:
-        opened.bind((HERE, port))
-    except OSError:
-        opened.close()
-        raise
-    return opened
-
-
-class Worker:
-    """A worker process and what it tells."""
-
-    def __init__(self, ports: tuple[int, int]) -> None:
-        self.told: list[Event] = []
-        self.process = WorkerProcess(0, HERE, ports, self.told.append)
-
-    def told_of(self, kind: type[Kind]) -> list[Kind]:
-        return [event for event in self.told if isinstance(event, kind)]
-
-    async def ready(self, times: int = 1) -> None:
-        """Wait until it has told its ports so often."""
-        await until(lambda: len(self.told_of(PortsReady)) >= times)
-
-    async def echo(self, stream: int, port: int) -> None:
-        """A whole call: open a stream on a port, hear oneself, and close it."""
-        phone = Phone()
-        self.process.send(OpenStream(stream, port, plan_for(phone.address)))
-        self.process.send(Echo(stream))
-        while not phone.heard:  # it may not be listening yet
-            phone.say(HELLO[:1], (HERE, port))
-            await asyncio.sleep(0.01)
-        self.process.send(CloseStream(stream))
-        await until(lambda: stream in [event.stream for event in self.told_of(StreamClosed)])
-        assert set(phone.heard) == set(HELLO[:1])
-        await until(lambda: phone.byes == 1)
-        phone.close()
-
-
-@contextlib.asynccontextmanager
-async def started(pairs: int = 4) -> AsyncIterator[tuple[Worker, int]]:
-    """A worker that is ready, and its first port."""
-    ports = free_pairs(pairs)
-    worker = Worker(ports)
-    await worker.process.start()
-    try:
-        await worker.ready()
-        yield worker, ports[0]
-    finally:
-        await worker.process.stop()
-
-
-def lives(pid: int) -> bool:
-    """Whether there is such a process, be it a dead one that nobody has asked about."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-def pid_of(worker: Worker) -> int:
-    pid = worker.process.pid
-    assert pid is not None
-    return pid
 
 
 def test_a_recording_is_whole_before_its_stream_is_told_to_be_closed(tmp_path: Path) -> None:
     async def story() -> None:
         path = tmp_path / "hello.wav"
         async with started() as (worker, port):
-            phone = Phone()
+            phone = worker.phone()
             worker.process.send(OpenStream(1, port, plan_for(phone.address)))
             worker.process.send(RecordFile(1, str(path)))
-            phone.say(HELLO[:1], (HERE, port))
-            await asyncio.sleep(0.1)
+            await worker.latched(1, phone, port)
+            await worker.ticked()
             worker.process.send(CloseStream(1))
             await until(lambda: worker.told_of(StreamClosed))
             [recorded] = worker.told_of(RecordingEnded)
             assert worker.told.index(recorded) < worker.told.index(worker.told_of(StreamClosed)[0])
             assert path.stat().st_size == 44 + 16000 * recorded.seconds > 44
-            phone.close()
 
     run(story())
 
@@ -186,7 +72,7 @@ def test_commands_arrive_and_events_come_back() -> None:
     async def story() -> None:
         async with started() as (worker, port):
             assert worker.told == [PortsReady(0, (port, port + 2, port + 4, port + 6))]
-            one, other = Phone(), Phone()
+            one, other = worker.phone(), worker.phone()
             worker.process.send(OpenStream(1, port, plan_for(one.address)))
             worker.process.send(OpenStream(2, port + 2, plan_for(other.address)))
             worker.process.send(Bridge(1, 2))
@@ -194,16 +80,15 @@ def test_commands_arrive_and_events_come_back() -> None:
             worker.process.send(PlayTone(1, Tone.sine(440)))
             await until(lambda: one.heard)
             worker.process.send(Bridge(1, 2))
+            await worker.answer(ReportStream(1), StreamReported)
             one.say(HELLO, (HERE, port))
-            await until(lambda: len(other.heard) == len(HELLO))
+            await until(lambda: len(other.heard) >= len(HELLO) and worker.told_of(StreamLatched))
             assert other.heard == HELLO
             assert worker.told_of(StreamLatched) == [StreamLatched(1, one.address)]
             worker.process.send(CloseStream(1))
             await until(lambda: worker.told_of(StreamClosed))
             [closed] = worker.told_of(StreamClosed)
             assert (closed.stream, closed.statistics.packets_received) == (1, len(HELLO))
-            one.close()
-            other.close()
 
     run(story())
 
@@ -211,11 +96,11 @@ def test_commands_arrive_and_events_come_back() -> None:
 def test_a_killed_process_is_noticed_and_replaced() -> None:
     async def story() -> None:
         async with started() as (worker, port):
-            first = pid_of(worker)
+            first = worker.pid
             os.kill(first, signal.SIGKILL)
             await until(lambda: worker.told_of(WorkerLost))
             await worker.ready(2)
-            assert pid_of(worker) != first
+            assert worker.pid != first
             assert not lives(first)
             assert worker.told_of(WorkerLost) == [WorkerLost(0, ())]
             assert set(worker.told_of(PortsReady)[1].ports) == {port, port + 2, port + 4, port + 6}
@@ -231,7 +116,7 @@ def test_a_process_that_cannot_be_replaced_is_tried_again(
         async with started() as (worker, port):
             with monkeypatch.context() as broken:
                 broken.setattr(sys, "executable", "/nowhere/python")
-                os.kill(pid_of(worker), signal.SIGKILL)
+                os.kill(worker.pid, signal.SIGKILL)
                 await until(lambda: caplog.text.count("cannot be started again") >= 2)
                 worker.process.send(Echo(1))  # lost: nobody is there
             await worker.ready(2)
@@ -243,7 +128,7 @@ def test_a_process_that_cannot_be_replaced_is_tried_again(
 def test_a_process_that_cannot_be_started_is_an_os_error(monkeypatch: pytest.MonkeyPatch) -> None:
     async def story() -> None:
         monkeypatch.setattr(sys, "executable", "/nowhere/python")
-        worker = Worker((20000, 20001))
+        worker = Worker(free_pairs(1))
         with pytest.raises(FileNotFoundError):
             await worker.process.start()
         await worker.process.stop()
@@ -251,10 +136,12 @@ def test_a_process_that_cannot_be_started_is_an_os_error(monkeypatch: pytest.Mon
     run(story())
 
 
-def test_a_stop_ends_the_process_its_streams_and_its_ports() -> None:
+def test_a_stop_ends_the_process_its_streams_and_its_ports(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("media.worker.STOP_SECONDS", PATIENCE_SECONDS)
+
     async def story() -> None:
         async with started() as (worker, port):
-            pid, phone = pid_of(worker), Phone()
+            pid, phone = worker.pid, worker.phone()
             worker.process.send(OpenStream(1, port, plan_for(phone.address)))
             worker.process.send(PlayTone(1, Tone.sine(440)))
             await until(lambda: phone.heard)
@@ -263,7 +150,6 @@ def test_a_stop_ends_the_process_its_streams_and_its_ports() -> None:
             assert not lives(pid)
             assert worker.process.pid is None
             bound(port).close()
-            phone.close()
             await worker.process.stop()
         assert worker.told_of(WorkerLost) == []
 
@@ -275,7 +161,7 @@ def test_a_process_that_hangs_is_killed(monkeypatch: pytest.MonkeyPatch) -> None
 
     async def story() -> None:
         async with started(1) as (worker, _):
-            pid = pid_of(worker)
+            pid = worker.pid
             os.kill(pid, signal.SIGSTOP)
         assert not lives(pid)
 
@@ -285,7 +171,7 @@ def test_a_process_that_hangs_is_killed(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_stop_in_the_middle_of_a_restart_leaves_no_process() -> None:
     async def story() -> None:
         async with started() as (worker, _):
-            os.kill(pid_of(worker), signal.SIGKILL)
+            os.kill(worker.pid, signal.SIGKILL)
             await until(lambda: worker.told_of(WorkerLost))
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         assert {task.get_name() for task in tasks} <= {"Task-1"}  # the one that limits this test
@@ -297,12 +183,11 @@ def test_a_stop_in_the_middle_of_a_restart_leaves_no_process() -> None:
 def test_what_a_process_logs_is_in_the_log_of_its_parent(caplog: pytest.LogCaptureFixture) -> None:
     async def story() -> None:
         async with started() as (worker, port):
-            phone = Phone()
+            phone = worker.phone()
             worker.process.send(OpenStream(1, port, plan_for(phone.address)))
             worker.process.send(PlayFile(1, "/no/where.wav"))
             worker.process.send(cast(Command, "nonsense"))
             await until(lambda: len(caplog.records) >= 2)
-            phone.close()
 
     caplog.set_level(logging.WARNING)
     run(story())
@@ -320,7 +205,7 @@ def test_what_a_process_logs_is_in_the_log_of_its_parent(caplog: pytest.LogCaptu
 def test_a_process_counts_on_one_thread() -> None:
     async def story() -> None:
         async with started() as (worker, _):
-            environment = Path(f"/proc/{pid_of(worker)}/environ").read_bytes().split(b"\0")
+            environment = Path(f"/proc/{worker.pid}/environ").read_bytes().split(b"\0")
             assert b"OPENBLAS_NUM_THREADS=1" in environment
 
     run(story())
@@ -332,11 +217,11 @@ def test_a_signal_to_the_whole_group_is_for_the_parent_to_act_upon(number: signa
 
     async def story() -> None:
         async with started() as (worker, port):
-            pid = pid_of(worker)
+            pid = worker.pid
             os.kill(pid, number)
             await worker.echo(1, port)
             await worker.echo(2, port + 2)
-            assert pid_of(worker) == pid
+            assert worker.pid == pid
 
     run(story())
 
@@ -346,7 +231,7 @@ def test_one_call_that_goes_wrong_leaves_the_others_alone() -> None:
 
     async def story() -> None:
         async with started() as (worker, port):
-            pid, phone = pid_of(worker), Phone()
+            pid, phone = worker.pid, worker.phone()
             worker.process.send(OpenStream(1, port, plan_for(phone.address)))
             worker.process.send(PlayTone(1, Tone.sine(440)))
             worker.process.send(cast(Command, "nonsense"))
@@ -358,8 +243,7 @@ def test_one_call_that_goes_wrong_leaves_the_others_alone() -> None:
             await until(lambda: worker.told_of(StreamClosed))
             phone.heard.clear()
             await until(lambda: phone.heard)
-            assert pid_of(worker) == pid
-            phone.close()
+            assert worker.pid == pid
 
     run(story())
 
@@ -369,18 +253,19 @@ def test_one_call_that_goes_wrong_leaves_the_others_alone() -> None:
 
 def test_a_lost_worker_takes_its_own_calls_along_and_no_other() -> None:
     async def story() -> None:
-        first, last = free_pairs(4)
-        told: list[Event] = []
-        service = MediaService(MediaSettings(HERE, (first, last), workers=2), SocketMediaNetwork(), Random(1))
-        service.on_event = told.append
-        await service.start()
+        async with serving(workers=2, pairs=4) as (service, told, first):
+            with Phone() as phone, Phone() as lost:
+                await lose_one(service, told, first, phone, lost)
+
+    async def lose_one(
+        service: MediaService, told: list[Event], first: int, phone: Phone, lost: Phone
+    ) -> None:
         one, other = service.reserve(), service.reserve()
         beside_one, beside_other = service.reserve(beside=one.stream), service.reserve(beside=other.stream)
         assert {one.port, beside_one.port} == {first, first + 2}
         assert {other.port, beside_other.port} == {first + 4, first + 6}
         with pytest.raises(PortsExhausted):
             service.reserve()
-        phone, lost = Phone(), Phone()
         service.send(OpenStream(one.stream, one.port, plan_for(lost.address)))
         service.send(OpenStream(other.stream, other.port, plan_for(phone.address)))
         for stream in (one.stream, other.stream):
@@ -400,9 +285,6 @@ def test_a_lost_worker_takes_its_own_calls_along_and_no_other() -> None:
         await until(lambda: service._workers[0].ready)
         again = service.reserve()
         assert again.port in (first, first + 2)
-        await service.stop()
-        phone.close()
-        lost.close()
 
     run(story())
 
@@ -412,9 +294,11 @@ def test_where_a_worker_finds_no_port_the_start_fails_at_once() -> None:
         first, last = free_pairs(1)
         service = MediaService(MediaSettings(HERE, (first, last), workers=1), SocketMediaNetwork(), Random(1))
         with bound(first):
-            with pytest.raises(OSError, match="media worker 0 has ended at its start"):
-                await service.start()
-            await service.stop()
+            try:
+                with pytest.raises(OSError, match="media worker 0 has ended at its start"):
+                    await service.start()
+            finally:
+                await service.stop()
 
     run(story())
 
@@ -436,12 +320,18 @@ class Pair:
         self.other, self._ours = socket.socketpair()
         self.other.setblocking(False)
 
-    async def open(self) -> Channel:
+    @contextlib.asynccontextmanager
+    async def open(self) -> AsyncIterator[Channel]:
         loop = asyncio.get_running_loop()
-        _, channel = await loop.create_connection(
-            lambda: Channel(self._receive, self._closed), sock=self._ours
-        )
-        return channel
+        with self.other, self._ours:
+            _, channel = await loop.create_connection(
+                lambda: Channel(self._receive, self._closed), sock=self._ours
+            )
+            try:
+                yield channel
+            finally:
+                self.other.close()
+                await until(lambda: self.closed)
 
     def _receive(self, value: object) -> None:
         if value == "bad":
@@ -455,23 +345,22 @@ class Pair:
 def test_what_is_sent_in_one_turn_goes_in_one_piece_and_in_order() -> None:
     async def story() -> None:
         pair = Pair()
-        channel = await pair.open()
-        for value in ("one", 2, Echo(3)):
-            channel.send(value)
-        await asyncio.sleep(0)
-        channel.send("later")
-        await asyncio.sleep(0)
-        data = pair.other.recv(4096)
-        size = int.from_bytes(data[:4], "big")
-        assert pickle.loads(data[4 : 4 + size]) == ["one", 2, Echo(3)]
-        assert data[4 + size :] == frame("later")[:4] + pickle.dumps(["later"], pickle.HIGHEST_PROTOCOL)
-        channel.send("last")
-        channel.close()
-        await until(lambda: pair.closed)
-        assert b"last" in pair.other.recv(4096)
-        channel.send("too late")
-        await asyncio.sleep(0)
-        pair.other.close()
+        async with pair.open() as channel:
+            for value in ("one", 2, Echo(3)):
+                channel.send(value)
+            await asyncio.sleep(0)
+            channel.send("later")
+            await asyncio.sleep(0)
+            data = pair.other.recv(4096)
+            size = int.from_bytes(data[:4], "big")
+            assert pickle.loads(data[4 : 4 + size]) == ["one", 2, Echo(3)]
+            assert data[4 + size :] == frame("later")[:4] + pickle.dumps(["later"], pickle.HIGHEST_PROTOCOL)
+            channel.send("last")
+            channel.close()
+            await until(lambda: pair.closed)
+            assert b"last" in pair.other.recv(4096)
+            channel.send("too late")
+            await asyncio.sleep(0)
 
     run(story())
 
@@ -480,15 +369,13 @@ def test_what_is_sent_in_one_turn_goes_in_one_piece_and_in_order() -> None:
 def test_frames_may_come_in_any_pieces(size: int) -> None:
     async def story() -> None:
         pair = Pair()
-        await pair.open()
-        data = frame("a", "b") + frame() + frame("c" * 1000)
-        for start in range(0, len(data), size):
-            pair.other.send(data[start : start + size])
-            await asyncio.sleep(0)
-        await until(lambda: len(pair.received) == 3)
-        assert pair.received == ["a", "b", "c" * 1000]
-        pair.other.close()
-        await until(lambda: pair.closed)
+        async with pair.open():
+            data = frame("a", "b") + frame() + frame("c" * 1000)
+            for start in range(0, len(data), size):
+                pair.other.send(data[start : start + size])
+                await asyncio.sleep(0)
+            await until(lambda: len(pair.received) == 3)
+            assert pair.received == ["a", "b", "c" * 1000]
 
     run(story())
 
@@ -507,12 +394,11 @@ def test_frames_may_come_in_any_pieces(size: int) -> None:
 def test_what_is_no_frame_ends_the_pair(data: bytes, caplog: pytest.LogCaptureFixture) -> None:
     async def story() -> None:
         pair = Pair()
-        await pair.open()
-        pair.other.send(frame("before") + data + frame("after"))
-        await until(lambda: pair.closed)
-        assert pair.received == ["before"]
-        assert pair.closed == 1
-        pair.other.close()
+        async with pair.open():
+            pair.other.send(frame("before") + data + frame("after"))
+            await until(lambda: pair.closed)
+            assert pair.received == ["before"]
+            assert pair.closed == 1
 
     run(story())
     assert "do not understand each other" in caplog.text
@@ -522,11 +408,11 @@ def test_what_is_no_frame_ends_the_pair(data: bytes, caplog: pytest.LogCaptureFi
 def test_a_frame_that_is_cut_off_is_nothing(cut: int) -> None:
     async def story() -> None:
         pair = Pair()
-        await pair.open()
-        pair.other.send(frame("before") + frame("after")[:cut])
-        pair.other.close()
-        await until(lambda: pair.closed)
-        assert pair.received == ["before"]
+        async with pair.open():
+            pair.other.send(frame("before") + frame("after")[:cut])
+            pair.other.close()
+            await until(lambda: pair.closed)
+            assert pair.received == ["before"]
 
     run(story())
 
@@ -534,14 +420,12 @@ def test_a_frame_that_is_cut_off_is_nothing(cut: int) -> None:
 def test_a_value_that_cannot_be_handled_costs_no_other(caplog: pytest.LogCaptureFixture) -> None:
     async def story() -> None:
         pair = Pair()
-        await pair.open()
-        with caplog.at_level(logging.ERROR):
-            pair.other.send(frame("one", "bad", "two") + frame("three"))
-            await until(lambda: len(pair.received) == 3)
-        assert pair.received == ["one", "two", "three"]
-        assert "nobody can handle this" in caplog.text
-        pair.other.close()
-        await until(lambda: pair.closed)
+        async with pair.open():
+            with caplog.at_level(logging.ERROR):
+                pair.other.send(frame("one", "bad", "two") + frame("three"))
+                await until(lambda: len(pair.received) == 3)
+            assert pair.received == ["one", "two", "three"]
+            assert "nobody can handle this" in caplog.text
 
     run(story())
 
@@ -566,13 +450,12 @@ def spawn(ports: tuple[int, int]) -> tuple[subprocess.Popen[bytes], socket.socke
 def test_a_child_ends_when_its_pair_breaks_however_it_breaks(last_words: bytes) -> None:
     ports = free_pairs(1)
     child, pair = spawn(ports)
-    with child, pair:
-        head = pair.recv(4, socket.MSG_WAITALL)
-        told = pickle.loads(pair.recv(int.from_bytes(head, "big"), socket.MSG_WAITALL))
+    with child, pair, pair.makefile("rb") as incoming:
+        told = pickle.loads(incoming.read(int.from_bytes(incoming.read(4), "big")))
         assert told == [PortsReady(7, (ports[0],))]
         pair.sendall(last_words)
         pair.shutdown(socket.SHUT_WR)
-        assert pair.recv(4096) == b""
+        assert incoming.read() == b""
         assert child.wait(PATIENCE_SECONDS) == 0
     bound(ports[0]).close()
 

@@ -11,7 +11,7 @@ from sipcore.net.tcp import SystemListener
 from sipcore.transport.flow import Address
 
 HERE = "127.0.0.1"
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 60.0
 
 Result = TypeVar("Result")
 
