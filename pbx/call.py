@@ -45,6 +45,7 @@ from sipcore.syntax.uri import Uri
 
 if TYPE_CHECKING:
     from pbx.config import Config
+    from pbx.destinations import Destination
     from pbx.directory import Extension
     from pbx.switch import Switch
     from pbx.transfer import Transfer
@@ -80,7 +81,7 @@ class Call:
         self.transfer: Transfer | None = None
         """The last one, until the transferor has hung up."""
         self.trail: tuple[str, ...] = ()
-        """Extensions that it must not come back to; the last of them has sent it on, and pays for a call outside."""
+        """Numbers that it must not come back to; the last extension of them sent it on, and pays for a call outside."""
         self.reasons: tuple[str, ...] = ()
         """Why the call went where it went."""
         self._course: Course | None = None
@@ -103,8 +104,8 @@ class Call:
 
     # -- life ---------------------------------------------------------------------------------------------
 
-    def start(self, invited: Invited) -> None:
-        """Take the INVITE and begin to serve it."""
+    def start(self, invited: Invited, destination: Destination | None = None) -> None:
+        """Take the INVITE and begin to serve it: to a destination, or wherever what was dialled leads."""
         session = invited.session
         try:
             host = self.switch.media_host(session.flow)
@@ -128,7 +129,10 @@ class Call:
                     and not self.switch.router.leads_outside(self.dialled, self.caller),
                 )
             )
-            self._course = Course(self.serve, f"call {self.id}", self._finish)
+            first = (
+                self.serve if destination is None else partial(self.serve, partial(self.lead_to, destination))
+            )
+            self._course = Course(first, f"call {self.id}", self._finish)
 
     def cancel(self, status: int = 487) -> None:
         """End the call from outside: every leg is hung up, and a caller who still waits gets `status`.
@@ -212,8 +216,10 @@ class Call:
             await self._return_to(transferor)
 
     async def _route(self) -> None:
-        # In one stretch with ringing: a line found free stays so.
-        route = self.switch.router.route(self.dialled, self.trail, caller=self.caller)
+        await self._follow(self.switch.router.route(self.dialled, self.trail, caller=self.caller))
+
+    async def _follow(self, route: Route) -> None:
+        # In one stretch with the decision: a line found free stays so.
         while True:
             self.reasons = route.reasons
             match route.action:
@@ -224,6 +230,7 @@ class Call:
                 case CallOut() as plan:
                     return await self._talk(await place(self, plan, self._diverted(route)))
                 case Serve(handler, arguments):
+                    self.trail = route.trail
                     return await handler(self, **arguments)
                 case Ring(extension, seconds):
                     result = await self._ring(extension, seconds)
@@ -340,6 +347,17 @@ class Call:
                 *((486, "Busy Here") if result is Outcome.BUSY else (480, "Temporarily Unavailable"))
             )
         await self._talk(result)
+
+    async def lead_to(self, destination: Destination, *, chosen: bool = False) -> None:
+        """Send whom it serves on to a destination, with music and ringing where that one was answered; return when the
+        call that comes of it ends. Raises Refused.
+
+        Numbers that sent the call here are not visited again, unless a person has `chosen` this, by a key say.
+        """
+        leg, trail = self.caller_leg, () if chosen else self.trail
+        if leg.state is LegState.ANSWERED and self._waiting is None:
+            self._serve_instead(leg)
+        await self._follow(self.switch.router.lead_to(destination, trail, caller=self.caller))
 
     async def answer(self) -> Voice:
         """Answer the caller. Returns at once: media flows as soon as both sides know of each other."""

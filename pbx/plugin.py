@@ -10,17 +10,22 @@ A feature is a module with coroutines over calls, found through the entry-point 
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Awaitable, Callable
 from importlib.metadata import EntryPoint, entry_points
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from media.prompts import tokens as prompts
-from pbx import happenings, parking
+from pbx import destinations, happenings, parking
 from pbx.call import Call
 from pbx.dial_table import DialCode, DialTableError, Handler, Pattern
 from pbx.refused import Refused
+from pbx.system_numbers import Service
 from pbx.voice import Voice
+
+if TYPE_CHECKING:
+    from pbx.switch import Switch
 
 __all__ = [
     "Call",
@@ -28,6 +33,7 @@ __all__ = [
     "PluginError",
     "Refused",
     "Voice",
+    "destinations",
     "happenings",
     "load_features",
     "parking",
@@ -38,6 +44,7 @@ GROUP = "myphone.features"
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _Coroutine = TypeVar("_Coroutine", bound=Callable[..., Awaitable[None]])
+_Start = TypeVar("_Start", bound="Callable[[Switch], Awaitable[None]]")
 
 
 class PluginError(Exception):
@@ -56,6 +63,10 @@ class Feature:
         """With the patterns that the feature proposes; the configuration may replace each."""
         self.numbers: dict[str, Handler] = {}
         """Numbers of the system that the feature serves, by their names in `[numbers]`."""
+        self.destinations: dict[str, Service] = {}
+        """What the feature does with calls that are led to a destination, by its kind."""
+        self.starts: list[Callable[[Switch], Awaitable[None]]] = []
+        """What it does when the system starts."""
 
     def __repr__(self) -> str:
         return f"Feature({self.name!r})"
@@ -89,6 +100,37 @@ class Feature:
             return function
 
         return register
+
+    def destination(self, kind: str, *, summary: str) -> Callable[[_Coroutine], _Coroutine]:
+        """Have the decorated coroutine function serve the calls that are led to destinations of a kind, by a rule, a
+        key, or because their number was dialled.
+
+        `kind` is "voicemail" (`pbx.destinations.Voicemail`), or a word of the feature's own such as "queue", under
+        which numbers are entered in `pbx.system_numbers`. The function is called with the call and, by the name of
+        its one other parameter, the number of the mailbox, or that of the queue; the call ends when it returns. The
+        caller may have been answered before; `call.trail` has the extensions and system numbers that sent the call
+        here, the latest last. With `await call.lead_to(destination)` it sends the call on. Raises PluginError.
+        """
+
+        def register(function: _Coroutine) -> _Coroutine:
+            _, *parameters = inspect.signature(function).parameters.values()
+            if len(parameters) != 1:
+                raise PluginError(
+                    f"feature {self.name}: {function.__name__} should take the call and one number"
+                )
+            if kind in self.destinations:
+                raise PluginError(f"feature {self.name} serves the kind {kind} twice")
+            handler = Handler(self.name, function.__name__, function, summary)
+            self.destinations[kind] = Service(handler, parameters[0].name)
+            return function
+
+        return register
+
+    def start(self, function: _Start) -> _Start:
+        """Have the decorated coroutine function called with the switch before the first call comes: the place to enter
+        numbers (`pbx.system_numbers`) and to subscribe to happenings. What it raises stops the start."""
+        self.starts.append(function)
+        return function
 
     def _code(self, pattern: str, function: Callable[..., Awaitable[None]], summary: str) -> DialCode:
         """Raises PluginError where pattern and function do not go together, or the name is taken."""

@@ -1,13 +1,14 @@
 """Where a call goes, as pure functions of what was dialled and what is known at that moment.
 
-`route` decides for a dialled string; `reroute` decides again when an attempt to ring an extension has failed.
-Both give the decision together with the reasons for it, so that it can be explained and replayed.
+`route` decides for a dialled string, `lead_to` for a destination; `reroute` decides again when an attempt to ring an
+extension has failed. All give the decision together with the reasons for it, so that it can be explained and replayed.
 
 Status codes to the caller (RFC 3261 section 21):
 
     unknown number              404      busy                        486
     nobody registered           480      declined by the user        603
     nobody answers              480      a circle of diversions      480
+    nothing serves voicemail    480      no gateway for a URI        404
     no media in common          488      not allowed to call outside 403
 """
 
@@ -17,13 +18,15 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Protocol
 
+from pbx.destinations import Address, Destination, End, ExtensionNumber, Number, SystemNumber, Voicemail
 from pbx.dial_table import DialTable, Handler
 from pbx.directory import BusyDetection, Directory, Extension
 from pbx.party import ExternalParty, Party
+from pbx.system_numbers import SystemNumbers
 from pbx.trunks.outbound import Asker, Barred, CallOut, Outbound
 
 MAX_DIVERSIONS = 10
-"""How many extensions one call may visit."""
+"""How many extensions and system numbers one call may visit without anybody choosing."""
 
 
 class Lines(Protocol):
@@ -64,7 +67,7 @@ class Refuse:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A decision, the extensions visited on the way to it, and why it fell so."""
+    """A decision, the extensions and system numbers visited on the way to it, and why it fell so."""
 
     action: Ring | Serve | Refuse | CallOut
     trail: tuple[str, ...] = ()
@@ -76,6 +79,10 @@ class Route:
     def to(self, action: Ring | Serve | Refuse | CallOut, reason: str) -> Route:
         """Where the way ends."""
         return replace(self, action=action, reasons=(reason,))
+
+    def past(self, number: str) -> Route:
+        """The same route after one more of those whom the call must not come back to."""
+        return replace(self, trail=(*self.trail, number))
 
     def because(self, reason: str) -> Route:
         """The same route with one reason more, in front."""
@@ -121,6 +128,7 @@ _NATURAL = {
 
 
 _NOT_FOUND = Refuse(404, "Not Found")
+_UNAVAILABLE = Refuse(480, "Temporarily Unavailable")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,17 +141,28 @@ class Router:
     follow_redirects: bool = True
     """Whether phones may send calls elsewhere."""
     outbound: Outbound = field(default_factory=Outbound)
+    numbers: SystemNumbers = field(default_factory=SystemNumbers)
 
     def route(self, dialled: str, trail: tuple[str, ...] = (), *, caller: Party | None = None) -> Route:
         """Decide for a dialled string: one feature, one extension, one way outside, or 404.
 
-        `trail`: extensions not to come back to; the last of them pays for a call outside.
+        `trail`: numbers not to come back to; the last extension among them pays for a call outside.
         """
         return self._lead_to(dialled, Route(_NOT_FOUND, trail, caller=caller))
 
+    def lead_to(
+        self, destination: Destination, trail: tuple[str, ...] = (), *, caller: Party | None = None
+    ) -> Route:
+        """Decide for a destination: the same for one that a rule names, a key chooses, or a DID leads to."""
+        return self._to(destination, Route(_NOT_FOUND, trail, caller=caller))
+
     def knows(self, dialled: str) -> bool:
-        """Whether a string is a dial code or an extension here."""
-        return self.dial_table.match(dialled) is not None or self.directory.find(dialled) is not None
+        """Whether a string is a dial code, a number of the system, or an extension here."""
+        return (
+            self.dial_table.match(dialled) is not None
+            or self.numbers.find(dialled) is not None
+            or self.directory.find(dialled) is not None
+        )
 
     def leads_outside(self, dialled: str, caller: Party) -> bool:
         """Whether a string that is dialled names somebody outside, to be called or not."""
@@ -175,20 +194,52 @@ class Router:
         if code is not None:
             handler, arguments = code
             return way.to(Serve(handler, arguments), f"{address} is the dial code {handler}")
-        extension = self.directory.find(address)
+        if self.numbers.find(address) is not None:
+            return self._to_system(address, way)
+        if outside is not None and self.directory.find(address) is None:
+            return outside
+        return self._to_extension(address, way)
+
+    def _to(self, destination: Destination, way: Route) -> Route:
+        match destination:
+            case ExtensionNumber(number):
+                return self._to_extension(number, way)
+            case Voicemail(mailbox):
+                return self._serve("voicemail", mailbox, way)
+            case SystemNumber(number):
+                return self._to_system(number, way)
+            case Number(dialled):
+                return self._lead_to(dialled, way)
+            case Address(uri):
+                return way.to(_NOT_FOUND, f"there is no gateway for {uri}")
+            case End(busy):
+                return way.to(_NATURAL[Outcome.BUSY] if busy else _UNAVAILABLE, "the call ends")
+
+    def _to_extension(self, number: str, way: Route) -> Route:
+        extension = self.directory.find(number)
         if extension is None:
-            return outside or way.to(_NOT_FOUND, f"{address} is no extension")
-        trail = way.trail
-        if extension.number in trail or len(trail) >= MAX_DIVERSIONS:
-            circle = " > ".join((*trail, extension.number))
-            return way.to(Refuse(480, "Temporarily Unavailable"), f"diversions go round: {circle}")
-        return self._deliver(extension, replace(way, trail=(*trail, extension.number)))
+            return way.to(_NOT_FOUND, f"{number} is no extension")
+        return _circle(extension.number, way) or self._deliver(extension, way.past(extension.number))
+
+    def _to_system(self, number: str, way: Route) -> Route:
+        entry = self.numbers.find(number)
+        if entry is None:
+            return way.to(_NOT_FOUND, f"{number} is no number of the system")
+        return _circle(number, way) or self._serve(entry.kind, number, way.past(number))
+
+    def _serve(self, kind: str, number: str, way: Route) -> Route:
+        """Give the call to the feature that serves the kind."""
+        service = self.numbers.services.get(kind)
+        if service is None:
+            return way.to(_UNAVAILABLE, f"nothing serves {kind} {number}")
+        return way.to(Serve(service.handler, service.arguments(number)), f"to {kind} {number}")
 
     def _outside(self, address: str, way: Route) -> Route | None:
         """The way outside, if there is one; on the account of whoever forwarded the call there, else of the caller."""
         from_trunk = isinstance(way.caller, ExternalParty)
         own = "" if from_trunk or way.caller is None else way.caller.number
-        answer = self.outbound.route(address, Asker(way.trail[-1] if way.trail else own, from_trunk))
+        sent_on_by = (number for number in reversed(way.trail) if self.directory.find(number) is not None)
+        answer = self.outbound.route(address, Asker(next(sent_on_by, own), from_trunk))
         if isinstance(answer, CallOut):
             return way.to(answer, f"{address} leads outside: {answer.rule}")
         if isinstance(answer, Barred):
@@ -236,6 +287,13 @@ class Router:
             refusals.append(route)
         first = refusals[0]
         return replace(first, action=_NATURAL[Outcome.NOT_REACHED]) if _is_unknown(first) else first
+
+
+def _circle(number: str, way: Route) -> Route | None:
+    """The end of a call that would come back to `number`, or has been sent on too often."""
+    if number not in way.trail and len(way.trail) < MAX_DIVERSIONS:
+        return None
+    return way.to(_UNAVAILABLE, f"diversions go round: {' > '.join((*way.trail, number))}")
 
 
 def _is_unknown(route: Route) -> bool:

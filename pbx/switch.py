@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from media.messages import (
     Event,
@@ -53,6 +53,7 @@ from pbx.requests import Requests
 from pbx.rosters import Rosters
 from pbx.routing import Router
 from pbx.sips import NOT_ALLOWED, allows
+from pbx.system_numbers import system_numbers
 from pbx.trunks.book import Trunks
 from pbx.trunks.gate import TrunkGate, trunk_named
 from sipcore.dialog.session_timer import TimerSettings
@@ -66,6 +67,9 @@ from sipcore.transaction.timers import Timers
 from sipcore.transport.flow import Flow
 
 logger = logging.getLogger(__name__)
+
+if TYPE_CHECKING:
+    from pbx.destinations import Destination
 
 Shared = TypeVar("Shared")
 
@@ -150,10 +154,12 @@ class Switch:
         self.loop = asyncio.get_running_loop()
         self.happenings = Happenings()
         self.directory = Directory(config.directory())
+        self.features = features = tuple(features)
         self.dial_table = dial_table(features, config)
+        self.system_numbers = system_numbers(features, config, self.directory, self.dial_table)
         self.trunks = Trunks(self)
-        follow = config.sip.follow_redirects
-        self.router = Router(self.directory, self.dial_table, self, follow, self.trunks.outbound)
+        follow, outbound = config.sip.follow_redirects, self.trunks.outbound
+        self.router = Router(self.directory, self.dial_table, self, follow, outbound, self.system_numbers)
         self.legs = Legs(lambda number: self.events.changed(number))
         self.prompts = prompts or Silence()
         self.calls: dict[str, Call] = {}
@@ -202,7 +208,9 @@ class Switch:
     # -- life ---------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Open the ports. Raises OSError that names the address where one is taken."""
+        """Let features begin, and open the ports. Raises OSError that names the address where one is taken."""
+        for begin in (begin for feature in self.features for begin in feature.starts):
+            await begin(self)
         await self.media.start()
         await self.driver.start()
         self.nat.start()
@@ -333,11 +341,13 @@ class Switch:
         else:
             self.begin_call(invited, caller, number)
 
-    def begin_call(self, invited: Invited, caller: Party, dialled: str) -> None:
-        """Serve a caller who was admitted."""
+    def begin_call(
+        self, invited: Invited, caller: Party, dialled: str, destination: Destination | None = None
+    ) -> None:
+        """Serve a caller who was admitted; `destination` says what it leads to, where that is not to be looked up."""
         call = Call(self, self._new_call_id(), caller, dialled)
         self.calls[call.id] = call
-        call.start(invited)
+        call.start(invited, destination)
 
     def _new_call_id(self) -> str:
         return f"{self.environment.rng.getrandbits(64):016x}"
