@@ -17,6 +17,7 @@ from media.tones import Country
 from pbx.conversation import Conversation
 from pbx.course import Course, Step
 from pbx.forking import Fork
+from pbx.group_fork import GroupFork
 from pbx.happenings import (
     CallAnswered,
     CallEnded,
@@ -29,19 +30,16 @@ from pbx.happenings import (
 from pbx.leg import Leg, LegState
 from pbx.negotiate import NotAcceptable
 from pbx.party import ExternalParty, Party, trunk_of
-from pbx.phone_models import alerting
 from pbx.refused import Refused
 from pbx.relocation import bring
+from pbx.ringing import call_phones
 from pbx.routing import Outcome, Redirected, Refuse, Ring, Route, Serve
-from pbx.sips import reachable
 from pbx.trunks.outbound import CallOut
 from pbx.trunks.outgoing import place, refuse
 from pbx.voice import Voice
 from pbx.waiting import Waiting
 from sipcore.events.conference_info import Participant
-from sipcore.syntax.headers import NameAddress
 from sipcore.syntax.message import REASONS, Response
-from sipcore.syntax.uri import Uri
 
 if TYPE_CHECKING:
     from pbx.config import Config
@@ -57,9 +55,6 @@ Shared = TypeVar("Shared")
 
 INTERCOM_SECONDS = 15.0
 """A phone that answers by itself does so at once."""
-
-ANONYMOUS = "anonymous"
-"""The user part of a caller who withholds the number (RFC 3323 section 4.1)."""
 
 
 class Call:
@@ -92,7 +87,7 @@ class Call:
         """Done when the party that answered hangs up."""
         self.qualities: list[CallQuality] = []
         """Of legs whose streams have closed, to be told after the end."""
-        self._fork: Fork | None = None
+        self._fork: Fork | GroupFork | None = None
         self._ringing: Party | None = None
         """Who was last told to ring."""
         self._went_outside = False
@@ -243,37 +238,20 @@ class Call:
     ) -> Leg | Outcome | Redirected:
         """Ring every phone registered at `extension`; the one that answers, or why none did."""
         fork = self.begin_fork()
-        caller = self.caller_leg
-        for binding in reachable(self.switch.bindings(extension), caller.invitation):
-            host = self.switch.media_host(binding.flow)
-            sip_host = self.switch.nat.addresses.signalling(binding.flow).host
-            leg = Leg(self.switch, extension, fork, host=host, beside=caller)
-            leg.call_id = self.id
-            leg.negotiation.opus_parameters = caller.negotiation.remote_opus_parameters
-            fork.add(leg)
-            leg.call(
-                binding.contact,
-                binding.flow,
-                from_=_name_address(self.caller, sip_host),
-                to=_name_address(extension, sip_host),
-                codecs=caller.negotiation.offered_codecs,
-                route_set=binding.path,
-                headers=alerting(
-                    binding.user_agent,
-                    internal=self.internal,
-                    intercom=intercom,
-                    distinctive=self.config.sip.distinctive_ring,
-                )
-                + self._referred_by(sip_host),
-            )
+        call_phones(self, extension, fork, intercom=intercom)
         result = await fork.result(seconds)
         self._fork = None
         return result
 
     def begin_fork(self) -> Fork:
         """Who is called now; their ringing comes to the caller."""
-        self._fork = Fork(self._on_progress)
-        return self._fork
+        fork = self._fork = Fork(self._on_progress)
+        return fork
+
+    def use_fork(self, fork: GroupFork) -> None:
+        """Several extensions are called at once, each for itself; the caller hears ringing by `ring`."""
+        self._stop_ringing()
+        self._fork = fork
 
     def went_outside(self, happening: CallWentOut) -> None:
         """Somebody outside is called."""
@@ -286,12 +264,6 @@ class Call:
         extension = self.switch.directory.find(route.trail[-1]) if route.diversion else None
         return None if extension is None else (extension, route.diversion)
 
-    def _referred_by(self, host: str) -> tuple[tuple[str, str], ...]:
-        """Who transfers (RFC 3892), as we know him: what his phone has written of that is not proven."""
-        if self.transfer is None or self.transfer.reached:
-            return ()
-        return (("Referred-By", str(_name_address(self.transfer.party, host))),)
-
     def _stop_ringing(self) -> None:
         fork, self._fork = self._fork, None
         if fork is not None:
@@ -299,26 +271,35 @@ class Call:
 
     def _on_progress(self, leg: Leg, response: Response) -> None:
         """Pass ringing on to the caller; early media too, while only one phone could be sending it."""
-        assert self._fork is not None
+        assert isinstance(self._fork, Fork)
         caller = self.caller_leg
         has_media = leg.plan is not None
         if response.status != 180 and not has_media:
             return
         if self._ringing is not leg.party:
             self._ringing = leg.party
-            trunk = trunk_of(leg.party)
-            self._tell(CallRang(at=self._wall, call=self.id, extension=_number(leg), trunk=trunk))
+            self.rang(leg)
         if has_media and self._fork.only(leg) and caller.negotiation.has_remote_offer:
             caller.negotiation.opus_parameters = leg.negotiation.remote_opus_parameters
             caller.send_early_media(leg.codec)
             self._stop_waiting()
             self._bridge(leg)
-        elif self._waiting is not None:
-            self._waiting.ring()
         else:
-            caller.ring()
+            self.ring()
         if self.transfer is not None:
             self.transfer.progress(response.status)
+
+    def rang(self, leg: Leg) -> None:
+        """Tell whose phone rings."""
+        trunk = trunk_of(leg.party)
+        self._tell(CallRang(at=self._wall, call=self.id, extension=_number(leg), trunk=trunk))
+
+    def ring(self) -> None:
+        """Let the party that is served hear ringing."""
+        if self._waiting is not None:
+            self._waiting.ring()
+        else:
+            self.caller_leg.ring()
 
     # -- verbs of features ---------------------------------------------------------------------------------
 
@@ -591,7 +572,3 @@ class Call:
 
 def _number(leg: Leg) -> str:
     return leg.party.number if leg.party else ""
-
-
-def _name_address(party: Party, host: str) -> NameAddress:
-    return NameAddress(party.full_name or None, Uri("sip", party.number or ANONYMOUS, host=host), ())

@@ -27,27 +27,34 @@ _WEIGHT = (Outcome.NOT_REACHED, Outcome.NOT_ACCEPTABLE, Outcome.BUSY, Outcome.DE
 """Of several refusals the caller learns the one that stands last here."""
 
 
+Result = Leg | Outcome | Redirected
+"""The phone that answered, or why none did."""
+
 _SENT_ON = 'SIP;cause=302;text="Call sent elsewhere"'
-_ELSEWHERE = 'SIP;cause=200;text="Call completed elsewhere"'
+ELSEWHERE = 'SIP;cause=200;text="Call completed elsewhere"'
 """What keeps the other phones from showing a missed call (RFC 3326)."""
 
 
 class Fork:
     """Rings legs together and decides the race synchronously, at the first 2xx that is processed."""
 
-    def __init__(self, on_progress: Callable[[Leg, Response], None]) -> None:
-        """`on_progress` is told every provisional response of every leg."""
+    def __init__(
+        self, on_progress: Callable[[Leg, Response], None], on_result: Callable[[Result], None] | None = None
+    ) -> None:
+        """`on_progress` is told every provisional response of every leg, `on_result` the result, where nobody awaits
+        it, in the stretch that decides it."""
         self._on_progress = on_progress
+        self._on_result = on_result
         self._ringing: dict[Leg, None] = {}
         self._refusal = Outcome.NOT_REACHED
         self._loop = asyncio.get_running_loop()
-        self._result: asyncio.Future[Leg | Outcome | Redirected] = self._loop.create_future()
+        self._result: asyncio.Future[Result] = self._loop.create_future()
 
     def add(self, leg: Leg) -> None:
         """One more phone that rings; to be called before the leg can tell anything."""
         self._ringing[leg] = None
 
-    async def result(self, seconds: float) -> Leg | Outcome | Redirected:
+    async def result(self, seconds: float) -> Result:
         """The phone that answered, or why none did within `seconds`."""
         if not self._ringing and not self._result.done():
             return self._refusal
@@ -77,7 +84,7 @@ class Fork:
         if self._result.done():
             return False
         leg.watcher = self
-        self._decide(leg, _ELSEWHERE)
+        self._decide(leg, ELSEWHERE)
         return True
 
     def decline(self) -> bool:
@@ -97,12 +104,15 @@ class Fork:
         for leg in ringing:
             leg.hang_up(reason)
 
-    def _decide(self, result: Leg | Outcome | Redirected, reason: str | None = None) -> None:
-        if not self._result.done():
+    def _decide(self, result: Result, reason: str | None = None) -> None:
+        decides = not self._result.done()
+        if decides:
             self._result.set_result(result)
         self.stop(reason)
+        if decides and self._on_result is not None:
+            self._on_result(result)
 
-    def _turn_away(self, result: Leg | Outcome | Redirected) -> None:
+    def _turn_away(self, result: Result) -> None:
         """Whoever waited was cancelled between the answer and its turn: hang up, nobody else knows of the leg."""
         if not isinstance(result, Outcome | Redirected):
             result.hang_up()
@@ -117,9 +127,9 @@ class Fork:
         """The first to come here wins; any other is hung up."""
         self._ringing.pop(leg, None)
         if self._result.done():
-            leg.hang_up(_ELSEWHERE)
+            leg.hang_up(ELSEWHERE)
         else:
-            self._decide(leg, _ELSEWHERE)
+            self._decide(leg, ELSEWHERE)
 
     def leg_ended(self, leg: Leg, status: int) -> None:
         """A phone refused, or is gone."""

@@ -1,0 +1,97 @@
+"""Several extensions ring for one call, each for itself: what one of them refuses, the others may still answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from media.service import PortsExhausted
+from pbx.forking import ELSEWHERE, Fork, Result
+from pbx.leg import Leg
+from pbx.routing import Outcome
+from sipcore.syntax.message import Response
+
+
+class GroupFork:
+    """A fork for each extension. The first phone that answers wins; all is decided in that stretch."""
+
+    def __init__(self, on_rang: Callable[[Leg], None], on_result: Callable[[str, Result], None]) -> None:
+        """`on_rang` is told the first phone of each extension that rings; `on_result` the number of each extension
+        that was rung, and how that ended, or who took the call."""
+        self._on_rang = on_rang
+        self._on_result = on_result
+        self._forks: dict[str, Fork] = {}
+        self._rang: set[str] = set()
+        self._taken = False
+
+    def ring(self, number: str, call_phones: Callable[[Fork], None]) -> None:
+        """Ring one extension more, whose phones `call_phones` calls; where there are none it is not reached."""
+        fork = self._new(number)
+        self._forks[number] = fork
+        self._rang.discard(number)
+        try:
+            call_phones(fork)
+        except PortsExhausted:
+            fork.stop()
+        if fork.decided:
+            fork.stop()  # of phones that were added after the first had failed already
+        elif not fork.numbers:
+            self._decided(fork, number, Outcome.NOT_REACHED)
+
+    def withdraw(self, number: str, reason: str | None = None) -> None:
+        """Let one extension ring no more; nothing is told of it. `reason`: see `Fork.stop`."""
+        fork = self._forks.pop(number, None)
+        if fork is not None:
+            fork.stop(reason)
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """Where it rings."""
+        return tuple(self._forks)
+
+    @property
+    def decided(self) -> bool:
+        """Whether somebody has answered, or nothing rings."""
+        return self._taken or not self._forks
+
+    def take(self, leg: Leg) -> bool:
+        """Let a leg answer that is none of those that ring; False if nothing rings any more."""
+        if self.decided:
+            return False
+        number = leg.party.number if leg.party is not None else ""
+        self.withdraw(number, ELSEWHERE)  # somebody takes at one phone what rings at another of his own
+        fork = self._forks[number] = self._new(number)
+        return fork.take(leg)
+
+    def decline(self) -> bool:
+        """The users want it to ring no more; False if nothing does."""
+        declined = [fork.decline() for fork in list(self._forks.values())]
+        return any(declined)
+
+    def stop(self, reason: str | None = None) -> None:
+        """CANCEL every phone that rings; nothing is told of them."""
+        forks, self._forks = self._forks, {}
+        for fork in forks.values():
+            fork.stop(reason)
+
+    def _new(self, number: str) -> Fork:
+        fork: Fork = Fork(
+            partial(self._progressed, number), lambda result: self._decided(fork, number, result)
+        )
+        return fork
+
+    def _progressed(self, number: str, leg: Leg, response: Response) -> None:
+        if number not in self._rang and (response.status == 180 or leg.plan is not None):
+            self._rang.add(number)
+            self._on_rang(leg)
+
+    def _decided(self, fork: Fork, number: str, result: Result) -> None:
+        if self._forks.get(number) is not fork:  # withdrawn
+            if isinstance(result, Leg):
+                result.hang_up(ELSEWHERE)
+            return
+        del self._forks[number]
+        if isinstance(result, Leg):
+            self._taken = True
+            self.stop(ELSEWHERE)
+        self._on_result(number, result)
