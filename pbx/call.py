@@ -404,19 +404,20 @@ class Call:
         self.switch.media.send(Echo(self.caller_leg.stream))
         await self.stay()
 
-    async def _talk(self, callee: Leg) -> None:
-        """Join the two parties; return when the one that answered hangs up."""
+    async def _talk(self, callee: Leg, otherwise: Step | None = None) -> None:
+        """Join the two parties; return when the one that answered hangs up. `otherwise`: see `join`."""
         over = self._over = self.switch.loop.create_future()
         self.callee = callee
         self._mark_answered(_number(callee), trunk_of(callee.party))
         self._stop_waiting()
         self.caller_leg.negotiation.opus_parameters = callee.negotiation.remote_opus_parameters
         self.caller_leg.answer(callee.codec)
-        if callee.state is LegState.ENDED:
-            return
-        callee.watcher = self
-        self._bridge(callee)
-        await over
+        if callee.state is not LegState.ENDED:
+            callee.watcher = self
+            self._bridge(callee)
+            await over
+        if callee.plan is None and otherwise is not None:
+            await otherwise()
 
     def _mark_answered(self, by: str, trunk: str = "") -> None:
         if self._answered_at is None:
@@ -469,12 +470,13 @@ class Call:
         leg.call_id = self.id
         return True
 
-    def join(self, leg: Leg) -> None:
-        """Let the party that is served talk to `leg` from now on, which has been answered."""
+    def join(self, leg: Leg, otherwise: Step) -> None:
+        """Let the party that is served talk to `leg` from now on, which has been answered; `otherwise` is what follows
+        where that leg ends before it was agreed how they talk: its ACK may still refuse our offer."""
         leg.call_id = self.id
         leg.watcher = self
         self.callee = leg
-        self.turn(partial(self._talk, leg))
+        self.turn(partial(self._talk, leg, otherwise))
 
     def refuse_ringing(self) -> bool:
         """Stop the ringing, as if the user had declined; False where nothing rings."""

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from media.service import PortsExhausted
@@ -77,13 +78,18 @@ async def keep(call: Call, orbit: str) -> None:
         await _wait(call, 0)
     else:
         check_room(call, orbit)
-        parked = Parked(call, orbit, call.transfer.party)
-        while not await _is_taken(parked, call.config.parking.time_out_seconds):
-            try:
-                await call.seek(parked.by)
-            except (Refused, PortsExhausted):
-                continue
-            return
+        await _keep(Parked(call, orbit, call.transfer.party))
+
+
+async def _keep(parked: Parked) -> None:
+    """Have it wait, also once more where whoever took it has not come to talk."""
+    call = parked.call
+    while not await _is_taken(parked, call.config.parking.time_out_seconds):
+        try:
+            await call.seek(parked.by)
+        except (Refused, PortsExhausted):
+            continue
+        return
 
 
 def check_room(call: Call, orbit: str) -> None:
@@ -129,7 +135,7 @@ async def retrieve(call: Call, orbit: str, parked_by: str = "") -> None:
     by = call.caller.number
     call.caller_leg.move_beside(parked.call.caller_leg)
     await call.answer()
-    parked.call.join(call.give_away())
+    parked.call.join(call.give_away(), partial(_keep, parked))
     _tell(CallRetrieved, parked, by=by)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +12,10 @@ import pytest
 from features.parking import feature as parking
 from pbx import steering
 from pbx.happenings import CallEnded, CallParked, CallRetrieved, CallStarted
+from pbx.negotiate import NotAcceptable
 from pbx.phone import CallFailed, Phone, PhoneCall
 from pbx.refused import Refused
+from sipcore.sdp.description import SessionDescription
 from tests.journeys.talking import MUSIC, assert_talk, connect, listen
 from tests.simulation.office import Office
 from tests.simulation.prompter import Prompter
@@ -220,3 +222,38 @@ async def test_a_call_that_was_taken_is_parked_again(make_lot: Callable[..., Awa
     assert await lot.hear(again, lot.calls[1]) == [{1}, {0}]
     again.hang_up()
     await lot.office.settle()
+
+
+@pytest.mark.row("PARK-10", "PARK-13")
+@pytest.mark.parametrize("refusal", ["BYE", "ACK"])
+async def test_whoever_is_taken_waits_again_where_the_taker_agrees_on_no_sound(
+    make_lot: Callable[..., Awaitable[Lot]], refusal: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An INVITE without an offer is answered by ours, and what the taker thinks of it comes after that."""
+    lot = await make_lot()
+    assert await lot.calls[0].transfer("*00").outcome() == 200
+    taking = lot.phones[2].dial("*10", offerless=True)
+    negotiation = taking.leg.negotiation
+    if refusal == "ACK":
+        answer = negotiation.answer
+
+        def without_media() -> SessionDescription:
+            description = answer()
+            return replace(description, media=tuple(replace(media, port=0) for media in description.media))
+
+        monkeypatch.setattr(negotiation, "answer", without_media)
+    else:
+        monkeypatch.setattr(negotiation, "receive_offer", refuse)
+    await taking.over()
+    assert await lot.hear(lot.calls[1]) == [{MUSIC}]
+    assert lot.waiting("0") == ["101"]
+    assert len(lot.office.told_of(CallParked)) == 2
+    taken = await lot.phones[2].call("*10")
+    assert await lot.hear(taken, lot.calls[1]) == [{1}, {0}]
+    taken.hang_up()
+    assert await lot.calls[1].over() == 200
+    await lot.office.settle()
+
+
+def refuse(offer: SessionDescription) -> None:
+    raise NotAcceptable("nothing in common")
