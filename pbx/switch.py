@@ -174,6 +174,7 @@ class Switch:
         phones = DigestGate(sip.realm, self._account, environment.entropy())
         gate = TrunkGate(self.trunks.source, phones)
         self.endpoint = Endpoint(_endpoint_settings(sip), environment.rng, gate)
+        self.endpoint.stands_in = self.trunks.stands_in
         self.driver = Driver(
             self.endpoint, environment.network, _driver_settings(sip), self._on_effect, self._on_flow_closed
         )

@@ -92,6 +92,8 @@ class Endpoint:
         self._allow = ", ".join(settings.methods)
         self.advertised: Callable[[Flow], Address] = _as_it_is
         """Where the peer of a flow is told to reach us, in Contact and Via."""
+        self.stands_in: Callable[[str, Flow], bool] = _nobody_does
+        """Whether the server at a flow speaks for whoever was admitted as this identity: carriers have several."""
         self.stopping = False
         """Whether nothing new is begun."""
 
@@ -335,6 +337,8 @@ class Endpoint:
         known = flow.remote.host == session.flow.remote.host and not (changes and session in self._adrift)
         if there == session.flow or (known and not request.has("Authorization")):
             return True, []
+        if self.stands_in(session.identity, flow):
+            return True, [] if request.method == "ACK" else self.move(session, there)
         if not session.identity or request.method == "ACK":
             return known, [] if known else self._refuse(request, flow, 481)
         verdict = self._gate.admit(request, flow, now)
@@ -365,11 +369,12 @@ class Endpoint:
     def _cancel(self, request: Request, flow: Flow, now: float) -> list[Effect]:
         """CANCEL is answered by itself, and ends what it cancels only if that is still open (section 9.2)."""
         cancelled = self.transactions.find_server(request, "INVITE")
-        if cancelled is None or cancelled.flow.remote.host != flow.remote.host:
+        session = None if cancelled is None else cancelled.user
+        elsewhere = cancelled is None or cancelled.flow.remote.host != flow.remote.host
+        if cancelled is None or (elsewhere and not (session and self.stands_in(session.identity, flow))):
             return self._refuse(request, flow, 481)
         transaction = self.transactions.accept(request, response_flow(request, flow))
         effects = self.respond(transaction, response_to(request, 200), now)
-        session = cancelled.user
         return effects if session is None else effects + session.receive_cancel(cancelled, now)
 
     def _error_response(self, request: Request, error: PeerError) -> Response:
@@ -522,11 +527,17 @@ class Endpoint:
         return None
 
     def _via(self, flow: Flow) -> str:
-        return f"SIP/2.0/{flow.transport.value} {self.advertised(flow)};branch={self.identifiers.branch()};rport"
+        return (
+            f"SIP/2.0/{flow.transport.value} {self.advertised(flow)};branch={self.identifiers.branch()};rport"
+        )
 
 
 def _as_it_is(flow: Flow) -> Address:
     return flow.local
+
+
+def _nobody_does(identity: str, flow: Flow) -> bool:
+    return False
 
 
 def _warning(reason: str) -> str:

@@ -10,6 +10,7 @@ from pbx.numbers import NumberingPlan
 from pbx.party import ExternalParty
 from pbx.trunks.causes import refusal_headers
 from pbx.trunks.checks import ports
+from pbx.trunks.gate import trunk_named
 from pbx.trunks.inbound import called_numbers, calling_party, forms
 from pbx.trunks.ledger import Ledger
 from pbx.trunks.outbound import Outbound
@@ -82,6 +83,11 @@ class Trunks:
             user = request.uri.user
             owners = [trunk for trunk in owners if trunk.settings.user == user] or owners
         return owners[0] if owners else None
+
+    def stands_in(self, identity: str, flow: Flow) -> bool:
+        """Whether a flow leads to a server of the trunk that sessions are admitted as, with others or not."""
+        trunk = self._by_name.get(trunk_named(identity) or "")
+        return trunk is not None and trunk.owns(flow)
 
     def receive(self, name: str, invited: Invited) -> None:
         """Take a call that a trunk brings, or say why not."""

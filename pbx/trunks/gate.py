@@ -26,8 +26,7 @@ class TrunkGate:
         self._behind = behind
 
     def admit(self, request: Request, flow: Flow, now: float) -> Admitted | Refused | Ignored:
-        """Look at a request that belongs to no transaction and no dialog, or comes from elsewhere than its dialog did:
-        the servers of a carrier stand in for each other."""
+        """Look at a request that belongs to no transaction or dialog, or comes from elsewhere than its dialog did."""
         trunk = self._source(request, flow)
         if trunk is None:
             return self._behind.admit(request, flow, now)

@@ -11,11 +11,14 @@ import pytest
 
 from features import conference
 from pbx.happenings import CallAnswered, CallEnded, CallRang, CallStarted, CallWentOut, TrunkDown, TrunkUp
+from pbx.leg import LegState
 from pbx.phone import CallFailed, PhoneCall
 from sipcore.syntax.message import Request
+from sipcore.transport.flow import Address
 from tests.journeys.talking import TONES_HZ, assert_talk, caller_shown, tones_in
 from tests.simulation.carrier import GATEWAY, MOBILE, SECOND, Carrier, carrier
 from tests.simulation.impairment import WIRELESS
+from tests.simulation.network import Datagram, HostNetwork
 from tests.simulation.office import Office
 from tests.simulation.prompter import Prompter
 from tests.simulation.simulation import Simulation
@@ -408,3 +411,88 @@ async def test_a_call_is_ended_from_another_address_of_its_trunk(
         outside.hang_up()
     assert await inside.over() == 200
     await office.settle()
+
+
+def speak_from(carrier: Carrier, host: str, method: str) -> None:
+    """Have its requests of one method leave from another address."""
+    network = carrier.environment.network
+    assert isinstance(network, HostNetwork)
+    send = network.send
+
+    def divert(datagram: Datagram) -> None:
+        elsewhere = datagram.data.startswith(method.encode())
+        send(datagram._replace(source=Address(host, 5060)) if elsewhere else datagram)
+
+    network.send = divert  # type: ignore[method-assign]
+
+
+@pytest.mark.row("CORE-04")
+@pytest.mark.parametrize(("host", "is_cancelled"), [(SECOND, True), ("203.0.113.66", False)])
+async def test_a_call_is_cancelled_from_another_address_of_its_trunk(
+    make_office: Make, host: str, is_cancelled: bool
+) -> None:
+    office = make_office(**tables(LINES | {"addresses": [GATEWAY, SECOND]}))
+    await office.open()
+    gateway, lee = await lines(office), await office.phone("100")
+    speak_from(gateway, host, "CANCEL")
+    outside = gateway.call_in("0140000001")
+    inside = await lee.incoming()
+    outside.hang_up()
+    await asyncio.sleep(1)
+    assert (inside.leg.state is LegState.ENDED) is is_cancelled
+    inside.hang_up()
+    await office.settle()
+
+
+@pytest.mark.row("CORE-04")
+@pytest.mark.parametrize(("host", "is_heard"), [(SECOND, True), ("203.0.113.66", False)])
+async def test_a_call_is_confirmed_from_another_address_of_its_trunk(
+    make_office: Make, tmp_path: Path, host: str, is_heard: bool
+) -> None:
+    office = make_office(**tables(LINES | {"addresses": [GATEWAY, SECOND]}))
+    await office.open()
+    gateway, lee = await lines(office), await office.phone("100")
+    speak_from(gateway, host, "ACK")
+    outside = gateway.call_in("0140000001")
+    inside = await lee.incoming()
+    inside.answer()
+    await outside.answered()
+    await asyncio.sleep(0.3)
+    if is_heard:
+        await asyncio.sleep(40)  # 64*T1: else the call would have ended
+        await assert_talk(tmp_path, inside, outside)
+        outside.hang_up()
+    assert await inside.over() == 200
+    await office.settle()
+
+
+@pytest.mark.row("CORE-04", "ADM-08")
+@pytest.mark.parametrize("name", ["lines", "more"])
+async def test_of_two_accounts_at_one_provider_each_has_its_calls(make_office: Make, name: str) -> None:
+    """Also within a call, whose requests name no account."""
+    accounts = [
+        {
+            "name": account,
+            "type": "provider",
+            "registrar": "sip.provider.example",
+            "user": account,
+            "password": "x",
+        }
+        for account in ("lines", "more")
+    ]
+    office = make_office(**tables(*(account | {"qualify_seconds": 0} for account in accounts)))
+    gateway = await carrier(office, name="sip.provider.example")
+    office.simulation.network.names["sip.provider.example"].append(SECOND)
+    other = await carrier(office, SECOND)
+    await office.open()
+    lee = await office.phone("100")
+    await asyncio.sleep(1)
+    outside = gateway.call_in(name, to="0140000001")
+    inside = await lee.incoming()
+    inside.answer()
+    await outside.answered()
+    assert [trunk.calls for trunk in office.switch.trunks if trunk.calls] == [1]
+    assert office.switch.trunks.named(name).calls == 1
+    await asyncio.sleep(0.3)
+    assert (await other.request(outside.dialog.request("BYE", []))).status == 200
+    assert await inside.over() == 200
