@@ -417,6 +417,7 @@ class Call:
             self._bridge(callee)
             await over
         if callee.plan is None and otherwise is not None:
+            self.callee = None
             await otherwise()
 
     def _mark_answered(self, by: str, trunk: str = "") -> None:

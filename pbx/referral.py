@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pbx.dialled import dialled
@@ -80,12 +81,20 @@ def _serve(
     No refusal is a 404 or a 481: phones might take these for the end of the dialog (RFC 5057 section 5.1).
     """
     now, endpoint = switch.loop.time(), switch.endpoint
+
+    def accept() -> None:
+        headers = endpoint.local_headers(flow, dialog.local.uri.user or "")
+        if subscription is None:
+            headers.append(("Refer-Sub", "false"))
+        response = response_to(request, 202, to_tag=dialog.local_tag, headers=headers)
+        switch.driver.perform(endpoint.respond(transaction, response, now))
+
     try:
         referral = read_refer(request)
         subscription = None
         if referral.notify:
             subscription = ReferSubscription(endpoint, dialog, flow, referral.event_id, now)
-        _carry_out(switch, leg, referral, subscription)
+        _carry_out(switch, leg, referral, subscription, accept)
     except PeerError as error:
         _refuse(switch, transaction, request, error.status, error.reason)
     except Refused as refused:
@@ -93,17 +102,19 @@ def _serve(
     except WrongState:
         _refuse(switch, transaction, request, 491)
     else:
-        headers = endpoint.local_headers(flow, dialog.local.uri.user or "")
-        if subscription is None:
-            headers.append(("Refer-Sub", "false"))
-        response = response_to(request, 202, to_tag=dialog.local_tag, headers=headers)
-        switch.driver.perform(endpoint.respond(transaction, response, now))
         if subscription is not None:
             switch.driver.perform(subscription.start(now))
 
 
-def _carry_out(switch: Switch, leg: Leg, referral: Referral, subscription: ReferSubscription | None) -> None:
-    """Raises PeerError, Refused or WrongState, and then nothing has moved."""
+def _carry_out(
+    switch: Switch,
+    leg: Leg,
+    referral: Referral,
+    subscription: ReferSubscription | None,
+    accept: Callable[[], None],
+) -> None:
+    """Raises PeerError, Refused or WrongState, and then nothing has moved. Before anything moves it calls `accept`: the
+    REFER is answered before the call that it is about, or one that was consulted, is hung up."""
     call = switch.calls.get(leg.call_id)
     if call is None:
         raise WrongState("the call is over")
@@ -118,9 +129,9 @@ def _carry_out(switch: Switch, leg: Leg, referral: Referral, subscription: Refer
             raise Refused(403, "No Such Call Of Yours")
     second = None if consulted is None else switch.calls.get(consulted.call_id)
     if second is None or consulted is None:
-        transfer(call, leg, target, subscription)
+        transfer(call, leg, target, subscription, accept)
     else:
-        attend(call, leg, second, consulted, subscription)
+        attend(call, leg, second, consulted, subscription, accept)
 
 
 def _consulted(switch: Switch, by: Leg, target: str) -> Leg | None:

@@ -8,6 +8,7 @@ phones ring again. Claims are synchronous: of two who transfer one call at once,
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pbx.call import Call
@@ -28,6 +29,13 @@ RELEASE_SECONDS = 4.0
 it is hung up."""
 _NOBODY_THERE = (403, 404)
 """A target that the router gives these for is refused before anything moves."""
+
+
+Accepted = Callable[[], None]
+
+
+def _nobody_waits() -> None:
+    """Nobody is to be told that a transfer is accepted."""
 
 
 class WrongState(Exception):
@@ -136,8 +144,15 @@ class Transfer:
             self.call.transfer = None
 
 
-def transfer(call: Call, by: Leg, target: str, subscription: ReferSubscription | None = None) -> None:
-    """Send whom `by` talks to on to `target`, a dialled string.
+def transfer(
+    call: Call,
+    by: Leg,
+    target: str,
+    subscription: ReferSubscription | None = None,
+    accepted: Accepted = _nobody_waits,
+) -> None:
+    """Send whom `by` talks to on to `target`, a dialled string. `accepted` is told once that is certain, and before
+    anything moves.
 
     Raises Refused where nobody is reached there or it is one of the two themselves, WrongState where `by` talks to
     nobody; nothing has moved then.
@@ -146,6 +161,7 @@ def transfer(call: Call, by: Leg, target: str, subscription: ReferSubscription |
     if stays is None:
         raise WrongState("only a call that is connected can be transferred")
     check_target(call, target, _trail(stays, by), stays, by)
+    accepted()
     call.let_go(by)
     begin(call, by, subscription, stays)
     call.dialled = target
@@ -180,7 +196,12 @@ def begin(call: Call, by: Leg, subscription: ReferSubscription | None, avoid: Le
 
 
 def attend(
-    first: Call, by: Leg, second: Call, consulted: Leg, subscription: ReferSubscription | None
+    first: Call,
+    by: Leg,
+    second: Call,
+    consulted: Leg,
+    subscription: ReferSubscription | None,
+    accepted: Accepted = _nobody_waits,
 ) -> None:
     """Join the two whom one phone has been talking to: in `first` by its leg `by`, in `second` by `consulted`.
 
@@ -190,18 +211,27 @@ def attend(
     if first is second or first.transfer_pending or second.transfer_pending:
         raise WrongState("one of the calls is being transferred already")
     stays, target = first.other(by), second.other(consulted)
-    if stays is None and target is not None and by is first.leg:
-        transfer(second, consulted, first.dialled)
+    if stays is None and target is not None and _is_alone(first, by):
+        transfer(second, consulted, first.dialled, accepted=accepted)
         if subscription is not None:
             first.switch.driver.perform(subscription.report(200, first.switch.loop.time()))
         first.cancel(200)
     elif stays is None:
         raise WrongState("nobody is there to be transferred")
-    elif target is None and not second.rings:
-        transfer(first, by, second.dialled, subscription)
+    elif target is None and _is_alone(second, consulted) and not second.rings:
+        transfer(first, by, second.dialled, subscription, accepted)
         second.cancel(200)
+    elif target is None and not second.rings:
+        raise WrongState("who was consulted has hung up")
     else:
+        _check_join(first, by, stays, second, consulted)
+        accepted()
         _join(first, by, stays, second, consulted, subscription)
+
+
+def _is_alone(call: Call, leg: Leg) -> bool:
+    """Whether a feature serves `leg`, or it waits for whom it has called: nobody has been there who has hung up."""
+    return leg is call.leg and call.callee is None and not call.ending
 
 
 def _check_outside(first: Call, by: Leg, stays: Leg, second: Call, consulted: Leg) -> None:
@@ -218,15 +248,20 @@ def _check_outside(first: Call, by: Leg, stays: Leg, second: Call, consulted: Le
         raise Refused(403, NOT_OUT_AGAIN)
 
 
-def _join(
-    first: Call, by: Leg, stays: Leg, second: Call, consulted: Leg, subscription: ReferSubscription | None
-) -> None:
-    """`second` goes on, with `stays` in the place of `consulted`."""
+def _check_join(first: Call, by: Leg, stays: Leg, second: Call, consulted: Leg) -> None:
+    """Raises Refused where the two are one, or may not meet."""
     target = second.other(consulted)
     party = target.extension if target is not None else first.switch.directory.find(second.dialled)
     if party is not None and party == stays.extension:
         raise Refused(403, "Transfer To Oneself")
     _check_outside(first, by, stays, second, consulted)
+
+
+def _join(
+    first: Call, by: Leg, stays: Leg, second: Call, consulted: Leg, subscription: ReferSubscription | None
+) -> None:
+    """`second` goes on, with `stays` in the place of `consulted`."""
+    target = second.other(consulted)
     first.let_go(by)
     first.give_away()
     if target is not None or consulted is second.leg:

@@ -165,6 +165,7 @@ class Endpoint:
         """Answer a request that `Arrived` or `RequestInDialog` told of."""
         if response.status > 100 and not response.to.tag:
             response.set("To", f"{response.get('To')};tag={self._stateless_tag(transaction.request)}")
+        response.remove("User-Agent")  # that is for requests (section 20.41)
         response.add("Server", self.settings.server)
         if response.status < 300 and response.cseq.method == "OPTIONS":
             self._add_abilities(response)

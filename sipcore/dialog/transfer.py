@@ -86,7 +86,7 @@ def read_refer(request: Request) -> Referral:
     values = [value for line in request.get_all("Refer-To") for value in split_values(line)]
     if len(values) != 1:
         raise PeerError("a REFER has one Refer-To")
-    uri = NameAddress.parse(values[0]).uri
+    uri = _target(values[0])
     if (uri.parameter("method") or "INVITE").upper() != "INVITE":
         raise PeerError("only an INVITE is sent for a REFER", status=403)
     replaces = [value for name, value in uri.headers if name == "replaces"]
@@ -99,6 +99,15 @@ def read_refer(request: Request) -> Referral:
         and "norefersub" not in request.require,
         event_id=request.cseq.number,
     )
+
+
+def _target(value: str) -> Uri:
+    """The URI of a Refer-To. Raises PeerError(400).
+
+    One with headers belongs in angle brackets (RFC 3261 section 20.10), which many phones leave out: all is URI then.
+    """
+    bare = "?" in value and "<" not in value
+    return Uri.parse(value.strip()) if bare else NameAddress.parse(value).uri
 
 
 def refer_to(target: Uri, replaces: Replaces | None = None) -> str:

@@ -14,6 +14,8 @@ from features.echo import feature as echo
 from pbx.happenings import CallEnded, CallStarted, CallTransferred
 from pbx.phone import Phone, PhoneCall
 from sipcore.dialog.transfer import Replaces, refer_to
+from sipcore.syntax.message import Request, Response
+from sipcore.syntax.parser import parse_message
 from sipcore.syntax.uri import Uri
 from tests.journeys.talking import assert_talk, connect, listen
 from tests.simulation.office import Office
@@ -50,7 +52,11 @@ class Consultation:
 def story(make_office: Callable[..., Office], tmp_path: Path) -> Consultation:
     store = {"data_dir": str(tmp_path / "data")}
     features = [echo, conference.feature]
-    extensions = {"100": {"busy_detection": "phone"}, "102": {"no_answer_seconds": 8}}
+    extensions = {
+        "100": {"busy_detection": "phone"},
+        "101": {"busy_detection": "phone"},
+        "102": {"no_answer_seconds": 8},
+    }
     office = make_office(prompts=Prompter(tmp_path), features=features, store=store, extensions=extensions)
 
     async def talk() -> Consultation:
@@ -288,3 +294,78 @@ async def test_two_features_are_not_joined(story: Consultation) -> None:
     await other.answered()
     assert await one.transfer_to(other).response() == 491
     assert await story.hear(one, other) == [{0}, {1}]
+
+
+@ROW
+async def test_the_refer_is_answered_before_the_call_to_whom_was_consulted_ends(story: Consultation) -> None:
+    consulting = await story.consult(0)
+    (await story.phones[2].incoming()).answer()
+    await story.hear()
+    heard: list[bytes] = []
+    story.phones[0].driver.on_wire = lambda outgoing, flow, data: None if outgoing else heard.append(data)
+    refer = story.calls[0].transfer_to(consulting)
+    assert await refer.outcome() == 200
+    assert await consulting.over() == 200
+    messages = [parse_message(data) for data in heard]
+    accepted = messages[0]
+    assert isinstance(accepted, Response)
+    assert accepted.status == 202
+    assert [accepted.has(name) for name in ("Server", "User-Agent")] == [True, False]
+    requests = [message.method for message in messages if isinstance(message, Request)]
+    assert requests[0] == "BYE"
+    assert set(requests) == {"BYE", "NOTIFY"}
+
+
+@ROW
+@pytest.mark.parametrize("by", [0, 1])
+@pytest.mark.parametrize("incoming", [False, True])
+async def test_who_hangs_up_just_before_the_refer_is_not_rung_again(
+    story: Consultation, by: int, incoming: bool
+) -> None:
+    """The BYE crosses the REFER, and is served first: whoever is left talks to the transferor."""
+    consulting, target = await consulted(story, by, incoming)
+    gone, stays = story.calls[1 - by], target
+    gone.hang_up()
+    refer = story.calls[by].transfer_to(consulting)
+    assert await refer.response() >= 400
+    assert await story.hear(consulting, stays) == [{1}, {0}]
+    await asyncio.sleep(1)
+    assert sum(len(phone.calls) for phone in story.phones) == 2
+    consulting.hang_up()
+    await stays.over()
+    await assert_over(story)
+
+
+@ROW
+@pytest.mark.parametrize("by", [0, 1])
+@pytest.mark.parametrize("incoming", [False, True])
+async def test_who_was_consulted_and_hangs_up_just_before_the_refer_is_not_rung_again(
+    story: Consultation, by: int, incoming: bool
+) -> None:
+    consulting, target = await consulted(story, by, incoming)
+    target.hang_up()
+    refer = story.calls[by].transfer_to(consulting)
+    assert await refer.response() >= 400
+    story.calls[by].resume()
+    assert await story.hear(*story.calls) == [{1}, {0}]
+    await asyncio.sleep(1)
+    assert sum(len(phone.calls) for phone in story.phones) == 2
+    story.calls[by].hang_up()
+    await story.calls[1 - by].over()
+    await assert_over(story)
+
+
+async def consulted(story: Consultation, by: int, incoming: bool) -> tuple[PhoneCall, PhoneCall]:
+    """The transferor talks to Taylor, too, whom it has called, or by whom it was called: its own call, and hers."""
+    if not incoming:
+        consulting = await story.consult(by)
+        target = await story.phones[2].incoming()
+        target.answer()
+    else:
+        story.calls[by].hold()
+        await asyncio.sleep(0.3)
+        target = story.phones[2].dial(f"10{by}")
+        consulting = await story.phones[by].incoming()
+        consulting.answer()
+    await asyncio.sleep(0.5)
+    return consulting, target
