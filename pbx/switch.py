@@ -38,6 +38,7 @@ from pbx.events import Events
 from pbx.happenings import ExtensionRegistered, ExtensionUnregistered, Happenings, Unregistration
 from pbx.info_digits import INFO_REMEDIES, BadInfo, read_info
 from pbx.leg import Leg, LegState
+from pbx.live_data import seed
 from pbx.mailboxes import Mailboxes
 from pbx.media_keys import Srtp
 from pbx.messages import Messages
@@ -53,6 +54,7 @@ from pbx.requests import Requests
 from pbx.rosters import Rosters
 from pbx.routing import Router
 from pbx.sips import NOT_ALLOWED, allows
+from pbx.store.store import Store
 from pbx.system_numbers import system_numbers
 from pbx.trunks.book import Trunks
 from pbx.trunks.gate import TrunkGate, trunk_named
@@ -146,10 +148,15 @@ class Switch:
         config: Config,
         features: Iterable[Feature] = (),
         prompts: PromptFiles | None = None,
+        store: Store | None = None,
     ) -> None:
-        """`prompts` says what features want said; without it they are mute."""
+        """`prompts` says what features want said; without it they are mute.
+
+        `store` is where things are kept, closed by `stop`; without it they are forgotten with the switch.
+        """
         self.environment = environment
         self.config = config
+        self.store = store or Store.in_memory(partial(seed, config))
         self.codecs = config.media.spoken()
         self.loop = asyncio.get_running_loop()
         self.happenings = Happenings()
@@ -238,6 +245,7 @@ class Switch:
         self.certificate.stop()
         await self.driver.stop()
         await self.media.stop()
+        await self.store.close()
 
     def reload_certificates(self) -> None:
         """Use a renewed certificate for the connections to come; those that exist go on. Raises OSError."""

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 from random import Random
 from typing import Any
 from unittest.mock import patch
@@ -25,9 +26,11 @@ from media.service import InlineEngine
 from pbx.config import Config, parse
 from pbx.environment import Environment
 from pbx.happenings import Happening
+from pbx.live_data import take_over
 from pbx.phone import Phone, PhoneAccount
 from pbx.plugin import Feature
 from pbx.prompts import PromptFiles
+from pbx.store.store import Store
 from pbx.switch import Switch
 from sipcore.transport.flow import Address, Transport
 from tests.simulation.impairment import LAN, Profile
@@ -117,12 +120,15 @@ class Office:
         prompts: PromptFiles | None = None,
         link: Profile = LAN,
         behind: NatBox | None = None,
+        store: Path | str | None = None,
         **tables: Mapping[str, Any],
     ) -> None:
         """What goes into the configuration: keys of single extensions, and whole tables such as `sip={...}`.
 
-        `behind` a NAT box, which forwards what is for us, phones outside know its address alone.
+        `behind` a NAT box, which forwards what is for us, phones outside know its address alone. `store` is the
+        file or URL of what is kept over a `restart`; without it everything is in memory, and forgotten.
         """
+        self._location = store
         self._prompts = prompts
         self.simulation = simulation
         self.host = (
@@ -147,9 +153,21 @@ class Office:
         world = environment(self.simulation, self.host, "pbx")
         worker = partial(DistantEngine, self.host, self.simulation.dice("workers"))
         with patch("media.service.WorkerProcess", worker):
-            self.switch = Switch(world, self.config, self._features, self._prompts)
+            self.switch = Switch(world, self.config, self._features, self._prompts, self._store())
         self.switch.happenings.subscribe(None, self.told.append)
         await self.switch.start()
+
+    def _store(self) -> Store | None:
+        if self._location is None:
+            return None
+        store = Store.open(self._location)
+        take_over(self.config, store)
+        return store
+
+    async def restart(self) -> None:
+        """Stop the PBX and start it anew; the phones stay on, and `told` goes on."""
+        await self.switch.stop()
+        await self.open()
 
     async def phone(
         self,

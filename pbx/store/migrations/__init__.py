@@ -1,0 +1,1 @@
+"""How the tables came to be: one chain of revisions, and the upgrade that follows it."""

@@ -1,0 +1,74 @@
+"""Bringing a database to the schema of this version, all in one transaction, after a copy of an SQLite file."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from importlib.resources import files
+from itertools import count
+from pathlib import Path
+
+from sqlalchemy import Connection, inspect, text
+
+from pbx.store.database import Database
+from pbx.store.errors import StoreError
+
+logger = logging.getLogger(__name__)
+
+_VERSION = re.compile(r"v([0-9]{4})_[a-z0-9_]+\.py")
+
+
+def newest() -> str:
+    """The last revision there is: they are numbered, so Alembic need not read them all at every start."""
+    names = (_VERSION.fullmatch(each.name) for each in files("pbx.store.migrations.versions").iterdir())
+    return max(match[1] for match in names if match is not None)
+
+
+def revision(connection: Connection) -> str | None:
+    """That of the database; None where it is empty."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return found
+
+
+def upgrade(database: Database, file: Path | None = None) -> None:
+    """Create or change the tables where they are not those of this version; `file` is copied before.
+
+    Raises StoreError: made by a newer version; and StoreUnavailable. Then nothing has changed.
+    """
+    found = database.query(revision)
+    if found == newest():
+        return
+    if found is not None and found > newest():
+        raise StoreError(
+            f"the database is of a newer version ({found}), this one knows {newest()}: update it"
+        )
+    if file is not None and found is not None:
+        logger.warning("the database is upgraded; as it was it is kept in %s", _copy(database, file, found))
+    database.migrate(_run)
+
+
+def _copy(database: Database, file: Path, found: str) -> Path:
+    """A copy beside the file, whole and on disk when this returns."""
+    names = (f"{file.name}.{found}" + (f"-{number}" if number else "") for number in count())
+    target = next(path for path in map(file.with_name, names) if not path.exists())
+    unfinished = target.with_name(f"{target.name}.unfinished")
+    unfinished.unlink(missing_ok=True)
+    os.close(os.open(unfinished, os.O_RDWR | os.O_CREAT, 0o600))
+    database.copy(unfinished)
+    with unfinished.open("rb") as written:
+        os.fsync(written.fileno())
+    unfinished.rename(target)
+    return target
+
+
+def _run(connection: Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", "pbx.store:migrations")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

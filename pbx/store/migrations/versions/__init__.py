@@ -1,0 +1,1 @@
+"""The revisions, numbered; each names the one before it."""

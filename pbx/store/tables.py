@@ -1,0 +1,8 @@
+"""All modules that define tables, so that who imports this one knows the whole schema."""
+
+from __future__ import annotations
+
+from pbx.store import extensions
+from pbx.store.schema import metadata
+
+__all__ = ["extensions", "metadata"]
