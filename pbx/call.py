@@ -20,9 +20,11 @@ from pbx.forking import Fork
 from pbx.group_fork import GroupFork
 from pbx.happenings import (
     CallAnswered,
+    CallConnected,
     CallEnded,
     CallQuality,
     CallRang,
+    CallRouted,
     CallStarted,
     CallWentOut,
     Happening,
@@ -90,6 +92,8 @@ class Call:
         self._fork: Fork | GroupFork | None = None
         self._ringing: Party | None = None
         """Who was last told to ring."""
+        self._feature = ""
+        """Which serves the call, or was the last to do so."""
         self._went_outside = False
         """Whether somebody outside has been called for it."""
         self._started_at = switch.loop.time()
@@ -217,6 +221,7 @@ class Call:
         # In one stretch with the decision: a line found free stays so.
         while True:
             self.reasons = route.reasons
+            self._tell(CallRouted(at=self._wall, call=self.id, sought=route.trail, reasons=route.reasons))
             match route.action:
                 case Refuse(status, reason, barred):
                     if barred:
@@ -226,6 +231,7 @@ class Call:
                     return await self._talk(await place(self, plan, self._diverted(route)))
                 case Serve(handler, arguments):
                     self.trail = route.trail
+                    self._feature = handler.feature
                     return await handler(self, **arguments)
                 case Ring(extension, seconds):
                     result = await self._ring(extension, seconds)
@@ -343,7 +349,7 @@ class Call:
     async def answer(self) -> Voice:
         """Answer the caller. Returns at once: media flows as soon as both sides know of each other."""
         leg = self.caller_leg
-        self._mark_answered(self.dialled)
+        self._mark_answered(self.dialled, feature=self._feature)
         self._stop_waiting()
         leg.answer()
         if leg.voice is None:
@@ -408,7 +414,9 @@ class Call:
         """Join the two parties; return when the one that answered hangs up. `otherwise`: see `join`."""
         over = self._over = self.switch.loop.create_future()
         self.callee = callee
-        self._mark_answered(_number(callee), trunk_of(callee.party))
+        number, trunk = _number(callee), trunk_of(callee.party)
+        self._mark_answered(number, trunk)
+        self._tell(CallConnected(at=self._wall, call=self.id, to=number, trunk=trunk))
         self._stop_waiting()
         self.caller_leg.negotiation.opus_parameters = callee.negotiation.remote_opus_parameters
         self.caller_leg.answer(callee.codec)
@@ -420,10 +428,10 @@ class Call:
             self.callee = None
             await otherwise()
 
-    def _mark_answered(self, by: str, trunk: str = "") -> None:
+    def _mark_answered(self, by: str, trunk: str = "", feature: str = "") -> None:
         if self._answered_at is None:
             self._answered_at = self.switch.loop.time()
-            self._tell(CallAnswered(at=self._wall, call=self.id, by=by, trunk=trunk))
+            self._tell(CallAnswered(at=self._wall, call=self.id, by=by, trunk=trunk, feature=feature))
         if self.transfer is not None:
             self.transfer.reach(by)
 

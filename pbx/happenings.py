@@ -50,6 +50,16 @@ class CallStarted(Happening):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallRouted(Happening):
+    """It was decided where the call goes, or goes next."""
+
+    call: str
+    sought: tuple[str, ...]
+    """The extensions whom the call was for on the way there, by number, in order."""
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallRang(Happening):
     """The phones of an extension, or somebody outside, began to ring for the call."""
 
@@ -68,6 +78,19 @@ class CallAnswered(Happening):
     by: str
     trunk: str = ""
     """Through which somebody outside was called; empty for all others."""
+    feature: str = ""
+    """The feature that has answered; empty for all others."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallConnected(Happening):
+    """The party that is served talks to somebody from now on; told of each, so also after a transfer."""
+
+    call: str
+    to: str
+    """The number of who has answered."""
+    trunk: str = ""
+    """Through which somebody outside was called; empty for an extension."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 
 from media.plan import Codec, Direction
-from pbx.happenings import CallAnswered, CallEnded, CallRang, CallStarted, PresenceChanged
+from pbx.happenings import (
+    CallAnswered,
+    CallConnected,
+    CallEnded,
+    CallRang,
+    CallRouted,
+    CallStarted,
+    PresenceChanged,
+)
 from pbx.phone import CallFailed, PhoneCall
 from sipcore.sdp.description import SessionDescription
 from sipcore.syntax.headers import NameAddress
@@ -111,17 +119,21 @@ async def test_what_happens_in_a_call_is_told_in_order(office: Office) -> None:
     outgoing.hang_up()
     await incoming.over()
     told = [happening for happening in office.told if not isinstance(happening, PresenceChanged)]
-    started, rang, answered, ended, *_ = told
+    started, routed, rang, answered, connected, ended, *_ = told
     assert isinstance(started, CallStarted)
     assert (started.caller, started.callee, started.internal) == ("100", "101", True)
+    assert isinstance(routed, CallRouted)
+    assert (routed.sought, routed.reasons) == (("101",), ("ring 101",))
     assert isinstance(rang, CallRang)
     assert rang.extension == "101"
     assert isinstance(answered, CallAnswered)
     assert answered.by == "101"
     assert (answered.at - rang.at).total_seconds() == pytest.approx(3, abs=0.1)
+    assert isinstance(connected, CallConnected)
+    assert (connected.to, connected.at) == ("101", answered.at)
     assert isinstance(ended, CallEnded)
     assert ended.seconds == pytest.approx(13, abs=0.1)
-    assert {started.call, rang.call, answered.call, ended.call} == {started.call}
+    assert {each.call for each in (routed, rang, answered, connected, ended)} == {started.call}
 
 
 async def test_an_extension_calls_itself_and_is_busy(office: Office) -> None:

@@ -9,11 +9,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.echo import feature as echo
-from pbx.happenings import CallEnded, CallStarted
+from pbx.happenings import CallConnected, CallEnded, CallStarted, Happening
+from pbx.history.chronicle import Chronicle
+from pbx.history.record import CallList, CallRecord
 from pbx.leg import LegState
 from pbx.phone import Phone, PhoneCall, RegistrationFailed
 from sipcore.dialog.caller import CallerSession
@@ -103,6 +106,7 @@ class History:
         started, ended = self.office.told_of(CallStarted), self.office.told_of(CallEnded)
         assert sorted(told.call for told in started) == sorted(told.call for told in ended)
         assert not any(phone.calls for phone in self.phones)
+        check_records(self.office.told)
         await self.office.close()
 
     def take(self, step: Step) -> None:
@@ -135,6 +139,25 @@ class History:
                 act_on([call for each in self.phones for call in ringing(each)], step)
             case _:
                 act_on([call for each in self.phones for call in calls_of(each)], step)
+
+
+def check_records(told: list[Happening]) -> None:
+    """One record for each call; everybody in it finds it in one list. (Nobody transfers here, so talk comes once.)"""
+    records: list[CallRecord] = []
+    chronicle = Chronicle(records.append)
+    for happening in told:
+        chronicle.take(happening)
+    started = [each.call for each in told if isinstance(each, CallStarted)]
+    talked = {each.call: each.to for each in told if isinstance(each, CallConnected)}
+    assert sorted(record.call for record in records) == sorted(started)
+    assert len(chronicle) == 0
+    for record in records:
+        lists = [(party.number, party.list) for party in record.parties]
+        assert len(dict(lists)) == len(lists)
+        assert lists[0] == (record.caller, CallList.OUTBOUND)
+        for number, kept in lists[1:]:
+            assert kept is (CallList.RECEIVED if record.call in talked else CallList.MISSED), number
+        assert record.call not in talked or talked[record.call] in dict(lists)
 
 
 def act_on(calls: list[PhoneCall], step: Step) -> None:
@@ -213,6 +236,8 @@ def trace_of(seed: int, steps: list[Step]) -> list[Rung]:
         return list(simulation.ladder.rungs)
 
 
+@pytest.mark.row("MYP-22")
+@pytest.mark.row("MYP-23")
 @settings(max_examples=60)
 @given(seed=st.integers(0, 2**32), steps=st.lists(STEPS, max_size=40))
 def test_nothing_is_left_of_any_history(seed: int, steps: list[Step]) -> None:

@@ -110,7 +110,7 @@ def test_a_failing_handler_is_logged_and_hurts_nobody(
         ),
         (
             CallAnswered(at=AT, call="c1", by="100"),
-            {"kind": "call_answered", "call": "c1", "by": "100", "trunk": ""},
+            {"kind": "call_answered", "call": "c1", "by": "100", "trunk": "", "feature": ""},
         ),
         (
             ENDED,

@@ -1,0 +1,155 @@
+"""Makes records of calls out of what is told of them: a pure fold over happenings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from pbx.happenings import (
+    CallAnswered,
+    CallConnected,
+    CallEnded,
+    CallRang,
+    CallRouted,
+    CallStarted,
+    CallTransferred,
+    CallWentOut,
+    Happening,
+)
+from pbx.history.record import CallRecord, HandOver, Participation, Role
+
+MAX_PARTIES = 200
+MAX_STEPS = 100
+"""A call that is sent round for hours does not grow for ever: reasons and hand-overs beyond are not kept."""
+
+
+Key = tuple[str, str]
+"""Number and trunk: whoever calls from outside may say that he has the number of an extension."""
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A call that is not over."""
+
+    started: CallStarted
+    parties: dict[Key, Participation] = field(default_factory=dict)
+    pending: set[Key] = field(default_factory=set)
+    """Who is being sought, until somebody answers."""
+    answered: CallAnswered | None = None
+    hand_overs: list[HandOver] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+
+
+class Chronicle:
+    """The calls that are going on. Give `take` what happens, in order."""
+
+    def __init__(self, finished: Callable[[CallRecord], None]) -> None:
+        """`finished` gets each record, once, when its call has ended."""
+        self._finished = finished
+        self._drafts: dict[str, _Draft] = {}
+        self._takes: dict[type[Happening], Callable[[_Draft, Any], None]] = {
+            CallRouted: _routed,
+            CallRang: _rang,
+            CallWentOut: _went_out,
+            CallAnswered: _answered,
+            CallConnected: _connected,
+            CallTransferred: _transferred,
+        }
+
+    def take(self, happening: Happening) -> None:
+        """Whatever happened; what is of no call, or of one whose start was not told, is left alone."""
+        if isinstance(happening, CallStarted):
+            started = self._drafts[happening.call] = _Draft(happening)
+            _enter(started, (happening.caller, happening.trunk), Role.CALLER, happening.at)
+            return
+        draft = self._drafts.get(getattr(happening, "call", ""))
+        if draft is None:
+            return
+        if isinstance(happening, CallEnded):
+            del self._drafts[happening.call]
+            self._finished(_record(draft, happening))
+        elif take := self._takes.get(type(happening)):
+            take(draft, happening)
+
+    def __len__(self) -> int:
+        return len(self._drafts)
+
+
+def _enter(draft: _Draft, key: Key, role: Role, at: datetime) -> Participation | None:
+    """Whoever that is, entered now if it is new; None where too many are in the call."""
+    known = draft.parties.get(key)
+    if known is None and len(draft.parties) < MAX_PARTIES:
+        number, trunk = key
+        known = draft.parties[key] = Participation(number, role, at, trunk)
+    return known
+
+
+def _seek(draft: _Draft, key: Key, at: datetime, *, rang: bool = False, addressed: bool = False) -> None:
+    party = _enter(draft, key, Role.CALLEE, at)
+    if party is not None:
+        draft.parties[key] = replace(party, rang=party.rang or rang, addressed=party.addressed or addressed)
+        if party.role is Role.CALLEE and party.answered_at is None:
+            draft.pending.add(key)
+
+
+def _routed(draft: _Draft, routed: CallRouted) -> None:
+    room = MAX_STEPS - len(draft.reasons)
+    draft.reasons += routed.reasons[: max(room, 0)]
+    for number in routed.sought:
+        _seek(draft, (number, ""), routed.at, addressed=True)
+
+
+def _rang(draft: _Draft, rang: CallRang) -> None:
+    _seek(draft, (rang.extension, rang.trunk), rang.at, rang=True)
+
+
+def _went_out(draft: _Draft, went: CallWentOut) -> None:
+    _seek(draft, (went.number, went.trunk), went.at, addressed=True)
+
+
+def _answered(draft: _Draft, answered: CallAnswered) -> None:
+    draft.answered = answered
+
+
+def _connected(draft: _Draft, connected: CallConnected) -> None:
+    """Somebody has the call: who was sought besides has not missed it. Who has it back has taken it from nobody."""
+    key = connected.to, connected.trunk
+    party = _enter(draft, key, Role.CALLEE, connected.at)
+    if party is None or party.role is Role.CALLER or party.answered_at is not None:
+        return
+    draft.parties[key] = replace(party, answered_at=connected.at, taken_by="")
+    draft.pending.discard(key)
+    for other in draft.pending:
+        draft.parties[other] = replace(draft.parties[other], taken_by=connected.to)
+    draft.pending.clear()
+
+
+def _transferred(draft: _Draft, transferred: CallTransferred) -> None:
+    if len(draft.hand_overs) < MAX_STEPS:
+        handed = HandOver(transferred.at, transferred.by, transferred.party, transferred.to)
+        draft.hand_overs.append(handed)
+
+
+def _record(draft: _Draft, ended: CallEnded) -> CallRecord:
+    started, answered = draft.started, draft.answered
+    return CallRecord(
+        call=started.call,
+        started_at=started.at,
+        ended_at=ended.at,
+        caller=started.caller,
+        caller_name=started.caller_name,
+        trunk=started.trunk,
+        dialled=started.callee,
+        internal=ended.internal,
+        status=ended.status,
+        reason=ended.reason,
+        seconds=ended.seconds,
+        talk_seconds=ended.talk_seconds,
+        answered_by=answered.by if answered else "",
+        feature=answered.feature if answered else "",
+        parties=tuple(draft.parties.values()),
+        hand_overs=tuple(draft.hand_overs),
+        reasons=tuple(draft.reasons),
+    )
