@@ -17,10 +17,13 @@ from tests.simulation.simulation import Simulation
 SKIPS_FAIL = bool(os.environ.get("MYPHONE_SKIPS_FAIL"))
 """Continuous integration has every program installed: there, what is skipped is broken."""
 
-# Machines differ in speed, so no deadline; a failure prints the blob that replays it.
-hypothesis.settings.register_profile("default", deadline=None, print_blob=True)
-hypothesis.settings.register_profile("ci", deadline=None, print_blob=True, derandomize=True)
-hypothesis.settings.register_profile("explore", deadline=None, print_blob=True, max_examples=5000)
+# Machines differ in speed, so there is neither a deadline nor a least speed; a failure prints the blob that replays it.
+hypothesis.settings.register_profile(
+    "default", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
+)
+DEFAULT = hypothesis.settings.get_profile("default")
+hypothesis.settings.register_profile("ci", DEFAULT, derandomize=True)
+hypothesis.settings.register_profile("explore", DEFAULT, max_examples=5000)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 

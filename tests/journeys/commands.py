@@ -14,7 +14,7 @@ from typing import Any
 import trustme
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 30
+PATIENCE = 60
 """Seconds after which a process hangs, on the slowest machine."""
 
 
@@ -78,7 +78,7 @@ class Demo:
         self._run = run
         self._here = here
         self.folder = folder
-        where = ("--listen", here, "--data-dir", folder, "--media-ports", "40000-40999")
+        where = ("--listen", here, "--data-dir", folder, "--media-ports", "20000-20999")
         self.process = run("demo", *where, "--json", "--log-format", "json", *options)
         self.told = self.process.told()
         self.passwords = {entry["number"]: entry["password"] for entry in self.told["extensions"]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from typing import Self
 
 import pytest
 
@@ -22,93 +23,88 @@ class Port:
     def _receive(self, data: bytes, remote: Address) -> None:
         self.received.append((data, remote))
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()
+
 
 def test_a_datagram_tells_where_it_comes_from() -> None:
     async def story() -> None:
-        one, other = Port(), Port()
-        one.socket.send(b"hello", other.socket.local)
-        one.socket.send(b"", other.socket.local)
-        one.socket.send(b"x" * 65507, other.socket.local)
-        await until(lambda: len(other.received) == 3)
-        assert [len(data) for data, _ in other.received] == [5, 0, 65507]
-        assert {remote for _, remote in other.received} == {one.socket.local}
-        one.socket.close()
-        other.socket.close()
+        with Port() as one, Port() as other:
+            one.socket.send(b"hello", other.socket.local)
+            one.socket.send(b"", other.socket.local)
+            one.socket.send(b"x" * 65507, other.socket.local)
+            await until(lambda: len(other.received) == 3)
+            assert [len(data) for data, _ in other.received] == [5, 0, 65507]
+            assert {remote for _, remote in other.received} == {one.socket.local}
 
     run(story())
 
 
 def test_a_heap_of_datagrams_lets_others_have_their_turn() -> None:
     async def story() -> None:
-        one, other = Port(), Port()
-        for number in range(3 * DRAIN):
-            one.socket.send(b"%d" % number, other.socket.local)
-        seen: list[int] = []
-        while len(other.received) < 3 * DRAIN:
-            await asyncio.sleep(0)
-            seen.append(len(other.received))
-        assert [data for data, _ in other.received] == [b"%d" % number for number in range(3 * DRAIN)]
-        assert {DRAIN, 2 * DRAIN} <= set(seen)
-        one.socket.close()
-        other.socket.close()
+        with Port() as one, Port() as other:
+            for number in range(3 * DRAIN):
+                one.socket.send(b"%d" % number, other.socket.local)
+            seen: list[int] = []
+            while len(other.received) < 3 * DRAIN:
+                await asyncio.sleep(0)
+                seen.append(len(other.received))
+            assert [data for data, _ in other.received] == [b"%d" % number for number in range(3 * DRAIN)]
+            assert {DRAIN, 2 * DRAIN} <= set(seen)
 
     run(story())
 
 
 def test_a_datagram_that_can_never_be_sent_is_an_error() -> None:
     async def story() -> None:
-        port = Port()
-        with pytest.raises(OSError, match=r"[Mm]essage too long"):
+        with Port() as port, pytest.raises(OSError, match=r"[Mm]essage too long"):
             port.socket.send(b"x" * 65508, port.socket.local)
-        port.socket.close()
 
     run(story())
 
 
 def test_a_peer_that_is_not_there_does_no_harm() -> None:
     async def story() -> None:
-        port, other = Port(), Port()
-        with socket.socket(type=socket.SOCK_DGRAM) as gone:
-            gone.bind((HERE, 0))
-            nobody = Address(*gone.getsockname())
-        for _ in range(10):
-            port.socket.send(b"is anybody there?", nobody)
-        other.socket.send(b"I am", port.socket.local)
-        await until(lambda: port.received)
-        assert port.received == [(b"I am", other.socket.local)]
-        port.socket.close()
-        other.socket.close()
+        with Port() as port, Port() as other:
+            with socket.socket(type=socket.SOCK_DGRAM) as gone:
+                gone.bind((HERE, 0))
+                nobody = Address(*gone.getsockname())
+            for _ in range(10):
+                port.socket.send(b"is anybody there?", nobody)
+            other.socket.send(b"I am", port.socket.local)
+            await until(lambda: port.received)
+            assert port.received == [(b"I am", other.socket.local)]
 
     run(story())
 
 
 def test_a_close_frees_the_port_even_in_the_middle_of_a_heap() -> None:
     async def story() -> None:
-        one = Port()
-        received: list[bytes] = []
+        with Port() as one:
+            received: list[bytes] = []
 
-        def receive(data: bytes, remote: Address) -> None:
-            received.append(data)
+            def receive(data: bytes, remote: Address) -> None:
+                received.append(data)
+                other.close()
+
+            other = SystemUdpSocket(Address(HERE, 0), receive)
+            for _ in range(5):
+                one.socket.send(b"hello", other.local)
+            await until(lambda: received)
+            again = SystemUdpSocket(other.local, receive)
+            again.close()
             other.close()
-
-        other = SystemUdpSocket(Address(HERE, 0), receive)
-        for _ in range(5):
-            one.socket.send(b"hello", other.local)
-        await until(lambda: received)
-        again = SystemUdpSocket(other.local, receive)
-        again.close()
-        other.close()
-        one.socket.close()
-        assert received == [b"hello"]
+            assert received == [b"hello"]
 
     run(story())
 
 
 def test_a_port_in_use_is_an_error() -> None:
     async def story() -> None:
-        port = Port()
-        with pytest.raises(OSError, match="in use"):
+        with Port() as port, pytest.raises(OSError, match="in use"):
             SystemUdpSocket(port.socket.local, lambda data, remote: None)
-        port.socket.close()
 
     run(story())
