@@ -12,7 +12,7 @@ from tests.simulation.office import COMPANY, Office
 
 
 async def test_extensions_are_kept_over_a_restart(make_office: Callable[..., Office], tmp_path: Path) -> None:
-    office = make_office(store=tmp_path / "myphone.db")
+    office = make_office(database=tmp_path / "myphone.db")
     await office.open()
     await office.restart()
     kept = await office.switch.store.fetch(

@@ -120,15 +120,15 @@ class Office:
         prompts: PromptFiles | None = None,
         link: Profile = LAN,
         behind: NatBox | None = None,
-        store: Path | str | None = None,
+        database: Path | str | None = None,
         **tables: Mapping[str, Any],
     ) -> None:
         """What goes into the configuration: keys of single extensions, and whole tables such as `sip={...}`.
 
-        `behind` a NAT box, which forwards what is for us, phones outside know its address alone. `store` is the
+        `behind` a NAT box, which forwards what is for us, phones outside know its address alone. `database` is the
         file or URL of what is kept over a `restart`; without it everything is in memory, and forgotten.
         """
-        self._location = store
+        self._location = database
         self._prompts = prompts
         self.simulation = simulation
         self.host = (
