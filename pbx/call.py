@@ -222,6 +222,8 @@ class Call:
         while True:
             self.reasons = route.reasons
             self._tell(CallRouted(at=self._wall, call=self.id, sought=route.trail, reasons=route.reasons))
+            if route.diversion and not isinstance(route.action, Refuse):
+                self.caller_leg.forward()
             match route.action:
                 case Refuse(status, reason, barred):
                     if barred:

@@ -165,6 +165,8 @@ class Leg:
         self.refusal: Response | None = None
         """What a phone that was called has refused with."""
         self._presses = Presses()
+        self._forwarded = False
+        """Whether the caller has been told so, and not yet that it rings there."""
         self.audio_fault_told = False
         """Whether it has been told that sound does not arrive."""
         self.ended: asyncio.Future[int] = station.loop.create_future()
@@ -180,10 +182,17 @@ class Leg:
             self.negotiation.receive_offer(offer)
 
     def ring(self) -> None:
-        """Send 180, once."""
-        if self.state is LegState.NEW:
+        """Send 180, once; once more after it was forwarded."""
+        if self.state is LegState.NEW or (self._forwarded and self.state is LegState.RINGING):
+            self._forwarded = False
             self.state = LegState.RINGING
             self._do(self._invitation.progress(180, self._now))
+
+    def forward(self) -> None:
+        """Send 181: somebody else than was asked for is called now (RFC 3261 section 21.1.3)."""
+        if self.state in (LegState.NEW, LegState.RINGING):
+            self._forwarded = True
+            self._do(self._invitation.progress(181, self._now))
 
     def send_early_media(self, preferred: Codec | None = None) -> None:
         """Send 183 with our answer, so that the caller hears what we play before the call is answered."""

@@ -67,6 +67,7 @@ async def test_always(make_office: MakeOffice, tmp_path: Path) -> None:
     outgoing = lee.dial("101")
     await asyncio.sleep(1)
     assert rang(office) == ["102"]
+    assert outgoing.provisionals == [181, 180]
     assert reasons(office) == ("101 diverts all calls", "ring 102")
     [started] = office.told_of(CallStarted)
     assert (started.callee, started.internal) == ("101", True)
@@ -119,7 +120,7 @@ async def test_when_nobody_answers(make_office: MakeOffice, tmp_path: Path) -> N
     assert office.simulation.loop.time() - began == pytest.approx(20, abs=0.1)
     await asyncio.sleep(1)
     assert rang(office) == ["101", "102"]
-    assert outgoing.provisionals == [180]
+    assert outgoing.provisionals == [180, 181, 180]
     assert reasons(office) == ("ring 101", "101: no answer, diverts to 102", "ring 102")
     await assert_answered_by(office, tmp_path, outgoing, taylor, "102")
     assert not richardson.calls
