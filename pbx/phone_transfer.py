@@ -29,7 +29,7 @@ class Refer:
         """Sends it, within the call; `target` is the value of its Refer-To."""
         phone, session, dialog = call.phone, call.leg.session, call.dialog
         assert session is not None
-        contact = phone.endpoint.local_headers(session.flow, phone.account.number)
+        contact = phone.endpoint.local_headers(session.flow, phone.account.number, dialog.contact_scheme)
         request = dialog.request("REFER", [("Refer-To", target), *contact, *headers])
         self.statuses: list[int] = []
         """What the NOTIFYs told, in order."""

@@ -68,7 +68,9 @@ def subscribe_in_dialog(switch: Switch, effect: RequestInDialog) -> None:
         switch.requests.respond(effect, 403)  # no 481: see `_serve`
     else:
         seconds = SUBSCRIPTION_SECONDS if asked is None else min(asked, SUBSCRIPTION_SECONDS)
-        contact = switch.endpoint.local_headers(effect.session.flow, "")
+        dialog = effect.session.dialog
+        scheme = "sip" if dialog is None else dialog.contact_scheme
+        contact = switch.endpoint.local_headers(effect.session.flow, "", scheme)
         switch.requests.respond(effect, 200, [("Expires", str(seconds)), *contact])
         switch.driver.perform(subscription.renew(seconds, switch.loop.time()))
 
@@ -83,7 +85,7 @@ def _serve(
     now, endpoint = switch.loop.time(), switch.endpoint
 
     def accept() -> None:
-        headers = endpoint.local_headers(flow, dialog.local.uri.user or "")
+        headers = endpoint.local_headers(flow, dialog.local.uri.user or "", dialog.contact_scheme)
         if subscription is None:
             headers.append(("Refer-Sub", "false"))
         response = response_to(request, 202, to_tag=dialog.local_tag, headers=headers)

@@ -16,7 +16,7 @@ from sipcore.deadlines import Deadlines, Timed
 from sipcore.dialog.adrift import Adrift
 from sipcore.dialog.callee import CalleeSession
 from sipcore.dialog.caller import CallerSession
-from sipcore.dialog.dialog import MAX_FORWARDS, DialogId
+from sipcore.dialog.dialog import MAX_FORWARDS, DialogId, calling_scheme
 from sipcore.dialog.invite import InviteSession
 from sipcore.dialog.session import SDP, SessionState
 from sipcore.dialog.session_timer import TimerSettings
@@ -199,14 +199,20 @@ class Endpoint:
     ) -> tuple[CallerSession, list[Effect]]:
         """Begin a session; `owner` is set before anything can be told of it."""
         body = b"" if offer is None else offer.to_bytes()
+        routes = tuple(route_set)
         all_headers = [
             ("Max-Forwards", str(MAX_FORWARDS)),
-            *(("Route", str(route)) for route in route_set),
+            *(("Route", str(route)) for route in routes),
             ("From", str(from_.with_tag(self.identifiers.tag()))),
             ("To", str(to)),
             ("Call-ID", self.identifiers.call_id()),
             ("CSeq", f"{self.random.randrange(1, 2**16)} INVITE"),
-            *self._about_us(flow, from_.uri.user or "", ["100rel"] if self.sends_reliably else []),
+            *self._about_us(
+                flow,
+                from_.uri.user or "",
+                calling_scheme(uri, routes),
+                ["100rel"] if self.sends_reliably else [],
+            ),
             *headers,
         ]
         if offer is not None:
@@ -465,16 +471,20 @@ class Endpoint:
         request.prepend("Via", self._via(flow))
         return Transmit(flow, request.to_bytes())
 
-    def local_headers(self, flow: Flow, user: str) -> list[tuple[str, str]]:
-        """Contact and what every message of ours says about us."""
-        return self._about_us(flow, user)
+    def local_headers(self, flow: Flow, user: str, scheme: str = "sip") -> list[tuple[str, str]]:
+        """Contact, with a `scheme` as secure as the flow is, and what every message of ours says about us."""
+        return self._about_us(flow, user, scheme)
 
-    def _about_us(self, flow: Flow, user: str, extensions: Iterable[str] = ()) -> list[tuple[str, str]]:
+    def _about_us(
+        self, flow: Flow, user: str, scheme: str, extensions: Iterable[str] = ()
+    ) -> list[tuple[str, str]]:
         """With `extensions` beside those that go with every message, on one line: not every phone reads a second."""
         replaces = ["replaces"] if "REFER" in self.settings.methods else []
-        parameters = () if flow.transport is Transport.UDP else (("transport", flow.transport.value.lower()),)
+        secure = scheme == "sips" and flow.transport.secure  # then TLS goes without saying (RFC 5630 section 3.1.1)
+        plain = secure or flow.transport is Transport.UDP
+        parameters = () if plain else (("transport", flow.transport.value.lower()),)
         host, port = self.advertised(flow)
-        contact = Uri("sip", user or None, host=host, port=port, parameters=parameters)
+        contact = Uri("sips" if secure else "sip", user or None, host=host, port=port, parameters=parameters)
         return [
             ("Contact", f"<{contact}>"),
             ("Allow", self._allow),

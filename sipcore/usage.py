@@ -75,7 +75,7 @@ class Core(Protocol):
     def transmit(self, request: Request, flow: Flow) -> Effect:
         """Send a request that has no transaction: the ACK of a 2xx."""
 
-    def local_headers(self, flow: Flow, user: str) -> list[tuple[str, str]]:
+    def local_headers(self, flow: Flow, user: str, scheme: str = "sip") -> list[tuple[str, str]]:
         """Contact and what every message of ours says about us."""
 
     def join(self, usage: Usage) -> None:

@@ -228,7 +228,7 @@ class CalleeSession(InviteSession):
         all_headers = list(headers)
         if status < 300:
             all_headers += self._record_routes
-            all_headers += self.core.local_headers(self.flow, self._local_user)
+            all_headers += self._local_headers
         if description is not None:
             all_headers.append(("Content-Type", SDP))
         return response_to(

@@ -116,7 +116,7 @@ class ChangingSession(Session):
                 f"no change can be made to a session that is {self.state.value}, or changing already"
             )
         self._retry = None
-        headers = self.core.local_headers(self.flow, self._local_user)
+        headers = self._local_headers
         if self.state is SessionState.ESTABLISHED:
             headers += self.timer.ask()
         body = b""

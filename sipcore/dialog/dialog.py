@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from sipcore.errors import PeerError
 from sipcore.syntax.headers import NameAddress
@@ -19,8 +19,8 @@ class Dialog:
     """One dialog, early or confirmed."""
 
     __slots__ = (
-        "call_id", "flow", "local", "local_cseq", "local_tag", "remote", "remote_cseq", "remote_tag", "remote_target",
-        "route_set",
+        "call_id", "contact_scheme", "flow", "local", "local_cseq", "local_tag", "remote", "remote_cseq", "remote_tag",
+        "remote_target", "route_set",
     )  # fmt: skip
 
     def __init__(
@@ -34,8 +34,11 @@ class Dialog:
         *,
         local_cseq: int = 0,
         remote_cseq: int | None = None,
+        contact_scheme: str = "sip",
     ) -> None:
         self.call_id = call_id
+        self.contact_scheme = contact_scheme
+        """Of our Contact: `sips` where the dialog is to be secure on every hop."""
         self.local = local
         self.remote = remote
         self.local_tag = local.tag or ""
@@ -57,6 +60,7 @@ class Dialog:
             reversed(response.record_routes),
             flow,
             local_cseq=request.cseq.number,
+            contact_scheme=calling_scheme(request.uri, request.routes),
         )
 
     @classmethod
@@ -70,6 +74,7 @@ class Dialog:
             request.record_routes,
             flow,
             remote_cseq=request.cseq.number,
+            contact_scheme=_called_scheme(request),
         )
 
     @property
@@ -118,6 +123,17 @@ class Dialog:
         """A target refresh request or its response may move the remote target (section 12.2)."""
         if message.contacts:
             self.remote_target = message.contacts[0].uri
+
+
+def calling_scheme(uri: Uri, routes: Sequence[NameAddress]) -> str:
+    """Of the Contact in a request that begins a dialog (section 8.1.1.8)."""
+    return "sips" if "sips" in (uri.scheme, routes[0].uri.scheme if routes else "") else "sip"
+
+
+def _called_scheme(request: Request) -> str:
+    """Of the Contact in the response to it (section 12.1.1)."""
+    before = (request.record_routes or request.contacts)[0].uri
+    return "sips" if "sips" in (request.uri.scheme, before.scheme) else "sip"
 
 
 def _target(message: Request | Response) -> Uri:

@@ -103,9 +103,12 @@ class Session(ABC):
     # -- messages ---------------------------------------------------------------------------------------
 
     @property
-    def _local_user(self) -> str:
+    def _local_headers(self) -> list[tuple[str, str]]:
+        """Contact and what every message of ours says about us."""
         assert self.dialog is not None
-        return self.dialog.local.uri.user or ""
+        return self.core.local_headers(
+            self.flow, self.dialog.local.uri.user or "", self.dialog.contact_scheme
+        )
 
     def _send_success(
         self,
@@ -116,7 +119,7 @@ class Session(ABC):
     ) -> list[Effect]:
         """Send a 200; that of an INVITE again and again until its ACK comes."""
         assert self.dialog is not None
-        all_headers = [*self.core.local_headers(self.flow, self._local_user), *headers]
+        all_headers = [*self._local_headers, *headers]
         if self.state is SessionState.ESTABLISHED and transaction.request.method != "PRACK":
             self._note_abilities(transaction.request)
             all_headers += self.timer.grant(transaction.request, now)

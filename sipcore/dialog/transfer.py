@@ -197,7 +197,9 @@ class ReferSubscription:
         notify = self._dialog.request(
             "NOTIFY",
             [
-                *self._core.local_headers(self._flow, self._dialog.local.uri.user or ""),
+                *self._core.local_headers(
+                    self._flow, self._dialog.local.uri.user or "", self._dialog.contact_scheme
+                ),
                 ("Event", f"refer;id={self._event_id}"),
                 ("Subscription-State", state),
                 ("Content-Type", SIPFRAG),

@@ -277,7 +277,8 @@ class Subscription:
 
     @property
     def _local_headers(self) -> Iterable[tuple[str, str]]:
-        return self._core.local_headers(self.flow, self._dialog.local.uri.user or "")
+        dialog = self._dialog
+        return self._core.local_headers(self.flow, dialog.local.uri.user or "", dialog.contact_scheme)
 
     def _close(self) -> None:
         self.over = True

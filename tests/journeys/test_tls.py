@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from pbx.happenings import CertificateExpires
-from sipcore.transport.flow import Transport
+from pbx.phone import Phone
+from sipcore.syntax.parser import parse_message
+from sipcore.transport.flow import Flow, Transport
 from tests.journeys.talking import assert_talk, connect
 from tests.journeys.test_trunks import LINES, lines, tables
 from tests.simulation.office import Office
@@ -40,6 +42,45 @@ async def test_a_sips_call_rings_phones_behind_tls_only(make_office: MakeOffice,
     for phone in (insecure, over_tcp, secure):
         await phone.incoming()
     outgoing.hang_up()
+    await office.settle()
+
+
+def heard_contacts(phone: Phone) -> list[str]:
+    """The schemes of what the switch writes into Contact in the messages of calls, towards a phone."""
+    schemes: list[str] = []
+
+    def hear(outgoing: bool, flow: Flow, data: bytes) -> None:
+        message = parse_message(data)
+        if not outgoing and message.cseq.method != "REGISTER":
+            schemes.extend(contact.uri.scheme for contact in message.contacts)
+
+    phone.driver.on_wire = hear
+    return schemes
+
+
+@pytest.mark.parametrize(("secure", "scheme"), [(True, "sips"), (False, "sip")])
+async def test_in_the_dialogs_of_sips_calls_we_are_a_sips_contact(
+    make_office: MakeOffice, tls: dict[str, Any], tmp_path: Path, secure: bool, scheme: str
+) -> None:
+    """RFC 3261 sections 8.1.1.8 and 12.1.1: nobody is to be told to reach us in the clear."""
+    office = await secure_office(make_office, tls)
+    lee, richardson = [await office.phone(number, transport=Transport.TLS) for number in ("100", "101")]
+    (binding,) = office.switch.registrar.bindings("101", office.simulation.loop.time())
+    heard = heard_contacts(lee), heard_contacts(richardson)
+    outgoing = lee.dial("101", secure=secure)
+    incoming = await richardson.incoming()
+    incoming.answer()
+    await outgoing.answered()
+    outgoing.hold()
+    await asyncio.sleep(0.3)
+    outgoing.resume()
+    await assert_talk(tmp_path, outgoing, incoming)
+    refer = outgoing.transfer("102")  # where nobody is registered
+    assert (await refer.response(), await refer.outcome()) == (202, 480)
+    assert set(heard[0]) == {scheme}
+    assert set(heard[1]) == {binding.contact.scheme}
+    incoming.hang_up()
+    assert await outgoing.over() == 200
     await office.settle()
 
 

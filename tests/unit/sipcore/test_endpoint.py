@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -9,8 +10,10 @@ import pytest
 from sipcore.effects import Arrived, Responded, Transmit
 from sipcore.endpoint import METHODS, Endpoint, EndpointSettings
 from sipcore.registrar.gate import Admitted, Ignored, Refused
+from sipcore.syntax.headers import NameAddress
 from sipcore.syntax.message import Request, Response, response_to
 from sipcore.syntax.parser import parse_message
+from sipcore.syntax.uri import Uri
 from sipcore.transport.flow import Address, Flow, Transport
 from tests.unit.sipcore.lone import PBX, SDP, TCP, UDP, answers, endpoint_of, refusal, request, sent
 from tests.unit.sipcore.pair import (
@@ -271,6 +274,25 @@ def test_our_contact_names_the_flow(flow: Flow, contact: str) -> None:
     headers = dict(endpoint_of().local_headers(flow, "101"))
     assert headers["Contact"] == contact
     assert dict(endpoint_of().local_headers(UDP, ""))["Contact"] == "<sip:192.0.2.1:5060>"
+
+
+@pytest.mark.parametrize(
+    ("transport", "contact"),
+    [
+        (Transport.TLS, "<sips:101@192.0.2.1:5060>"),
+        (Transport.TCP, "<sip:101@192.0.2.1:5060;transport=tcp>"),
+    ],
+)
+def test_our_contact_promises_no_more_than_the_flow_holds(transport: Transport, contact: str) -> None:
+    flow = replace(TCP, transport=transport)
+    assert dict(endpoint_of().local_headers(flow, "101", "sips"))["Contact"] == contact
+
+
+def test_who_is_called_by_a_sips_uri_gets_a_sips_contact() -> None:
+    flow, lee = replace(TCP, transport=Transport.TLS), NameAddress.parse("<sip:lee@a>")
+    target = Uri.parse("sips:kim@a")
+    session, _ = endpoint_of().invite(target, flow, from_=lee, to=lee, offer=None, now=0.0)
+    assert session.request.contacts[0].uri.scheme == "sips"
 
 
 def test_two_endpoints_with_the_same_dice_do_the_same() -> None:

@@ -199,3 +199,23 @@ def test_a_refresh_without_contact_leaves_the_target() -> None:
     dialog = caller()
     dialog.refresh_target(ok(invite(), contact=""))
     assert str(dialog.remote_target) == "sip:kim@192.0.2.1:5080"
+
+
+@pytest.mark.parametrize(
+    ("uri", "contact", "more", "called", "calling"),
+    [
+        ("sip:kim@a", "<sip:lee@b>", (), "sip", "sip"),
+        ("sips:kim@a", "<sips:lee@b>", (), "sips", "sips"),
+        ("sip:kim@a", "<sips:lee@b>", (), "sips", "sip"),
+        ("sip:kim@a", "<sips:lee@b>", (("Record-Route", "<sip:p;lr>"),), "sip", "sip"),
+        ("sip:kim@a", "<sip:lee@b>", (("Record-Route", "<sips:p;lr>"),), "sips", "sip"),
+        ("sip:kim@a", "<sip:lee@b>", (("Route", "<sips:p;lr>"),), "sip", "sips"),
+    ],
+)
+def test_our_contact_is_as_secure_as_what_the_dialog_began_with(
+    uri: str, contact: str, more: tuple[tuple[str, str], ...], called: str, calling: str
+) -> None:
+    """Sections 12.1.1 and 8.1.1.8."""
+    request = Request("INVITE", uri, invite(*more, contact=contact).headers)
+    assert Dialog.of_server(request, "kim", FLOW).contact_scheme == called
+    assert Dialog.of_client(request, ok(request), FLOW).contact_scheme == calling
