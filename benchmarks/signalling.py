@@ -141,7 +141,7 @@ class MemoryNetwork(SystemNetwork):
     def open_media(self, local: tuple[str, int], receive: Receive) -> Any:
         return MemorySocket(Address(*local), receive)
 
-    def open_batch(self) -> None:
+    def open_batch(self, slots: memoryview, packets: memoryview) -> None:
         return None
 
 

@@ -8,12 +8,15 @@ goes through the party's own stream and buffer, packet by packet.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections.abc import Callable
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from media.mixer import FRAME_SAMPLES, Mixer
-from media.net import BatchReader, Send
+from media.net import SocketBatch
 from media.plan import G711, Codec
 from media.rtp import PLAIN_START
 from media.steady import RECORD, Rows, SteadyRows
@@ -41,35 +44,44 @@ _PACKET: Final = np.dtype(
 )
 
 
-class _Plans(NamedTuple):
-    """Who is here, sorted for the work of a tick."""
-
-    rows: list[tuple[Codec, Rows]]
-    sends: list[tuple[Send, memoryview]]
+Records = npt.NDArray[np.void]
+OpenSockets = Callable[[memoryview, memoryview], SocketBatch | None]
+"""`MediaNetwork.open_batch`."""
 
 
-_NOBODY: Final = (None, None, None)
+def open_batch(mixer: Mixer, open_sockets: OpenSockets) -> Batch | None:
+    """A batch for the parties of a mixer; None where sockets can only be served one by one."""
+    records, packets = np.zeros(MOST_READ, RECORD), np.zeros(len(mixer.present), _PACKET)
+    sockets = open_sockets(_bytes_of(records).data, _bytes_of(packets).data)
+    return None if sockets is None else Batch(mixer, records, packets, sockets)
+
+
+def _bytes_of(records: Records) -> npt.NDArray[np.uint8]:
+    return records.view(np.uint8).reshape(len(records), -1)
 
 
 class Batch:
     """The parties of a mixer that are served together."""
 
-    def __init__(self, mixer: Mixer, reader: BatchReader) -> None:
+    def __init__(self, mixer: Mixer, records: Records, packets: Records, sockets: SocketBatch) -> None:
+        """`records` and `packets`: what `sockets` reads to, and sends."""
         capacity = len(mixer.present)
-        self._mixer = mixer
         self._present = np.frombuffer(mixer.present, np.uint8)
-        self._reader = reader
         self._steady = SteadyRows(capacity)
-        self._rows: list[int] = []
-        """Whose datagrams have been read since the last tick, slot by slot."""
-        self._sizes: list[int] = []
-        self._times: list[tuple[float, int]] = []
-        """When so many of them were read."""
-        self._parties: dict[int, tuple[G711Party, Send, memoryview]] = {}
-        """By row, with what sends its packet."""
-        self._records = np.zeros(MOST_READ, RECORD)
-        self._slots = [record.data for record in self._records.view(np.uint8).reshape(MOST_READ, -1)]
-        self._packets = np.zeros(capacity, _PACKET)
+        self._records, self._packets, self._sockets = records, packets, sockets
+        self._slots = _bytes_of(records)
+        self._read = 0
+        """Slots that have been read since the last tick."""
+        self._rows = np.zeros(MOST_READ, np.intp)
+        """Whose datagrams stand in them."""
+        self._sizes = np.zeros(MOST_READ, np.intp)
+        self._times = np.zeros(MOST_READ)
+        """When they were read."""
+        self._begun: list[int] = []
+        """The first slot of each reading."""
+        self._slot_of = np.zeros(capacity, np.intp)
+        self._parties: dict[int, G711Party] = {}
+        """By row."""
         self._sequence = np.zeros(capacity, np.int64)
         self._timestamp = np.zeros(capacity, np.int64)
         self._sent = np.zeros(capacity, np.int64)
@@ -77,7 +89,8 @@ class Batch:
         self._frames = {codec: mixer.frames(codec) for codec in G711}
         self._apart: dict[int, G711Party] = {}
         """Who is here, but not steady, by row."""
-        self._plans: _Plans | None = None
+        self._sorted: list[tuple[Codec, Rows]] | None = None
+        """Who is here, by codec; None: to be made."""
         self._tick = 0
 
     def __len__(self) -> int:
@@ -90,24 +103,22 @@ class Batch:
         stream, row = party.stream, party.row
         if (self._tick + row) % REST_TICKS or not stream.is_plain:
             return
-        send = self._reader.add(stream.ports.rtp, row)
-        if send is None:
+        if not self._sockets.add(stream.ports.rtp, row):
             return
         sender, packet = stream.sender, self._packets[row : row + 1]
         packet["start"], packet["ssrc"] = PLAIN_START | stream.plan.send_payload_type, sender.ssrc
         self._sequence[row], self._timestamp[row], self._sent[row] = sender.sequence, sender.timestamp, 0
-        self._parties[row] = party, send, packet.view(np.uint8).data
-        self._apart[row] = party
-        party.batch, self._plans = self, None
+        self._parties[row] = self._apart[row] = party
+        party.batch, self._sorted = self, None
 
     def dismiss(self, row: int) -> None:
         """Let a party go."""
         self._put()
         self.write_books(row)
-        party, _, _ = self._parties.pop(row)
+        party = self._parties.pop(row)
         del self._apart[row]
-        party.batch, self._plans = None, None
-        self._reader.remove(party.stream.ports.rtp)
+        party.batch, self._sorted = None, None
+        self._sockets.remove(party.stream.ports.rtp)
 
     def write_books(self, row: int) -> None:
         """Let the stream of a party know all that happened here."""
@@ -115,7 +126,7 @@ class Batch:
         sent, self._sent[row] = int(self._sent[row]), 0
         self._sequence[row] += sent
         self._timestamp[row] += sent * FRAME_SAMPLES
-        sender = self._parties[row][0].stream.sender
+        sender = self._parties[row].stream.sender
         sender.advance(sent, sent * FRAME_SAMPLES, sent * FRAME_SAMPLES)
 
     def steady_rows(self) -> list[int]:
@@ -130,7 +141,7 @@ class Batch:
 
     def _unsettle(self, row: int) -> None:
         if row in self._steady:
-            party = self._apart[row] = self._parties[row][0]
+            party = self._apart[row] = self._parties[row]
             party.heard(self._steady.stop(row))
 
     # -- what comes -----------------------------------------------------------------------------------
@@ -138,44 +149,45 @@ class Batch:
     def read(self, now: float, rounds: int = 1) -> None:
         """Read what has come, at most so many datagrams of each socket. It is dealt with in the tick."""
         for _ in range(rounds if self._parties else 0):
-            came = len(self._rows)
-            rows, sizes = self._reader.read(self._slots[came:])
-            if not rows:
+            first = self._read
+            rows, sizes = self._sockets.read(first)
+            if not len(rows):
                 return
-            self._rows += rows
-            self._sizes += sizes
-            self._times.append((now, len(rows)))
-            if len(self._rows) == MOST_READ:
+            self._read = last = first + len(rows)
+            self._rows[first:last], self._sizes[first:last], self._times[first:last] = rows, sizes, now
+            self._begun.append(first)
+            if last == MOST_READ:
                 self._put()
 
     def _put(self) -> None:
         """Deal with what has been read."""
-        rows, sizes, times = self._rows, self._sizes, self._times
-        self._rows, self._sizes, self._times = [], [], []
-        if not rows:
+        read, begun = self._read, self._begun
+        self._read, self._begun = 0, []
+        if not read:
             return
-        if len(set(rows)) == len(rows):
-            self._put_each_once(0, rows, sizes, times)
+        rows, slots = self._rows[:read], np.arange(read)
+        self._slot_of[rows] = slots
+        if (self._slot_of.take(rows) == slots).all():
+            self._put_each_once(0, read)
         else:
-            first = 0
-            for now, count in times:
-                last = first + count
-                self._put_each_once(first, rows[first:last], sizes[first:last], [(now, count)])
-                first = last
+            for first, last in pairwise([*begun, read]):
+                self._put_each_once(first, last)
 
-    def _put_each_once(
-        self, first: int, rows: list[int], sizes: list[int], times: list[tuple[float, int]]
-    ) -> None:
-        nows = np.repeat([now for now, _ in times], [count for _, count in times])
-        records = self._records[first : first + len(rows)]
-        odd = self._steady.put(np.array(rows), np.array(sizes), records, nows)
-        for number in odd.tolist():
-            if sizes[number] >= 0:
-                data = self._slots[first + number][: sizes[number]]
-                self._put_odd(rows[number], bytes(data), float(nows[number]))
+    def _put_each_once(self, first: int, last: int) -> None:
+        """No row has more than one of these slots."""
+        slots = slice(first, last)
+        odd = self._steady.put(
+            self._rows[slots], self._sizes[slots], self._records[slots], self._times[slots]
+        )
+        for slot in (first + odd).tolist():
+            size = self._sizes[slot]
+            if size >= 0:
+                self._put_odd(
+                    int(self._rows[slot]), self._slots[slot, :size].tobytes(), float(self._times[slot])
+                )
 
     def _put_odd(self, row: int, data: bytes, now: float) -> None:
-        party = self._parties.get(row, _NOBODY)[0]
+        party = self._parties.get(row)
         if party is None:  # what came before has changed its stream
             return
         self._unsettle(row)
@@ -193,7 +205,7 @@ class Batch:
         for party in list(self._apart.values()):
             if not (self._tick + party.row) % REST_TICKS:
                 self._settle(party)
-        for codec, rows in self._sorted().rows:
+        for codec, rows in self._by_codec():
             steady = rows[self._steady.present.take(rows)]
             taken, others = self._steady.take(steady, self._frames[codec][0], now)
             self._present[taken] = 1
@@ -203,27 +215,19 @@ class Batch:
 
     def send(self) -> None:
         """Send everybody here what the others say."""
-        plans = self._sorted()
-        for codec, rows in plans.rows:
-            packets = self._packets
+        packets = self._packets
+        for codec, rows in self._by_codec():
             self._sent[rows] += 1
             sent = self._sent[rows]
             packets["sequence"][rows] = self._sequence[rows] + sent & 0xFFFF
             packets["timestamp"][rows] = self._timestamp[rows] + FRAME_SAMPLES * sent & 0xFFFFFFFF
             packets["payload"][rows] = self._frames[codec][1].take(rows)
-        for send, packet in plans.sends:
-            try:
-                send(packet)
-            except OSError:  # what cannot be sent now is lost, as on any network
-                continue
+        self._sockets.send()
 
-    def _sorted(self) -> _Plans:
-        if self._plans is None:
+    def _by_codec(self) -> list[tuple[Codec, Rows]]:
+        if self._sorted is None:
             rows: dict[Codec, list[int]] = {}
-            for row, (party, _, _) in self._parties.items():
+            for row, party in self._parties.items():
                 rows.setdefault(party.codec, []).append(row)
-            self._plans = _Plans(
-                [(codec, np.array(those)) for codec, those in rows.items()],
-                [(send, packet) for _, send, packet in self._parties.values()],
-            )
-        return self._plans
+            self._sorted = [(codec, np.array(those)) for codec, those in rows.items()]
+        return self._sorted

@@ -233,7 +233,7 @@ class MediaEngine:
         from media.room import Rooms
 
         if self._rooms is None:
-            self._rooms = Rooms(self._ticker, self._loop, self._network.open_batch())
+            self._rooms = Rooms(self._ticker, self._loop, self._network.open_batch)
         try:
             self._rooms.join(stream, room)
         except MixerFullError as error:
@@ -255,7 +255,7 @@ class MediaEngine:
     def _rooms_loaded(self, error: Exception | None) -> None:
         from media.room import Rooms
 
-        self._rooms = Rooms(self._ticker, self._loop, self._network.open_batch())
+        self._rooms = Rooms(self._ticker, self._loop, self._network.open_batch)
         waiting, self._waiting = self._waiting, []
         for command in waiting:
             self.handle(command)

@@ -7,10 +7,14 @@ import contextlib
 import logging
 import select
 import socket
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from media.plan import Address
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 logger = logging.getLogger(__name__)
 
@@ -28,8 +32,7 @@ DRAIN = 16
 """Datagrams of one socket handled before others have their turn."""
 
 Receive = Callable[[bytes, Address], None]
-Send = Callable[[memoryview], object]
-"""May raise OSError."""
+Numbers: TypeAlias = "Sequence[int] | npt.NDArray[np.intp]"
 
 
 class MediaSocket(Protocol):
@@ -56,29 +59,35 @@ class MediaNetwork(Protocol):
     def open_media(self, local: Address, receive: Receive) -> MediaSocket:
         """Bind a UDP port. Raises OSError."""
 
-    def open_batch(self) -> BatchReader | None:
-        """What reads many sockets at once, if this network has it."""
+    def open_batch(self, slots: memoryview, packets: memoryview) -> SocketBatch | None:
+        """What serves many sockets at once, if this network has it. Both are tables of bytes: a row of `slots` for each
+        datagram that is read, a row of `packets` for what each socket sends, by its number."""
 
 
-class BatchReader(Protocol):
-    """Reads connected sockets when it is asked to, many at once; each has a number."""
+class SocketBatch(Protocol):
+    """Connected sockets that are read and written to when it is asked to, all at once; each has a number."""
 
-    def add(self, socket: MediaSocket, number: int) -> Send | None:
-        """Take a socket over, until `remove`; what sends its peer a datagram. None: it has no peer yet, or there may
-        be something of others in its queue."""
+    def add(self, socket: MediaSocket, number: int) -> bool:
+        """Take a socket over, until `remove`. False: it has no peer yet, or there may be something of others in its
+        queue."""
 
     def remove(self, socket: MediaSocket) -> None:
         """Give a socket back."""
 
-    def read(self, slots: list[memoryview]) -> tuple[list[int], list[int]]:
-        """Write the next datagram of each socket that has one to a slot: whose they are, and their sizes (-1: it
-        is none)."""
+    def read(self, first: int) -> tuple[Numbers, Numbers]:
+        """Write the next datagram of each socket that has one to the slots from `first` on, of which there is one at
+        least: whose they are, and their sizes (-1: it is none)."""
+
+    def send(self) -> None:
+        """Send the packet of each socket to its peer. What cannot be sent now is lost, as on any network."""
 
 
 class SocketMediaNetwork:
     """The machine's own network."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, io_uring: bool = True) -> None:
+        """`io_uring`: whether it is used where the kernel has it."""
+        self._io_uring = io_uring
         self._readers: Readers | None = None
 
     def open_media(self, local: Address, receive: Receive) -> MediaSocket:
@@ -87,9 +96,16 @@ class SocketMediaNetwork:
             self._readers = _readers()
         return SystemMediaSocket(local, receive, self._readers)
 
-    def open_batch(self) -> BatchReader | None:
-        """What reads many sockets at once, if this system has it."""
-        return EpollBatch() if hasattr(select, "epoll") else None
+    def open_batch(self, slots: memoryview, packets: memoryview) -> SocketBatch | None:
+        """What serves many sockets at once, if this system has it."""
+        if self._io_uring:
+            from media.uring import UringSockets
+
+            try:
+                return UringSockets(slots, packets)
+            except OSError as error:
+                logger.info("sockets are read and written to one by one: there is no io_uring (%s)", error)
+        return EpollSockets(slots, packets) if hasattr(select, "epoll") else None
 
 
 class Readers(Protocol):
@@ -164,38 +180,38 @@ def _readers() -> Readers:
     return EpollReaders(loop) if hasattr(select, "epoll") else loop
 
 
-class EpollBatch:
-    """Sockets that are read by the clock: one system call tells which have something, and one reads it."""
+class EpollSockets:
+    """A `SocketBatch` that asks once which sockets have something, and reads and writes to each for itself."""
 
-    def __init__(self) -> None:
+    def __init__(self, slots: memoryview, packets: memoryview) -> None:
+        self._slots, self._packets = _rows(slots), _rows(packets)
         self._epoll = select.epoll()
-        self._numbers: list[int] = []
-        """By file descriptor."""
-        self._receive: list[Callable[[memoryview], int]] = []
+        self._numbers: dict[int, int] = {}
+        """By file descriptor; and what receives."""
+        self._receive: dict[int, Callable[[memoryview], int]] = {}
+        self._sends: dict[int, tuple[Callable[[memoryview], int], memoryview]] = {}
 
-    def add(self, socket: MediaSocket, number: int) -> Send | None:
-        """Take a socket over, until `remove`; what sends its peer a datagram."""
-        lent = socket.lend() if isinstance(socket, SystemMediaSocket) else None
+    def add(self, socket: MediaSocket, number: int) -> bool:
+        """Take a socket over, until `remove`."""
+        lent = lend(socket)
         if lent is None:
-            return None
+            return False
         fd = lent.fileno()
-        while len(self._numbers) <= fd:
-            self._numbers.append(-1)
-            self._receive.append(_nothing_comes)
         self._numbers[fd], self._receive[fd] = number, lent.recv_into
+        self._sends[fd] = lent.send, self._packets[number]
         self._epoll.register(fd, select.EPOLLIN)
-        return lent.send
+        return True
 
     def remove(self, socket: MediaSocket) -> None:
         """Give a socket back."""
         assert isinstance(socket, SystemMediaSocket)
         fd = socket.reclaim()
         self._epoll.unregister(fd)
-        self._receive[fd] = _nothing_comes  # else it is kept open
+        del self._numbers[fd], self._receive[fd], self._sends[fd]
 
-    def read(self, slots: list[memoryview]) -> tuple[list[int], list[int]]:
-        """Write the next datagram of each socket that has one to a slot: whose they are, and their sizes."""
-        receive, numbers = self._receive, self._numbers
+    def read(self, first: int) -> tuple[list[int], list[int]]:
+        """Write the next datagram of each socket that has one to the slots from `first` on."""
+        receive, numbers, slots = self._receive, self._numbers, self._slots[first:]
         ready = self._epoll.poll(0, len(slots))
         sizes: list[int] = []
         for (fd, _), slot in zip(ready, slots, strict=False):
@@ -205,9 +221,24 @@ class EpollBatch:
                 sizes.append(-1)
         return [numbers[fd] for fd, _ in ready], sizes
 
+    def send(self) -> None:
+        """Send the packet of each socket."""
+        for send, packet in self._sends.values():
+            try:
+                send(packet)
+            except OSError:
+                continue
 
-def _nothing_comes(slot: memoryview) -> int:
-    return -1
+
+def lend(socket: MediaSocket) -> socket.socket | None:
+    """The system's socket, if it can be lent to a batch now, to which it belongs until `reclaim`."""
+    return socket.lend() if isinstance(socket, SystemMediaSocket) else None
+
+
+def _rows(table: memoryview) -> list[memoryview]:
+    rows, size = table.shape or (0, 0)
+    flat = table.cast("B") if rows else table
+    return [flat[size * row : size * (row + 1)] for row in range(rows)]
 
 
 class SystemMediaSocket:

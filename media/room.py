@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from media.batch import ROUNDS, Batch
+from media.batch import ROUNDS, Batch, OpenSockets, open_batch
 from media.codecs.codec import Samples
 from media.conceal import G711Concealer, is_quiet_g711
 from media.jitter import CONCEAL, NOTHING, JitterBuffer
@@ -21,7 +21,6 @@ from media.transcode import Listener, Speaker
 if TYPE_CHECKING:
     import asyncio
 
-    from media.net import BatchReader
     from media.stream import FrameSource, Stream
     from media.ticker import Ticker
 
@@ -178,13 +177,13 @@ class Rooms:
     """All rooms of an engine. A room exists while somebody is in it."""
 
     def __init__(
-        self, ticker: Ticker, loop: asyncio.AbstractEventLoop, reader: BatchReader | None = None
+        self, ticker: Ticker, loop: asyncio.AbstractEventLoop, open_sockets: OpenSockets | None = None
     ) -> None:
-        """`reader`: of the sockets of those who need nothing special; without one, each party is served by itself."""
+        """`open_sockets`: serves those who need nothing special; without it, each party is served by itself."""
         self._ticker = ticker
         self._loop = loop
         self._mixer = Mixer()
-        self._batch = Batch(self._mixer, reader) if reader is not None else None
+        self._batch = open_batch(self._mixer, open_sockets) if open_sockets is not None else None
         self._read_timer: asyncio.TimerHandle | None = None
         self._rooms: dict[int, Room] = {}
         """By the number that the switch has given them."""

@@ -10,12 +10,13 @@ from itertools import count
 from random import Random
 from typing import Any, cast
 
+import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from media.batch import ROUNDS
-from media.net import MediaSocket, Send
+from media.net import MediaSocket
 from media.plan import Address, Codec, Direction, StreamPlan
 from media.ports import PortPair
 from media.room import Rooms
@@ -103,18 +104,23 @@ class Socket:
 
 
 class Reader:
-    """A `BatchReader` of such sockets."""
+    """A `SocketBatch` of such sockets."""
 
     def __init__(self) -> None:
         self._sockets: dict[int, Socket] = {}
         self.read_together = 0
 
-    def add(self, socket: MediaSocket, number: int) -> Send | None:
+    def open(self, slots: memoryview, packets: memoryview) -> Reader:
+        """As `MediaNetwork.open_batch`."""
+        self._slots, self._packets = np.asarray(slots), np.asarray(packets)
+        return self
+
+    def add(self, socket: MediaSocket, number: int) -> bool:
         added = cast(Socket, socket)
         if added.peer is None:
-            return None
+            return False
         added.lent, self._sockets[number] = True, added
-        return lambda data: added.sent.append(bytes(data))
+        return True
 
     def remove(self, socket: MediaSocket) -> None:
         removed = cast(Socket, socket)
@@ -122,17 +128,22 @@ class Reader:
         self._sockets = {number: each for number, each in self._sockets.items() if each is not removed}
         assert not removed.queue
 
-    def read(self, slots: list[memoryview]) -> tuple[list[int], list[int]]:
+    def read(self, first: int) -> tuple[list[int], list[int]]:
         numbers: list[int] = []
         sizes: list[int] = []
         for number, each in self._sockets.items():
-            if each.queue and len(numbers) < len(slots):
-                data = each.queue.popleft()[: len(slots[0])]
-                slots[len(numbers)][: len(data)] = data
+            if each.queue and first + len(numbers) < len(self._slots):
+                slot = self._slots[first + len(numbers)]
+                data = each.queue.popleft()[: len(slot)]
+                slot[: len(data)] = np.frombuffer(data, np.uint8)
                 numbers.append(number)
                 sizes.append(len(data))
         self.read_together += len(numbers)
         return numbers, sizes
+
+    def send(self) -> None:
+        for number, each in self._sockets.items():
+            each.sent.append(self._packets[number].tobytes())
 
 
 class World:
@@ -146,7 +157,7 @@ class World:
         self.timers.advance(now)
         loop = cast(Any, self.timers)
         self.ticker = Ticker(loop)
-        self.rooms = Rooms(self.ticker, loop, reader)
+        self.rooms = Rooms(self.ticker, loop, None if reader is None else reader.open)
         self.streams: list[Stream] = []
         self.sockets: list[tuple[Socket, Socket]] = []
         for number, codec in enumerate(codecs):

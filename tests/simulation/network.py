@@ -245,7 +245,7 @@ class HostNetwork:
         """Bind a port for RTP or RTCP. Raises OSError."""
         return self.open_udp(Address(*local), receive)
 
-    def open_batch(self) -> None:
+    def open_batch(self, slots: memoryview, packets: memoryview) -> None:
         """Here each packet comes at its own time."""
 
     def send(self, datagram: Datagram) -> None:
