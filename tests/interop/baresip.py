@@ -53,14 +53,11 @@ module_app ctrl_tcp.so
 CODECS = {"PCMU/8000": 1, "G722/16000": 2, "opus/48000/2": 12}
 """A codec -> how many samples of its recordings, of all channels together, there are for one at 8 kHz."""
 
-TONE_SECONDS = 90
+TONE_SECONDS = 300
 """At the end of its file baresip hangs up; tests are done long before."""
 
 LATELY_SECONDS = 0.5
 """Of what a phone has heard, the part that says what it hears now."""
-
-MOMENT = 2000
-"""Samples of a quarter of a second, in which a tone is found."""
 
 HEADER_BYTES = 44
 """Of a WAV file. It is written when the call is over, so a recording is read without."""
@@ -239,16 +236,18 @@ class Baresip:
         """Take the current call back from hold."""
         self.command("resume")
 
-    def wait_until_heard(self, seconds: float) -> None:
-        """Wait until so much sound has been recorded."""
-        wanted = int(seconds * 8000 * 2 * self._step)
-        self._program.wait_until(
-            lambda: any(path.stat().st_size > wanted for path in self._recordings()), "sound"
-        )
+    def wait_until_hears_clearly(self, hertz: float, other_hz: float) -> None:
+        """Wait until a tone has sounded at its full level for half a second, and another 40 dB below it at most."""
 
-    def heard(self) -> npt.NDArray[np.float64]:
-        """The samples of its newest call, from the last `wait_until_hears` on."""
-        return self.heard_lately(TONE_SECONDS)
+        def clear() -> bool:
+            samples = self.heard_lately(LATELY_SECONDS)
+            return (
+                len(samples) >= LATELY_SECONDS * 8000
+                and abs(level(samples, hertz) - AMPLITUDE) < AMPLITUDE / 10
+                and level(samples, other_hz) < AMPLITUDE / 100
+            )
+
+        self._program.wait_until(clear, f"{hertz} Hz at its full level, and no {other_hz} Hz")
 
     def press(self, key: str) -> None:
         """Press a key of the keypad."""
@@ -267,19 +266,6 @@ class Baresip:
         """Wait until a tone has sounded for half a second from now on, and of `others_hz` nothing."""
         self._forgotten = {path: path.stat().st_size for path in self._recordings()}
         self._program.wait_until(lambda: self.hears(hertz, *others_hz), f"{hertz} Hz without {others_hz}")
-
-    def wait_until_heard_in_order(self, *tones_hz: float) -> None:
-        """Wait until the newest call has brought these tones, one after the other, each for a quarter of a second."""
-
-        def in_order() -> bool:
-            waiting = list(tones_hz)
-            samples = self.heard()
-            for start in range(0, len(samples) - MOMENT + 1, MOMENT):
-                if waiting and level(samples[start : start + MOMENT], waiting[0]) > AMPLITUDE / 2:
-                    waiting.pop(0)
-            return not waiting
-
-        self._program.wait_until(in_order, f"{tones_hz} Hz in this order")
 
     def heard_lately(self, seconds: float) -> npt.NDArray[np.float64]:
         """The last samples of what its newest call has heard so far; fewer if that is younger."""

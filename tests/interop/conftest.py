@@ -85,12 +85,14 @@ def softphone(
 
 
 @pytest.fixture
-def phone(server: Server, network: str, tmp_path: Path) -> Phones:
+def phone(server: Server, network: str, tmp_path: Path) -> Iterator[Phones]:
     """`phone(number, place)`: an extension played by SIPp at 127.x.y.`place`."""
+    with ExitStack() as stack:
 
-    def make(number: str, place: int) -> SippPhone:
-        folder = tmp_path / number
-        folder.mkdir()
-        return SippPhone(folder, f"{network}.{place}", number, PASSWORD, server.address)
+        def make(number: str, place: int) -> SippPhone:
+            folder = tmp_path / number
+            folder.mkdir()
+            sipp = SippPhone(folder, f"{network}.{place}", number, PASSWORD, server.address)
+            return stack.enter_context(sipp)
 
-    return make
+        yield make

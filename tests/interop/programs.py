@@ -18,7 +18,7 @@ T = TypeVar("T")
 PACKAGES = {"sipp": "sip-tester", "baresip": "baresip-core"}
 """Program -> the Debian package that brings it."""
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 60.0
 """How long to wait for a program on a slow machine; nothing is measured by it."""
 
 POLL_SECONDS = 0.02
@@ -87,9 +87,13 @@ class Program:
         try:
             return self.wait()
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+            self.kill()
             raise
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._process.kill()
+        self._process.wait()
 
     def __enter__(self) -> Self:
         return self

@@ -87,7 +87,11 @@ class Server:
         (folder / "myphone.toml").write_text(text + tables)
         command = [sys.executable, "-m", "myphone_api.cli", "serve", "--config", str(folder / "myphone.toml")]
         self._program = Program(command, folder / "output")
-        self._program.wait_until(self._answers, "an answer to OPTIONS")
+        try:
+            self._program.wait_until(self._answers, "an answer to OPTIONS")
+        except BaseException:
+            self._program.kill()
+            raise
 
     def _answers(self) -> bool:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.interop.baresip import Baresip
 from tests.interop.conftest import Phones, Softphones
 from tests.interop.server import MUSIC_HZ
-from tests.interop.tones import AMPLITUDE, level, voiced
 
 CALLER_HZ, CALLEE_HZ = 440.0, 1000.0
-SECONDS = 2.0
 
 
 @pytest.mark.row("CORE-01", "CORE-03", "SFT-06", "ADM-20")
@@ -74,7 +71,9 @@ def test_the_holder_hears_again_after_the_resume(softphone: Softphones, phone: P
     """SIPp holds, and echoes what it hears: the softphone hears itself as long as nobody holds."""
     holding, held = phone("120", 120), softphone("130", CALLEE_HZ, auto_answer=True)
     scenario = holding.start("caller_reinvites", dial="130")
-    held.wait_until_heard_in_order(CALLEE_HZ, MUSIC_HZ, CALLEE_HZ)
+    for number, heard_hz in ((2, CALLEE_HZ), (3, MUSIC_HZ), (4, CALLEE_HZ)):
+        held.wait_until_hears(heard_hz)
+        holding.go_on(scenario, "caller_reinvites", after=f"^CSeq: {number} ACK")
     holding.finish(scenario, "caller_reinvites")
 
 
@@ -93,18 +92,8 @@ def talk(softphone: Softphones, transport: str, calling: str = "", called: str =
     callee = softphone("131", CALLEE_HZ, transport, encryption=called, auto_answer=True)
     caller.dial("131")
     caller.wait_for("CALL_ESTABLISHED")
-    caller.wait_until_heard(SECONDS)
-    callee.wait_until_heard(SECONDS)
+    caller.wait_until_hears_clearly(CALLEE_HZ, CALLER_HZ)
+    callee.wait_until_hears_clearly(CALLER_HZ, CALLEE_HZ)
     caller.hang_up()
     callee.wait_for("CALL_CLOSED")
-    assert_hears(caller, callee)
-    assert_hears(callee, caller)
     return caller.secured, callee.secured
-
-
-def assert_hears(phone: Baresip, other: Baresip) -> None:
-    """The other's tone at its full level, and nothing of the phone's own: 40 dB below at least."""
-    samples = voiced(phone.heard())
-    assert len(samples) > SECONDS * 8000 / 2
-    assert level(samples, other.tone_hz) == pytest.approx(AMPLITUDE, rel=0.1)
-    assert level(samples, phone.tone_hz) < AMPLITUDE / 100

@@ -21,7 +21,9 @@ def test_a_lamp_follows_a_call(softphone: Softphones, phone: Phones) -> None:
     watching = watcher.start("watcher", dial="131")
     watching.wait_until(lambda: lamp(watcher) == ["terminated"], "the first state")
     lee.dial("131")
-    watching.wait_until(lambda: lamp(watcher)[-2:] == ["confirmed", "confirmed"], "the state after the refresh")
+    watching.wait_until(
+        lambda: lamp(watcher)[-2:] == ["confirmed", "confirmed"], "the state after the refresh"
+    )
     richardson.hang_up()
     watcher.finish(watching, "watcher")
     assert lamp(watcher)[-1] == "terminated"

@@ -49,10 +49,11 @@ def server(network: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 
 
 @pytest.fixture
-def gateway(server: Server, network: str, tmp_path: Path) -> SippPhone:
+def gateway(server: Server, network: str, tmp_path: Path) -> Iterator[SippPhone]:
     folder = tmp_path / "gateway"
     folder.mkdir()
-    return SippPhone(folder, f"{network}.{GATEWAY}", "0140000001", PASSWORD, server.address)
+    with SippPhone(folder, f"{network}.{GATEWAY}", "0140000001", PASSWORD, server.address) as gateway:
+        yield gateway
 
 
 @pytest.mark.row("CORE-04", "ADM-10")
@@ -60,7 +61,9 @@ def test_a_gateway_brings_a_call(gateway: SippPhone, phone: Phones) -> None:
     callee = phone("100", 150)
     callee.run("register")
     answering = callee.start("callee")
-    gateway.run("gateway_caller", dial="0140000001")
+    calling = gateway.start("gateway_caller", dial="0140000001")
+    gateway.go_on(calling, "gateway_caller", after="^CSeq: 1 ACK")
+    gateway.finish(calling, "gateway_caller")
     callee.finish(answering, "callee")
     assert re.search(r'^From: "Durand" <sip:\+33612345678@', callee.trace("callee").read_text(), re.MULTILINE)
 
@@ -79,8 +82,11 @@ def test_a_gateway_takes_a_call(gateway: SippPhone, phone: Phones) -> None:
 def test_sound_flows_both_ways_in_calls_of_both_ways(gateway: SippPhone, softphone: Softphones) -> None:
     """The gateway echoes what it hears."""
     lee = softphone("102", LEE_HZ, auto_answer=True)
-    gateway.run("gateway_caller", dial="0140000002")
-    lee.wait_until_heard_in_order(LEE_HZ)
+    calling = gateway.start("gateway_caller", dial="0140000002")
+    lee.wait_until_hears(LEE_HZ)
+    gateway.go_on(calling, "gateway_caller", after="^CSeq: 1 ACK")
+    gateway.finish(calling, "gateway_caller")
+    lee.wait_for("CALL_CLOSED")
     answering = gateway.start("callee")
     lee.dial("00612345678")
     lee.wait_until_hears(LEE_HZ)

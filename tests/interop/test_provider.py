@@ -29,12 +29,17 @@ def test_an_account_at_a_provider(network: str, tmp_path: Path) -> None:
     """Registered at the start, with the right credentials, and given back at the stop."""
     address = f"{network}.3"
     provider = SippPhone(tmp_path, f"{network}.201", "office", SECRET, address)
-    scenario = provider.start("provider")
     tables = ACCOUNT.format(provider=provider.address, password=SECRET)
-    with Server(tmp_path / "run", address, [], tables=tables):
-        scenario.wait_until(lambda: "Expires: 600" in provider.trace("provider").read_text(), "a registration")
-    provider.finish(scenario, "provider")
-    registered, given_back = re.findall(r"^Authorization: Digest (.*)", provider.trace("provider").read_text(), re.M)
+    with provider:
+        scenario = provider.start("provider")
+        with Server(tmp_path / "run", address, [], tables=tables):
+            scenario.wait_until(
+                lambda: "Expires: 600" in provider.trace("provider").read_text(), "a registration"
+            )
+        provider.finish(scenario, "provider")
+    registered, given_back = re.findall(
+        r"^Authorization: Digest (.*)", provider.trace("provider").read_text(), re.M
+    )
     for header in (registered, given_back):
         credentials = dict(re.findall(r'(\w+)="?([^",\s]*)', header))
         assert credentials["response"] == response_to(credentials, SECRET)

@@ -39,7 +39,10 @@ def test_call(phone: Phones, scenario: str, place: int) -> None:
     caller, callee = phone(str(place), place), phone(str(place + 1), place + 1)
     callee.run("register")
     answering = callee.start("callee")
-    caller.run(scenario, dial=callee.number)
+    calling = caller.start(scenario, dial=callee.number)
+    for number in (2, 3, 4) if scenario == "caller_reinvites" else ():
+        caller.go_on(calling, scenario, after=f"^CSeq: {number} ACK")
+    caller.finish(calling, scenario)
     callee.finish(answering, "callee")
 
 

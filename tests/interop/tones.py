@@ -41,10 +41,3 @@ def level(samples: npt.NDArray[np.float64], frequency_hz: float, width_hz: float
     lines = np.fft.rfftfreq(len(samples), 1 / RATE_HZ)
     near = np.abs(lines - frequency_hz) <= width_hz
     return float(spectrum[near].max())
-
-
-def voiced(samples: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """The part between the first and the last loud sample: without the silence before and after a call."""
-    loud = np.flatnonzero(np.abs(samples) > AMPLITUDE / 8)
-    assert loud.size, "silence throughout"
-    return samples[loud[0] : loud[-1] + 1]
