@@ -9,11 +9,13 @@ import os
 import secrets
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from myphone_api.errors import CommandError, ExitCode
 from myphone_api.logs import LogFormat, configure_logging
-from myphone_api.server import StartError, check, run, setup_errors, tracing
+from myphone_api.server import StartError, check, opened, run, setup_errors, tracing
 from pbx.config import Config, ConfigError, parse
 from pbx.config_errors import Problem
 from pbx.switch import Switch
@@ -62,7 +64,8 @@ def demo(options: argparse.Namespace) -> ExitCode:
         with setup_errors():
             config = demo_config(options, folder, passwords)
             features = check(config)
-        run(config, features, tracing(options, config), announce)
+        with opened(config, partial(_with_passwords, passwords)) as (store, known):
+            run(known, features, store, tracing(options, known), announce)
     except StartError as error:
         raise StartError(*_as_options(error.problems)) from error
     return ExitCode.OK
@@ -82,6 +85,14 @@ def demo_config(options: argparse.Namespace, folder: Path, passwords: Mapping[st
     except ConfigError as error:
         problems = tuple(_as_options(error.problems))
     raise ConfigError(*problems)
+
+
+def _with_passwords(passwords: Mapping[str, str], tables: dict[str, Any]) -> None:
+    """The passwords that are printed are those in force, whatever the store was told before."""
+    for extension in tables["extensions"]:
+        if extension["number"] in passwords:
+            extension["password"] = passwords[extension["number"]]
+            del extension["ha1"]
 
 
 def _as_options(problems: Iterable[Problem]) -> Iterator[Problem]:

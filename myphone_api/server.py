@@ -9,9 +9,11 @@ import gc
 import logging
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from media.salvage import salvage
 from myphone_api.errors import CommandError, ExitCode
@@ -23,8 +25,11 @@ from pbx.config_checks import weaknesses
 from pbx.config_errors import Problem
 from pbx.dial_codes import dial_table
 from pbx.environment import Environment
+from pbx.live_data import merged, revise, take_over
 from pbx.plugin import Feature, PluginError, load_features
 from pbx.prompts import SpokenPrompts
+from pbx.store.errors import StoreError, StoreUnavailable
+from pbx.store.store import Store
 from pbx.switch import Switch
 from pbx.trace import open_trace
 
@@ -49,7 +54,8 @@ def serve(options: argparse.Namespace) -> ExitCode:
         config, features = prepare(options.config)
     for weakness in weaknesses(config):
         logger.warning("%s", weakness)
-    run(config, features, tracing(options, config))
+    with opened(config) as (store, known):
+        run(known, features, store, tracing(options, known))
     return ExitCode.OK
 
 
@@ -84,6 +90,42 @@ def setup_errors() -> Iterator[None]:
         yield
     except (ConfigError, PluginError) as error:
         raise CommandError(str(error), ExitCode.USAGE) from error
+
+
+@contextlib.contextmanager
+def opened(
+    config: Config, first: Callable[[dict[str, Any]], None] | None = None
+) -> Iterator[tuple[Store, Config]]:
+    """The store of a configuration, and the configuration with the store's live data, which `first` may change.
+
+    Raises StartError where the store cannot be used, or holds what does not go with the rest.
+    """
+    if problems := tuple(unusable_folder(config.store)):
+        raise StartError(*problems)
+    try:
+        store = Store.open(config.store.location, partial(ThreadPoolExecutor, 1, "store"))
+    except StoreError as error:
+        raise StartError(Problem("store", str(error))) from error
+    with contextlib.ExitStack() as stack:
+        stack.callback(store.abandon)
+        yield store, _known(config, store, first)
+
+
+def _known(config: Config, store: Store, first: Callable[[dict[str, Any]], None] | None) -> Config:
+    try:
+        known, differing = take_over(config, store)
+        if first is not None:
+            store.begin(partial(revise, config, first))
+            known = store.read(partial(merged, config))
+        check(known)
+    except StoreUnavailable as error:
+        raise StartError(Problem("store", str(error))) from error
+    except ConfigError as error:
+        raise StartError(*(Problem(f"store: {each.key}", each.message) for each in error.problems)) from error
+    if differing and first is None:
+        names = ", ".join(differing)
+        logger.warning("%s: changed in the file, which is not in force; see `myphone import`", names)
+    return known
 
 
 # -- tracing ---------------------------------------------------------------------------------------
@@ -132,6 +174,7 @@ def _traced(switch: Switch, wanted: Tracing | None) -> Iterator[None]:
 def run(
     config: Config,
     features: tuple[Feature, ...],
+    store: Store,
     wanted: Tracing | None = None,
     announce: Callable[[Switch], None] | None = None,
 ) -> None:
@@ -140,10 +183,8 @@ def run(
     SIGHUP reads the certificate again. Where there is an `announce`, which is called as soon as phones can
     register, somebody sits at a terminal, and SIGHUP says that it was closed: a stop.
     """
-    if problems := tuple(unusable_folder(config.store)):
-        raise StartError(*problems)
     try:
-        run_until_complete(_run(config, features, wanted, announce))
+        run_until_complete(_run(config, features, store, wanted, announce))
     except _NotStarted as error:  # and the ports that could be opened are closed again
         problems = tuple(closed_ports(config.sip)) or tuple(closed_media_ports(config.sip, config.media))
         raise StartError(*problems or (Problem("", f"cannot start: {error}"),)) from error
@@ -156,10 +197,11 @@ class _NotStarted(Exception):
 async def _run(
     config: Config,
     features: tuple[Feature, ...],
+    store: Store,
     wanted: Tracing | None,
     announce: Callable[[Switch], None] | None,
 ) -> None:
-    switch = Switch(Environment.real(), config, features, _prompts(config))
+    switch = Switch(Environment.real(), config, features, _prompts(config), store)
     stopped = asyncio.Event()
     reload = partial(_reload, switch) if announce is None else None
     with _traced(switch, wanted), signals(stopped.set, reload):

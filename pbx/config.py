@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo, model_validator
 
 from media.plan import Codec
 from pbx.addresses import PRIVATE_NETWORKS
@@ -20,6 +20,7 @@ from pbx.config_errors import ConfigError, Problem, explain
 from pbx.config_values import (
     CodecNames,
     CodeSetting,
+    DatabaseUrl,
     FeatureSetting,
     Folder,
     ForwardNumber,
@@ -139,9 +140,24 @@ class Media(Table):
 
 
 class Store(Table):
-    """`[store]`: what is kept."""
+    """`[store]`: what is kept, and where."""
 
     data_dir: Folder = Field(default=Path("data"), validate_default=True)
+    url: DatabaseUrl = SecretStr("")
+    """A PostgreSQL database; empty: an SQLite file in `data_dir`."""
+
+    @property
+    def location(self) -> Path | str:
+        """Where the database is: a file or a URL."""
+        return self.url.get_secret_value() or self.data_dir / "myphone.db"
+
+
+def _or_ha1(password: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+    if password is None and info.data.get("ha1") is None:
+        raise ValueError("is missing, add it")
+    if password is not None and info.data.get("ha1") is not None:
+        raise ValueError("is given twice, leave out ha1")
+    return password
 
 
 class Forward(Table):
@@ -153,16 +169,28 @@ class Forward(Table):
     not_registered: ForwardNumber | None = None
 
 
+class Ha1(Table):
+    """What is kept of a password (RFC 7616 section 3.4.2): of use for one realm alone."""
+
+    realm: str
+    md5: Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
 class Extension(Table):
     """One of `[[extensions]]`: a user."""
 
     number: Number
-    password: Secret
+    ha1: Ha1 | None = None
+    """In place of the password, as `myphone export` writes it."""
+    password: Annotated[Secret | None, AfterValidator(_or_ha1)] = Field(default=None, validate_default=True)
     """What the phone registers with."""
     first_name: Name = ""
     last_name: Name = ""
     pin: Secret = SecretStr("")
     """For voicemail and the portal; the number unless set."""
+    pin_hash: Annotated[str, Field(pattern=r"^(\$argon2id\$[A-Za-z0-9$,=+/]{1,180})?$")] = ""
+    """In place of the PIN, as `myphone export` writes it."""
     sip_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = ""
     """An alternative to the number in SIP addresses; "ext" and the number unless set."""
     outbound_caller_id: Annotated[str, Field(pattern=r"^\+?[A-Za-z0-9._-]{0,64}$")] = ""
@@ -183,6 +211,13 @@ class Extension(Table):
         if isinstance(data, dict) and isinstance(number := data.get("number"), str):
             return {"pin": number, "sip_id": f"ext{number}"} | data
         return data
+
+    def credentials(self, realm: str) -> Credentials:
+        """What is kept of the password."""
+        if self.password is None:
+            assert self.ha1 is not None, "there is one of both"
+            return Credentials(self.ha1.md5, self.ha1.sha256)
+        return Credentials.of(self.number, realm, self.password.get_secret_value())
 
 
 class Numbers(Table):
@@ -275,6 +310,10 @@ class Config(Table):
         """The extensions as the switch knows them: with hashes in place of passwords."""
         return tuple(_directory_entry(extension, self.sip.realm) for extension in self.extensions)
 
+    def with_tables(self, tables: Mapping[str, Any]) -> Config:
+        """The same with other tables, as a file has them. Raises ConfigError where they do not go together."""
+        return parse({name: getattr(self, name) for name in type(self).model_fields} | dict(tables))
+
 
 def load(file: Path) -> Config:
     """Read a configuration file. Raises ConfigError with everything that is wrong with it."""
@@ -300,10 +339,13 @@ def parse(data: Mapping[str, Any], folder: Path | None = None) -> Config:
     raise ConfigError(*problems)
 
 
+_NOT_IN_DIRECTORY = {"ha1", "password", "pin", "pin_hash", "forward", "manager", "barge_in"}
+
+
 def _directory_entry(extension: Extension, realm: str) -> DirectoryEntry:
-    copied = extension.model_dump(exclude={"password", "pin", "forward", "manager", "barge_in"})
+    copied = extension.model_dump(exclude=_NOT_IN_DIRECTORY)
     return DirectoryEntry(
         **copied,
         diversions=Diversions(**extension.forward.model_dump()),
-        credentials=Credentials.of(extension.number, realm, extension.password.get_secret_value()),
+        credentials=extension.credentials(realm),
     )

@@ -23,6 +23,7 @@ def contradictions(config: Config) -> Iterator[Problem]:
     yield from _in_numbers(config)
     yield from _in_addresses(config.extensions)
     yield from _in_forwards(config)
+    yield from _in_realms(config)
     yield from in_trunks(config)
     if config.events.min_expires > config.events.max_expires:
         yield Problem("events.min_expires", f"should be {config.events.max_expires} (events.max_expires) or less")
@@ -31,6 +32,8 @@ def contradictions(config: Config) -> Iterator[Problem]:
 def weaknesses(config: Config) -> Iterator[Problem]:
     """What works, but should not stay so."""
     for index, extension in enumerate(config.extensions):
+        if extension.password is None:
+            continue
         password = extension.password.get_secret_value()
         if len(password) < SHORT_PASSWORD or password in (extension.number, extension.sip_id):
             remedy = f"is easily guessed, use {SHORT_PASSWORD} or more characters"
@@ -105,6 +108,13 @@ def _in_forwards(config: Config) -> Iterator[Problem]:
                 yield _problem(index, extension, key, "is the extension itself, choose another")
             elif target is not None and target not in numbers and not leads_outside(config, target):
                 yield _problem(index, extension, key, f"{target} is no extension, add it or choose another")
+
+
+def _in_realms(config: Config) -> Iterator[Problem]:
+    realms = {extension.ha1.realm for extension in config.extensions if extension.ha1 is not None}
+    if strange := realms - {config.sip.realm}:
+        remedy = "set that, or give those extensions new passwords (myphone ext set)"
+        yield Problem("sip.realm", f"there are passwords that are kept for the realm {min(strange)!r}; {remedy}")
 
 
 def _problem(index: int, extension: Extension, key: str, message: str) -> Problem:

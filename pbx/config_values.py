@@ -56,6 +56,12 @@ def _not_empty(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _database_url(url: SecretStr) -> SecretStr:
+    if url.get_secret_value() and not url.get_secret_value().startswith("postgresql://"):
+        raise ValueError("should be such as postgresql://user:password@host/name")
+    return url
+
+
 def _named_once(names: tuple[str, ...]) -> tuple[str, ...]:
     if not names:
         raise ValueError("should name one or more")
@@ -82,6 +88,7 @@ Name = Annotated[str, Field(max_length=100), AfterValidator(_printable)]
 Number = Annotated[str, Field(pattern=r"^[0-9]{1,15}$")]
 ForwardNumber = Annotated[str, Field(pattern=r"^\+?[0-9]{1,20}$")]
 Secret = Annotated[SecretStr, AfterValidator(_not_empty)]
+DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
 CodecName = Literal["PCMA", "PCMU", "G722", "opus"]
 CodecNames = Annotated[tuple[CodecName, ...], AfterValidator(_named_once)]
 CodeSetting = str | Literal[False]

@@ -1,55 +1,218 @@
-"""What the configuration file says of people, taken over into the store."""
+"""Live data: the tables of the configuration that the store owns once it has taken them over.
+
+At the first start they come from the file. From then on they are what the store says, whatever the file says; `merged`
+puts both together into one configuration, checked as a whole like any other.
+"""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import BaseModel, SecretStr
 from sqlalchemy import Connection, insert, select
 
-from pbx.directory import Extension
+from pbx.config import Config, Extension
+from pbx.directory import BusyDetection
+from pbx.store import live, pins
 from pbx.store.extensions import extensions
 
 if TYPE_CHECKING:
-    from pbx.config import Config
     from pbx.store.store import Store
+
+TABLES = ("groups", "office_hours", "trunks", "outbound_rules", "inbound_rules")
+"""Those that are kept as a whole; a table that is to be live is named here, and nowhere else."""
+
+LIVE = ("extensions", *TABLES)
+
+_FORWARDS = ("always", "busy", "no_answer", "not_registered")
+_SAME = ("first_name", "last_name", "sip_id", "outbound_caller_id", "withhold_number", "no_answer_seconds")
+_RIGHTS = ("manager", "barge_in")
+
+
+# -- from a configuration into the store -----------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a revision has changed: numbers of extensions, and names of tables."""
+
+    added: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.changed or self.removed or self.tables)
 
 
 def seed(config: Config, connection: Connection) -> None:
     """Enter what a configuration says into an empty store."""
-    told = {extension.number: extension for extension in config.extensions}
-    rows = [_row(entry, config.sip.realm, told[entry.number].manager) for entry in config.directory()]
-    for row in rows:
-        row["barge_in"] = told[row["number"]].barge_in
-    if rows:
-        connection.execute(insert(extensions), rows)
+    write(config, connection)
+    live.remember(live.TAKEN_OVER, fingerprints(config), connection)
+    live.changed(connection)
 
 
-def take_over(config: Config, store: Store) -> None:
-    """Enter what a configuration says where the store is new. Raises StoreUnavailable."""
+def write(config: Config, connection: Connection) -> Report:
+    """Make the store say what a configuration says. Only what differs is touched."""
+    stored = {row["number"]: dict(row) for row in connection.execute(select(extensions)).mappings()}
+    wanted = {extension.number: row_of(extension, config.sip.realm) for extension in config.extensions}
+    removed = tuple(number for number in stored if number not in wanted)
+    added = tuple(number for number in wanted if number not in stored)
+    changed = tuple(
+        number for number, row in wanted.items() if number in stored and stored[number] != stored[number] | row
+    )
+    for number in removed:
+        live.remove_extension(number, connection)
+    if added:
+        connection.execute(insert(extensions), [wanted[number] for number in added])
+    for number in changed:
+        live.change_extension(number, wanted[number], connection)
+    tables = tuple(name for name in TABLES if _put(name, plain(getattr(config, name)), connection))
+    report = Report(added, changed, removed, tables)
+    if report:
+        live.changed(connection)
+    return report
 
-    def change(connection: Connection) -> None:
-        if connection.execute(select(extensions.c.number).limit(1)).first() is None:
+
+def _put(name: str, data: Any, connection: Connection) -> bool:
+    stored, version = live.table(name, connection)
+    if (stored == data) if version else not data:
+        return False
+    live.put_table(name, data, connection)
+    return True
+
+
+def revise(
+    config: Config,
+    change: Callable[[dict[str, Any]], None],
+    connection: Connection,
+    *,
+    versions: Mapping[str, int] | None = None,
+    check: Callable[[Config], object] = lambda config: None,
+) -> Report:
+    """Change live data: `change` gets them as a configuration file has them, and what it leaves is checked as a whole.
+
+    `versions`, by the numbers of extensions and the names of tables, are those that the change was thought of for.
+    Raises Conflict where one of them is of another by now, ConfigError where the result cannot be, and whatever
+    `change` and `check` raise; then nothing has changed.
+    """
+    for name, version in (versions or {}).items():
+        live.expect(name, version, connection)
+    tables = told(connection)
+    change(tables)
+    revised = config.with_tables(tables)
+    check(revised)
+    return write(revised, connection)
+
+
+def take_over(config: Config, store: Store) -> tuple[Config, tuple[str, ...]]:
+    """The configuration with the live data of the store, which gets those of the file where it is new.
+
+    Also the names of the tables that say something else in the file than when it was taken over. Raises ConfigError
+    where store and file do not go together, and StoreUnavailable.
+    """
+
+    def change(connection: Connection) -> tuple[Config, tuple[str, ...]]:
+        if not live.revision(connection):
             seed(config, connection)
+        return merged(config, connection), differing(config, connection)
 
-    store.begin(change)
+    return store.begin(change)
 
 
-def _row(entry: Extension, realm: str, manager: bool) -> dict[str, Any]:
-    assert entry.credentials is not None, "every extension of the file has a password"
-    diversions = {f"forward_{occasion}": target for occasion, target in asdict(entry.diversions).items()}
+def differing(config: Config, connection: Connection) -> tuple[str, ...]:
+    """The live tables that were changed in the file after it was taken over."""
+    known: Mapping[str, str] = live.fact(live.TAKEN_OVER, connection) or {}
+    return tuple(name for name, print_ in fingerprints(config).items() if known.get(name) != print_)
+
+
+def fingerprints(config: Config) -> dict[str, str]:
+    """What tells whether a live table of the file has changed, without telling what it says."""
+    people = [_without_secrets(extension, config.sip.realm) for extension in config.extensions]
+    data = {"extensions": people} | {name: plain(getattr(config, name)) for name in TABLES}
+    return {name: hashlib.sha256(json.dumps(data[name]).encode()).hexdigest() for name in LIVE}
+
+
+def _without_secrets(extension: Extension, realm: str) -> dict[str, Any]:
+    """What no PIN could be guessed by, and no password sooner than by what is kept of it anyhow."""
+    table: dict[str, Any] = plain(extension)
+    for secret in ("password", "pin"):
+        table.pop(secret, None)
+    return table | {"ha1": extension.credentials(realm).sha256}
+
+
+def plain(value: Any) -> Any:
+    """A value of the configuration as a file has it, without what is default anyhow; secrets in clear."""
+    match value:
+        case BaseModel():
+            fields = type(value).model_fields.items()
+            given = [(name, getattr(value, name), field.get_default()) for name, field in fields]
+            return {name: plain(item) for name, item, default in given if item != default}
+        case tuple():
+            return [plain(item) for item in value]
+        case SecretStr():
+            return value.get_secret_value()
+        case Enum():
+            return value.value
+        case Path():
+            return str(value)
+    return value
+
+
+def row_of(extension: Extension, realm: str) -> dict[str, Any]:
+    """An extension as the store has it."""
+    credentials = extension.credentials(realm)
+    pin = extension.pin.get_secret_value()
     return {
-        "number": entry.number,
-        "first_name": entry.first_name,
-        "last_name": entry.last_name,
-        "sip_id": entry.sip_id,
-        "realm": realm,
-        "ha1_md5": entry.credentials.md5,
-        "ha1_sha256": entry.credentials.sha256,
-        "outbound_caller_id": entry.outbound_caller_id,
-        "withhold_number": entry.withhold_number,
-        "no_answer_seconds": entry.no_answer_seconds,
-        "busy_detection": entry.busy_detection.value,
-        "manager": manager,
-        **diversions,
+        "number": extension.number,
+        **{name: getattr(extension, name) for name in (*_SAME, *_RIGHTS)},
+        "busy_detection": extension.busy_detection.value,
+        **{f"forward_{occasion}": getattr(extension.forward, occasion) for occasion in _FORWARDS},
+        "realm": realm if extension.ha1 is None else extension.ha1.realm,
+        "ha1_md5": credentials.md5,
+        "ha1_sha256": credentials.sha256,
+        "pin_hash": extension.pin_hash or (None if pin == extension.number else pins.hashed(pin)),
     }
+
+
+# -- from the store into a configuration -----------------------------------------------------------
+
+
+def merged(config: Config, connection: Connection) -> Config:
+    """The configuration with the live data of the store. Raises ConfigError where they do not go together."""
+    return config.with_tables(told(connection))
+
+
+def told(connection: Connection) -> dict[str, Any]:
+    """The live data as a configuration file has them; secrets of trunks in clear."""
+    rows = connection.execute(select(extensions).order_by(extensions.c.number)).mappings()
+    found: dict[str, Any] = {"extensions": [_table_of(dict(row)) for row in rows]}
+    for name in TABLES:
+        data, version = live.table(name, connection)
+        if version:
+            found[name] = data
+    return found
+
+
+def _table_of(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row as `[[extensions]]` has it, without what is default anyhow."""
+    table = {"number": row["number"], **{name: row[name] for name in (*_SAME, *_RIGHTS) if row[name]}}
+    if row["sip_id"] == f"ext{row['number']}":
+        del table["sip_id"]
+    if row["no_answer_seconds"] == Extension.model_fields["no_answer_seconds"].default:
+        del table["no_answer_seconds"]
+    if row["busy_detection"] != BusyDetection.PBX.value:
+        table["busy_detection"] = row["busy_detection"]
+    forward = {name: row[f"forward_{name}"] for name in _FORWARDS if row[f"forward_{name}"] is not None}
+    if forward:
+        table["forward"] = forward
+    table["ha1"] = {"realm": row["realm"], "md5": row["ha1_md5"], "sha256": row["ha1_sha256"]}
+    if row["pin_hash"] is not None:
+        table["pin_hash"] = row["pin_hash"]
+    return table

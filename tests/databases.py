@@ -132,6 +132,11 @@ def _free_port() -> int:
         return port
 
 
+def opened(location: Path | str) -> Database:
+    """The database at a place, as it is."""
+    return Database.sqlite(location) if isinstance(location, Path) else Database.postgresql(location)
+
+
 @contextmanager
 def cluster() -> Iterator[Cluster]:
     """A server for a while; nothing of it is left."""

@@ -177,6 +177,11 @@ class Store:
             self._timer.cancel()
         if self._flushing is not None:
             await asyncio.wait([self._flushing])
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Close the database, without a loop, for there was none yet; nothing was noted."""
+        self._closed = True
         for executor in (self._writer, self._reader):
             if executor is not None:
                 executor.shutdown(wait=True)

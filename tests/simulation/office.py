@@ -153,16 +153,16 @@ class Office:
         world = environment(self.simulation, self.host, "pbx")
         worker = partial(DistantEngine, self.host, self.simulation.dice("workers"))
         with patch("media.service.WorkerProcess", worker):
-            self.switch = Switch(world, self.config, self._features, self._prompts, self._store())
+            store, config = self._open_store()
+            self.switch = Switch(world, config, self._features, self._prompts, store)
         self.switch.happenings.subscribe(None, self.told.append)
         await self.switch.start()
 
-    def _store(self) -> Store | None:
+    def _open_store(self) -> tuple[Store | None, Config]:
         if self._location is None:
-            return None
+            return None, self.config
         store = Store.open(self._location)
-        take_over(self.config, store)
-        return store
+        return store, take_over(self.config, store)[0]
 
     async def restart(self) -> None:
         """Stop the PBX and start it anew; the phones stay on, and `told` goes on."""

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, inspect, text
 
 from pbx.store.database import Database
 from pbx.store.errors import StoreError
+from pbx.store.tables import metadata
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ def revision(connection: Connection) -> str | None:
 
 
 def upgrade(database: Database, file: Path | None = None) -> None:
-    """Create or change the tables where they are not those of this version; `file` is copied before.
+    """Create the tables, or bring those of an older version to this one; `file` is copied before.
 
     Raises StoreError: made by a newer version; and StoreUnavailable. Then nothing has changed.
     """
@@ -45,9 +46,12 @@ def upgrade(database: Database, file: Path | None = None) -> None:
         raise StoreError(
             f"the database is of a newer version ({found}), this one knows {newest()}: update it"
         )
-    if file is not None and found is not None:
+    if found is None:
+        database.transact(_create)
+        return
+    if file is not None:
         logger.warning("the database is upgraded; as it was it is kept in %s", _copy(database, file, found))
-    database.migrate(_run)
+    database.migrate(follow)
 
 
 def _copy(database: Database, file: Path, found: str) -> Path:
@@ -64,10 +68,21 @@ def _copy(database: Database, file: Path, found: str) -> Path:
     return target
 
 
-def _run(connection: Connection) -> None:
-    from alembic import command
+def _create(connection: Connection) -> None:
+    """All at once: what the chain leads to, and a test says that it does."""
+    if revision(connection) is not None:
+        return  # another process was faster
+    metadata.create_all(connection)
+    connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
+    connection.execute(text("INSERT INTO alembic_version VALUES (:newest)"), {"newest": newest()})
+
+
+def follow(connection: Connection) -> None:
+    """Follow the chain from wherever the database is."""
+    from alembic import command  # takes its time, and is not needed where nothing is to be changed
     from alembic.config import Config
 
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     config = Config()
     config.set_main_option("script_location", "pbx.store:migrations")
     config.attributes["connection"] = connection

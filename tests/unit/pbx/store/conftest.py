@@ -9,7 +9,7 @@ import pytest
 
 from pbx.store.database import Database
 from pbx.store.migrations.upgrade import upgrade
-from tests.databases import Cluster, cluster
+from tests.databases import Cluster, cluster, opened
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +31,7 @@ def location(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
 @pytest.fixture
 def database(location: Path | str) -> Iterator[Database]:
     """A database with all tables."""
-    opened = Database.sqlite(location) if isinstance(location, Path) else Database.postgresql(location)
-    upgrade(opened)
-    yield opened
-    opened.close()
+    database = opened(location)
+    upgrade(database)
+    yield database
+    database.close()

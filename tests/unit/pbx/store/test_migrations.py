@@ -14,8 +14,9 @@ from sqlalchemy import Connection, text
 
 from pbx.store.database import Database
 from pbx.store.errors import StoreError
-from pbx.store.migrations.upgrade import newest, revision, upgrade
+from pbx.store.migrations.upgrade import follow, newest, revision, upgrade
 from pbx.store.tables import metadata
+from tests.databases import opened
 
 
 def scripts() -> ScriptDirectory:
@@ -32,11 +33,22 @@ def test_there_is_one_chain_and_its_numbers_count() -> None:
     assert chain == [f"{number:04}" for number in range(1, len(chain) + 1)]
 
 
-def test_the_migrated_schema_is_that_of_the_tables(database: Database) -> None:
+def test_the_migrated_schema_is_that_of_the_tables(location: Path | str) -> None:
     def differences(connection: Connection) -> object:
         return compare_metadata(MigrationContext.configure(connection), metadata)
 
-    assert database.query(differences) == []
+    database = opened(location)
+    try:
+        database.migrate(follow)
+        assert database.query(differences) == []
+        assert database.query(revision) == newest()
+    finally:
+        database.close()
+
+
+def test_a_new_database_is_at_the_end_of_the_chain(database: Database) -> None:
+    assert database.query(revision) == newest()
+    database.migrate(follow)
     assert database.query(revision) == newest()
 
 

@@ -1,0 +1,191 @@
+"""Live data: taken over once, then the store's; changed as a whole or not at all; two who change at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, select
+
+from pbx.config import Config, ConfigError, parse
+from pbx.live_data import Report, merged, revise, take_over, told, write
+from pbx.store import live, pins
+from pbx.store.errors import Conflict
+from pbx.store.extensions import extensions
+from pbx.store.store import Store
+
+FILE: dict[str, Any] = {
+    "extensions": [
+        {"number": "100", "password": "correct horse", "first_name": "Lee", "manager": True},
+        {"number": "101", "password": "battery staple", "pin": "4711", "forward": {"busy": "100"}},
+    ],
+    "groups": [{"name": "Management", "extensions": ["100"], "heads": ["100"], "sees_ports": True}],
+    "office_hours": {"time_zone": "Europe/Paris", "monday": ["08:30-12:00"]},
+    "dialing": {"country": "FR"},
+    "trunks": [
+        {"name": "box", "addresses": ["192.0.2.1"], "max_calls": 2},
+        {
+            "name": "provider",
+            "type": "provider",
+            "registrar": "voip.example",
+            "user": "us",
+            "password": "TRUNK",
+        },
+    ],
+    "outbound_rules": [{"prefix": "0", "strip": 1, "trunks": ["provider", "box"]}],
+    "inbound_rules": [{"did": "+33140000001", "target": "100"}],
+}
+
+
+def store_of(config: Config) -> Store:
+    store = Store.in_memory()
+    take_over(config, store)
+    return store
+
+
+def versions(connection: Connection) -> dict[str, int]:
+    return {row.number: row.version for row in connection.execute(select(extensions))}
+
+
+def dropped(number: str) -> Callable[[dict[str, Any]], None]:
+    """The change that removes an extension."""
+
+    def change(tables: dict[str, Any]) -> None:
+        tables["extensions"] = [each for each in tables["extensions"] if each["number"] != number]
+
+    return change
+
+
+def renamed(number: str, name: str) -> Callable[[dict[str, Any]], None]:
+    """The change that gives an extension another first name."""
+
+    def change(tables: dict[str, Any]) -> None:
+        next(each for each in tables["extensions"] if each["number"] == number)["first_name"] = name
+
+    return change
+
+
+def test_a_new_store_takes_over_what_the_file_says() -> None:
+    config = parse(FILE)
+    store = Store.in_memory()
+    known, differing = take_over(config, store)
+    assert known.directory() == config.directory()
+    assert (known.groups, known.office_hours, known.trunks) == (
+        config.groups,
+        config.office_hours,
+        config.trunks,
+    )
+    assert (known.outbound_rules, known.inbound_rules) == (config.outbound_rules, config.inbound_rules)
+    assert differing == ()
+    assert store.read(partial(pins.check_pin, "101", "4711"))
+    assert store.read(partial(pins.check_pin, "100", "100"))
+
+
+def test_from_then_on_the_store_is_in_force() -> None:
+    store = store_of(parse(FILE))
+    file = parse(FILE | {"extensions": [*FILE["extensions"], {"number": "102", "password": "new here"}]})
+    known, differing = take_over(file, store)
+    assert [extension.number for extension in known.extensions] == ["100", "101"]
+    assert differing == ("extensions",)
+    assert take_over(parse(FILE), store)[1] == ()
+
+
+def test_no_password_and_no_pin_is_kept() -> None:
+    store = store_of(parse(FILE))
+    kept = str(store.read(lambda connection: [*connection.execute(select(extensions)), *facts(connection)]))
+    assert not any(secret in kept for secret in ("correct horse", "battery staple", "4711"))
+
+
+def facts(connection: Connection) -> list[object]:
+    return list(connection.execute(select(live.facts)))
+
+
+def test_what_is_written_and_told_is_the_same() -> None:
+    config = parse(FILE)
+    store = store_of(config)
+    again = config.with_tables(store.read(told))
+    assert store.begin(partial(write, again)) == Report()
+    other = Store.in_memory()
+    other.begin(partial(write, again))
+    assert other.read(told) == store.read(told)
+
+
+def test_a_revision_touches_only_what_differs() -> None:
+    config = parse(FILE)
+    store = store_of(config)
+    before = store.read(live.revision)
+    report = store.begin(partial(revise, config, renamed("101", "Richardson")))
+    assert report == Report(changed=("101",))
+    assert store.read(versions) == {"100": 1, "101": 2}
+    assert store.read(live.revision) > before
+    assert store.read(partial(merged, config)).extensions[1].first_name == "Richardson"
+    assert store.read(partial(pins.check_pin, "101", "4711"))
+
+
+def test_a_revision_that_cannot_be_changes_nothing() -> None:
+    """Extension 101 forwards to 100, a rule leads there, and the management is made of it."""
+    config = parse(FILE)
+    store = store_of(config)
+    with pytest.raises(ConfigError) as failure:
+        store.begin(partial(revise, config, dropped("100")))
+    keys = {problem.key for problem in failure.value.problems}
+    assert keys == {"extensions[0].forward.busy", "groups[0].extensions"}
+    assert store.read(versions) == {"100": 1, "101": 1}
+
+
+def test_what_does_not_pass_the_callers_check_changes_nothing() -> None:
+    config = parse(FILE)
+    store = store_of(config)
+
+    def refuse(revised: Config) -> None:
+        raise ConfigError
+
+    with pytest.raises(ConfigError):
+        store.begin(partial(revise, config, renamed("100", "X"), check=refuse))
+    assert store.read(versions) == {"100": 1, "101": 1}
+
+
+@pytest.mark.parametrize("name", ["101", "groups"])
+def test_the_second_of_two_who_change_at_once_is_told(name: str) -> None:
+    config = parse(FILE)
+    store = store_of(config)
+
+    def empty(tables: dict[str, Any]) -> None:
+        tables["groups"] = []
+
+    change = empty if name == "groups" else renamed("101", "X")
+    store.begin(partial(revise, config, change, versions={name: 1}))
+    with pytest.raises(
+        Conflict, match=f"somebody else has changed .*{name} meanwhile, it is of version 2 now"
+    ):
+        store.begin(partial(revise, config, renamed("101", "Y"), versions={name: 1}))
+    store.begin(partial(revise, config, renamed("101", "Y"), versions={name: 2}))
+    with pytest.raises(Conflict, match="no extension 555"):
+        store.begin(partial(revise, config, renamed("101", "Z"), versions={"555": 1}))
+
+
+def test_an_extension_that_is_removed_takes_its_row_along() -> None:
+    config = parse(FILE)
+    store = store_of(config)
+    assert store.begin(partial(revise, config, dropped("101"))) == Report(removed=("101",))
+    assert store.read(versions) == {"100": 1}
+    assert not store.read(partial(pins.check_pin, "101", "4711"))
+
+
+def test_a_pin_is_changed_alone() -> None:
+    store = store_of(parse(FILE))
+    store.begin(partial(pins.set_pin, "100", "2580"))
+    assert store.read(partial(pins.check_pin, "100", "2580"))
+    assert not store.read(partial(pins.check_pin, "100", "100"))
+    store.begin(partial(pins.set_pin, "100", "100"))
+    assert store.read(partial(pins.check_pin, "100", "100"))
+    with pytest.raises(Conflict, match="no extension 555"):
+        store.begin(partial(pins.set_pin, "555", "1"))
+
+
+def test_another_realm_does_not_go_with_the_passwords_that_are_kept() -> None:
+    store = store_of(parse(FILE))
+    with pytest.raises(ConfigError, match=r"sip\.realm: there are passwords .* the realm 'myphone'"):
+        take_over(parse(FILE | {"sip": {"realm": "elsewhere"}}), store)
