@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationInfo
+
+from pbx import destinations
 
 
 def _ip_address(text: str) -> str:
@@ -76,6 +79,13 @@ def _code_setting(value: Any) -> Any:
     raise ValueError("should be a pattern in quotes, or false to switch the code off")
 
 
+def _target(text: str) -> str:
+    """Anything that could be dialled, or a destination in its own form, which is what is kept."""
+    if re.fullmatch(r"\+?[0-9*#]{1,64}", text):
+        return str(destinations.Number(text))
+    return str(destinations.parse(text))
+
+
 Port = Annotated[int, Field(strict=True, ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=86400)]
 IpNetwork = Annotated[str, AfterValidator(_network)]
@@ -86,6 +96,8 @@ ReadableFile = Annotated[Folder, AfterValidator(_readable)]
 ReadableFolder = Annotated[Folder, AfterValidator(_folder)]
 Name = Annotated[str, Field(max_length=100), AfterValidator(_printable)]
 Number = Annotated[str, Field(pattern=r"^[0-9]{1,15}$")]
+Target = Annotated[str, AfterValidator(_target)]
+"""Where calls go: what could be dialled, or the text of any other destination (`pbx.destinations`)."""
 ForwardNumber = Annotated[str, Field(pattern=r"^\+?[0-9]{1,20}$")]
 Secret = Annotated[SecretStr, AfterValidator(_not_empty)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
