@@ -20,6 +20,7 @@ from pbx.forking import Fork
 from pbx.group_fork import GroupFork
 from pbx.happenings import (
     CallAnswered,
+    CallBlocked,
     CallConnected,
     CallEnded,
     CallQuality,
@@ -32,12 +33,14 @@ from pbx.happenings import (
 from pbx.leg import Leg, LegState
 from pbx.negotiate import NotAcceptable
 from pbx.party import ExternalParty, Party, trunk_of
+from pbx.reach_me import offer
 from pbx.refused import Refused
 from pbx.relocation import bring
 from pbx.ringing import call_phones
-from pbx.routing import Outcome, Redirected, Refuse, Ring, Route, Serve
+from pbx.routing import Offer, Outcome, Redirected, Refuse, Ring, Route, Serve
 from pbx.trunks.outbound import CallOut
 from pbx.trunks.outgoing import place, refuse
+from pbx.verdict import verdict
 from pbx.voice import Voice
 from pbx.waiting import Waiting
 from sipcore.events.conference_info import Participant
@@ -79,6 +82,8 @@ class Call:
         """The last one, until the transferor has hung up."""
         self.trail: tuple[str, ...] = ()
         """Numbers that it must not come back to; the last extension of them sent it on, and pays for a call outside."""
+        self.dids: tuple[str, ...] = ()
+        """The number outside that was called, in all forms that it is known in; none for a call from inside."""
         self.reasons: tuple[str, ...] = ()
         """Why the call went where it went."""
         self._course: Course | None = None
@@ -151,7 +156,9 @@ class Call:
 
     def _finish(self, task: asyncio.Task[None]) -> None:
         """Hang up whatever is left and tell the end. Runs once, however the task ended, begun or not."""
-        status, reason = self._verdict(task)
+        status, reason = verdict(
+            self, task, answered=self._answered_at is not None, cancelled_with=self._cancelled_with
+        )
         self._stop_ringing()
         if self.transfer is not None:
             self.transfer.end(status)
@@ -177,23 +184,6 @@ class Call:
             self._tell(quality)
         self._course = self.transfer = None  # they hold the call, as it holds them
 
-    def _verdict(self, task: asyncio.Task[None]) -> tuple[int, str | None]:
-        """The final response (RFC 3261 section 21) that the task's end amounts to."""
-        error = None if task.cancelled() else task.exception()
-        if error is not None and not isinstance(error, Refused | PortsExhausted):
-            logger.error(
-                "call %s from %s to %r failed", self.id, self.caller.number, self.dialled, exc_info=error
-            )
-        if self._answered_at is not None:
-            return 200, None
-        if task.cancelled():
-            return self._cancelled_with or 500, None
-        if error is None:
-            return 480, None
-        if isinstance(error, Refused):
-            return error.status, error.reason
-        return (503, "No Media Port Free") if isinstance(error, PortsExhausted) else (500, None)
-
     @property
     def _wall(self) -> datetime:
         return self.switch.environment.wall()
@@ -215,7 +205,8 @@ class Call:
             await self._return_to(transferor)
 
     async def _route(self) -> None:
-        await self._follow(self.switch.router.route(self.dialled, self.trail, caller=self.caller))
+        router = self.switch.router
+        await self._follow(router.route(self.dialled, self.trail, caller=self.caller, dids=self.dids))
 
     async def _follow(self, route: Route) -> None:
         # In one stretch with the decision: a line found free stays so.
@@ -225,10 +216,14 @@ class Call:
             if route.diversion and not isinstance(route.action, Refuse):
                 self.caller_leg.forward()
             match route.action:
-                case Refuse(status, reason, barred):
+                case Refuse(status, reason, barred, blocked_by):
                     if barred:
                         refuse(self, barred, reason)
+                    if blocked_by:
+                        self._tell(CallBlocked(at=self._wall, call=self.id, extension=blocked_by))
                     raise Refused(status, reason)
+                case Offer() as offered:
+                    return await offer(self, offered, self._diverted(route))
                 case CallOut() as plan:
                     return await self._talk(await place(self, plan, self._diverted(route)))
                 case Serve(handler, arguments):
@@ -251,9 +246,9 @@ class Call:
         self._fork = None
         return result
 
-    def begin_fork(self) -> Fork:
-        """Who is called now; their ringing comes to the caller."""
-        fork = self._fork = Fork(self._on_progress)
+    def begin_fork(self, *, aside: bool = False) -> Fork:
+        """Who is called now; their ringing comes to the caller, unless that is `aside`."""
+        fork = self._fork = Fork(self._note_ringing if aside else self._on_progress)
         return fork
 
     def use_fork(self, fork: GroupFork) -> None:
@@ -284,9 +279,7 @@ class Call:
         has_media = leg.plan is not None
         if response.status != 180 and not has_media:
             return
-        if self._ringing is not leg.party:
-            self._ringing = leg.party
-            self.rang(leg)
+        self._note_ringing(leg, response)
         if has_media and self._fork.only(leg) and caller.negotiation.has_remote_offer:
             caller.negotiation.opus_parameters = leg.negotiation.remote_opus_parameters
             caller.send_early_media(leg.codec)
@@ -296,6 +289,11 @@ class Call:
             self.ring()
         if self.transfer is not None:
             self.transfer.progress(response.status)
+
+    def _note_ringing(self, leg: Leg, response: Response) -> None:
+        if self._ringing is not leg.party:
+            self._ringing = leg.party
+            self.rang(leg)
 
     def rang(self, leg: Leg) -> None:
         """Tell whose phone rings."""
@@ -346,7 +344,8 @@ class Call:
         leg, trail = self.caller_leg, () if chosen else self.trail
         if leg.state is LegState.ANSWERED and self._waiting is None:
             self._serve_instead(leg)
-        await self._follow(self.switch.router.lead_to(destination, trail, caller=self.caller))
+        router = self.switch.router
+        await self._follow(router.lead_to(destination, trail, caller=self.caller, dids=self.dids))
 
     async def answer(self) -> Voice:
         """Answer the caller. Returns at once: media flows as soon as both sides know of each other."""
@@ -354,6 +353,10 @@ class Call:
         self._mark_answered(self.dialled, feature=self._feature)
         self._stop_waiting()
         leg.answer()
+        return self.voice_of(leg)
+
+    def voice_of(self, leg: Leg) -> Voice:
+        """What talks with the phone of a leg that has been answered."""
         if leg.voice is None:
             leg.voice = Voice(leg.stream, self.switch.media, self.switch.prompts)
         self.switch.media.send(ListenForDigits(leg.stream))

@@ -23,7 +23,7 @@ from pbx.config_values import (
     DatabaseUrl,
     FeatureSetting,
     Folder,
-    ForwardNumber,
+    ForwardTarget,
     HostAndPort,
     IpAddress,
     IpNetwork,
@@ -38,6 +38,7 @@ from pbx.config_values import (
 )
 from pbx.directory import BusyDetection, Diversions
 from pbx.directory import Extension as DirectoryEntry
+from pbx.forwarding.book import ForwardingDefaults
 from pbx.media_keys import Srtp
 from pbx.office_hours import OfficeHours
 from pbx.trunks.settings import Dialing, Group, InboundRule, OutboundRule, Trunk
@@ -161,12 +162,13 @@ def _or_ha1(password: SecretStr | None, info: ValidationInfo) -> SecretStr | Non
 
 
 class Forward(Table):
-    """Where calls to an extension go on to: the number of another extension each, or a number outside."""
+    """Where calls to an extension go on to: the number of another extension each, a number outside, "voicemail" for its
+    own, or any other destination (`pbx.destinations`)."""
 
-    always: ForwardNumber | None = None
-    busy: ForwardNumber | None = None
-    no_answer: ForwardNumber | None = None
-    not_registered: ForwardNumber | None = None
+    always: ForwardTarget | None = None
+    busy: ForwardTarget | None = None
+    no_answer: ForwardTarget | None = None
+    not_registered: ForwardTarget | None = None
 
 
 class Ha1(Table):
@@ -290,6 +292,7 @@ class Config(Table):
     events: Events = Events()
     transfer: Transfer = Transfer()
     parking: Parking = Parking()
+    forwarding: ForwardingDefaults = ForwardingDefaults()
     dial_codes: dict[str, FeatureSetting] = Field(default_factory=dict)
     """By feature, and within it by handler: patterns in place of the features' own."""
     extensions: tuple[Extension, ...] = ()

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pbx.config_errors import Problem
+from pbx.destinations import ExtensionNumber, Number, Voicemail
+from pbx.forwarding.book import destination
 from pbx.trunks.checks import in_trunks, leads_outside
 
 if TYPE_CHECKING:
@@ -104,10 +106,21 @@ def _in_forwards(config: Config) -> Iterator[Problem]:
     for index, extension in enumerate(config.extensions):
         for occasion, target in extension.forward:
             key = f"forward.{occasion}"
-            if target == extension.number:
+            number = _forward_number(target or "", extension.number)
+            if number == extension.number and number != "":
                 yield _problem(index, extension, key, "is the extension itself, choose another")
-            elif target is not None and target not in numbers and not leads_outside(config, target):
-                yield _problem(index, extension, key, f"{target} is no extension, add it or choose another")
+            elif number and number not in numbers and not leads_outside(config, number):
+                yield _problem(index, extension, key, f"{number} is no extension, add it or choose another")
+
+
+def _forward_number(target: str, own: str) -> str:
+    """The number that has to exist for a forward of extension `own`; empty for what is not known before the start."""
+    match destination(target, own) if target else None:
+        case ExtensionNumber(number) | Number(number):
+            return number
+        case Voicemail(mailbox) if mailbox != own:
+            return mailbox
+    return ""
 
 
 def _in_realms(config: Config) -> Iterator[Problem]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationInfo
 
-from pbx import destinations
+from pbx.destinations import parse_target
 
 
 def _ip_address(text: str) -> str:
@@ -73,6 +72,12 @@ def _named_once(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+def _forward(text: str) -> str:
+    if text != "voicemail":
+        parse_target(text)
+    return text
+
+
 def _code_setting(value: Any) -> Any:
     if value is False or isinstance(value, str | Mapping):
         return value
@@ -81,9 +86,7 @@ def _code_setting(value: Any) -> Any:
 
 def _target(text: str) -> str:
     """Anything that could be dialled, or a destination in its own form, which is what is kept."""
-    if re.fullmatch(r"\+?[0-9*#]{1,64}", text):
-        return str(destinations.Number(text))
-    return str(destinations.parse(text))
+    return str(parse_target(text))
 
 
 Port = Annotated[int, Field(strict=True, ge=0, le=65535)]
@@ -98,7 +101,7 @@ Name = Annotated[str, Field(max_length=100), AfterValidator(_printable)]
 Number = Annotated[str, Field(pattern=r"^[0-9]{1,15}$")]
 Target = Annotated[str, AfterValidator(_target)]
 """Where calls go: what could be dialled, or the text of any other destination (`pbx.destinations`)."""
-ForwardNumber = Annotated[str, Field(pattern=r"^\+?[0-9]{1,20}$")]
+ForwardTarget = Annotated[str, AfterValidator(_forward)]
 Secret = Annotated[SecretStr, AfterValidator(_not_empty)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
 CodecName = Literal["PCMA", "PCMU", "G722", "opus"]

@@ -121,3 +121,12 @@ def parse(text: str) -> Destination:
     if not form.fullmatch(value):
         raise ValueError(f"has nothing behind {kind}: that it could mean")
     return destination(value)
+
+
+def parse_target(text: str) -> Destination:
+    """A destination, or simply what could be dialled: an extension, a number, a dial code. Raises ValueError."""
+    if ":" in text or text in ("busy", "end"):
+        return parse(text)
+    if not _DIALLED.fullmatch(text):
+        raise ValueError("should be what could be dialled, or a destination such as 'voicemail:101' or 'system:804'")
+    return Number(text)

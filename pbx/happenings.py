@@ -129,6 +129,14 @@ class CallRetrieved(Happening):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallBlocked(Happening):
+    """An extension has the caller on its black list; the call ends. It has not missed it."""
+
+    call: str
+    extension: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallEnded(Happening):
     """The call is over; no more is told of it but how it sounded."""
 

@@ -64,10 +64,9 @@ Holiday = Annotated[str, AfterValidator(_holiday)]
 Zone = Annotated[str, AfterValidator(_zone)]
 
 
-class OfficeHours(Table):
-    """`[office_hours]`: when the company is there, by the clock on its wall. Without any times it is always open."""
+class Week(Table):
+    """Times of day, such as "08:30-12:00", for each day of a week."""
 
-    time_zone: Zone = "UTC"
     monday: Ranges = ()
     tuesday: Ranges = ()
     wednesday: Ranges = ()
@@ -75,13 +74,31 @@ class OfficeHours(Table):
     friday: Ranges = ()
     saturday: Ranges = ()
     sunday: Ranges = ()
-    holidays: tuple[Holiday, ...] = ()
-    """Days on which it is closed."""
 
     @property
     def kept(self) -> bool:
-        """Whether there is a schedule at all."""
+        """Whether there are any."""
         return any(getattr(self, day) for day in WEEKDAYS)
+
+    def intervals(self) -> list[tuple[int, int]]:
+        """All of them in minutes since Monday, 0:00, the second of each no more in it."""
+        return [
+            (day * DAY_MINUTES + begin, day * DAY_MINUTES + end)
+            for day, name in enumerate(WEEKDAYS)
+            for begin, end in map(minutes, getattr(self, name))
+        ]
+
+
+class OfficeHours(Week):
+    """`[office_hours]`: when the company is there, by the clock on its wall. Without any times it is always open."""
+
+    time_zone: Zone = "UTC"
+    holidays: tuple[Holiday, ...] = ()
+    """Days on which it is closed."""
+
+    def local(self, when: datetime) -> datetime:
+        """What the clock on the wall shows at a moment."""
+        return when.astimezone(ZoneInfo(self.time_zone))
 
     def open_at(self, when: datetime) -> bool:
         """Whether the office is open at a moment, which has a time zone of its own.
@@ -90,7 +107,7 @@ class OfficeHours(Table):
         """
         if not self.kept:
             return True
-        local = when.astimezone(ZoneInfo(self.time_zone))
+        local = self.local(when)
         day = local.date().isoformat()
         if day in self.holidays or day[len("2026-") :] in self.holidays:
             return False

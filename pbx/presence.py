@@ -137,6 +137,10 @@ class Presence:
         status, note = self._said(number)
         return ExtensionState(status, self._line(number), note)
 
+    def away(self, number: str) -> bool:
+        """Whether the user takes no calls."""
+        return self._said(number)[0] is UserStatus.AWAY
+
     def say(self, number: str, status: UserStatus, note: str = "") -> None:
         """Set what a user says; what the user's phones publish goes before it, as long as it lasts."""
         if (status, note) == (UserStatus.AVAILABLE, ""):

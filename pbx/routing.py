@@ -9,21 +9,28 @@ Status codes to the caller (RFC 3261 section 21):
     nobody registered           480      declined by the user        603
     nobody answers              480      a circle of diversions      480
     nothing serves voicemail    480      no gateway for a URI        404
+    caller on the black list    603
     no media in common          488      not allowed to call outside 403
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import Enum
 from typing import Protocol
 
 from pbx.destinations import Address, Destination, End, ExtensionNumber, Number, SystemNumber, Voicemail
 from pbx.dial_table import DialTable, Handler
 from pbx.directory import BusyDetection, Directory, Extension
+from pbx.forwarding.book import Forwarding
+from pbx.forwarding.profile import ARRIVAL
+from pbx.forwarding.rules import Action, ReachMe, RuleType
+from pbx.forwarding.situation import Situation
 from pbx.party import ExternalParty, Party
 from pbx.system_numbers import SystemNumbers
 from pbx.trunks.outbound import Asker, Barred, CallOut, Outbound
+from sipcore.syntax.message import REASONS
 
 MAX_DIVERSIONS = 10
 """How many extensions and system numbers one call may visit without anybody choosing."""
@@ -63,20 +70,35 @@ class Refuse:
     reason: str
     barred: str = ""
     """The number outside that is not to be called."""
+    blocked_by: str = ""
+    """The extension that has the caller on its black list."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Call somebody outside, who is asked whether to take the call; else it goes to a mailbox here."""
+
+    plan: CallOut
+    mailbox: str
+
+
+Decision = Ring | Serve | Refuse | CallOut | Offer
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
     """A decision, the extensions and system numbers visited on the way to it, and why it fell so."""
 
-    action: Ring | Serve | Refuse | CallOut
+    action: Decision
     trail: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
     caller: Party | None = None
+    situation: Situation = field(default_factory=Situation)
+    """The same as rules see it."""
     diversion: str = ""
     """Why the last of the trail forwarded the call, in the words of RFC 5806; empty where it did not."""
 
-    def to(self, action: Ring | Serve | Refuse | CallOut, reason: str) -> Route:
+    def to(self, action: Decision, reason: str) -> Route:
         """Where the way ends."""
         return replace(self, action=action, reasons=(reason,))
 
@@ -84,9 +106,9 @@ class Route:
         """The same route after one more of those whom the call must not come back to."""
         return replace(self, trail=(*self.trail, number))
 
-    def because(self, reason: str) -> Route:
-        """The same route with one reason more, in front."""
-        return replace(self, reasons=(reason, *self.reasons))
+    def because(self, *reasons: str) -> Route:
+        """The same route with more reasons, in front."""
+        return replace(self, reasons=(*reasons, *self.reasons))
 
 
 class Outcome(Enum):
@@ -115,7 +137,12 @@ _DIVERSIONS = {
     Outcome.NO_ANSWER: "no-answer",
     Outcome.NOT_REACHED: "unavailable",
 }
-ALWAYS, DEFLECTION = "unconditional", "deflection"
+ALWAYS, AWAY, DEFLECTION = "unconditional", "away", "deflection"
+_RULES = {
+    Outcome.BUSY: frozenset({RuleType.BUSY}),
+    Outcome.NO_ANSWER: frozenset({RuleType.NO_ANSWER}),
+    Outcome.NOT_REACHED: frozenset({RuleType.NOT_REGISTERED}),
+}
 
 
 _NATURAL = {
@@ -129,6 +156,7 @@ _NATURAL = {
 
 _NOT_FOUND = Refuse(404, "Not Found")
 _UNAVAILABLE = Refuse(480, "Temporarily Unavailable")
+_UNSERVED = Refuse(480, "Not Served")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,19 +170,36 @@ class Router:
     """Whether phones may send calls elsewhere."""
     outbound: Outbound = field(default_factory=Outbound)
     numbers: SystemNumbers = field(default_factory=SystemNumbers)
+    forwarding: Forwarding = field(default_factory=Forwarding)
 
-    def route(self, dialled: str, trail: tuple[str, ...] = (), *, caller: Party | None = None) -> Route:
+    def route(
+        self,
+        dialled: str,
+        trail: tuple[str, ...] = (),
+        *,
+        caller: Party | None = None,
+        dids: tuple[str, ...] = (),
+        at: datetime | None = None,
+    ) -> Route:
         """Decide for a dialled string: one feature, one extension, one way outside, or 404.
 
         `trail`: numbers not to come back to; the last extension among them pays for a call outside.
+        `dids`: the forms of the number outside that was called. `at`: when; now, unless it is given.
         """
-        return self._lead_to(dialled, Route(_NOT_FOUND, trail, caller=caller))
+        return self.lead_to(Number(dialled), trail, caller=caller, dids=dids, at=at)
 
     def lead_to(
-        self, destination: Destination, trail: tuple[str, ...] = (), *, caller: Party | None = None
+        self,
+        destination: Destination,
+        trail: tuple[str, ...] = (),
+        *,
+        caller: Party | None = None,
+        dids: tuple[str, ...] = (),
+        at: datetime | None = None,
     ) -> Route:
         """Decide for a destination: the same for one that a rule names, a key chooses, or a DID leads to."""
-        return self._to(destination, Route(_NOT_FOUND, trail, caller=caller))
+        situation = self.forwarding.situation(caller, dids, at)
+        return self._to(destination, Route(_NOT_FOUND, trail, (), caller, situation))
 
     def knows(self, dialled: str) -> bool:
         """Whether a string is a dial code, a number of the system, or an extension here."""
@@ -231,7 +276,7 @@ class Router:
         """Give the call to the feature that serves the kind."""
         service = self.numbers.services.get(kind)
         if service is None:
-            return way.to(_UNAVAILABLE, f"nothing serves {kind} {number}")
+            return way.to(_UNSERVED, f"nothing serves {kind} {number}")
         return way.to(Serve(service.handler, service.arguments(number)), f"to {kind} {number}")
 
     def _outside(self, address: str, way: Route) -> Route | None:
@@ -249,28 +294,51 @@ class Router:
         return None
 
     def _deliver(self, extension: Extension, way: Route) -> Route:
-        number = extension.number
-        if extension.diversions.always:
-            on = self._lead_to(extension.diversions.always, replace(way, diversion=ALWAYS))
-            return on.because(f"{number} diverts all calls")
+        number, profile = extension.number, self.forwarding.profile(extension)
+        if profile.rejects(way.situation):
+            status = 603 if way.situation.internal else self.forwarding.defaults.rejection
+            blocked = Refuse(status, REASONS[status], blocked_by=number)
+            return way.to(blocked, f"{number} has {way.situation.caller or 'anonymous'} on the black list")
+        on = self._by_rule(ARRIVAL, extension, replace(way, diversion=ALWAYS))
+        if on is not None:
+            return on
+        if self.forwarding.away(number):
+            away = self._after(extension, Outcome.BUSY, way, AWAY)
+            return away.because(f"{number} is away, which counts as busy")
         if not self.lines.registered(number):
             return self._after(extension, Outcome.NOT_REACHED, way).because(f"{number} is not registered")
-        if extension.busy_detection is BusyDetection.PBX and self.lines.calls_of(number):
+        if profile.busy_detection is BusyDetection.PBX and self.lines.calls_of(number):
             return self._after(extension, Outcome.BUSY, way).because(f"{number} has a call already")
-        return way.to(Ring(extension, extension.no_answer_seconds), f"ring {number}")
+        return way.to(Ring(extension, profile.no_answer_seconds), f"ring {number}")
 
-    def _after(self, extension: Extension, outcome: Outcome, way: Route) -> Route:
-        diversions = extension.diversions
-        target = {
-            Outcome.BUSY: diversions.busy,
-            Outcome.NO_ANSWER: diversions.no_answer,
-            Outcome.NOT_REACHED: diversions.not_registered,
-        }.get(outcome)
+    def _after(self, extension: Extension, outcome: Outcome, way: Route, diversion: str = "") -> Route:
+        """What the extension does after it was not reached; the natural end where no rule applies, or it leads to a
+        voicemail that there is not."""
         reason = f"{extension.number}: {outcome.value}"
-        if not target:
+        on = None
+        if outcome in _RULES:
+            way_on = replace(way, diversion=diversion or _DIVERSIONS[outcome])
+            on = self._by_rule(_RULES[outcome], extension, way_on)
+        if on is None or on.action == _UNSERVED:
             return way.to(_NATURAL[outcome], reason)
-        on = self._lead_to(target, replace(way, diversion=_DIVERSIONS[outcome]))
-        return on.because(f"{reason}, diverts to {target}")
+        return on.because(reason)
+
+    def _by_rule(self, types: frozenset[RuleType], extension: Extension, way: Route) -> Route | None:
+        """Where the first rule of the extension leads that applies; None if none does."""
+        applied = self.forwarding.profile(extension).first(types, way.situation)
+        if applied is None:
+            return None
+        return self._act(applied.rule.action, extension, way).because(f"{extension.number}: {applied}")
+
+    def _act(self, action: Action, extension: Extension, way: Route) -> Route:
+        if not isinstance(action, ReachMe):
+            return self._to(action, way)
+        on = self._lead_to(action.number, way)
+        if isinstance(on.action, CallOut):
+            return replace(on, action=Offer(on.action, extension.number))
+        if isinstance(on.action, Refuse):
+            return self._to(Voicemail(extension.number), way).because(*on.reasons)
+        return on
 
     def _sent_on(self, extension: Extension, redirected: Redirected, way: Route) -> Route:
         """To the first target that takes the call; what is no number of ours counts as not reached."""

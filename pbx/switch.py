@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from media.messages import (
@@ -35,6 +36,7 @@ from pbx.dialled import dialled
 from pbx.directory import Directory, Extension
 from pbx.environment import Environment
 from pbx.events import Events
+from pbx.forwarding.book import Forwarding
 from pbx.happenings import ExtensionRegistered, ExtensionUnregistered, Happenings, Unregistration
 from pbx.info_digits import INFO_REMEDIES, BadInfo, read_info
 from pbx.leg import Leg, LegState
@@ -165,19 +167,18 @@ class Switch:
         self.dial_table = dial_table(features, config)
         self.system_numbers = system_numbers(features, config, self.directory, self.dial_table)
         self.trunks = Trunks(self)
-        follow, outbound = config.sip.follow_redirects, self.trunks.outbound
-        self.router = Router(self.directory, self.dial_table, self, follow, outbound, self.system_numbers)
+        self.forwarding = Forwarding(
+            environment.wall, config, self.trunks.outbound.plan, lambda number: self.presence.away(number)
+        )
+        self.router = self._router()
+        self.recorded_name: Callable[[str], Path | None] = lambda number: None
+        """The file in which the user of an extension says a name; whoever keeps such files replaces it."""
         self.legs = Legs(lambda number: self.events.changed(number))
         self.prompts = prompts or Silence()
         self.calls: dict[str, Call] = {}
         self.parking = ParkingLot(lambda orbit: self.events.orbit_changed(orbit))
         sip = config.sip
-        self.registrar = Registrar(
-            RegistrarSettings(
-                sip.min_expires, sip.max_expires, sip.max_expires, sip.max_contacts, EXPIRES_SPREAD
-            ),
-            environment.rng,
-        )
+        self.registrar = Registrar(_registrar_settings(sip), environment.rng)
         phones = DigestGate(sip.realm, self._account, environment.entropy())
         gate = TrunkGate(self.trunks.source, phones)
         self.endpoint = Endpoint(_endpoint_settings(sip), environment.rng, gate)
@@ -212,6 +213,17 @@ class Switch:
         self.messages = Messages(self)
         self._expiry: asyncio.TimerHandle | None = None
         self._shared: dict[Callable[[], Any], Any] = {}
+
+    def _router(self) -> Router:
+        return Router(
+            self.directory,
+            self.dial_table,
+            self,
+            self.config.sip.follow_redirects,
+            self.trunks.outbound,
+            self.system_numbers,
+            self.forwarding,
+        )
 
     # -- life ---------------------------------------------------------------------------------------------
 
@@ -351,10 +363,17 @@ class Switch:
             self.begin_call(invited, caller, number)
 
     def begin_call(
-        self, invited: Invited, caller: Party, dialled: str, destination: Destination | None = None
+        self,
+        invited: Invited,
+        caller: Party,
+        dialled: str,
+        destination: Destination | None = None,
+        dids: tuple[str, ...] = (),
     ) -> None:
-        """Serve a caller who was admitted; `destination` says what it leads to, where that is not to be looked up."""
+        """Serve a caller who was admitted; `destination` says what it leads to, where that is not to be looked up.
+        `dids`: the forms of the number outside that was called."""
         call = Call(self, self._new_call_id(), caller, dialled)
+        call.dids = dids
         self.calls[call.id] = call
         call.start(invited, destination)
 
@@ -463,6 +482,12 @@ def _endpoint_settings(sip: Sip) -> EndpointSettings:
         methods=SERVED,
         reliable=sip.reliable_provisionals,
         session_timers=TimerSettings(sip.session_expires, sip.min_se),
+    )
+
+
+def _registrar_settings(sip: Sip) -> RegistrarSettings:
+    return RegistrarSettings(
+        sip.min_expires, sip.max_expires, sip.max_expires, sip.max_contacts, EXPIRES_SPREAD
     )
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
+from pbx.destinations import Destination, Number
 from pbx.numbers import NumberingPlan
 from pbx.party import ExternalParty
 from pbx.trunks.causes import refusal_headers
@@ -24,6 +27,24 @@ if TYPE_CHECKING:
 
 STOP_SECONDS = 2.0
 """How long a stop waits for providers to confirm that we are registered no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A call that a trunk brings."""
+
+    caller: ExternalParty
+    dids: tuple[str, ...]
+    """The number that was called, in the forms that rules may name it by."""
+    destination: Destination | None
+    """Where the first rule leads that fits; None where none does."""
+
+    @property
+    def dialled(self) -> str:
+        """What stands for the called side: what the rule would dial, else the number that was called."""
+        if isinstance(self.destination, Number):
+            return self.destination.dialled
+        return self.dids[0] if self.dids else ""
 
 
 class Trunks:
@@ -92,25 +113,32 @@ class Trunks:
     def receive(self, name: str, invited: Invited) -> None:
         """Take a call that a trunk brings, or say why not."""
         trunk, switch = self._by_name[name], self._switch
-        caller, target = self.target(trunk, invited.request)
-        if target is None:
-            self._refuse(invited, caller, 404)
+        arrival = self.arrival(trunk, invited.request)
+        if arrival.destination is None:
+            self._refuse(invited, arrival.caller, 404)
         elif trunk.full:
-            self._refuse(invited, caller, 503)
+            self._refuse(invited, arrival.caller, 503)
         else:
-            switch.begin_call(invited, caller, target)
+            switch.begin_call(invited, arrival.caller, arrival.dialled, arrival.destination, arrival.dids)
 
     def _refuse(self, invited: Invited, caller: ExternalParty, status: int) -> None:
         headers = refusal_headers(caller, status)
         self._switch.driver.perform(invited.session.reject(status, self._switch.loop.time(), headers=headers))
 
-    def target(self, trunk: Trunk, request: Request) -> tuple[ExternalParty, str | None]:
-        """Who calls, and what the first rule that fits leads to; None where none does."""
+    def arrival(self, trunk: Trunk, request: Request) -> Arrival:
+        """What an INVITE from a trunk says."""
         caller = calling_party(request, trunk.name, trunk.plan)
         called = called_numbers(request, trunk.settings.user, trunk.plan)
-        calling = forms(caller.number, trunk.plan)
+        return self.led(caller, called, trunk.plan, self._switch.environment.wall())
+
+    def led(
+        self, caller: ExternalParty, called: tuple[str, ...], plan: NumberingPlan, at: datetime
+    ) -> Arrival:
+        """Where the first rule that fits leads a call to a number, known in several forms."""
+        calling = forms(caller.number, plan)
         for rule in self._rules:
-            if rule.fits(trunk.name, called, calling):
-                now = self._switch.environment.wall()
-                return caller, rule.leads_to(open_=self._switch.config.office_hours.open_at(now))
-        return caller, None
+            if rule.fits(caller.trunk, called, calling):
+                return Arrival(
+                    caller, called, rule.leads_to(open_=self._switch.config.office_hours.open_at(at))
+                )
+        return Arrival(caller, called, None)

@@ -39,8 +39,9 @@ Diverted = tuple["Extension", str]
 """Who forwarded the call, and why (RFC 5806)."""
 
 
-async def place(call: Call, plan: CallOut, diverted: Diverted | None = None) -> Leg:
-    """The leg of whoever answered outside. Raises Refused; PortsExhausted."""
+async def place(call: Call, plan: CallOut, diverted: Diverted | None = None, *, aside: bool = False) -> Leg:
+    """The leg of whoever answered outside; `aside`: the caller hears nothing of the ringing. Raises Refused;
+    PortsExhausted."""
     switch = call.switch
     payer = plan.asker.extension or trunk_of(call.caller)
     try:  # before anything is sent, and in one stretch: two calls at once do not pass for one
@@ -49,7 +50,7 @@ async def place(call: Call, plan: CallOut, diverted: Diverted | None = None) -> 
         refuse(call, str(plan.number), str(limit))
         raise Refused(403, str(limit)) from None
     try:
-        leg = await _Search(call, plan, diverted).leg()
+        leg = await _Search(call, plan, diverted, aside=aside).leg()
     except BaseException:
         claim.release()
         raise
@@ -68,8 +69,9 @@ def refuse(call: Call, number: str, reason: str) -> None:
 class _Search:
     """One number outside, and what trying to reach it has come to."""
 
-    def __init__(self, call: Call, plan: CallOut, diverted: Diverted | None) -> None:
+    def __init__(self, call: Call, plan: CallOut, diverted: Diverted | None, *, aside: bool) -> None:
         self._call = call
+        self._aside = aside
         self._switch = call.switch
         self._plan = plan
         self._diverted = diverted
@@ -117,7 +119,7 @@ class _Search:
     async def _invite(self, trunk: Trunk, target: Target, flow: Flow) -> Leg | Response:
         """Whoever answers through one server, or its refusal. Raises Refused if nobody answers in time."""
         call, switch = self._call, self._switch
-        fork = call.begin_fork()
+        fork = call.begin_fork(aside=self._aside)
         caller = call.caller_leg
         party = ExternalParty(str(self._plan.number), trunk=trunk.name)
         leg = Leg(switch, party, fork, host=switch.media_host(flow), beside=caller)

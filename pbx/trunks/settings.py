@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from pbx.config_values import Name, Number, ReadableFile, Secret, Table
+from pbx.config_values import Name, Number, ReadableFile, Secret, Table, Target
+from pbx.destinations import Destination, parse_target
 from pbx.numbers import NumberFormat, is_country
 
 FIRST_PORT = 10000
@@ -178,9 +179,9 @@ class InboundRule(Table):
     """The number that was called, as the carrier or as E.164 has it; a `*` at the end stands for the rest."""
     caller: DidPattern = ""
     """The number that calls, as E.164 where it has such a form; empty: any, withheld ones too."""
-    target: Annotated[str, Field(pattern=r"^[0-9A-Za-z*#+._-]{1,64}$")]
-    """An extension, a number of the system, a dial code: whatever could be dialled."""
-    otherwise: Annotated[str, Field(pattern=r"^[0-9A-Za-z*#+._-]{0,64}$")] = ""
+    target: Target
+    """An extension, a number of the system, a dial code: whatever could be dialled; or a destination."""
+    otherwise: Literal[""] | Target = ""
     """Where calls go outside office hours; empty: to `target` as well."""
 
     def fits(self, trunk: str, did: tuple[str, ...], caller: tuple[str, ...]) -> bool:
@@ -191,9 +192,9 @@ class InboundRule(Table):
             and _matches(self.caller, caller)
         )
 
-    def leads_to(self, *, open_: bool) -> str:
+    def leads_to(self, *, open_: bool) -> Destination:
         """Where a call goes while the office is open, or closed."""
-        return self.target if open_ else self.otherwise or self.target
+        return parse_target(self.target if open_ else self.otherwise or self.target)
 
 
 def _matches(pattern: str, numbers: tuple[str, ...]) -> bool:

@@ -33,6 +33,9 @@ data_dir = "{folder}/data"
 
 [prompts]
 music = "{folder}/music"
+
+[forwarding]
+unanswered = "end"
 """
 
 MUSIC_HZ = 620.0

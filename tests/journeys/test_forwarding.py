@@ -68,7 +68,7 @@ async def test_always(make_office: MakeOffice, tmp_path: Path) -> None:
     await asyncio.sleep(1)
     assert rang(office) == ["102"]
     assert outgoing.provisionals == [181, 180]
-    assert reasons(office) == ("101 diverts all calls", "ring 102")
+    assert reasons(office) == ("101: rule 1 (forward all -> number:102)", "ring 102")
     [started] = office.told_of(CallStarted)
     assert (started.callee, started.internal) == ("101", True)
     await assert_answered_by(office, tmp_path, outgoing, taylor, "102")
@@ -106,7 +106,7 @@ async def test_when_the_phone_says_that_it_is_busy(
     richardson.refuse_with = 486
     outgoing = lee.dial("101")
     await asyncio.sleep(1)
-    assert reasons(office) == ("ring 101", "101: busy, diverts to 102", "ring 102")
+    assert reasons(office) == ("ring 101", "101: busy", "101: rule 1 (busy -> number:102)", "ring 102")
     await assert_answered_by(office, tmp_path, outgoing, taylor, "102")
 
 
@@ -121,7 +121,12 @@ async def test_when_nobody_answers(make_office: MakeOffice, tmp_path: Path) -> N
     await asyncio.sleep(1)
     assert rang(office) == ["101", "102"]
     assert outgoing.provisionals == [180, 181, 180]
-    assert reasons(office) == ("ring 101", "101: no answer, diverts to 102", "ring 102")
+    assert reasons(office) == (
+        "ring 101",
+        "101: no answer",
+        "101: rule 1 (no answer -> number:102)",
+        "ring 102",
+    )
     await assert_answered_by(office, tmp_path, outgoing, taylor, "102")
     assert not richardson.calls
     await office.settle()
@@ -191,12 +196,15 @@ async def test_a_chain_of_different_forwards(make_office: MakeOffice, tmp_path: 
     assert rang(office) == ["101", "105"]
     assert reasons(office) == (
         "ring 101",
-        "101: no answer, diverts to 102",
+        "101: no answer",
+        "101: rule 1 (no answer -> number:102)",
         "102 is not registered",
-        "102: not reached, diverts to 103",
+        "102: not reached",
+        "102: rule 1 (not registered -> number:103)",
         "ring 103",
-        "103: busy, diverts to 104",
-        "104 diverts all calls",
+        "103: busy",
+        "103: rule 1 (busy -> number:104)",
+        "104: rule 1 (forward all -> number:105)",
         "ring 105",
     )
     await assert_answered_by(office, tmp_path, outgoing, thomas, "105")

@@ -11,6 +11,8 @@ import pytest
 
 from pbx.dial_table import DialTable
 from pbx.directory import BusyDetection, Directory, Diversions, Extension
+from pbx.forwarding.book import Settings
+from pbx.forwarding.callers import BlackList
 from pbx.routing import Outcome, Refuse, Ring, Route, Router, Serve
 from sipcore.syntax.message import REASONS
 from tests.unit.pbx.codes import ECHO
@@ -77,6 +79,13 @@ def test_each_way_to_fail_has_its_status() -> None:
     assert refused(ask.reroute(ringing, Outcome.NOT_ACCEPTABLE)) == 488
 
 
+def blacklisting() -> Router:
+    """101 does not want calls of 100."""
+    ask = router(Extension("101"))
+    ask.forwarding.set("101", Settings(black_list=BlackList(numbers=("100",))))
+    return ask
+
+
 MANUAL = Path(__file__).parents[3] / "docs" / "configuration.md"
 
 
@@ -94,6 +103,7 @@ def test_the_manual_tells_the_status_and_phrase_of_each() -> None:
         "to a busy extension": ask.reroute(ringing, Outcome.BUSY),
         "without a codec that both sides know": ask.reroute(ringing, Outcome.NOT_ACCEPTABLE),
         "that is declined at the phone": ask.reroute(ringing, Outcome.DECLINED),
+        "from a caller on the black list": blacklisting().route("101", caller=Extension("100")),
     }
     for occasion, route in routes.items():
         assert isinstance(route.action, Refuse)

@@ -1,0 +1,83 @@
+"""The simple form: what most people need, on one page. It stands for a full set of rules."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from pbx.config_values import Table
+from pbx.destinations import End, Number, Voicemail, parse
+from pbx.directory import BusyDetection
+from pbx.forwarding.rules import Action, AdvancedForm, CallType, Hours, ReachMe, Rule, RuleType
+
+OWN_VOICEMAIL = "voicemail"
+
+_Elsewhere = Annotated[str, Field(pattern=r"^extension:[0-9]{1,15}$")]
+_Outside = Annotated[
+    str, Field(pattern=r"^(number:\+?[0-9*#]{1,32}|uri:[a-z][a-z0-9+.-]{0,15}:[!-~]{1,200})$")
+]
+
+
+class ForwardAll(Table):
+    """Where all calls go while the user is out of the office."""
+
+    to: Literal["voicemail"] | _Elsewhere | _Outside
+    offer: bool = False
+    """Whether who answers a number outside is asked first, and may leave the call to the voicemail here."""
+    outside_office_hours: Literal["forward", "voicemail"] = "forward"
+    only_external: bool = False
+    """Whether calls from inside go to the voicemail instead."""
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> Self:
+        if self.offer and not self.to.startswith("number:"):
+            raise ValueError("offer goes with a number outside only")
+        return self
+
+
+class SimpleForm(Table):
+    """The page of an extension. A target is its own "voicemail", "extension:102", or the end of the call."""
+
+    no_answer_seconds: Annotated[float, Field(ge=1, le=300)] = 60.0
+    no_answer: Literal["voicemail", "end"] | _Elsewhere = "voicemail"
+    """For phones that cannot be reached at all, too."""
+    busy: Literal["voicemail", "busy"] | _Elsewhere = "voicemail"
+    """For a user who is away, too."""
+    more_than_one_call: bool = False
+    """Whether a phone in a call rings for the next one; the phone itself says then if it is busy."""
+    forward_all: ForwardAll | None = None
+
+
+def advanced(form: SimpleForm, own: str) -> AdvancedForm:
+    """The rules that the form of extension `own` stands for: each call goes the same way by them."""
+    no_answer = _target(form.no_answer, own)
+    return AdvancedForm(
+        rules=(
+            *_all(form.forward_all, own),
+            Rule(type=RuleType.NO_ANSWER, action=no_answer),
+            Rule(type=RuleType.BUSY, action=_target(form.busy, own)),
+            Rule(type=RuleType.NOT_REGISTERED, action=no_answer),
+        ),
+        no_answer_seconds=form.no_answer_seconds,
+        busy_detection=BusyDetection.PHONE if form.more_than_one_call else BusyDetection.PBX,
+    )
+
+
+def _all(forward: ForwardAll | None, own: str) -> tuple[Rule, ...]:
+    if forward is None:
+        return ()
+    voicemail, target = Voicemail(own), _target(forward.to, own)
+    action: Action = ReachMe(target.dialled) if forward.offer and isinstance(target, Number) else target
+    rules = [Rule(type=RuleType.FORWARD_ALL, action=action)]
+    if forward.outside_office_hours == OWN_VOICEMAIL:
+        rules.insert(0, Rule(type=RuleType.FORWARD_ALL, hours=Hours.OUTSIDE, action=voicemail))
+    if forward.only_external:
+        rules.insert(0, Rule(type=RuleType.FORWARD_ALL, calls=CallType.INTERNAL, action=voicemail))
+    return tuple(rules)
+
+
+def _target(text: str, own: str) -> Action:
+    if text == OWN_VOICEMAIL:
+        return Voicemail(own)
+    return End() if text == "end" else parse(text)
