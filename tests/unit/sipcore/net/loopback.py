@@ -14,7 +14,7 @@ from sipcore.net.tcp import SystemListener
 from sipcore.transport.flow import Address
 
 HERE = "127.0.0.1"
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 120.0
 
 Result = TypeVar("Result")
 
