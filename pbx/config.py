@@ -146,6 +146,8 @@ class Store(Table):
     data_dir: Folder = Field(default=Path("data"), validate_default=True)
     url: DatabaseUrl = SecretStr("")
     """A PostgreSQL database; empty: an SQLite file in `data_dir`."""
+    call_days: Annotated[int, Field(strict=True, ge=0, le=36500)] = 365
+    """How long records of calls are kept; 0: for ever."""
 
     @property
     def location(self) -> Path | str:

@@ -38,6 +38,7 @@ from pbx.environment import Environment
 from pbx.events import Events
 from pbx.forwarding.book import Forwarding
 from pbx.happenings import ExtensionRegistered, ExtensionUnregistered, Happenings, Unregistration
+from pbx.history.history import History
 from pbx.info_digits import INFO_REMEDIES, BadInfo, read_info
 from pbx.leg import Leg, LegState
 from pbx.live_data import seed
@@ -158,10 +159,11 @@ class Switch:
         """
         self.environment = environment
         self.config = config
-        self.store = store or Store.in_memory(partial(seed, config))
+        self.store = Store.in_memory(partial(seed, config)) if store is None else store
         self.codecs = config.media.spoken()
         self.loop = asyncio.get_running_loop()
         self.happenings = Happenings()
+        self.history = History(self.happenings, self.store, environment.wall, config.store.call_days)
         self.directory = Directory(config.directory())
         self.features = features = tuple(features)
         self.dial_table = dial_table(features, config)
@@ -234,6 +236,7 @@ class Switch:
         await self.media.start()
         await self.driver.start()
         self.nat.start()
+        self.history.start()
         self.trunks.start()
         self.events.start()
         self.certificate.start()
@@ -257,6 +260,7 @@ class Switch:
         self.certificate.stop()
         await self.driver.stop()
         await self.media.stop()
+        self.history.stop()
         await self.store.close()
 
     def reload_certificates(self) -> None:
@@ -476,18 +480,18 @@ class Switch:
         self.legs.closed(stream)
 
 
+def _registrar_settings(sip: Sip) -> RegistrarSettings:
+    return RegistrarSettings(
+        sip.min_expires, sip.max_expires, sip.max_expires, sip.max_contacts, EXPIRES_SPREAD
+    )
+
+
 def _endpoint_settings(sip: Sip) -> EndpointSettings:
     return EndpointSettings(
         Timers(sip.t1, sip.t2, sip.t4),
         methods=SERVED,
         reliable=sip.reliable_provisionals,
         session_timers=TimerSettings(sip.session_expires, sip.min_se),
-    )
-
-
-def _registrar_settings(sip: Sip) -> RegistrarSettings:
-    return RegistrarSettings(
-        sip.min_expires, sip.max_expires, sip.max_expires, sip.max_contacts, EXPIRES_SPREAD
     )
 
 

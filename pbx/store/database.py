@@ -113,8 +113,8 @@ class Database:
         Raises StoreUnavailable; what `change` raises takes all back and goes on to the caller.
         """
         try:
+            self._fill()
             with self._writing.begin() as connection:
-                self._fill(connection)
                 return change(connection)
         except (DBAPIError, TimeoutError) as error:
             raise _judged(error) from error
@@ -122,8 +122,8 @@ class Database:
     def query(self, query: Callable[[Connection], Result]) -> Result:
         """Read, all at one moment. Raises StoreUnavailable."""
         try:
+            self._fill()
             with self._engine.connect() as connection:
-                self._fill(connection)
                 return query(connection)
         except (DBAPIError, TimeoutError) as error:
             raise _judged(error) from error
@@ -164,11 +164,11 @@ class Database:
         except sqlite3.Error as error:
             raise StoreUnavailable(f"the database cannot be copied: {error}") from error
 
-    def _fill(self, connection: Connection) -> None:
+    def _fill(self) -> None:
         prepare, self._prepare = self._prepare, None
         if prepare is not None:
-            prepare(connection)
-            connection.commit()
+            with self._writing.begin() as connection:
+                prepare(connection)
 
     def close(self) -> None:
         """Close all connections."""

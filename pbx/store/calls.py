@@ -1,0 +1,187 @@
+"""The tables of calls that are over: each attempt, who was in it, and how it sounded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, fields
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Connection,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Table,
+    Text,
+    delete,
+    insert,
+    select,
+)
+
+from pbx.happenings import CallQuality
+from pbx.history.record import CallList, CallRecord, HandOver, Participation, Role
+from pbx.store.schema import Moment, metadata
+
+MAX_TEXT = 500
+"""Characters of a name or number that are kept: phones may call themselves anything."""
+
+call_records = Table(
+    "call_records",
+    metadata,
+    Column("call", String(32), primary_key=True),
+    Column("started_at", Moment, nullable=False, index=True),
+    Column("ended_at", Moment, nullable=False),
+    Column("caller", Text, nullable=False),
+    Column("caller_name", Text, nullable=False),
+    Column("trunk", Text, nullable=False),
+    Column("dialled", Text, nullable=False),
+    Column("internal", Boolean, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("talk_seconds", Float, nullable=False),
+    Column("answered_by", Text, nullable=False),
+    Column("feature", Text, nullable=False),
+    Column("hand_overs", JSON, nullable=False),
+    Column("reasons", JSON, nullable=False),
+)
+
+call_parties = Table(
+    "call_parties",
+    metadata,
+    Column("call", ForeignKey("call_records.call", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("number", Text, nullable=False),
+    Column("role", String(8), nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("trunk", Text, nullable=False),
+    Column("rang", Boolean, nullable=False),
+    Column("answered_at", Moment),
+    Column("taken_by", Text, nullable=False),
+    Column("addressed", Boolean, nullable=False),
+    Column("list", String(8)),
+    Column("started_at", Moment, nullable=False),
+    Index("ix_call_parties_number", "number", "started_at"),
+    Index("ix_call_parties_list", "number", "list", "started_at"),
+)
+"""`list` is worked out once, when the call has ended; NULL for whoever finds the call in none. `started_at` is that of
+the call: so the index has the lists as they are read."""
+
+_RECORD = tuple(column.name for column in call_records.c)
+_PARTY = tuple(field.name for field in fields(Participation))
+
+call_quality = Table(
+    "call_quality",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("call", ForeignKey("call_records.call", ondelete="CASCADE"), nullable=False, index=True),
+    Column("at", Moment, nullable=False),
+    Column("extension", Text, nullable=False),
+    Column("packets", Integer, nullable=False),
+    Column("loss", Float),
+    Column("jitter_ms", Float),
+    Column("mos", Float),
+    Column("sent", Integer, nullable=False),
+    Column("remote_loss", Float),
+    Column("remote_jitter_ms", Float),
+    Column("remote_mos", Float),
+    Column("round_trip_ms", Float),
+)
+
+
+def add(records: Sequence[CallRecord], qualities: Sequence[CallQuality], connection: Connection) -> None:
+    """Enter calls, and how calls sounded that are entered now or before."""
+    if records:
+        connection.execute(insert(call_records), [_record_row(record) for record in records])
+        parties = [row for record in records for row in _party_rows(record)]
+        connection.execute(insert(call_parties), parties)
+    if qualities:
+        connection.execute(insert(call_quality), [_plain(asdict(quality)) for quality in qualities])
+
+
+def calls(
+    connection: Connection,
+    *,
+    number: str | None = None,
+    kind: CallList | None = None,
+    before: datetime | None = None,
+    limit: int = 50,
+) -> list[CallRecord]:
+    """The latest calls, newest first: all, or those of the extension `number`, or those in one list (`kind`) of it.
+
+    `before` goes on from the `started_at` of the last that is known.
+    """
+    table = call_records if number is None else call_parties
+    found = select(table.c.call).order_by(table.c.started_at.desc(), table.c.call).limit(limit)
+    if number is not None:
+        found = found.where(call_parties.c.number == number, call_parties.c.list.is_not(None))
+    if kind is not None:
+        found = found.where(call_parties.c.list == kind.value)
+    if before is not None:
+        found = found.where(table.c.started_at < before)
+    return _read(connection, connection.scalars(found).all())
+
+
+def call(connection: Connection, *, call: str) -> CallRecord | None:
+    """One call, by its ID."""
+    return next(iter(_read(connection, [call])), None)
+
+
+def qualities_of(connection: Connection, *, call: str) -> list[CallQuality]:
+    """How the legs of a call sounded, in the order in which they ended."""
+    columns = [column for column in call_quality.c if column.name != "id"]
+    found = select(*columns).where(call_quality.c.call == call).order_by(call_quality.c.id)
+    return [CallQuality(**row) for row in connection.execute(found).mappings()]
+
+
+def forget(before: datetime, connection: Connection) -> int:
+    """Delete all calls that began before then; how many."""
+    return connection.execute(delete(call_records).where(call_records.c.started_at < before)).rowcount
+
+
+def _read(connection: Connection, ids: Sequence[str]) -> list[CallRecord]:
+    """The calls that there are of these, in this order."""
+    query = select(call_parties).where(call_parties.c.call.in_(ids)).order_by(call_parties.c.position)
+    parties: dict[str, list[Participation]] = {each: [] for each in ids}
+    for row in connection.execute(query).mappings():
+        values = {name: row[name] for name in _PARTY}
+        parties[row["call"]].append(Participation(**values | {"role": Role(row["role"])}))
+    found = connection.execute(select(call_records).where(call_records.c.call.in_(ids)))
+    records = {row["call"]: _record(dict(row), parties[row["call"]]) for row in found.mappings()}
+    return [records[each] for each in ids if each in records]
+
+
+def _record(row: dict[str, Any], parties: Iterable[Participation]) -> CallRecord:
+    handed = [HandOver(datetime.fromisoformat(at), *numbers) for at, *numbers in row["hand_overs"]]
+    row |= {"parties": tuple(parties), "hand_overs": tuple(handed), "reasons": tuple(row["reasons"])}
+    return CallRecord(**row)
+
+
+def _record_row(record: CallRecord) -> dict[str, Any]:
+    row = {name: getattr(record, name) for name in _RECORD}
+    row["hand_overs"] = [
+        [each.at.isoformat(), _text(each.by), _text(each.party), _text(each.to)] for each in record.hand_overs
+    ]
+    row["reasons"] = [_text(reason) for reason in record.reasons]
+    return _plain(row)
+
+
+def _party_rows(record: CallRecord) -> Iterable[dict[str, Any]]:
+    for position, party in enumerate(record.parties):
+        row = asdict(party) | {"role": party.role.value, "list": party.list.value if party.list else None}
+        yield _plain(row | {"call": record.call, "position": position, "started_at": record.started_at})
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: _text(value) if isinstance(value, str) else value for name, value in row.items()}
+
+
+def _text(foreign: str) -> str:
+    """What a database takes: no NUL and no half of a surrogate pair, which phones may send, and not for ever."""
+    return foreign[:MAX_TEXT].encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")

@@ -1,0 +1,136 @@
+"""Records of calls on both databases: what goes in comes out, newest first, list by list, until it is too old."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+import pytest
+
+from pbx.happenings import CallQuality
+from pbx.history.record import CallList, CallRecord, HandOver, Participation, Role
+from pbx.store import calls
+from pbx.store.database import Database
+
+AT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+
+
+def record(
+    call: str, minute: int = 0, caller: str = "100", callee: str = "101", answered: bool = True
+) -> CallRecord:
+    """A call to `callee`, which rang and may have answered."""
+    at = AT + timedelta(minutes=minute)
+    return CallRecord(
+        call=call,
+        started_at=at,
+        ended_at=at + timedelta(seconds=9),
+        caller=caller,
+        caller_name="Lee Parker",
+        trunk="",
+        dialled=callee,
+        internal=True,
+        status=200 if answered else 487,
+        reason="OK",
+        seconds=9.0,
+        talk_seconds=4.0 if answered else 0.0,
+        answered_by=callee if answered else "",
+        feature="",
+        parties=(
+            Participation(caller, Role.CALLER, at),
+            Participation(
+                callee, Role.CALLEE, at, rang=True, answered_at=at if answered else None, addressed=True
+            ),
+        ),
+        hand_overs=(HandOver(at, "101", "100", "103"),),
+        reasons=("101 is not busy", "ring 101"),
+    )
+
+
+def quality(call: str) -> CallQuality:
+    return CallQuality(
+        at=AT,
+        call=call,
+        extension="101",
+        packets=500,
+        loss=0.25,
+        jitter_ms=None,
+        mos=4.25,
+        sent=499,
+        remote_loss=None,
+        remote_jitter_ms=1.5,
+        remote_mos=None,
+        round_trip_ms=20.0,
+    )
+
+
+def keep(database: Database, *records: CallRecord) -> None:
+    database.transact(partial(calls.add, records, ()))
+
+
+def found(
+    database: Database,
+    number: str | None = None,
+    kind: CallList | None = None,
+    before: datetime | None = None,
+    limit: int = 50,
+) -> list[str]:
+    query = partial(calls.calls, number=number, kind=kind, before=before, limit=limit)
+    return [record.call for record in database.query(query)]
+
+
+def test_what_goes_in_comes_out(database: Database) -> None:
+    kept = record("c1")
+    database.transact(partial(calls.add, [kept], [quality("c1")]))
+    assert database.query(calls.calls) == [kept]
+    assert database.query(partial(calls.call, call="c1")) == kept
+    assert database.query(partial(calls.call, call="c2")) is None
+    assert database.query(partial(calls.qualities_of, call="c1")) == [quality("c1")]
+    assert database.query(partial(calls.qualities_of, call="c2")) == []
+
+
+@pytest.mark.row("MYP-21")
+def test_each_list_has_its_calls_newest_first(database: Database) -> None:
+    keep(database, record("a", 0), record("b", 1, answered=False), record("c", 2, "101", "102"))
+    keep(database, record("d", 3, caller="102"))
+    assert found(database) == ["d", "c", "b", "a"]
+    assert found(database, "101") == ["d", "c", "b", "a"]
+    assert found(database, "100") == ["b", "a"]
+    lists = {kind: found(database, "101", kind) for kind in CallList}
+    assert lists == {CallList.OUTBOUND: ["c"], CallList.RECEIVED: ["d", "a"], CallList.MISSED: ["b"]}
+    assert found(database, "103") == []
+
+
+def test_long_lists_are_read_page_by_page(database: Database) -> None:
+    keep(database, *[record(f"c{minute}", minute) for minute in range(7)])
+    first = database.query(partial(calls.calls, number="101", limit=3))
+    assert [each.call for each in first] == ["c6", "c5", "c4"]
+    assert found(database, "101", before=first[-1].started_at, limit=3) == ["c3", "c2", "c1"]
+    assert found(database, before=first[-1].started_at, limit=2) == ["c3", "c2"]
+
+
+def test_what_is_too_old_goes_with_all_that_belongs_to_it(database: Database) -> None:
+    database.transact(
+        partial(calls.add, [record("old"), record("new", 10)], [quality("old"), quality("new")])
+    )
+    assert database.transact(partial(calls.forget, AT + timedelta(minutes=5))) == 1
+    assert found(database) == found(database, "101") == ["new"]
+    assert database.query(partial(calls.qualities_of, call="old")) == []
+    assert database.query(partial(calls.qualities_of, call="new")) == [quality("new")]
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    ["x" * 100_000, "\0", "half \ud800 of a pair", "'; DROP TABLE call_records; --", "\r\n\t\x1b[2J", "☎"],
+    ids=["long", "nul", "surrogate", "sql", "control", "symbol"],
+)
+def test_whatever_a_phone_says_its_name_is_can_be_kept(database: Database, foreign: str) -> None:
+    hostile = replace(record("c"), caller=foreign, caller_name=foreign, dialled=foreign, reasons=(foreign,))
+    hostile = replace(hostile, parties=(Participation(foreign, Role.CALLER, AT), *hostile.parties[1:]))
+    keep(database, hostile, record("d", 1))
+    kept = database.query(partial(calls.call, call="c"))
+    assert kept is not None
+    assert len(kept.caller_name) <= calls.MAX_TEXT
+    assert kept.caller == kept.caller_name == kept.dialled == kept.reasons[0] == kept.parties[0].number
+    assert kept.caller[:5] == foreign.replace("\0", "\N{REPLACEMENT CHARACTER}").replace("\ud800", "?")[:5]
+    assert found(database) == ["d", "c"]
