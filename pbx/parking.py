@@ -35,6 +35,8 @@ class ParkingLot:
         """`changed` is told the orbit that somebody enters or leaves."""
         self._changed = changed
         self._orbits: dict[str, list[Parked]] = {}
+        self.returning: set[Call] = set()
+        """Those whose parkers are called, after the time-out."""
 
     def at(self, orbit: str) -> tuple[Parked, ...]:
         """Those who wait in an orbit."""
@@ -71,25 +73,39 @@ class ParkingLot:
 async def keep(call: Call, orbit: str) -> None:
     """Park the party that is served, as a step of its call. Raises Refused where the orbit is full.
 
-    It stays until it is taken or hangs up. After the time-out the parker is called; if nobody answers, it waits again.
-    Who has only dialled the orbit waits as well, but not in it: he may transfer another party to where he is.
+    It stays until it is taken or hangs up. After the time-out the parker is called; if nobody answers, it waits again,
+    also where the parker forwards calls to an orbit. Who has only dialled the orbit waits as well, but not in it: he
+    may transfer another party to where he is.
     """
-    if not call.transfer_pending or call.transfer is None:
+    parker = _parker(call)
+    if parker is None:
         await _wait(call, 0)
+    elif call in call.switch.parking.returning:
+        raise Refused(480, "It Is Parked Already")
     else:
         check_room(call, orbit)
-        await _keep(Parked(call, orbit, call.transfer.party))
+        await _keep(Parked(call, orbit, parker))
+
+
+def _parker(call: Call) -> Party | None:
+    """Who has transferred or forwarded the party to the orbit; None for one that has dialled it."""
+    if call.transfer_pending and call.transfer is not None:
+        return call.transfer.party
+    return call.switch.directory.find(call.trail[-1]) if call.trail else None
 
 
 async def _keep(parked: Parked) -> None:
     """Have it wait, also once more where whoever took it has not come to talk."""
-    call = parked.call
+    call, returning = parked.call, parked.call.switch.parking.returning
     while not await _is_taken(parked, call.config.parking.time_out_seconds):
+        returning.add(call)
         try:
             await call.seek(parked.by)
+            return
         except (Refused, PortsExhausted):
             continue
-        return
+        finally:
+            returning.discard(call)
 
 
 def check_room(call: Call, orbit: str) -> None:

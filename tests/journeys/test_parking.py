@@ -255,5 +255,34 @@ async def test_whoever_is_taken_waits_again_where_the_taker_agrees_on_no_sound(
     await lot.office.settle()
 
 
+@pytest.mark.row("PARK-01", "PARK-12")
+async def test_who_is_sent_on_to_an_orbit_waits_in_it(
+    make_lot: Callable[..., Awaitable[Lot]], tmp_path: Path
+) -> None:
+    """And goes on to, where the parker's phone sends whoever comes back there again."""
+    lot = await make_lot(time_out_seconds=30)
+    thomas, miller = [await lot.office.phone(number) for number in ("105", "103")]
+
+    async def send_on() -> None:
+        while True:
+            (await thomas.incoming()).redirect("*03")
+
+    sending = asyncio.create_task(send_on())
+    waits = await miller.call("105")
+    for _ in range(20):
+        parked = lot.office.switch.parking.at("3")
+        assert [(one.call.caller.number, one.by.number) for one in parked] == [("103", "105")]
+        await asyncio.sleep(47)
+    assert len(lot.office.told_of(CallParked)) > 20
+    assert await lot.hear(waits) == [{MUSIC}]
+    taken = await lot.phones[2].call("*13")
+    await assert_talk(tmp_path, waits, taken)
+    taken.hang_up()
+    assert await waits.over() == 200
+    sending.cancel()
+    lot.calls[0].hang_up()
+    await lot.office.settle()
+
+
 def refuse(offer: SessionDescription) -> None:
     raise NotAcceptable("nothing in common")
