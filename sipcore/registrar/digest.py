@@ -196,11 +196,20 @@ class Authenticator:
             algorithm: f'Digest realm="{realm}", algorithm={algorithm.value}' for algorithm in Algorithm
         }
 
+    def nonce(self, now: float) -> str:
+        """A new one, for `challenges`."""
+        return self._nonces.issue(now)
+
     def challenges(
-        self, now: float, algorithms: Iterable[Algorithm] = tuple(Algorithm), *, stale: bool = False
+        self,
+        now: float,
+        algorithms: Iterable[Algorithm] = tuple(Algorithm),
+        *,
+        stale: bool = False,
+        nonce: str = "",
     ) -> tuple[tuple[str, str], ...]:
-        """WWW-Authenticate headers, the strongest algorithm first."""
-        nonce = self._nonces.issue(now)
+        """WWW-Authenticate headers, the strongest algorithm first, with a new nonce if none is given."""
+        nonce = nonce or self.nonce(now)
         tail = ", stale=true" if stale else ""
         return tuple(
             ("WWW-Authenticate", f'{self._beginnings[algorithm]}, nonce="{nonce}", qop="auth"{tail}')

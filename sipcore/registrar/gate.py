@@ -6,10 +6,11 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from sipcore.registrar.digest import Algorithm, Authenticator, Credentials, Verdict, parse_digest
 from sipcore.syntax.message import Request
-from sipcore.transport.flow import Flow
+from sipcore.transport.flow import Address, Flow
 from sipcore.transport.source import source_of
 
 FREE_FAILURES = 5
@@ -78,17 +79,20 @@ class DigestGate:
         username = parameters.get("username", "")
         old = parameters.get("algorithm", "MD5").upper() == "MD5"
         self._old_clients.answered(request, source, old=old)
-        if not self._throttle.may_try(source, username, now):
+        place, nonce = Place(flow.remote, username), parameters.get("nonce", "")
+        if not self._throttle.may_try(place, nonce, now):
             return Ignored()
         account = self._accounts(username)
         credentials = None if account is None else account.credentials
         verdict = self._authenticator.check(parameters, credentials, request.method, request.uri_text, now)
         if verdict is Verdict.WRONG or account is None:
-            self._throttle.failed(source, now)
+            self._throttle.failed(place, nonce, now)
             return self._challenge(now, old=old)
         if verdict is Verdict.STALE:
-            return self._challenge(now, old=old, stale=True)
-        self._throttle.succeeded(source, username)
+            following = self._authenticator.nonce(now)
+            self._throttle.proved(username, following)
+            return self._challenge(now, old=old, stale_for=following)
+        self._throttle.succeeded(place, nonce)
         return Admitted(account.number) if _speaks_for_itself(request, account) else Refused(403)
 
     def _credentials(self, request: Request) -> dict[str, str] | None:
@@ -101,9 +105,11 @@ class DigestGate:
                 return parameters
         return None
 
-    def _challenge(self, now: float, *, old: bool, stale: bool = False) -> Refused:
+    def _challenge(self, now: float, *, old: bool, stale_for: str = "") -> Refused:
+        """With a new nonce, or the one given that follows a stale one."""
         algorithms = (Algorithm.MD5,) if old else tuple(Algorithm)
-        return Refused(401, self._authenticator.challenges(now, algorithms, stale=stale))
+        stale = bool(stale_for)
+        return Refused(401, self._authenticator.challenges(now, algorithms, stale=stale, nonce=stale_for))
 
 
 def _speaks_for_itself(request: Request, account: Account) -> bool:
@@ -145,34 +151,63 @@ def _client(request: Request, source: str) -> tuple[str, str]:
 
 
 class Throttle:
-    """Slows down sources that guess. An owner who was let in from the same source before is never slowed down."""
+    """Slows down sources that guess, whatever names they try. Owners whose neighbours guess are not locked out by that:
+
+    - who goes on with a nonce by which he has proved to know the password is always listened to, and so is he with the
+      one that follows it when it is too old;
+    - who comes from the very address and port that he was let in from before has a measure of his own, which those who
+      guess from beside him do not use up.
+    """
 
     def __init__(self) -> None:
-        self._failures: OrderedDict[str, tuple[float, float]] = OrderedDict()
-        """Source -> how full its bucket of failures was, and when."""
-        self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
-        """(source, user name) that have authenticated."""
+        self._failures: OrderedDict[str | Place, tuple[float, float]] = OrderedDict()
+        """Source, or place of an owner -> how full its bucket of failures was, and when."""
+        self._known: OrderedDict[Place, None] = OrderedDict()
+        """Where owners have authenticated."""
+        self._proven: OrderedDict[tuple[str, str], None] = OrderedDict()
+        """(user name, nonce) of those who have proved to know the password."""
 
-    def may_try(self, source: str, username: str, now: float) -> bool:
-        """Whether credentials from this source are looked at now."""
-        return (source, username) in self._known or self._level(source, now) < FREE_FAILURES
+    def may_try(self, place: Place, nonce: str, now: float) -> bool:
+        """Whether credentials from there are looked at now."""
+        proven = (place.username, nonce) in self._proven
+        return proven or self._level(self._measure(place), now) < FREE_FAILURES
 
-    def failed(self, source: str, now: float) -> None:
+    def failed(self, place: Place, nonce: str, now: float) -> None:
         """The credentials were wrong."""
-        # Never fuller than that, for known owners go on trying: the source is let off some seconds after they stop.
-        self._failures[source] = min(self._level(source, now), FREE_FAILURES) + 1, now
-        self._failures.move_to_end(source)
-        if len(self._failures) > MAX_SOURCES:
-            self._failures.popitem(last=False)
+        self._proven.pop((place.username, nonce), None)
+        measure = self._measure(place)
+        self._failures[measure] = self._level(measure, now) + 1, now
+        self._failures.move_to_end(measure)
+        _bound(self._failures)
 
-    def succeeded(self, source: str, username: str) -> None:
+    def succeeded(self, place: Place, nonce: str) -> None:
         """The credentials were right."""
-        key = (source, username)
-        self._known[key] = None
-        self._known.move_to_end(key)
-        if len(self._known) > MAX_SOURCES:
-            self._known.popitem(last=False)
+        self._known[place] = None
+        self._known.move_to_end(place)
+        _bound(self._known)
+        self.proved(place.username, nonce)
 
-    def _level(self, source: str, now: float) -> float:
-        level, since = self._failures.get(source, (0.0, now))
+    def proved(self, username: str, nonce: str) -> None:
+        """The nonce has been given to, or used by, whoever knows the password."""
+        self._proven[username, nonce] = None
+        self._proven.move_to_end((username, nonce))
+        _bound(self._proven)
+
+    def _measure(self, place: Place) -> str | Place:
+        return place if place in self._known else source_of(place.address.host)
+
+    def _level(self, measure: str | Place, now: float) -> float:
+        level, since = self._failures.get(measure, (0.0, now))
         return max(0.0, level - (now - since) * FAILURES_PER_SECOND)
+
+
+class Place(NamedTuple):
+    """Where somebody speaks for an account."""
+
+    address: Address
+    username: str
+
+
+def _bound(remembered: OrderedDict[Any, Any]) -> None:
+    if len(remembered) > MAX_SOURCES:
+        remembered.popitem(last=False)

@@ -18,6 +18,7 @@ from sipcore.registrar.gate import (
     RETRY_SECONDS,
     Account,
     DigestGate,
+    Place,
     Throttle,
 )
 from sipcore.syntax.message import Response
@@ -73,9 +74,9 @@ class Server:
         ]
         return "\r\n".join([*lines, "", ""])
 
-    def send(self, text: str, source: str = HOME) -> list[Effect]:
+    def send(self, text: str, source: str = HOME, port: int = 5060) -> list[Effect]:
         """Receive a request; what the endpoint does about it."""
-        flow = Flow(Transport.UDP, Address("192.0.2.1", 5060), Address(source, 5060))
+        flow = Flow(Transport.UDP, Address("192.0.2.1", 5060), Address(source, port))
         message = parse_message(text.encode("utf-8", "surrogateescape"))
         return self.endpoint.receive(message, flow, self.now)
 
@@ -110,16 +111,25 @@ class Server:
         value = answer_challenge(offered, method, "sip:pbx.example", username, secret, nc=nc, cnonce="0a4f")
         return f"Authorization: {value}"
 
-    def guess(self, username: str = "100", source: str = ELSEWHERE) -> list[Effect]:
+    def guess(
+        self, username: str = "100", source: str = ELSEWHERE, port: int = 5060, challenge: str | None = None
+    ) -> list[Effect]:
         """Try a wrong password."""
-        return self.send(self.request(headers=[self.authorization(username, "guess")]), source)
+        line = self.authorization(username, "guess", challenge=challenge)
+        return self.send(self.request(headers=[line]), source, port)
 
-    def log_in(self, username: str = "100", source: str = HOME) -> list[Effect]:
+    def log_in(
+        self,
+        username: str = "100",
+        source: str = HOME,
+        port: int = 5060,
+        challenge: str | None = None,
+        nc: int = 1,
+    ) -> list[Effect]:
         """REGISTER with the right password."""
         address = f"sip:{username}@pbx.example"
-        return self.send(
-            self.request(from_=address, to=address, headers=[self.authorization(username)]), source
-        )
+        line = self.authorization(username, challenge=challenge, nc=nc)
+        return self.send(self.request(from_=address, to=address, headers=[line]), source, port)
 
 
 def admitted(effects: list[Effect]) -> str:
@@ -445,21 +455,74 @@ def test_a_source_that_has_stopped_guessing_is_forgiven() -> None:
 def test_an_owner_who_was_let_in_from_there_before_is_not_locked_out_by_who_guesses_there() -> None:
     server = Server()
     assert admitted(server.log_in("100", ELSEWHERE)) == "100"
-    for username in ("100", "101", "999"):
+    for username in ("101", "999", "100"):
         for _ in range(FREE_FAILURES * 2):
-            server.guess(username)
+            server.guess(username, port=4000)
     assert admitted(server.log_in("100", ELSEWHERE)) == "100"
     assert server.log_in("101", ELSEWHERE) == []
 
 
-def test_a_phone_that_goes_on_with_an_old_password_does_not_shut_its_neighbours_out_for_ever() -> None:
+@pytest.mark.row("CORE-23")
+@pytest.mark.parametrize("port", [5060, 4000])
+def test_the_password_of_a_known_owner_is_not_guessed_any_faster_from_where_he_is(port: int) -> None:
+    """Not at his own address either: behind a router, others have that too."""
+    server = Server()
+    assert admitted(server.log_in("100", ELSEWHERE)) == "100"
+    answers = [len(server.guess("100", port=port)) for _ in range(FREE_FAILURES + 20)]
+    assert answers == [1] * FREE_FAILURES + [0] * 20
+    assert server.log_in("100", ELSEWHERE, port) == []
+    server.now += 1 / FAILURES_PER_SECOND
+    assert admitted(server.log_in("100", ELSEWHERE, port)) == "100"
+
+
+@pytest.mark.row("CORE-23")
+def test_an_owner_goes_on_with_the_nonces_that_he_has_used_whoever_guesses() -> None:
+    """Also with the one that follows a stale one; from wherever his router lets him out."""
+    server = Server()
+    nonce = server.challenge()
+    assert admitted(server.log_in("100", ELSEWHERE, challenge=nonce)) == "100"
+
+    def guess() -> None:
+        for port in (4000, 5060, 7000):
+            for _ in range(FREE_FAILURES * 2):
+                server.guess("100", port=port)
+
+    guess()
+    assert admitted(server.log_in("100", ELSEWHERE, 7000, nonce, nc=2)) == "100"
+    server.now += NONCE_SECONDS + 1
+    guess()
+    (stale,) = server.log_in("100", ELSEWHERE, 7001, nonce, nc=3)
+    assert isinstance(stale, Transmit)
+    response = parse_message(stale.data)
+    assert isinstance(response, Response)
+    assert challenges(response)[0]["stale"] == "true"
+    guess()
+    following = response.get_all("WWW-Authenticate")[0]
+    assert admitted(server.log_in("100", ELSEWHERE, 7001, following)) == "100"
+
+
+def test_a_nonce_that_a_wrong_password_comes_with_is_worth_no_more_than_others() -> None:
+    server = Server()
+    nonce = server.challenge()
+    server.log_in("100", ELSEWHERE, challenge=nonce)
+    answers = [len(server.guess("100", ELSEWHERE, 4000, nonce)) for _ in range(FREE_FAILURES + 20)]
+    assert answers == [1] * FREE_FAILURES + [0] * 20
+
+
+def test_a_nonce_counts_for_nobody_elses_name() -> None:
+    server = Server()
+    nonce = server.challenge()
+    server.log_in("101", ELSEWHERE, challenge=nonce)
+    answers = [len(server.guess("100", ELSEWHERE, 4000, nonce)) for _ in range(FREE_FAILURES + 20)]
+    assert answers == [1] * FREE_FAILURES + [0] * 20
+
+
+def test_a_phone_that_goes_on_with_an_old_password_does_not_shut_its_neighbours_out() -> None:
     server = Server()
     server.log_in("100", HOME)
     for _ in range(200):
         server.guess("100", HOME)
-    assert server.log_in("101", HOME) == []
-    server.now += 2 / FAILURES_PER_SECOND
-    assert admitted(server.log_in("101", HOME)) == "101"
+    assert admitted(server.log_in("101", HOME, 5070)) == "101"
 
 
 def test_missing_and_stale_credentials_are_no_guesses() -> None:
@@ -513,13 +576,18 @@ def test_the_owners_who_are_known_are_bounded_too_and_the_last_ones_are_kept(
     monkeypatch.setattr(gate, "MAX_SOURCES", 3)
     throttle = Throttle()
     for number in range(10):
-        throttle.succeeded(f"10.0.0.{number}", "100")
-    throttle.succeeded("10.0.0.7", "100")
-    throttle.succeeded("10.0.0.10", "100")
+        throttle.succeeded(place(number), f"nonce {number}")
+    throttle.succeeded(place(7), "nonce 7")
+    throttle.succeeded(place(10), "nonce 10")
     for number in range(11):
         for _ in range(FREE_FAILURES):
-            throttle.failed(f"10.0.0.{number}", 0.0)
-        assert throttle.may_try(f"10.0.0.{number}", "100", 0.0) is (number in (7, 9, 10))
+            throttle.failed(place(number, port=4000), "other", 0.0)
+        assert throttle.may_try(place(number), "other", 0.0) is (number in (7, 9, 10))
+        assert throttle.may_try(place(number, 4000), f"nonce {number}", 0.0) is (number in (7, 9, 10))
+
+
+def place(number: int, port: int = 5060) -> Place:
+    return Place(Address(f"10.0.0.{number}", port), "100")
 
 
 def test_a_source_that_guesses_is_remembered_longer_than_one_that_has_stopped(
@@ -527,11 +595,11 @@ def test_a_source_that_guesses_is_remembered_longer_than_one_that_has_stopped(
 ) -> None:
     monkeypatch.setattr(gate, "MAX_SOURCES", 3)
     throttle = Throttle()
-    for number in range(100):
-        throttle.failed(ELSEWHERE, 0.0)
-        throttle.failed(f"10.0.0.{number}", 0.0)
+    for number in range(1, 100):
+        throttle.failed(place(0), "", 0.0)
+        throttle.failed(place(number), "", 0.0)
     assert len(throttle._failures) == 3
-    assert not throttle.may_try(ELSEWHERE, "100", 0.0)
+    assert not throttle.may_try(place(0), "", 0.0)
 
 
 # -- clients that know MD5 alone -----------------------------------------------------------------------
