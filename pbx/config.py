@@ -42,6 +42,7 @@ from pbx.forwarding.book import ForwardingDefaults
 from pbx.media_keys import Srtp
 from pbx.office_hours import OfficeHours
 from pbx.trunks.settings import Dialing, Group, InboundRule, OutboundRule, Trunk
+from pbx.voicemail_settings import Mail, MailAddress, Mailbox, Voicemail
 from sipcore.registrar.digest import Credentials
 
 __all__ = [
@@ -208,6 +209,9 @@ class Extension(Table):
     """Whether it is shown the calls of the whole company."""
     barge_in: bool = False
     """Whether it may join the calls that it is shown."""
+    email: Literal[""] | MailAddress = ""
+    """Where mail to the user goes."""
+    voicemail: Mailbox = Mailbox()
 
     @model_validator(mode="before")
     @classmethod
@@ -295,6 +299,8 @@ class Config(Table):
     transfer: Transfer = Transfer()
     parking: Parking = Parking()
     forwarding: ForwardingDefaults = ForwardingDefaults()
+    voicemail: Voicemail = Voicemail()
+    mail: Mail = Mail()
     dial_codes: dict[str, FeatureSetting] = Field(default_factory=dict)
     """By feature, and within it by handler: patterns in place of the features' own."""
     extensions: tuple[Extension, ...] = ()
@@ -344,7 +350,9 @@ def parse(data: Mapping[str, Any], folder: Path | None = None) -> Config:
     raise ConfigError(*problems)
 
 
-_NOT_IN_DIRECTORY = {"ha1", "password", "pin", "pin_hash", "forward", "manager", "barge_in"}
+_NOT_IN_DIRECTORY = {
+    "ha1", "password", "pin", "pin_hash", "forward", "manager", "barge_in", "email", "voicemail",
+}  # fmt: skip
 
 
 def _directory_entry(extension: Extension, realm: str) -> DirectoryEntry:

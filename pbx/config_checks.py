@@ -10,6 +10,7 @@ from pbx.config_errors import Problem
 from pbx.destinations import ExtensionNumber, Number, Voicemail
 from pbx.forwarding.book import destination
 from pbx.trunks.checks import in_trunks, leads_outside
+from pbx.voicemail_settings import in_mail, unsent_mail
 
 if TYPE_CHECKING:
     from pbx.config import Config, Extension, Media, Sip
@@ -27,6 +28,7 @@ def contradictions(config: Config) -> Iterator[Problem]:
     yield from _in_forwards(config)
     yield from _in_realms(config)
     yield from in_trunks(config)
+    yield from in_mail(config)
     if config.events.min_expires > config.events.max_expires:
         yield Problem("events.min_expires", f"should be {config.events.max_expires} (events.max_expires) or less")
 
@@ -40,6 +42,7 @@ def weaknesses(config: Config) -> Iterator[Problem]:
         if len(password) < SHORT_PASSWORD or password in (extension.number, extension.sip_id):
             remedy = f"is easily guessed, use {SHORT_PASSWORD} or more characters"
             yield _problem(index, extension, "password", remedy)
+    yield from unsent_mail(config)
 
 
 def _in_sip(sip: Sip) -> Iterator[Problem]:

@@ -6,10 +6,13 @@ import os
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 
 from media.net import MediaNetwork, SocketMediaNetwork
+from pbx.mail.smtp import Mailer, SmtpMailer
 from sipcore.net.network import Network, SystemNetwork
 
 ENTROPY_BYTES = 32
@@ -31,6 +34,10 @@ class Environment:
     """The host's network, for signalling."""
     media_network: MediaNetwork
     """The host's network, for sound."""
+    threads: Callable[[], Executor] | None = None
+    """Makes an executor with a single thread, for work that blocks (`pbx.blocking`); None: whoever wants it waits."""
+    mailer: Mailer = field(default_factory=SmtpMailer)
+    """The way to the mail server."""
 
     @classmethod
     def real(cls) -> Environment:
@@ -42,4 +49,5 @@ class Environment:
             entropy=lambda: os.urandom(ENTROPY_BYTES),
             network=SystemNetwork(),
             media_network=SocketMediaNetwork(),
+            threads=partial(ThreadPoolExecutor, max_workers=1),
         )

@@ -343,6 +343,19 @@ class MessageDelivered(Happening):
     sent_at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VoicemailLeft(Happening):
+    """Somebody has left a voice message; it is kept."""
+
+    mailbox: str
+    message: str
+    """Its id."""
+    caller: str
+    """Empty where the number is withheld."""
+    caller_name: str
+    seconds: float
+
+
 # -- the system ------------------------------------------------------------------------------------
 
 

@@ -21,6 +21,7 @@ from pbx.config import Config, Extension
 from pbx.directory import BusyDetection
 from pbx.store import live, pins
 from pbx.store.extensions import extensions
+from pbx.voicemail_settings import Mailbox
 
 if TYPE_CHECKING:
     from pbx.store.store import Store
@@ -31,7 +32,9 @@ TABLES = ("groups", "office_hours", "trunks", "outbound_rules", "inbound_rules")
 LIVE = ("extensions", *TABLES)
 
 _FORWARDS = ("always", "busy", "no_answer", "not_registered")
-_SAME = ("first_name", "last_name", "sip_id", "outbound_caller_id", "withhold_number", "no_answer_seconds")
+_SAME = (
+    "first_name", "last_name", "sip_id", "outbound_caller_id", "withhold_number", "no_answer_seconds", "email"
+)  # fmt: skip
 _RIGHTS = ("manager", "barge_in")
 
 
@@ -65,7 +68,9 @@ def write(config: Config, connection: Connection) -> Report:
     removed = tuple(number for number in stored if number not in wanted)
     added = tuple(number for number in wanted if number not in stored)
     changed = tuple(
-        number for number, row in wanted.items() if number in stored and stored[number] != stored[number] | row
+        number
+        for number, row in wanted.items()
+        if number in stored and stored[number] != stored[number] | row
     )
     for number in removed:
         live.remove_extension(number, connection)
@@ -174,6 +179,10 @@ def row_of(extension: Extension, realm: str) -> dict[str, Any]:
         **{name: getattr(extension, name) for name in (*_SAME, *_RIGHTS)},
         "busy_detection": extension.busy_detection.value,
         **{f"forward_{occasion}": getattr(extension.forward, occasion) for occasion in _FORWARDS},
+        "voicemail_enabled": extension.voicemail.enabled,
+        "voicemail_say_caller": extension.voicemail.say_caller,
+        "voicemail_say_time": extension.voicemail.say_time,
+        "voicemail_mail": extension.voicemail.mail.value,
         "realm": realm if extension.ha1 is None else extension.ha1.realm,
         "ha1_md5": credentials.md5,
         "ha1_sha256": credentials.sha256,
@@ -212,6 +221,14 @@ def _table_of(row: Mapping[str, Any]) -> dict[str, Any]:
     forward = {name: row[f"forward_{name}"] for name in _FORWARDS if row[f"forward_{name}"] is not None}
     if forward:
         table["forward"] = forward
+    mailbox = {
+        "enabled": row["voicemail_enabled"],
+        "say_caller": row["voicemail_say_caller"],
+        "say_time": row["voicemail_say_time"],
+        "mail": row["voicemail_mail"],
+    }
+    if mailbox := plain(Mailbox.model_validate(mailbox)):
+        table["voicemail"] = mailbox
     table["ha1"] = {"realm": row["realm"], "md5": row["ha1_md5"], "sha256": row["ha1_sha256"]}
     if row["pin_hash"] is not None:
         table["pin_hash"] = row["pin_hash"]

@@ -16,11 +16,16 @@ from collections.abc import Awaitable, Callable
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, TypeVar
 
+from media.prompts import spoken
 from media.prompts import tokens as prompts
 from pbx import destinations, happenings, parking
 from pbx.call import Call
 from pbx.dial_table import DialCode, DialTableError, Handler, Pattern
+from pbx.mailboxes import Draft, Mailbox, MailboxError, MailboxFull
 from pbx.refused import Refused
+from pbx.sign_in import PinNotAllowed, TooManyTries
+from pbx.store.errors import StoreUnavailable
+from pbx.store.voicemails import Message
 from pbx.system_numbers import Service
 from pbx.voice import Voice
 
@@ -29,15 +34,24 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Call",
+    "Draft",
     "Feature",
+    "Mailbox",
+    "MailboxError",
+    "MailboxFull",
+    "Message",
+    "PinNotAllowed",
     "PluginError",
     "Refused",
+    "StoreUnavailable",
+    "TooManyTries",
     "Voice",
     "destinations",
     "happenings",
     "load_features",
     "parking",
     "prompts",
+    "spoken",
 ]
 
 GROUP = "myphone.features"

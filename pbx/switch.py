@@ -42,7 +42,6 @@ from pbx.history.history import History
 from pbx.info_digits import INFO_REMEDIES, BadInfo, read_info
 from pbx.leg import Leg, LegState
 from pbx.live_data import seed
-from pbx.mailboxes import Mailboxes
 from pbx.media_keys import Srtp
 from pbx.messages import Messages
 from pbx.nat import NatTraversal
@@ -61,6 +60,7 @@ from pbx.store.store import Store
 from pbx.system_numbers import system_numbers
 from pbx.trunks.book import Trunks
 from pbx.trunks.gate import TrunkGate, trunk_named
+from pbx.voicemail import VoicemailSystem
 from sipcore.dialog.session_timer import TimerSettings
 from sipcore.effects import Arrived, Effect, Invited, RequestInDialog, Responded
 from sipcore.endpoint import METHODS, Endpoint, EndpointSettings
@@ -75,6 +75,7 @@ logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from pbx.destinations import Destination
+    from pbx.mailboxes import Mailboxes
 
 Shared = TypeVar("Shared")
 
@@ -206,7 +207,7 @@ class Switch:
         self.events = Events(self, config.events)
         self.presence = Presence(self, self.events.published, self.events.changed)
         self.board = Board(self)
-        self.mailboxes = Mailboxes(self.events.mailbox_changed)
+        self.voicemail = VoicemailSystem(self)
         self.rosters = Rosters(self.events.conference_changed)
         media = MediaSettings(sip.listen, config.media.port_range, config.media.workers)
         self.media = MediaService(media, environment.media_network, environment.rng)
@@ -233,6 +234,7 @@ class Switch:
         """Let features begin, and open the ports. Raises OSError that names the address where one is taken."""
         for begin in (begin for feature in self.features for begin in feature.starts):
             await begin(self)
+        await self.voicemail.start()
         await self.media.start()
         await self.driver.start()
         self.nat.start()
@@ -261,6 +263,7 @@ class Switch:
         await self.driver.stop()
         await self.media.stop()
         self.history.stop()
+        await self.voicemail.stop()
         await self.store.close()
 
     def reload_certificates(self) -> None:
@@ -293,6 +296,11 @@ class Switch:
             self._shared[factory] = factory()
         shared: Shared = self._shared[factory]
         return shared
+
+    @property
+    def mailboxes(self) -> Mailboxes:
+        """What was said for whom."""
+        return self.voicemail.mailboxes
 
     @property
     def srtp(self) -> Srtp:

@@ -61,7 +61,8 @@ VOCABULARY: Mapping[str, Token] = MappingProxyType(_vocabulary)
 """Every token by its name."""
 
 
-def _token(name: str, french: str, english: str, *packs: str) -> Token:
+def phrase(name: str, french: str, english: str, *packs: str) -> Token:
+    """A new token of the vocabulary, under a name that no other has; a feature may bring its own."""
     token = Token(name, french, english, packs)
     assert name not in _vocabulary, name
     _vocabulary[name] = token
@@ -70,14 +71,14 @@ def _token(name: str, french: str, english: str, *packs: str) -> Token:
 
 # -- sounds that are not words ---------------------------------------------------------------------
 
-PAUSE = _token("pause", ",", ",")
+PAUSE = phrase("pause", ",", ",")
 """A breath, between the groups of a telephone number."""
-BEEP = _token("beep", "bip", "beep", "beep")
+BEEP = phrase("beep", "bip", "beep", "beep")
 
 # -- numbers ---------------------------------------------------------------------------------------
 
 NUMBER: Mapping[int, Token] = {
-    number: _token(f"number.{number}", french, english, f"digits/{number}")
+    number: phrase(f"number.{number}", french, english, f"digits/{number}")
     for number, french, english in [
         (0, "zéro", "zero"),
         (1, "un", "one"),
@@ -109,21 +110,21 @@ NUMBER: Mapping[int, Token] = {
         (90, "quatre-vingt-dix", "ninety"),
     ]
 }
-ONE_FEMININE = _token("number.1.feminine", "une", "one", "digits/1F")
-EIGHTY_AND = _token("number.80.and", "quatre-vingt", "eighty", "digits/80")
+ONE_FEMININE = phrase("number.1.feminine", "une", "one", "digits/1F")
+EIGHTY_AND = phrase("number.80.and", "quatre-vingt", "eighty", "digits/80")
 """Eighty before another numeral."""
-HUNDRED = _token("number.hundred", "cent", "hundred", "digits/hundred")
-HUNDREDS = _token("number.hundreds", "cents", "hundred", "digits/hundred")
-THOUSAND = _token("number.thousand", "mille", "thousand", "digits/thousand")
-MILLION = _token("number.million", "million", "million", "digits/million")
-MILLIONS = _token("number.millions", "millions", "million", "digits/million")
-AND = _token("word.and", "et", "and", "digits/et", "vm-and")
-OF = _token("word.of", "de", "of")
-OH = _token("number.oh", "zéro", "oh", "digits/oh")
+HUNDRED = phrase("number.hundred", "cent", "hundred", "digits/hundred")
+HUNDREDS = phrase("number.hundreds", "cents", "hundred", "digits/hundred")
+THOUSAND = phrase("number.thousand", "mille", "thousand", "digits/thousand")
+MILLION = phrase("number.million", "million", "million", "digits/million")
+MILLIONS = phrase("number.millions", "millions", "million", "digits/million")
+AND = phrase("word.and", "et", "and", "digits/et", "vm-and")
+OF = phrase("word.of", "de", "of")
+OH = phrase("number.oh", "zéro", "oh", "digits/oh")
 """A zero among the digits of an English year or time."""
 
 ORDINAL: Mapping[int, Token] = {
-    number: _token(f"ordinal.{number}", french, english, f"digits/h-{number}")
+    number: phrase(f"ordinal.{number}", french, english, f"digits/h-{number}")
     for number, french, english in [
         (1, "premier", "first"),
         (2, "deuxième", "second"),
@@ -148,14 +149,14 @@ ORDINAL: Mapping[int, Token] = {
         (30, "trentième", "thirtieth"),
     ]
 }
-STAR = _token("key.star", "étoile", "star", "digits/star")
-POUND = _token("key.pound", "dièse", "pound", "digits/pound")
-PLUS = _token("key.plus", "plus", "plus", "letters/plus")
+STAR = phrase("key.star", "étoile", "star", "digits/star")
+POUND = phrase("key.pound", "dièse", "pound", "digits/pound")
+PLUS = phrase("key.plus", "plus", "plus", "letters/plus")
 
 # -- dates and times -------------------------------------------------------------------------------
 
 WEEKDAY: Mapping[int, Token] = {
-    day: _token(f"weekday.{english.lower()}", french, english, f"digits/day-{(day + 1) % 7}")
+    day: phrase(f"weekday.{english.lower()}", french, english, f"digits/day-{(day + 1) % 7}")
     for day, (french, english) in enumerate(
         [
             ("lundi", "Monday"),
@@ -170,7 +171,7 @@ WEEKDAY: Mapping[int, Token] = {
 }
 """By `date.weekday()`: Monday is 0. The packs count from Sunday."""
 MONTH: Mapping[int, Token] = {
-    month: _token(f"month.{english.lower()}", french, english, f"digits/mon-{month - 1}")
+    month: phrase(f"month.{english.lower()}", french, english, f"digits/mon-{month - 1}")
     for month, (french, english) in enumerate(
         [
             ("janvier", "January"),
@@ -189,83 +190,83 @@ MONTH: Mapping[int, Token] = {
         start=1,
     )
 }
-TODAY = _token("day.today", "aujourd'hui", "today", "digits/today")
-YESTERDAY = _token("day.yesterday", "hier", "yesterday", "digits/yesterday")
-AT = _token("time.at", "à", "at", "digits/at")
-AM = _token("time.am", "du matin", "a.m.", "digits/a-m")
-PM = _token("time.pm", "de l'après-midi", "p.m.", "digits/p-m")
+TODAY = phrase("day.today", "aujourd'hui", "today", "digits/today")
+YESTERDAY = phrase("day.yesterday", "hier", "yesterday", "digits/yesterday")
+AT = phrase("time.at", "à", "at", "digits/at")
+AM = phrase("time.am", "du matin", "a.m.", "digits/a-m")
+PM = phrase("time.pm", "de l'après-midi", "p.m.", "digits/p-m")
 
 HOUR = Noun(
-    (_token("time.hour", "heure", "hour"),),
-    (_token("time.hours", "heures", "hours", "hours"),),
+    (phrase("time.hour", "heure", "hour"),),
+    (phrase("time.hours", "heures", "hours", "hours"),),
     Gender.FEMININE,
 )
 MINUTE = Noun(
-    (_token("time.minute", "minute", "minute", "minute", "queue-minute"),),
-    (_token("time.minutes", "minutes", "minutes", "minutes", "vm-minutes"),),
+    (phrase("time.minute", "minute", "minute", "minute", "queue-minute"),),
+    (phrase("time.minutes", "minutes", "minutes", "minutes", "vm-minutes"),),
     Gender.FEMININE,
 )
 SECOND = Noun(
-    (_token("time.second", "seconde", "second"),),
-    (_token("time.seconds", "secondes", "seconds", "seconds", "queue-seconds"),),
+    (phrase("time.second", "seconde", "second"),),
+    (phrase("time.seconds", "secondes", "seconds", "seconds", "queue-seconds"),),
     Gender.FEMININE,
 )
 
 # -- conference ------------------------------------------------------------------------------------
 
-CONFERENCE_ENTER_ID = _token(
+CONFERENCE_ENTER_ID = phrase(
     "conference.enter_id",
     "Veuillez saisir l'identifiant de la conférence, suivi de la touche dièse.",
     "Please enter the conference ID, followed by the pound key.",
     "conf-getconfno",
 )
-CONFERENCE_CREATE = _token(
+CONFERENCE_CREATE = phrase(
     "conference.create",
     "Aucune conférence ne porte cet identifiant. "
     "Appuyez sur étoile pour la créer, ou sur dièse pour annuler.",
     "There is no conference with this ID. Press star to create it, or pound to cancel.",
 )
-CONFERENCE_SAY_NAME = _token(
+CONFERENCE_SAY_NAME = phrase(
     "conference.say_name",
     "Après le bip, dites votre nom, puis appuyez sur une touche.",
     "After the beep, say your name, then press any key.",
     "vm-rec-name",
 )
-CONFERENCE_ALONE = _token(
+CONFERENCE_ALONE = phrase(
     "conference.alone",
     "Vous êtes pour le moment seul dans la conférence.",
     "You are alone in the conference.",
     "conf-onlyperson",
 )
-CONFERENCE_ENTERING = _token(
+CONFERENCE_ENTERING = phrase(
     "conference.entering",
     "Vous entrez maintenant dans la conférence.",
     "You are now entering the conference.",
     "conf-placeintoconf",
 )
-CONFERENCE_HAS_JOINED = _token(
+CONFERENCE_HAS_JOINED = phrase(
     "conference.has_joined", "a rejoint la conférence.", "has joined the conference.", "conf-hasjoin"
 )
-CONFERENCE_HAS_LEFT = _token(
+CONFERENCE_HAS_LEFT = phrase(
     "conference.has_left", "a quitté la conférence.", "has left the conference.", "conf-hasleft"
 )
-CONFERENCE_SOMEONE = _token("conference.someone", "Un participant", "A participant")
+CONFERENCE_SOMEONE = phrase("conference.someone", "Un participant", "A participant")
 """One who did not say a name."""
-CONFERENCE_FULL = _token("conference.full", "Cette conférence est complète.", "This conference is full.")
-CONFERENCE_LOCKED = _token(
+CONFERENCE_FULL = phrase("conference.full", "Cette conférence est complète.", "This conference is full.")
+CONFERENCE_LOCKED = phrase(
     "conference.locked", "Cette conférence est verrouillée.", "This conference is locked.", "conf-locked"
 )
-CONFERENCE_ENTER_PIN = _token(
+CONFERENCE_ENTER_PIN = phrase(
     "conference.enter_pin",
     "Veuillez saisir le code secret de la conférence, suivi de la touche dièse.",
     "Please enter the conference PIN, followed by the pound key.",
     "conf-getpin",
 )
-CONFERENCE_MUTED = _token("conference.muted", "Votre micro est coupé.", "You are now muted.", "conf-muted")
-CONFERENCE_UNMUTED = _token(
+CONFERENCE_MUTED = phrase("conference.muted", "Votre micro est coupé.", "You are now muted.", "conf-muted")
+CONFERENCE_UNMUTED = phrase(
     "conference.unmuted", "Votre micro est rétabli.", "You are no longer muted.", "conf-unmuted"
 )
-CONFERENCE_REMOVED = _token(
+CONFERENCE_REMOVED = phrase(
     "conference.removed",
     "Vous avez été retiré de la conférence.",
     "You have been removed from the conference.",
@@ -274,88 +275,88 @@ CONFERENCE_REMOVED = _token(
 
 # -- voicemail -------------------------------------------------------------------------------------
 
-YOU_HAVE = _token("voicemail.you_have", "Vous avez", "You have", "vm-youhave")
-NO_NEW_MESSAGES = _token(
+YOU_HAVE = phrase("voicemail.you_have", "Vous avez", "You have", "vm-youhave")
+NO_NEW_MESSAGES = phrase(
     "voicemail.no_new_messages", "Vous n'avez pas de nouveau message.", "You have no new messages."
 )
-NO_MESSAGES = _token("voicemail.no_messages", "Vous n'avez aucun message.", "You have no messages.")
-NO_MORE_MESSAGES = _token(
+NO_MESSAGES = phrase("voicemail.no_messages", "Vous n'avez aucun message.", "You have no messages.")
+NO_MORE_MESSAGES = phrase(
     "voicemail.no_more_messages", "Il n'y a plus de message.", "There are no more messages.", "vm-nomore"
 )
-_MESSAGE = _token("voicemail.message", "message", "message", "vm-message")
-_MESSAGES = _token("voicemail.messages", "messages", "messages", "vm-messages")
+_MESSAGE = phrase("voicemail.message", "message", "message", "vm-message")
+_MESSAGES = phrase("voicemail.messages", "messages", "messages", "vm-messages")
 NEW_MESSAGE = Noun(
-    (_token("voicemail.new", "nouveau", "new", "vm-INBOX"), _MESSAGE),
-    (_token("voicemail.new.plural", "nouveaux", "new", "vm-INBOX"), _MESSAGES),
+    (phrase("voicemail.new", "nouveau", "new", "vm-INBOX"), _MESSAGE),
+    (phrase("voicemail.new.plural", "nouveaux", "new", "vm-INBOX"), _MESSAGES),
 )
 OLD_MESSAGE = Noun(
-    (_token("voicemail.old", "ancien", "old", "vm-Old"), _MESSAGE),
-    (_token("voicemail.old.plural", "anciens", "old", "vm-Old"), _MESSAGES),
+    (phrase("voicemail.old", "ancien", "old", "vm-Old"), _MESSAGE),
+    (phrase("voicemail.old.plural", "anciens", "old", "vm-Old"), _MESSAGES),
 )
-FIRST_MESSAGE = _token("voicemail.first_message", "Premier message.", "First message.")
-NEXT_MESSAGE = _token("voicemail.next_message", "Message suivant.", "Next message.")
-PREVIOUS_MESSAGE = _token("voicemail.previous_message", "Message précédent.", "Previous message.")
-MESSAGE_RECEIVED = _token("voicemail.received", "Message reçu", "Message received", "vm-received")
-MESSAGE_FROM = _token("voicemail.from", "de la part de", "from", "vm-from")
-MESSAGE_FROM_UNKNOWN = _token(
+FIRST_MESSAGE = phrase("voicemail.first_message", "Premier message.", "First message.")
+NEXT_MESSAGE = phrase("voicemail.next_message", "Message suivant.", "Next message.")
+PREVIOUS_MESSAGE = phrase("voicemail.previous_message", "Message précédent.", "Previous message.")
+MESSAGE_RECEIVED = phrase("voicemail.received", "Message reçu", "Message received", "vm-received")
+MESSAGE_FROM = phrase("voicemail.from", "de la part de", "from", "vm-from")
+MESSAGE_FROM_UNKNOWN = phrase(
     "voicemail.from_unknown", "d'un correspondant inconnu", "from an unknown caller", "vm-unknown-caller"
 )
-MESSAGE_DELETED = _token("voicemail.deleted", "Message supprimé.", "Message deleted.", "vm-deleted")
-MESSAGE_SAVED = _token("voicemail.saved", "Message enregistré.", "Message saved.", "vm-msgsaved")
-MESSAGE_TOO_SHORT = _token(
+MESSAGE_DELETED = phrase("voicemail.deleted", "Message supprimé.", "Message deleted.", "vm-deleted")
+MESSAGE_SAVED = phrase("voicemail.saved", "Message enregistré.", "Message saved.", "vm-msgsaved")
+MESSAGE_TOO_SHORT = phrase(
     "voicemail.too_short", "Votre message est trop court.", "Your message is too short.", "vm-tooshort"
 )
-ENTER_MAILBOX = _token(
+ENTER_MAILBOX = phrase(
     "voicemail.enter_mailbox",
     "Veuillez saisir votre numéro de poste, suivi de la touche dièse.",
     "Please enter your extension number, followed by the pound key.",
 )
-ENTER_PIN = _token(
+ENTER_PIN = phrase(
     "voicemail.enter_pin",
     "Veuillez saisir votre code secret, suivi de la touche dièse.",
     "Please enter your PIN, followed by the pound key.",
     "agent-pass",
 )
-WRONG_PIN = _token(
+WRONG_PIN = phrase(
     "voicemail.wrong_pin", "Ce code secret est incorrect.", "This PIN is not correct.", "vm-incorrect"
 )
-ENTER_NEW_PIN = _token(
+ENTER_NEW_PIN = phrase(
     "voicemail.enter_new_pin",
     "Veuillez saisir votre nouveau code secret, suivi de la touche dièse.",
     "Please enter your new PIN, followed by the pound key.",
     "vm-newpassword",
 )
-PIN_CHANGED = _token("voicemail.pin_changed", "Votre code secret est modifié.", "Your PIN has been changed.")
-LEAVE_MESSAGE = _token(
+PIN_CHANGED = phrase("voicemail.pin_changed", "Votre code secret est modifié.", "Your PIN has been changed.")
+LEAVE_MESSAGE = phrase(
     "voicemail.leave_message",
     "Veuillez laisser un message après le bip. Raccrochez ou appuyez sur dièse pour terminer.",
     "Please leave a message after the tone. Hang up or press pound when you have finished.",
     "vm-intro",
 )
-RECORD_GREETING = _token(
+RECORD_GREETING = phrase(
     "voicemail.record_greeting",
     "Après le bip, enregistrez votre annonce, puis appuyez sur dièse.",
     "After the beep, record your greeting, then press pound.",
     "vm-rec-unv",
 )
-MAILBOX_FULL = _token(
+MAILBOX_FULL = phrase(
     "voicemail.full", "Cette messagerie est pleine.", "This mailbox is full.", "vm-mailboxfull"
 )
-MESSAGE_MENU = _token(
+MESSAGE_MENU = phrase(
     "voicemail.message_menu",
     "Message suivant, zéro. Message précédent, un. Réécouter, deux. Supprimer, trois. Rappeler, quatre. "
     "Transférer, cinq. Options, neuf. Terminer, dièse.",
     "Next message, zero. Previous message, one. Listen again, two. Delete, three. Call back, four. "
     "Forward, five. Options, nine. End, pound.",
 )
-OPTIONS_MENU = _token(
+OPTIONS_MENU = phrase(
     "voicemail.options_menu",
     "Composer un numéro, trois. Supprimer tous les messages, quatre. Enregistrer votre nom, cinq. "
     "Informations, six. Modifier le code secret, sept. Modifier l'annonce, huit. Répéter, neuf. Terminer, dièse.",
     "Dial a number, three. Delete all messages, four. Record your name, five. "
     "Information, six. Change your PIN, seven. Change your greeting, eight. Repeat, nine. End, pound.",
 )
-PRESS_STAR_TO_LISTEN = _token(
+PRESS_STAR_TO_LISTEN = phrase(
     "voicemail.press_star",
     "Pour écouter vos nouveaux messages, appuyez sur étoile.",
     "To listen to your new messages, press star.",
@@ -363,38 +364,38 @@ PRESS_STAR_TO_LISTEN = _token(
 
 # -- calls, and everywhere -------------------------------------------------------------------------
 
-CALL_NOT_FOUND = _token(
+CALL_NOT_FOUND = phrase(
     "call.not_found",
     "Le numéro que vous avez composé n'est pas attribué.",
     "The number that you have dialled was not found.",
     "ss-noservice",
 )
-CALL_NOT_AVAILABLE = _token(
+CALL_NOT_AVAILABLE = phrase(
     "call.not_available",
     "Votre correspondant n'est pas disponible.",
     "The person you are calling is not available.",
     "vm-nobodyavail",
 )
-CALL_BUSY = _token(
+CALL_BUSY = phrase(
     "call.busy", "Votre correspondant est en ligne.", "The person you are calling is on the phone."
 )
-CALL_REFUSED = _token(
+CALL_REFUSED = phrase(
     "call.refused",
     "Cet appel n'est pas autorisé.",
     "This call is not allowed.",
 )
-CALL_FAILED = _token(
+CALL_FAILED = phrase(
     "call.failed",
     "Votre appel n'a pas pu aboutir. Veuillez réessayer plus tard.",
     "Your call could not be completed. Please try again later.",
 )
-PLEASE_HOLD = _token("call.hold", "Veuillez patienter.", "Please hold.", "one-moment-please")
-WRONG_ENTRY = _token(
+PLEASE_HOLD = phrase("call.hold", "Veuillez patienter.", "Please hold.", "one-moment-please")
+WRONG_ENTRY = phrase(
     "entry.wrong", "Cette saisie n'est pas valable.", "This entry is not valid.", "pm-invalid-option"
 )
-TRY_AGAIN = _token("entry.try_again", "Veuillez réessayer.", "Please try again.", "vm-pls-try-again")
-CANCELLED = _token("entry.cancelled", "Annulé.", "Cancelled.", "cancelled")
-GOODBYE = _token("goodbye", "Au revoir.", "Goodbye.", "vm-goodbye")
+TRY_AGAIN = phrase("entry.try_again", "Veuillez réessayer.", "Please try again.", "vm-pls-try-again")
+CANCELLED = phrase("entry.cancelled", "Annulé.", "Cancelled.", "cancelled")
+GOODBYE = phrase("goodbye", "Au revoir.", "Goodbye.", "vm-goodbye")
 
 
 # -- spelling --------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Float, Integer, String, Table, false
+from sqlalchemy import Boolean, Column, Float, Integer, String, Table, false, true
 
 from pbx.store.schema import metadata
 
@@ -27,6 +27,11 @@ extensions = Table(
     Column("forward_not_registered", String(21)),
     Column("manager", Boolean, nullable=False, server_default=false()),
     Column("barge_in", Boolean, nullable=False, server_default=false()),
+    Column("email", String(320), nullable=False, server_default=""),
+    Column("voicemail_enabled", Boolean, nullable=False, server_default=true()),
+    Column("voicemail_say_caller", Boolean, nullable=False, server_default=false()),
+    Column("voicemail_say_time", Boolean, nullable=False, server_default=false()),
+    Column("voicemail_mail", String(32), nullable=False, server_default="none"),
     Column("version", Integer, nullable=False, server_default="1"),
 )
 """One row a user. `ha1_*` are what digest authentication needs of the password (RFC 7616 section 3.4.2), for

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pbx.store import calls, extensions, live
+from pbx.store import calls, extensions, live, voicemails
 from pbx.store.schema import metadata
 
-__all__ = ["calls", "extensions", "live", "metadata"]
+__all__ = ["calls", "extensions", "live", "metadata", "voicemails"]
