@@ -7,12 +7,15 @@ import logging
 from collections import deque
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pbx.dial_table import dialled_string
 from pbx.directory import Extension
 from pbx.happenings import ExtensionRegistered, MessageDelivered, MessageSent
+from pbx.store.errors import StoreUnavailable
+from pbx.store.page_messages import add_page_message, page_messages_at, remove_page_message
 from sipcore.effects import Arrived, RequestInDialog
 from sipcore.errors import PeerError
 from sipcore.net.limits import Limits, RateLimit
@@ -50,12 +53,14 @@ class Letter:
     receiver: Extension
     message: PageMessage
     sent_at: datetime
-    kept_until: float = 0.0
-    """In seconds of the loop's clock; 0 for one that is not kept."""
+    kept_until: datetime | None = None
+    """None for one that is not kept."""
+    id: str = ""
+    """What the store knows it by."""
 
 
 class Messages:
-    """Delivers MESSAGEs. What is kept is in memory alone: a restart of the system loses it."""
+    """Delivers MESSAGEs. The sender of one that is kept learns so (202) when it is on disk."""
 
     def __init__(self, switch: Switch) -> None:
         self._switch = switch
@@ -70,6 +75,18 @@ class Messages:
     def __len__(self) -> int:
         """How many are on their way."""
         return len(self._tasks)
+
+    def start(self) -> None:
+        """Take up what was kept before a restart. Raises StoreUnavailable."""
+        if not self._switch.store.durable:
+            return
+        find = self._switch.directory.find
+        for row in self._switch.store.read(partial(page_messages_at, self._wall)):
+            message = PageMessage(row["content_type"], row["body"], row["expires_seconds"])
+            sender, receiver = find(row["sender"]), find(row["receiver"])
+            if sender is not None and receiver is not None:
+                letter = Letter(sender, receiver, message, row["sent_at"], row["kept_until"], row["id"])
+                self._kept.setdefault(receiver.number, deque()).append(letter)
 
     def stop(self) -> None:
         """Wait for no phone any more."""
@@ -132,7 +149,7 @@ class Messages:
         try:
             await asyncio.wait([delivering], timeout=PATIENCE_SECONDS)
             status = delivering.result() if delivering.done() else 480
-            kept = self._keep(letter) if status == 480 else None
+            kept = await self._keep(letter) if status == 480 else None
             self._respond(effect, letter, 202 if kept else status)
             if kept is not None and await delivering == 200:  # late, but there
                 self._strike_out(kept)
@@ -180,7 +197,7 @@ class Messages:
 
     # -- what is kept -----------------------------------------------------------------------------------------
 
-    def _keep(self, letter: Letter) -> Letter | None:
+    async def _keep(self, letter: Letter) -> Letter | None:
         """Keep a message for the next registration of its receiver; None where it cannot be."""
         message, number = letter.message, letter.receiver.number
         self._drop_expired(number)
@@ -188,10 +205,17 @@ class Messages:
         if not message.keeps or len(waiting) >= MAX_KEPT:
             return None
         seconds = min(KEPT_SECONDS, message.expires_seconds or KEPT_SECONDS)
-        until = self._switch.loop.time() + seconds
-        kept = Letter(letter.sender, letter.receiver, message, letter.sent_at, until)
+        until = self._wall + timedelta(seconds=seconds)
+        id_ = f"{self._switch.environment.rng.getrandbits(128):032x}"
+        kept = Letter(letter.sender, letter.receiver, message, letter.sent_at, until, id_)
         waiting.append(kept)
         self._kept[number] = waiting
+        try:
+            await self._switch.store.write(partial(add_page_message, _row(kept)))
+        except StoreUnavailable as error:
+            logger.warning("a message for %s is not kept: %s", number, error)
+            self._strike_out(kept)
+            return None
         return kept
 
     def _registered(self, registered: ExtensionRegistered) -> None:
@@ -228,6 +252,7 @@ class Messages:
 
     def _strike_out(self, letter: Letter) -> None:
         number = letter.receiver.number
+        self._switch.store.note(partial(remove_page_message, letter.id))
         left = deque(other for other in self._kept.get(number, ()) if other is not letter)
         if left:
             self._kept[number] = left
@@ -235,9 +260,10 @@ class Messages:
             self._kept.pop(number, None)
 
     def _drop_expired(self, number: str) -> None:
-        now = self._switch.loop.time()
-        for letter in [letter for letter in self._kept.get(number, ()) if letter.kept_until <= now]:
-            self._strike_out(letter)
+        now = self._wall
+        for letter in list(self._kept.get(number, ())):
+            if letter.kept_until is not None and letter.kept_until <= now:
+                self._strike_out(letter)
 
     @property
     def _wall(self) -> datetime:
@@ -253,6 +279,19 @@ async def _outcome(answers: asyncio.Queue[int], phones: int) -> int:
             return 200
         refusals.append(status)
     return next((status for status in refusals if status not in _UNREACHED), 480)
+
+
+def _row(letter: Letter) -> dict[str, Any]:
+    return {
+        "id": letter.id,
+        "sender": letter.sender.number,
+        "receiver": letter.receiver.number,
+        "content_type": letter.message.content_type,
+        "body": letter.message.body,
+        "expires_seconds": letter.message.expires_seconds,
+        "sent_at": letter.sent_at,
+        "kept_until": letter.kept_until,
+    }
 
 
 def _address(extension: Extension, host: str) -> NameAddress:

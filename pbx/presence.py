@@ -131,6 +131,8 @@ class Presence:
         self._published = published
         self._changed = changed
         self._statuses: dict[str, tuple[UserStatus, str]] = {}
+        self.on_said: Callable[[str, UserStatus, str], None] = lambda number, status, note: None
+        """Told what a user says."""
 
     def of(self, number: str) -> ExtensionState:
         """The state of an extension at this moment."""
@@ -147,7 +149,16 @@ class Presence:
             self._statuses.pop(number, None)
         else:
             self._statuses[number] = status, note
+        self.on_said(number, status, note)
         self._changed(number)
+
+    def restore(self, number: str, status: UserStatus, note: str) -> None:
+        """What a user said before a restart."""
+        self._statuses[number] = status, note
+
+    def forget(self, number: str) -> None:
+        """The extension is gone, and with it what its user said."""
+        self._statuses.pop(number, None)
 
     def _said(self, number: str) -> tuple[UserStatus, str]:
         published = self._published(number)

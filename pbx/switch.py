@@ -40,6 +40,7 @@ from pbx.forwarding.book import Forwarding
 from pbx.happenings import ExtensionRegistered, ExtensionUnregistered, Happenings, Unregistration
 from pbx.history.history import History
 from pbx.info_digits import INFO_REMEDIES, BadInfo, read_info
+from pbx.keeping import Keeping
 from pbx.leg import Leg, LegState
 from pbx.live_data import seed
 from pbx.media_keys import Srtp
@@ -195,15 +196,7 @@ class Switch:
         self.requests = Requests(self.endpoint, self.driver, self.loop)
         self.requests.handlers["REGISTER"] = self._register
         self.requests.handlers["REFER"] = partial(refer_outside, self)
-        self.nat = NatTraversal(
-            config,
-            environment,
-            legs_of=self.legs.of,
-            registrar=self.registrar,
-            requests=self.requests,
-            endpoint=self.endpoint,
-            driver=self.driver,
-        )
+        self.nat = self._nat()
         self.events = Events(self, config.events)
         self.presence = Presence(self, self.events.published, self.events.changed)
         self.board = Board(self)
@@ -214,6 +207,7 @@ class Switch:
         self.media.on_event = self._on_media_event
         self.audio_watch = AudioWatch(self)
         self.messages = Messages(self)
+        self.keeping = Keeping(self)
         self._expiry: asyncio.TimerHandle | None = None
         self._shared: dict[Callable[[], Any], Any] = {}
 
@@ -228,6 +222,17 @@ class Switch:
             self.forwarding,
         )
 
+    def _nat(self) -> NatTraversal:
+        return NatTraversal(
+            self.config,
+            self.environment,
+            legs_of=self.legs.of,
+            registrar=self.registrar,
+            requests=self.requests,
+            endpoint=self.endpoint,
+            driver=self.driver,
+        )
+
     # -- life ---------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
@@ -239,6 +244,9 @@ class Switch:
         await self.driver.start()
         self.nat.start()
         self.history.start()
+        self.nat.note(self.keeping.restore(), self.loop.time())
+        self._arm_expiry()
+        self.messages.start()
         self.trunks.start()
         self.events.start()
         self.certificate.start()
@@ -405,10 +413,13 @@ class Switch:
         result = self.registrar.register(arrived.request, arrived.identity, arrived.flow, now)
         self.driver.perform(self.endpoint.respond(arrived.transaction, result.response, now))
         self._tell_bindings(result.changes)
+        if not result.changes and result.response.status == 200:
+            self.keeping.registrations([arrived.identity])
 
     def _tell_bindings(self, changes: Sequence[BindingChange]) -> None:
         self.nat.note(changes, self.loop.time())
         self.events.note(changes)
+        self.keeping.registrations(change.binding.aor for change in changes)
         for change in changes:
             binding, at = change.binding, self.environment.wall()
             extension, contact = binding.aor, str(binding.contact)

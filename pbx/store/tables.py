@@ -2,7 +2,26 @@
 
 from __future__ import annotations
 
-from pbx.store import calls, extensions, live, voicemails
+from pbx.store import (
+    bindings,
+    calls,
+    extensions,
+    external_calls,
+    live,
+    page_messages,
+    statuses,
+    voicemails,
+)
 from pbx.store.schema import metadata
 
-__all__ = ["calls", "extensions", "live", "metadata", "voicemails"]
+__all__ = [
+    "bindings",
+    "calls",
+    "extensions",
+    "external_calls",
+    "live",
+    "metadata",
+    "page_messages",
+    "statuses",
+    "voicemails",
+]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Mapping
 from datetime import date
 
 
@@ -29,6 +30,8 @@ class Ledger:
 
     def __init__(self, max_calls: int, max_calls_a_day: int) -> None:
         """0: no limit."""
+        self.on_claim: Callable[[str, date, int], None] = lambda payer, day, calls: None
+        """Told who makes which call of the day."""
         self._max_calls = max_calls
         self._max_calls_a_day = max_calls_a_day
         self._open: Counter[str] = Counter()
@@ -50,7 +53,13 @@ class Ledger:
             raise LimitReached("Too Many External Calls Today")
         self._open[payer] += 1
         self._today[payer] += 1
+        self.on_claim(payer, today, self._today[payer])
         return Claim(self, payer)
+
+    def restore(self, today: date, calls: Mapping[str, int]) -> None:
+        """Go on counting from what was made of a day before a restart."""
+        self._date = today
+        self._today = Counter(calls)
 
     def release(self, payer: str) -> None:
         """Strike out an open call."""

@@ -127,6 +127,25 @@ class Registrar:
         live = [binding for binding in reversed(record.bindings) if binding.expires_at > now]
         return sorted(live, key=lambda binding: -binding.q) if len(live) > 1 else live
 
+    def restore(self, bindings: Iterable[Binding], now: float) -> tuple[BindingChange, ...]:
+        """Take up what was registered before a restart; bindings of one address in the order in which they came."""
+        changes = []
+        for binding in bindings:
+            if binding.expires_at > now:
+                record = self._records.get(binding.aor) or _Record(binding.aor)
+                self._store(record, [*record.bindings, binding])
+                changes.append(BindingChange(Change.ADDED, binding))
+        return tuple(changes)
+
+    def remove(self, aor: str) -> tuple[BindingChange, ...]:
+        """Remove all bindings of an address that is served no more."""
+        record = self._records.get(aor)
+        if record is None:
+            return ()
+        gone = record.bindings
+        self._store(record, [])
+        return tuple(BindingChange(Change.REMOVED, binding) for binding in gone)
+
     def expire(self, now: float) -> tuple[BindingChange, ...]:
         """Remove what has expired."""
         changes: list[BindingChange] = []

@@ -210,3 +210,29 @@ def test_the_name_of_a_phone_is_kept_to_a_length() -> None:
     office = Office()
     office.register(DESK, headers=[f"User-Agent: {'x' * 5000}"])
     assert len(office.registrar.bindings("100", office.now)[0].user_agent) == 200
+
+
+# -- restarts ----------------------------------------------------------------------------------------
+
+
+def test_what_was_registered_before_a_restart_is_taken_up_again() -> None:
+    before, after = Office(), Office()
+    before.register(DESK, call_id="desk", cseq=7, expires=600)
+    before.register(SOFT, call_id="soft", expires=60)
+    kept = before.registrar.bindings("100", before.now)[::-1]
+    changes = after.registrar.restore(kept, after.now + 60)
+    assert changed(changes) == [(Change.ADDED, DESK)]  # the other has expired meanwhile
+    assert after.registrar.bindings("100", after.now) == [kept[0]]
+    assert after.registrar.next_deadline() == kept[0].expires_at
+    assert after.register(DESK, call_id="desk", cseq=7).response.status == 500  # an old one, still
+    assert after.register(DESK, call_id="desk", cseq=8).changes == ()  # a refresh
+
+
+def test_an_address_that_is_served_no_more_has_no_contacts() -> None:
+    office = Office()
+    office.register(DESK, call_id="desk")
+    office.register(SOFT, call_id="soft")
+    assert changed(office.registrar.remove("100")) == [(Change.REMOVED, DESK), (Change.REMOVED, SOFT)]
+    assert office.contacts() == []
+    assert office.registrar.next_deadline() is None
+    assert office.registrar.remove("100") == ()
