@@ -26,9 +26,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-MOST_READ: Final = 1024
-"""Datagrams that go through the arrays together."""
-ROUNDS: Final = 4
+ROUNDS: Final = 8
 """Datagrams of one socket that are read before a tick."""
 REST_TICKS: Final = 8
 """A power of two: so many ticks go by before it is looked at again whether all is as usual, for each party once."""
@@ -51,7 +49,8 @@ OpenSockets = Callable[[memoryview, memoryview], SocketBatch | None]
 
 def open_batch(mixer: Mixer, open_sockets: OpenSockets) -> Batch | None:
     """A batch for the parties of a mixer; None where sockets can only be served one by one."""
-    records, packets = np.zeros(MOST_READ, RECORD), np.zeros(len(mixer.present), _PACKET)
+    rows = len(mixer.present)
+    records, packets = np.zeros(rows, RECORD), np.zeros(rows, _PACKET)
     sockets = open_sockets(_bytes_of(records).data, _bytes_of(packets).data)
     return None if sockets is None else Batch(mixer, records, packets, sockets)
 
@@ -72,11 +71,12 @@ class Batch:
         self._slots = _bytes_of(records)
         self._read = 0
         """Slots that have been read since the last tick."""
-        self._rows = np.zeros(MOST_READ, np.intp)
+        self._read_at = -np.inf
+        self._rows = np.zeros(len(records), np.intp)
         """Whose datagrams stand in them."""
-        self._sizes = np.zeros(MOST_READ, np.intp)
-        self._times = np.zeros(MOST_READ)
-        """When they were read."""
+        self._sizes = np.zeros(len(records), np.intp)
+        self._times = np.zeros(len(records))
+        """When they came."""
         self._begun: list[int] = []
         """The first slot of each reading."""
         self._slot_of = np.zeros(capacity, np.intp)
@@ -96,6 +96,11 @@ class Batch:
     def __len__(self) -> int:
         return len(self._parties)
 
+    @property
+    def has_to_read_often(self) -> bool:
+        """Whether packets are taken to come when they are read."""
+        return not self._sockets.knows_ages
+
     # -- who is here ----------------------------------------------------------------------------------
 
     def admit(self, party: G711Party) -> None:
@@ -114,6 +119,7 @@ class Batch:
     def dismiss(self, row: int) -> None:
         """Let a party go."""
         self._put()
+        self._unsettle(row)
         self.write_books(row)
         party = self._parties.pop(row)
         del self._apart[row]
@@ -122,7 +128,8 @@ class Batch:
 
     def write_books(self, row: int) -> None:
         """Let the stream of a party know all that happened here."""
-        self._unsettle(row)
+        if row in self._steady:
+            self._steady.count(row)
         sent, self._sent[row] = int(self._sent[row]), 0
         self._sequence[row] += sent
         self._timestamp[row] += sent * FRAME_SAMPLES
@@ -150,14 +157,16 @@ class Batch:
         """Read what has come, at most so many datagrams of each socket. It is dealt with in the tick."""
         for _ in range(rounds if self._parties else 0):
             first = self._read
-            rows, sizes = self._sockets.read(first)
+            rows, sizes, ages = self._sockets.read(first)
             if not len(rows):
-                return
+                break
             self._read = last = first + len(rows)
-            self._rows[first:last], self._sizes[first:last], self._times[first:last] = rows, sizes, now
+            self._rows[first:last], self._sizes[first:last] = rows, sizes
+            self._times[first:last] = np.clip(now - ages, self._read_at, now)
             self._begun.append(first)
-            if last == MOST_READ:
+            if last == len(self._rows):
                 self._put()
+        self._read_at = now
 
     def _put(self) -> None:
         """Deal with what has been read."""
@@ -180,7 +189,7 @@ class Batch:
             self._rows[slots], self._sizes[slots], self._records[slots], self._times[slots]
         )
         for slot in (first + odd).tolist():
-            size = self._sizes[slot]
+            size = int(self._sizes[slot])
             if size >= 0:
                 self._put_odd(
                     int(self._rows[slot]), self._slots[slot, :size].tobytes(), float(self._times[slot])

@@ -33,6 +33,7 @@ DRAIN = 16
 
 Receive = Callable[[bytes, Address], None]
 Numbers: TypeAlias = "Sequence[int] | npt.NDArray[np.intp]"
+Ages: TypeAlias = "float | npt.NDArray[np.float64]"
 
 
 class MediaSocket(Protocol):
@@ -67,6 +68,9 @@ class MediaNetwork(Protocol):
 class SocketBatch(Protocol):
     """Connected sockets that are read and written to when it is asked to, all at once; each has a number."""
 
+    knows_ages: bool
+    """Whether `read` tells when datagrams came; else they came when they were read, which has to be often."""
+
     def add(self, socket: MediaSocket, number: int) -> bool:
         """Take a socket over, until `remove`. False: it has no peer yet, or there may be something of others in its
         queue."""
@@ -74,9 +78,9 @@ class SocketBatch(Protocol):
     def remove(self, socket: MediaSocket) -> None:
         """Give a socket back."""
 
-    def read(self, first: int) -> tuple[Numbers, Numbers]:
+    def read(self, first: int) -> tuple[Numbers, Numbers, Ages]:
         """Write the next datagram of each socket that has one to the slots from `first` on, of which there is one at
-        least: whose they are, and their sizes (-1: it is none)."""
+        least: whose they are, their sizes (-1: there was none after all), and how many seconds ago they came."""
 
     def send(self) -> None:
         """Send the packet of each socket to its peer. What cannot be sent now is lost, as on any network."""
@@ -183,6 +187,8 @@ def _readers() -> Readers:
 class EpollSockets:
     """A `SocketBatch` that asks once which sockets have something, and reads and writes to each for itself."""
 
+    knows_ages = False
+
     def __init__(self, slots: memoryview, packets: memoryview) -> None:
         self._slots, self._packets = _rows(slots), _rows(packets)
         self._epoll = select.epoll()
@@ -209,7 +215,7 @@ class EpollSockets:
         self._epoll.unregister(fd)
         del self._numbers[fd], self._receive[fd], self._sends[fd]
 
-    def read(self, first: int) -> tuple[list[int], list[int]]:
+    def read(self, first: int) -> tuple[list[int], list[int], float]:
         """Write the next datagram of each socket that has one to the slots from `first` on."""
         receive, numbers, slots = self._receive, self._numbers, self._slots[first:]
         ready = self._epoll.poll(0, len(slots))
@@ -219,7 +225,7 @@ class EpollSockets:
                 sizes.append(receive[fd](slot))
             except OSError:  # an ICMP error of an earlier datagram
                 sizes.append(-1)
-        return [numbers[fd] for fd, _ in ready], sizes
+        return [numbers[fd] for fd, _ in ready], sizes, 0.0
 
     def send(self) -> None:
         """Send the packet of each socket."""

@@ -33,7 +33,8 @@ SILENT_TICKS = 50
 
 
 READ_SECONDS: Final = 0.005
-"""How often those who need nothing special are read: as exact as that are the times at which their packets come."""
+"""How often those who need nothing special are read where the kernel does not tell when packets came: as exact as that
+are the times at which they did."""
 READS: Final = 4
 """Of a tick, that at its begin among them."""
 
@@ -262,7 +263,7 @@ class Rooms:
             other.send()
             if batch is not None and isinstance(other, G711Party):
                 batch.admit(other)
-        if batch:
+        if batch and batch.has_to_read_often:
             self._read_timer = self._loop.call_at(now + READ_SECONDS, self._read, 1)
 
     def _singles(self) -> list[Party]:

@@ -8,6 +8,7 @@ bytes and figures.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -46,6 +47,17 @@ _DUE, _TRANSIT, _JITTER, _WAIT, _CORRECTION, _RTP_JITTER, _INSERT_AT, _DROP_AT =
 _NO_START: Final = -1
 
 
+@dataclass(slots=True)
+class _Lent:
+    """What is served here in place of a buffer and a receiver."""
+
+    buffer: JitterBuffer
+    receiver: RtpReceiver
+    began: Steady
+    counted: int
+    """The number of the last packet that the receiver knows of."""
+
+
 class SteadyRows:
     """Rows of a mixer, by its numbers."""
 
@@ -56,7 +68,7 @@ class SteadyRows:
         self._ring: Frames = np.zeros(capacity * SLOTS, f"V{FRAME_SAMPLES}")
         self.present = np.zeros(capacity, np.bool_)
         """Who is here."""
-        self._lent: dict[int, tuple[JitterBuffer, RtpReceiver, Steady]] = {}
+        self._lent: dict[int, _Lent] = {}
         """The same, as they came."""
 
     def __contains__(self, row: int) -> bool:
@@ -74,7 +86,7 @@ class SteadyRows:
             or (receiver.highest_sequence - state.highest) & 0xFFFF
         ):
             return False
-        self._lent[row] = buffer, receiver, state
+        self._lent[row] = _Lent(buffer, receiver, state, state.highest)
         self._whole[:, row] = start, state.ssrc, state.highest, state.next, state.stamp, receiver.transit
         self._other[:, row] = (
             state.due, state.transit, state.jitter, state.wait, state.correction, receiver.jitter,
@@ -87,14 +99,16 @@ class SteadyRows:
 
     def stop(self, row: int) -> bytes | None:
         """Give a row back, what happened here written to its buffer and receiver; the frame given last, if any."""
-        buffer, receiver, began = self._lent.pop(row)
-        _, _, highest, following, stamp, rtp_transit = self._whole[:, row].tolist()
-        due, transit, jitter, wait, correction, rtp_jitter, _, _ = self._other[:, row].tolist()
+        self.count(row)
+        lent = self._lent.pop(row)
+        began = lent.began
+        _, _, highest, following, stamp, _ = self._whole[:, row].tolist()
+        due, transit, jitter, wait, correction, _, _, _ = self._other[:, row].tolist()
         self._whole[_START, row] = _NO_START
         self.present[row] = False
         waiting = [self._frame(row, number) for number in range(following, highest + 1)]
         last = self._frame(row, following - 1) if following > began.next else None
-        buffer.resume(
+        lent.buffer.resume(
             began._replace(
                 highest=highest,
                 next=following,
@@ -108,8 +122,14 @@ class SteadyRows:
             ),
             last,
         )
-        receiver.resume(highest - began.highest, rtp_transit, rtp_jitter)
         return last
+
+    def count(self, row: int) -> None:
+        """Let the receiver of a row know what has come so far."""
+        lent, highest = self._lent[row], int(self._whole[_HIGHEST, row])
+        transit, jitter = int(self._whole[_RTP_TRANSIT, row]), float(self._other[_RTP_JITTER, row])
+        lent.receiver.resume(highest - lent.counted, transit, jitter)
+        lent.counted = highest
 
     def _frame(self, row: int, number: int) -> bytes:
         return bytes(self._ring[row * SLOTS + number % SLOTS])
@@ -175,9 +195,9 @@ class SteadyRows:
         """Whether a frame is to be dropped or inserted now that it may be."""
         if abs(correction) > 1:
             return True
-        buffer, _, began = self._lent[row]
-        number = following - 1 if correction > 0 else following
-        return buffer.is_quiet(buffer.last if number < began.next else self._frame(row, number))
+        lent, number = self._lent[row], following - 1 if correction > 0 else following
+        frame = lent.buffer.last if number < lent.began.next else self._frame(row, number)
+        return lent.buffer.is_quiet(frame)
 
 
 def _count(

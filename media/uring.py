@@ -14,8 +14,10 @@ import mmap
 import os
 import select
 import sys
+import time
 import weakref
-from typing import TYPE_CHECKING, Final
+from socket import SOL_SOCKET
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -31,10 +33,14 @@ _SETUP, _ENTER = 425, 426
 _SINGLE_ISSUER, _DEFER_TASKRUN = 1 << 12, 1 << 13
 _GETEVENTS = 1
 _OFF_SQES = 0x10000000
-_SEND, _RECV = 26, 27
+_RECVMSG, _SEND = 10, 26
 _MSG_DONTWAIT = 0x40
+_SO_TIMESTAMPNS = 35
+_MOST_AGE = 1.0
+"""Seconds: an older datagram has not waited so long, but somebody has set the clock."""
 
-_Numbers = npt.NDArray[np.uint32]
+_Numbers = npt.NDArray[np.intp]
+_Operations = npt.NDArray[np.uint32]
 
 _PARAMS = np.dtype(
     [
@@ -57,6 +63,21 @@ _OPERATION = np.dtype(
 """struct io_uring_sqe."""
 _COMPLETION = np.dtype([("number", "u8"), ("result", "i4"), ("flags", "u4")])
 """struct io_uring_cqe."""
+_HEADER = np.dtype(
+    {
+        "names": ["parts", "part_count", "control", "control_bytes"],
+        "formats": ["u8", "u8", "u8", "u8"],
+        "offsets": [16, 24, 32, 40],
+        "itemsize": 56,
+    }
+)
+"""struct msghdr."""
+_PART = np.dtype([("address", "u8"), ("length", "u8")])
+"""struct iovec."""
+_CONTROL = np.dtype(
+    [("length", "u8"), ("level", "i4"), ("type", "i4"), ("seconds", "i8"), ("nanoseconds", "i8")]
+)
+"""struct cmsghdr with the time of arrival, by the wall clock."""
 assert _PARAMS.itemsize == 120
 
 
@@ -90,7 +111,7 @@ class Ring:
         """By number. The kernel reads them and does not change them."""
         self.operations["number"] = self._count[: of["sq_entries"]]
 
-    def run(self, numbers: _Numbers) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int32]]:
+    def run(self, numbers: _Operations) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int32]]:
         """Do these operations: the numbers of those that were done, and their results, errors below 0."""
         count, tail = len(numbers), self._submitted[0]
         self._queue[self._count[:count] + tail & len(self._queue) - 1] = numbers
@@ -109,12 +130,14 @@ class Ring:
         return found["number"], found["result"]
 
 
-def _at(numbers: _Numbers, offset: int) -> _Numbers:
+def _at(numbers: _Operations, offset: int) -> _Operations:
     return numbers[offset // 4 :][:1]
 
 
 class UringSockets:
     """A `SocketBatch` on a ring: one operation for each slot, and one for each packet."""
+
+    knows_ages = True
 
     def __init__(self, slots: memoryview, packets: memoryview) -> None:
         """Raises OSError where there is no io_uring."""
@@ -122,23 +145,28 @@ class UringSockets:
             np.asarray(slots),
             np.asarray(packets),
         )  # kept: the kernel has their addresses
-        self._ring = Ring(len(self._slots) + len(self._packets))
+        count = len(self._slots)
+        self._ring = Ring(count + len(self._packets))
         self._epoll = select.epoll()
-        self._receives = self._ring.operations[: len(self._slots)]
-        self._sends = self._ring.operations[len(self._slots) :][: len(self._packets)]
-        for operations, memory, code in (
-            (self._receives, self._slots, _RECV),
-            (self._sends, self._packets, _SEND),
-        ):
-            operations["code"], operations["message_flags"] = code, _MSG_DONTWAIT
-            operations["address"] = memory.ctypes.data + memory.strides[0] * np.arange(len(memory))
-            operations["length"] = memory.shape[1]
-        self._all_slots = np.arange(len(self._slots), dtype=np.uint32)
-        self._numbers = np.zeros(0, np.intp)
+        self._controls = np.zeros(count, _CONTROL)
+        self._parts = np.zeros(count, _PART)
+        self._headers = np.zeros(count, _HEADER)
+        self._parts["address"], self._parts["length"] = _addresses(self._slots), self._slots.shape[1]
+        self._headers["parts"], self._headers["part_count"] = _addresses(self._parts), 1
+        self._headers["control"] = _addresses(self._controls)
+        self._receives = self._ring.operations[:count]
+        self._receives["code"], self._receives["message_flags"] = _RECVMSG, _MSG_DONTWAIT
+        self._receives["address"], self._receives["length"] = _addresses(self._headers), 1
+        self._sends = self._ring.operations[count:][: len(self._packets)]
+        self._sends["code"], self._sends["message_flags"] = _SEND, _MSG_DONTWAIT
+        self._sends["address"], self._sends["length"] = _addresses(self._packets), self._packets.shape[1]
+        self._all_slots = np.arange(count, dtype=np.uint32)
+        self._number_of = np.zeros(0, np.intp)
         """By file descriptor."""
-        self._present = np.zeros(len(self._packets), np.bool_)
-        self._all_sends: _Numbers | None = None
-        """Of those present; None: they have changed."""
+        self._fds = np.full(len(self._packets), -1, np.intp)
+        """By number; -1: there is none."""
+        self._plan: _Plan | None = None
+        """None: to be made."""
 
     def add(self, socket: MediaSocket, number: int) -> bool:
         """Take a socket over, until `remove`."""
@@ -146,10 +174,11 @@ class UringSockets:
         if lent is None:
             return False
         fd = lent.fileno()
-        if fd >= len(self._numbers):
-            self._numbers = np.concatenate([self._numbers, np.zeros(fd + 1, np.intp)])
-        self._numbers[fd], self._sends["fd"][number] = number, fd
-        self._present[number], self._all_sends = True, None
+        if fd >= len(self._number_of):
+            self._number_of = np.concatenate([self._number_of, np.zeros(fd + 1, np.intp)])
+        self._number_of[fd], self._fds[number], self._sends["fd"][number] = number, fd, fd
+        self._plan = None
+        lent.setsockopt(SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         self._epoll.register(fd, select.EPOLLIN)
         return True
 
@@ -158,26 +187,64 @@ class UringSockets:
         assert isinstance(socket, SystemMediaSocket)
         fd = socket.reclaim()
         self._epoll.unregister(fd)
-        self._present[self._numbers[fd]], self._all_sends = False, None
+        self._fds[self._number_of[fd]], self._plan = -1, None
 
-    def read(self, first: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-        """Write the next datagram of each socket that has one to the slots from `first` on."""
-        ready = self._epoll.poll(0, len(self._all_slots) - first)
-        fds = np.array([fd for fd, _ in ready], np.intp)
-        sizes = np.full(len(fds), -1, np.intp)
-        if ready:
-            slots = slice(first, first + len(ready))
+    def read(self, first: int) -> tuple[_Numbers, _Numbers, npt.NDArray[np.float64]]:
+        """Write the next datagram of each socket that has one to the slots from `first` on.
+
+        Who begins with the first slot has read nothing yet, and most sockets have something: it is simply tried.
+        """
+        plan = self._planned()
+        if first == 0 and len(plan.fds) <= len(self._slots):
+            numbers, fds = plan.numbers, plan.fds
+        else:
+            ready = self._epoll.poll(0, len(self._slots) - first)
+            fds = np.array([fd for fd, _ in ready], np.intp)
+            numbers = self._number_of.take(fds)
+        sizes, ages = np.full(len(fds), -1, np.intp), np.zeros(len(fds))
+        if len(fds):
+            slots = slice(first, first + len(fds))
             self._receives["fd"][slots] = fds
-            numbers, results = self._ring.run(self._all_slots[slots])
-            sizes[numbers.astype(np.intp) - first] = np.maximum(results, -1)
-        return self._numbers.take(fds), sizes
+            self._headers["control_bytes"][slots] = _CONTROL.itemsize
+            done, results = self._ring.run(self._all_slots[slots])
+            sizes[done.astype(np.intp) - first] = np.maximum(results, -1)
+            ages = self._ages(slots)
+        return numbers, sizes, ages
+
+    def _ages(self, slots: slice) -> npt.NDArray[np.float64]:
+        """Seconds since each datagram came."""
+        controls = self._controls[slots]
+        since = time.time_ns() - 1_000_000_000 * controls["seconds"] - controls["nanoseconds"]
+        dated = self._headers["control_bytes"][slots] == _CONTROL.itemsize
+        ages: npt.NDArray[np.float64] = np.where(dated, since / 1e9, 0.0)
+        ages[(ages < 0) | (ages > _MOST_AGE)] = 0.0
+        return ages
 
     def send(self) -> None:
         """Send all packets. One that cannot be sent now is lost, as on any network."""
-        if self._all_sends is None:
-            self._all_sends = (len(self._slots) + self._present.nonzero()[0]).astype(np.uint32)
-        if len(self._all_sends):
-            self._ring.run(self._all_sends)
+        plan = self._planned()
+        if len(plan.sends):
+            self._ring.run(plan.sends)
+
+    def _planned(self) -> _Plan:
+        if self._plan is None:
+            numbers = (self._fds >= 0).nonzero()[0]
+            sends = (len(self._slots) + numbers).astype(np.uint32)
+            self._plan = _Plan(numbers, self._fds[numbers], sends)
+        return self._plan
+
+
+class _Plan(NamedTuple):
+    """Of all sockets."""
+
+    numbers: _Numbers
+    fds: _Numbers
+    sends: _Operations
+
+
+def _addresses(table: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
+    """Of the rows of a table."""
+    return table.ctypes.data + table.strides[0] * np.arange(len(table))
 
 
 if TYPE_CHECKING:

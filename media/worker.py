@@ -15,6 +15,8 @@ import os
 import pickle
 import queue
 import random
+import select
+import selectors
 import signal
 import socket
 import subprocess
@@ -270,6 +272,21 @@ class DiskThread:
             del each, work, done  # they hold what is done with
 
 
+class PunctualSelector(selectors.DefaultSelector):
+    """Epoll that wakes up when it is time: by itself it counts in milliseconds, and a tick has twenty."""
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """Wait for events, at most so many seconds."""
+        if timeout is not None and timeout > 0:
+            select.select([self], [], [], timeout)  # in microseconds
+            timeout = 0
+        return super().select(timeout)
+
+
+def _loop() -> asyncio.AbstractEventLoop:
+    return asyncio.SelectorEventLoop(PunctualSelector() if hasattr(select, "epoll") else None)
+
+
 async def serve(pair: socket.socket, number: int, host: str, port_range: tuple[int, int]) -> None:
     """Run an engine until the parent closes the pair."""
     from media.engine import MediaEngine
@@ -314,6 +331,7 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     pair = socket.socket(fileno=0)
     try:
-        asyncio.run(serve(pair, options.number, options.host, (options.first, options.last)))
+        with asyncio.Runner(loop_factory=_loop) as runner:
+            runner.run(serve(pair, options.number, options.host, (options.first, options.last)))
     except OSError as error:
         sys.exit(f"media worker {options.number}: {error}")

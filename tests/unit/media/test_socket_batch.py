@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import logging
 import socket
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from random import Random
@@ -70,7 +72,7 @@ class Batch:
 
     def read(self, first: int = 0) -> list[int]:
         """Read once; of whom there was something to read."""
-        numbers, sizes = self.sockets.read(first)
+        numbers, sizes, _ = self.sockets.read(first)
         slots, present = self.slots[first:], []
         assert len(numbers) == len(sizes) == len(set(numbers)) <= len(slots)
         for number, size, slot in zip(numbers, sizes, slots, strict=False):
@@ -221,6 +223,34 @@ def test_a_peer_that_is_gone_costs_no_other_its_packets(make: Make) -> None:
             assert back.recv(100) == bytes([3] * PACKET_BYTES)
 
     with_batch(make, 2, 4, story)
+
+
+@pytest.mark.skipif(not has_io_uring(), reason="the kernel offers no io_uring")
+@pytest.mark.parametrize("clock_set_by", [0, 3600, -3600])
+def test_the_kernel_notes_when_a_datagram_came(clock_set_by: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the wall clock; where somebody sets that meanwhile, it came when it was read."""
+
+    async def story(batch: Batch) -> None:
+        began = time.monotonic()
+        assert isinstance(batch.sockets, UringSockets)
+        epoll = batch.sockets._epoll
+        for number in range(2):
+            batch.say(number, b"x")
+            await until(lambda: len(epoll.poll(0)) == number + 1)  # noqa: B023 - it is awaited here
+            await asyncio.sleep(0.05)
+        wall = time.time_ns
+        monkeypatch.setattr("media.uring.time.time_ns", lambda: wall() + clock_set_by * 1_000_000_000)
+        numbers, sizes, found = batch.sockets.read(0)
+        most = time.monotonic() - began
+        assert list(sizes) == [1, 1]
+        ages = dict(zip(map(int, numbers), found, strict=True))
+        if clock_set_by:
+            assert ages == {0: 0.0, 1: 0.0}
+        else:  # a millisecond, as the wall clock is corrected all the time
+            assert 0.099 < ages[0] < most + 0.001
+            assert 0.049 < ages[1] < ages[0] - 0.049
+
+    with_batch(UringSockets, 2, 4, story)
 
 
 # -- both ways -------------------------------------------------------------------------------------

@@ -7,6 +7,8 @@ import contextlib
 import logging
 import os
 import pickle
+import select
+import selectors
 import signal
 import socket
 import subprocess
@@ -14,7 +16,7 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from random import Random
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -40,7 +42,7 @@ from media.messages import (
 from media.net import SocketMediaNetwork
 from media.service import MediaService, MediaSettings, PortsExhausted
 from media.tones import Tone
-from media.worker import MAX_FRAME_BYTES, Channel, WorkerProcess, command
+from media.worker import MAX_FRAME_BYTES, Channel, PunctualSelector, WorkerProcess, command
 from tests.unit.media.processes import HELLO, Phone, Worker, bound, free_pairs, lives, serving, started
 from tests.unit.media.studio import plan_for
 from tests.unit.sipcore.net.loopback import HERE, PATIENCE_SECONDS, run, until
@@ -481,3 +483,29 @@ def test_a_child_without_a_port_ends_and_says_why() -> None:
             assert child.wait(PATIENCE_SECONDS) == 1
     assert words.strip().startswith("media worker 7: [Errno")
     assert f"{ports[0]}-{ports[1]}" in words
+
+
+# -- waking up -------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not hasattr(select, "epoll"), reason="the system has no epoll")
+def test_a_wake_up_is_not_put_off_to_a_whole_millisecond(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Epoll counts in those, and rounds up."""
+    waited: list[float] = []
+    wait = select.select
+
+    def noted(readers: list[object], *others: Any) -> object:
+        waited.append(others[-1])
+        return wait(cast(Any, readers), *others)
+
+    monkeypatch.setattr("media.worker.select.select", noted)
+    ours, theirs = socket.socketpair()
+    with PunctualSelector() as selector, ours, theirs:
+        selector.register(ours, selectors.EVENT_READ)
+        assert selector.select(0.0021) == []
+        assert waited == [0.0021]
+        assert selector.select(0) == []
+        theirs.send(b"x")
+        for timeout in (None, PATIENCE_SECONDS, 0):
+            assert [key.fileobj for key, _ in selector.select(timeout)] == [ours]
+        assert waited == [0.0021, PATIENCE_SECONDS]
