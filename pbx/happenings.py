@@ -137,6 +137,13 @@ class CallBlocked(Happening):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ForwardingChanged(Happening):
+    """A user has set something else for the calls to the extension: a form, or the black list."""
+
+    extension: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallEnded(Happening):
     """The call is over; no more is told of it but how it sounded."""
 

@@ -91,7 +91,7 @@ class Keeping:
     # -- statuses, counts -------------------------------------------------------------------------------------
 
     def _note_status(self, number: str, status: UserStatus, note: str) -> None:
-        self._switch.store.note(partial(_enter_status, number, status, note))
+        self._switch.store.note(partial(enter_status, number, status, note))
 
     def _note_call(self, payer: str, day: date, calls: int) -> None:
         self._switch.store.note(partial(count_external_call, payer, day, calls))
@@ -114,7 +114,8 @@ def _row(binding: Binding) -> dict[str, Any]:
     }
 
 
-def _enter_status(number: str, status: UserStatus, note: str, connection: Connection) -> None:
+def enter_status(number: str, status: UserStatus, note: str, connection: Connection) -> None:
+    """Keep what a user says."""
     if (status, note) == (UserStatus.AVAILABLE, ""):
         clear_status(number, connection)
     else:

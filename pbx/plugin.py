@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from media.prompts import spoken
 from media.prompts import tokens as prompts
-from pbx import destinations, happenings, parking
+from pbx import destinations, happenings, parking, statuses
 from pbx.call import Call
 from pbx.dial_table import DialCode, DialTableError, Handler, Pattern
 from pbx.mailboxes import Draft, Mailbox, MailboxError, MailboxFull
@@ -52,6 +52,7 @@ __all__ = [
     "parking",
     "prompts",
     "spoken",
+    "statuses",
 ]
 
 GROUP = "myphone.features"

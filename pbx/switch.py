@@ -36,6 +36,7 @@ from pbx.dialled import dialled
 from pbx.directory import Directory, Extension
 from pbx.environment import Environment
 from pbx.events import Events
+from pbx.forwarding import kept
 from pbx.forwarding.book import Forwarding
 from pbx.happenings import ExtensionRegistered, ExtensionUnregistered, Happenings, Unregistration
 from pbx.history.history import History
@@ -237,6 +238,7 @@ class Switch:
 
     async def start(self) -> None:
         """Let features begin, and open the ports. Raises OSError that names the address where one is taken."""
+        kept.load(self)
         for begin in (begin for feature in self.features for begin in feature.starts):
             await begin(self)
         await self.voicemail.start()

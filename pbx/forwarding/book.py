@@ -119,7 +119,11 @@ class Forwarding:
 
     def settings(self, extension: Extension) -> Settings:
         """What is set for an extension; what the configuration says until something else is."""
-        return self._settings.get(extension.number) or seed(extension, self.defaults)
+        return self._settings.get(extension.number) or self.seeded(extension)
+
+    def seeded(self, extension: Extension) -> Settings:
+        """What the configuration says."""
+        return seed(extension, self.defaults)
 
     def set(self, number: str, settings: Settings | None) -> None:
         """Let this be in force from now on; None: what the configuration says."""

@@ -1,0 +1,41 @@
+"""Status: *60 says that the user who dials is available, *61 that the user is away, until the other is dialled."""
+
+from __future__ import annotations
+
+from pbx.plugin import Call, Feature, Refused, StoreUnavailable, prompts, statuses
+
+feature = Feature("status")
+
+AVAILABLE = prompts.Token(
+    "status.available", "Votre statut est maintenant : disponible.", "Your status is now: available."
+)
+AWAY = prompts.Token("status.away", "Votre statut est maintenant : absent.", "Your status is now: away.")
+NOT_CHANGED = prompts.Token(
+    "status.not_changed",
+    "Votre statut n'a pas pu être modifié. Veuillez réessayer plus tard.",
+    "Your status could not be changed. Please try again later.",
+)
+
+
+@feature.dial("*60", summary="Say that you are available")
+async def available(call: Call) -> None:
+    """Colleagues see it, and calls ring. Raises Refused: 403 for callers from outside."""
+    await _say(call, statuses.UserStatus.AVAILABLE, AVAILABLE)
+
+
+@feature.dial("*61", summary="Say that you are away")
+async def away(call: Call) -> None:
+    """Colleagues see it, and calls go where those to a busy phone go. Raises Refused: 403 for callers from outside."""
+    await _say(call, statuses.UserStatus.AWAY, AWAY)
+
+
+async def _say(call: Call, status: statuses.UserStatus, confirmation: prompts.Token) -> None:
+    extension = call.caller_leg.extension
+    if extension is None:
+        raise Refused(403, "For Extensions Only")
+    try:
+        await statuses.set_status(call.switch, extension.number, status)
+    except StoreUnavailable:
+        confirmation = NOT_CHANGED
+    voice = await call.answer()
+    await voice.play(confirmation)
