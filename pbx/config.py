@@ -41,6 +41,7 @@ from pbx.directory import Extension as DirectoryEntry
 from pbx.forwarding.book import ForwardingDefaults
 from pbx.media_keys import Srtp
 from pbx.office_hours import OfficeHours
+from pbx.queues.settings import Queue
 from pbx.trunks.settings import Dialing, Group, InboundRule, OutboundRule, Trunk
 from pbx.voicemail_settings import Mail, MailAddress, Mailbox, Voicemail
 from sipcore.registrar.digest import Credentials
@@ -310,6 +311,7 @@ class Config(Table):
     trunks: tuple[Trunk, ...] = ()
     outbound_rules: tuple[OutboundRule, ...] = ()
     inbound_rules: tuple[InboundRule, ...] = ()
+    queues: tuple[Queue, ...] = ()
 
     @model_validator(mode="after")
     def _goes_together(self) -> Config:

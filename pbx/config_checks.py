@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pbx.config_errors import Problem
 from pbx.destinations import ExtensionNumber, Number, Voicemail
 from pbx.forwarding.book import destination
+from pbx.queues.checks import in_queues
 from pbx.trunks.checks import in_trunks, leads_outside
 from pbx.voicemail_settings import in_mail, unsent_mail
 
@@ -29,6 +30,7 @@ def contradictions(config: Config) -> Iterator[Problem]:
     yield from _in_realms(config)
     yield from in_trunks(config)
     yield from in_mail(config)
+    yield from in_queues(config)
     if config.events.min_expires > config.events.max_expires:
         yield Problem("events.min_expires", f"should be {config.events.max_expires} (events.max_expires) or less")
 
@@ -130,7 +132,9 @@ def _in_realms(config: Config) -> Iterator[Problem]:
     realms = {extension.ha1.realm for extension in config.extensions if extension.ha1 is not None}
     if strange := realms - {config.sip.realm}:
         remedy = "set that, or give those extensions new passwords (myphone ext set)"
-        yield Problem("sip.realm", f"there are passwords that are kept for the realm {min(strange)!r}; {remedy}")
+        yield Problem(
+            "sip.realm", f"there are passwords that are kept for the realm {min(strange)!r}; {remedy}"
+        )
 
 
 def _problem(index: int, extension: Extension, key: str, message: str) -> Problem:

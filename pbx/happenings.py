@@ -256,6 +256,54 @@ class ExternalCallRefused(Happening):
     reason: str
 
 
+# -- queues ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallQueued(Happening):
+    """The party that a call serves waits in a queue. `CallLeftQueue` follows."""
+
+    call: str
+    queue: str
+    caller: str
+    caller_name: str = ""
+
+
+class QueueLeft(Enum):
+    """Why a caller waits no more."""
+
+    ANSWERED = "answered"
+    ABANDONED = "abandoned"
+    DIVERTED = "diverted"
+    """By somebody who could."""
+    FULL = "full"
+    NO_AGENT = "no agent"
+    TOO_LONG = "too long"
+    CLOSED = "closed"
+    """The queue is there no more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallLeftQueue(Happening):
+    """A caller waits no more."""
+
+    call: str
+    queue: str
+    reason: QueueLeft
+    waited_seconds: float
+    agent: str = ""
+    """The number of who has answered; empty where nobody has."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueLogin(Happening):
+    """An agent has logged in to a queue, or out of it."""
+
+    queue: str
+    extension: str
+    logged_in: bool
+
+
 # -- trunks ----------------------------------------------------------------------------------------
 
 

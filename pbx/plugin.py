@@ -30,7 +30,7 @@ from pbx.system_numbers import Service
 from pbx.voice import Voice
 
 if TYPE_CHECKING:
-    from pbx.switch import Switch
+    from pbx.switch import Switch as Switch  # for the annotations of features
 
 __all__ = [
     "Call",

@@ -53,6 +53,7 @@ from pbx.pickup import take_place
 from pbx.plugin import Feature
 from pbx.presence import Presence
 from pbx.prompts import PromptFiles, Silence
+from pbx.queues.desk import Queues
 from pbx.referral import refer_in_dialog, refer_outside, subscribe_in_dialog
 from pbx.requests import Requests
 from pbx.rosters import Rosters
@@ -182,6 +183,7 @@ class Switch:
         self.prompts = prompts or Silence()
         self.calls: dict[str, Call] = {}
         self.parking = ParkingLot(lambda orbit: self.events.orbit_changed(orbit))
+        self.queues = Queues(self)
         sip = config.sip
         self.registrar = Registrar(_registrar_settings(sip), environment.rng)
         phones = DigestGate(sip.realm, self._account, environment.entropy())
@@ -195,8 +197,7 @@ class Switch:
         certificate = sip.certificate if sip.tls else None
         self.certificate = CertificateWatch(certificate, environment.wall, self.happenings.tell)
         self.requests = Requests(self.endpoint, self.driver, self.loop)
-        self.requests.handlers["REGISTER"] = self._register
-        self.requests.handlers["REFER"] = partial(refer_outside, self)
+        self.requests.handlers |= {"REGISTER": self._register, "REFER": partial(refer_outside, self)}
         self.nat = self._nat()
         self.events = Events(self, config.events)
         self.presence = Presence(self, self.events.published, self.events.changed)
@@ -272,6 +273,7 @@ class Switch:
         self.certificate.stop()
         await self.driver.stop()
         await self.media.stop()
+        self.queues.stop()
         self.history.stop()
         await self.voicemail.stop()
         await self.store.close()

@@ -12,7 +12,7 @@ waits for them.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from pbx.queues.settings import Queue, Strategy
@@ -56,6 +56,8 @@ class Offer:
 
     caller: str
     agent: str
+    accepted: bool = False
+    """Whether the agent has chosen the caller, and may be away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +165,14 @@ class _Caller:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a caller stands."""
+
+    turn: tuple[int, int]
+    joined: float
+
+
+@dataclass(frozen=True, slots=True)
 class WaitingCaller:
     """A caller as a list shows it."""
 
@@ -201,24 +211,23 @@ class QueueMachine:
 
     # -- callers -------------------------------------------------------------------------------------
 
-    def join(self, caller: str, queue: str, now: float) -> list[Effect]:
-        """A caller comes. Raises KeyError for a queue that does not exist."""
+    def join(self, caller: str, queue: str, now: float, place: Place | None = None) -> list[Effect]:
+        """A caller comes, or comes back to a `place`. Raises KeyError for a queue that does not exist."""
         settings = self._queues[queue]
+        if place is not None:
+            return self._stand(caller, settings, now, place)
         waiting = sum(1 for each in self._callers.values() if each.queue == queue)
         if settings.max_callers and waiting >= settings.max_callers:
             return [SendOn(caller, queue, Left.FULL, 0.0)]
         if settings.leave_when_empty and not self._logged_in(queue):
             return [SendOn(caller, queue, Left.NO_AGENT, 0.0)]
         self._arrivals += 1
-        self._callers[caller] = _Caller(
-            caller,
-            queue,
-            (-settings.priority, self._arrivals),
-            joined=now,
-            leaves_at=_after(now, settings.max_wait_seconds),
-            announced_at=_after(now, settings.announce_seconds),
-        )
-        return self._dispatch(now)
+        return self._stand(caller, settings, now, Place((-settings.priority, self._arrivals), now))
+
+    def place(self, caller: str) -> Place | None:
+        """Where a caller stands; None for one who does not wait."""
+        found = self._callers.get(caller)
+        return None if found is None else Place(found.turn, found.joined)
 
     def leave(self, caller: str, now: float) -> list[Effect]:
         """A caller has hung up, or gone elsewhere. Nothing happens for one who does not wait."""
@@ -315,7 +324,7 @@ class QueueMachine:
             effects.append(Withdraw(caller, other, Why.ELSEWHERE))
         effects += self._release(known, Why.ELSEWHERE, but=caller)
         if agent not in found.offers:
-            effects.append(self._offer(found, agent, now))
+            effects.append(replace(self._offer(found, agent, now), accepted=True))
         return [*effects, *self._dispatch(now)]
 
     # -- time ----------------------------------------------------------------------------------------
@@ -428,6 +437,17 @@ class QueueMachine:
                 idle.discard(candidate.agent)
                 effects.append(self._offer(caller, candidate.agent, now))
         return effects
+
+    def _stand(self, caller: str, queue: Queue, now: float, place: Place) -> list[Effect]:
+        self._callers[caller] = _Caller(
+            caller,
+            queue.number,
+            place.turn,
+            place.joined,
+            leaves_at=_after(place.joined, queue.max_wait_seconds),
+            announced_at=_after(now, queue.announce_seconds),
+        )
+        return self._dispatch(now)
 
     def _candidates(self, caller: _Caller, idle: set[str]) -> tuple[Candidate, ...]:
         """Who is to be offered a caller now, of the agents who have nothing to do."""

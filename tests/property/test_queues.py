@@ -76,7 +76,7 @@ def plain(effects: list[Effect]) -> Told:
     told: Told = []
     for effect in effects:
         match effect:
-            case Offer(caller, agent):
+            case Offer(caller, agent, _):
                 told.append(("offer", caller, agent))
             case Withdraw(caller, agent, why):
                 told.append(("withdraw", caller, agent, why.value))
@@ -127,7 +127,7 @@ class Day:
     def note(self, effect: Effect) -> None:
         """Keep books of effects alone."""
         match effect:
-            case Offer(caller, agent):
+            case Offer(caller, agent, _):
                 assert self.fates[caller] == "waits"
                 assert agent not in self.ringing, "two calls at once"
                 assert agent not in self.talking

@@ -147,10 +147,12 @@ class Office:
         """Every happening, in order."""
         self._features = tuple(features)
         self._places = 0
+        self._starts = 0
 
     async def open(self) -> None:
         """Start the PBX."""
-        world = environment(self.simulation, self.host, "pbx")
+        self._starts += 1  # each with dice of its own
+        world = environment(self.simulation, self.host, "pbx" if self._starts == 1 else f"pbx {self._starts}")
         worker = partial(DistantEngine, self.host, self.simulation.dice("workers"))
         with patch("media.service.WorkerProcess", worker):
             store, config = self._open_store()

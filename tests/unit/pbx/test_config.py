@@ -147,7 +147,7 @@ def test_a_config_cannot_be_changed() -> None:
         ({"sip": {"udp_prt": 1}}, "sip.udp_prt: unknown key, did you mean udp_port?"),
         (
             {"store": {"zzz": 1}},
-            "store.zzz: unknown key, known here: data_dir, url",
+            "store.zzz: unknown key, known here: call_days, data_dir, url",
         ),
         ({"sip": 5}, "sip: should be a table of keys"),
         ({"sip": {"udp_port": "5060"}}, "sip.udp_port: should be a whole number, without quotes"),
@@ -393,7 +393,7 @@ def test_the_manual_tells_of_every_key(table: type[BaseModel]) -> None:
 
 def test_the_examples_of_the_manual_are_right() -> None:
     examples = re.findall(r"```toml\n(.*?)```", MANUAL.read_text("utf-8"), re.DOTALL)
-    assert len(examples) == 5
+    assert len(examples) == 6
     extensions = [entry for example in examples for entry in tomllib.loads(example).get("extensions", [])]
     config = parse({"extensions": extensions} | tomllib.loads(examples[1]) | tomllib.loads(examples[4]))
     parse(tomllib.loads(examples[3]))

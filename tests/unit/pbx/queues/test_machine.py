@@ -153,7 +153,7 @@ def test_an_accepted_call_rings_at_one_agent_alone() -> None:
     chosen = machine(queue(strategy=Strategy.RING_ALL))
     chosen.join("a", "804", 0.0)
     chosen.join("b", "804", 0.0)
-    assert chosen.accept("b", "102", 1.0) == [Withdraw("a", "102", Why.ELSEWHERE), Offer("b", "102")]
+    assert chosen.accept("b", "102", 1.0) == [Withdraw("a", "102", Why.ELSEWHERE), Offer("b", "102", accepted=True)]
     assert refusal(chosen, "b", "103") is Unacceptable.TAKEN
     assert chosen.accept("a", "101", 2.0) == [Withdraw("a", "103", Why.ELSEWHERE)]  # it rings there already
     assert chosen.waiting("804") == (
@@ -201,6 +201,21 @@ def test_somebody_else_picks_up() -> None:
     ]
     assert picked.answered("a", "101", 1.0) == []  # too late
     assert len(picked) == 0
+
+
+def test_who_comes_back_stands_where_he_stood() -> None:
+    back = machine(queue(max_wait_seconds=60.0), logged_in=("101",))
+    back.join("a", "804", 0.0)
+    back.join("b", "804", 1.0)
+    place = back.place("a")
+    back.answered("a", "101", 2.0)
+    assert back.place("a") is None
+    back.set_free("101", False, 2.0)
+    back.done("101", 3.0)
+    assert back.join("a", "804", 3.0, place) == []
+    assert [caller.caller for caller in back.waiting("804")] == ["a", "b"]
+    assert back.next_deadline() == 60.0
+    assert offers(back.set_free("101", True, 4.0)) == [("a", "101")]
 
 
 def test_queues_change_while_callers_wait() -> None:

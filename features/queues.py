@@ -1,0 +1,60 @@
+"""Queues: whoever calls one waits until an agent is free; *62 and *63 log an agent in and out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pbx.plugin import Call, Feature, Refused, prompts
+
+if TYPE_CHECKING:
+    from pbx.plugin import Switch
+
+LOGGED_IN = prompts.phrase("queue.logged_in", "Vous êtes connecté.", "You are logged in.", "agent-loginok")
+LOGGED_OUT = prompts.phrase(
+    "queue.logged_out", "Vous êtes déconnecté.", "You are logged out.", "agent-loggedoff"
+)
+NO_AGENT = prompts.phrase(
+    "queue.no_agent",
+    "Ce poste n'appartient à aucune file d'attente.",
+    "This extension is not an agent of any queue.",
+)
+
+feature = Feature("queues")
+
+
+@feature.start
+async def begin(switch: Switch) -> None:
+    """Enter the queues of the configuration."""
+    await switch.queues.start()
+
+
+@feature.destination("queue", summary="Wait for an agent of a queue")
+async def enter(call: Call, queue: str) -> None:
+    """Wait. Raises Refused: 486 it is full, 480 nobody has taken the call."""
+    await call.switch.queues.wait(call, queue)
+
+
+@feature.dial("*62{queue?}", summary="Log in to all your queues, or to one")
+async def log_in(call: Call, queue: str = "") -> None:
+    """Say so. Raises Refused: 403 for callers from outside."""
+    queues = await call.switch.queues.log_in(_agent(call), queue or None)
+    await _say(call, LOGGED_IN if queues else NO_AGENT)
+
+
+@feature.dial("*63{queue?}", summary="Log out of all your queues, or of one")
+async def log_out(call: Call, queue: str = "") -> None:
+    """Say so. Raises Refused: 403 for callers from outside."""
+    queues = await call.switch.queues.log_out(_agent(call), queue or None)
+    await _say(call, LOGGED_OUT if queues else NO_AGENT)
+
+
+def _agent(call: Call) -> str:
+    """The extension that calls."""
+    extension = call.caller_leg.extension
+    if extension is None:
+        raise Refused(403, "For Extensions Only")
+    return extension.number
+
+
+async def _say(call: Call, said: prompts.Token) -> None:
+    await (await call.answer()).play(said)

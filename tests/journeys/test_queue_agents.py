@@ -1,0 +1,178 @@
+"""Agents of queues: they log in and out with codes, and accept waiting calls that they choose."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from pbx.happenings import QueueLogin
+from pbx.phone import CallFailed
+from pbx.refused import Refused
+from pbx.transfer import WrongState
+from tests.journeys.talking import connect
+from tests.journeys.test_forking import ELSEWHERE, reasons_of
+from tests.journeys.test_trunks import LINES, lines, tables
+from tests.journeys.waiting_room import MakeOffice, WaitingRoom, until, waiting_room
+
+SECOND = {"number": "805", "agents": ["101", "104"]}
+
+
+async def dial(room: WaitingRoom, number: str, code: str) -> str:
+    """What somebody hears who dials a code."""
+    call = await room.phones[number].call(code)
+    assert await call.over() == 200
+    return str(room.prompter.said[-1])
+
+
+@pytest.mark.row("DC-12", "DC-13", "QUE-02", "QUE-04", "QUE-05", "QUE-07", "QUE-15")
+async def test_codes_log_in_and_out_of_all_queues(make_office: MakeOffice, tmp_path: Path) -> None:
+    room = waiting_room(make_office, tmp_path, SECOND)
+    await room.open()
+    logged_in = room.queues.logged_in
+    assert await dial(room, "101", "*62") == "queue.logged_in"
+    assert logged_in("101") == ("804", "805")
+    assert await dial(room, "101", "*62") == "queue.logged_in"
+    assert await dial(room, "101", "*63804") == "queue.logged_out"
+    assert logged_in("101") == ("805",)
+    assert [row.number for row in room.queues.board("102")] == ["804"]
+    assert await dial(room, "102", "*62805") == "queue.no_agent"
+    assert await dial(room, "102", "*62804") == "queue.logged_in"
+    assert await dial(room, "101", "*63") == "queue.logged_out"
+    assert logged_in("101") == ()
+    assert await dial(room, "100", "*62") == "queue.no_agent"
+    assert await dial(room, "100", "*63") == "queue.no_agent"
+    told = [(one.extension, one.queue, one.logged_in) for one in room.office.told_of(QueueLogin)]
+    assert told == [
+        ("101", "804", True),
+        ("101", "805", True),
+        ("101", "804", False),
+        ("102", "804", True),
+        ("101", "805", False),
+    ]
+    await room.go_home()
+
+
+async def test_nobody_outside_logs_in(make_office: MakeOffice, tmp_path: Path) -> None:
+    did = [{"did": "+33140000009", "target": "*62"}]
+    room = waiting_room(make_office, tmp_path, tables=tables(LINES, inbound_rules=did))
+    await room.open()
+    call = (await lines(room.office)).call_in("+33140000009", caller="101")
+    with pytest.raises(CallFailed, match="403"):
+        await call.answered()
+    assert room.office.told_of(QueueLogin) == []
+
+
+@pytest.mark.row("QUE-19")
+async def test_who_is_logged_in_stays_so_over_a_restart(make_office: MakeOffice, tmp_path: Path) -> None:
+    room = waiting_room(make_office, tmp_path, SECOND, database=tmp_path / "myphone.db")
+    await room.open()
+    await dial(room, "101", "*62")
+    await dial(room, "101", "*63805")
+    await dial(room, "102", "*62")
+    await dial(room, "102", "*63")
+    told = len(room.office.told_of(QueueLogin))
+    await room.office.restart()
+    assert room.queues.logged_in("101") == ("804",)
+    assert room.queues.logged_in("102") == ()
+    assert len(room.office.told_of(QueueLogin)) == told
+    for phone in room.phones.values():
+        await phone.register()
+    await connect(room.phones["100"], "804", room.phones["101"])
+    await room.go_home()
+
+
+@pytest.mark.row("QUE-03")
+async def test_who_logs_out_while_it_rings_has_missed_nothing(
+    make_office: MakeOffice, tmp_path: Path
+) -> None:
+    room = waiting_room(make_office, tmp_path)
+    await room.open("101", phones=("100", "101", "102"))
+    reasons = reasons_of(room.phones["101"], "CANCEL")
+    room.phones["100"].dial("804")
+    incoming = await room.phones["101"].incoming()
+    await until(lambda: room.rang() == ["101"])
+    await room.queues.log_out("101")
+    assert await incoming.over() == 487
+    assert reasons == [ELSEWHERE]
+    await asyncio.sleep(60)
+    assert room.rang() == ["101"]
+    assert room.waiting() == ["100"]
+    await room.go_home()
+
+
+@pytest.mark.row("QUE-12")
+async def test_an_agent_accepts_a_waiting_call_that_rings_elsewhere(
+    make_office: MakeOffice, tmp_path: Path
+) -> None:
+    """The accept wins, the phone that rings is cancelled and shows no missed call (A44)."""
+    room = waiting_room(make_office, tmp_path)
+    await room.open("101", "102", phones=("100", "101", "102", "103", "104"))
+    reasons = reasons_of(room.phones["101"], "CANCEL")
+    call = room.phones["100"].dial("804")
+    ringing = await room.phones["101"].incoming()
+    [waiting] = room.queues.board("102")[0].waiting
+    assert waiting.ringing == ("101",)
+    room.queues.accept(waiting.call, "102")
+    assert await ringing.over() == 487
+    assert reasons == [ELSEWHERE]
+    accepted = await room.phones["102"].incoming()
+    accepted.answer()
+    assert await room.hear(call, accepted) == [{1}, {0}]
+    await room.go_home()
+
+
+@pytest.mark.row("QUE-12", "QUE-13", "QUE-14")
+async def test_of_two_who_accept_one_gets_the_call_and_the_other_a_reason(
+    make_office: MakeOffice, tmp_path: Path
+) -> None:
+    room = waiting_room(make_office, tmp_path)
+    await room.open("101", "102", phones=("100", "101", "102", "103", "104"))
+    first, second = room.phones["100"].dial("804"), room.phones["104"].dial("804")
+    ringing = [await room.phones[number].incoming() for number in ("101", "102")]
+    calls = [row.call for row in room.queues.board()[0].waiting]
+    room.queues.accept(calls[1], "101")  # it has rung for the other one
+    assert await ringing[0].over() == 487
+    assert await ringing[1].over() == 487
+    with pytest.raises(WrongState, match="somebody else has accepted it"):
+        room.queues.accept(calls[1], "102")
+    for number in ("103", "104"):  # not logged in, and no agent
+        if number == "103":
+            with pytest.raises(Refused, match="403"):
+                room.queues.accept(calls[1], number)
+        else:
+            with pytest.raises(WrongState, match="on the phone already"):
+                room.queues.accept(calls[1], number)
+    accepted = await room.phones["101"].incoming()
+    assert (await room.phones["102"].incoming()).leg.state.value == "ringing"
+    accepted.answer()
+    assert await room.hear(second, accepted) == [{1}, {0}]
+    with pytest.raises(WrongState, match="waits no more"):
+        room.queues.accept(calls[1], "102")
+    with pytest.raises(WrongState, match="on the phone already"):
+        room.queues.accept(calls[0], "101")
+    first.hang_up()
+    await room.go_home()
+
+
+async def test_an_accepted_call_that_is_not_answered_waits_where_it_did(
+    make_office: MakeOffice, tmp_path: Path
+) -> None:
+    room = waiting_room(make_office, tmp_path, ring_seconds=5)
+    await room.open("101", phones=("100", "101", "104"))
+    room.office.switch.presence.say("101", room.office.switch.presence.of("101").status)
+    room.phones["100"].dial("804")
+    (await room.phones["101"].incoming()).reject(486)
+    await asyncio.sleep(0.5)
+    room.phones["104"].dial("804")
+    await until(lambda: room.waiting() == ["100", "104"])
+    room.queues.accept(
+        room.queues.board()[0].waiting[1].call, "101"
+    )  # at once, though he is left alone for a while
+    assert await (await room.phones["101"].incoming()).over() == 487
+    assert room.waiting() == ["100", "104"]
+    await room.phones["101"].unregister()
+    with pytest.raises(WrongState, match="no phone"):
+        room.queues.accept(room.queues.board()[0].waiting[1].call, "101")
+    await room.go_home()
