@@ -51,7 +51,9 @@ class AudioWatch:
         if call is None:
             return
         legs = [leg for leg in (call.leg, call.callee) if leg is not None and leg.plan is not None]
-        if any(leg.holds for leg in legs):  # who is held may fall silent: they are looked at when they talk again
+        if any(
+            leg.holds for leg in legs
+        ):  # who is held may fall silent: they are looked at when they talk again
             self._look_later(call_id, (LOOKS_SECONDS[0], *pauses))
             return
         for leg in legs:

@@ -94,4 +94,6 @@ def _reached(call: Call) -> tuple[str, ...]:
 def _extensions_in(call: Call) -> set[str]:
     """Who takes part: callers from outside may say that they have any number."""
     legs = (call.leg, call.callee)
-    return {leg.extension.number for leg in legs if leg is not None and leg.extension is not None} | set(call.rings_at)
+    return {leg.extension.number for leg in legs if leg is not None and leg.extension is not None} | set(
+        call.rings_at
+    )

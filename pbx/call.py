@@ -121,22 +121,22 @@ class Call:
         except NotAcceptable:
             self._turn_away(invited, 488)
         else:
-            self._tell(
-                CallStarted(
-                    at=self._wall,
-                    call=self.id,
-                    caller=self.caller.number,
-                    caller_name=self.caller.full_name,
-                    trunk=trunk_of(self.caller),
-                    callee=self.dialled,
-                    internal=self.internal
-                    and not self.switch.router.leads_outside(self.dialled, self.caller),
-                )
+            self.begin(self._route if destination is None else partial(self.lead_to, destination))
+
+    def begin(self, first: Step) -> None:
+        """Tell the start, and do `first`: serve a caller, or find the party that is to be served."""
+        self._tell(
+            CallStarted(
+                at=self._wall,
+                call=self.id,
+                caller=self.caller.number,
+                caller_name=self.caller.full_name,
+                trunk=trunk_of(self.caller),
+                callee=self.dialled,
+                internal=self.internal and not self.switch.router.leads_outside(self.dialled, self.caller),
             )
-            first = (
-                self.serve if destination is None else partial(self.serve, partial(self.lead_to, destination))
-            )
-            self._course = Course(first, f"call {self.id}", self._finish)
+        )
+        self._course = Course(partial(self.serve, first), f"call {self.id}", self._finish)
 
     def cancel(self, status: int = 487) -> None:
         """End the call from outside: every leg is hung up, and a caller who still waits gets `status`.
@@ -343,7 +343,7 @@ class Call:
         """
         leg, trail = self.caller_leg, () if chosen else self.trail
         if leg.state is LegState.ANSWERED and self._waiting is None:
-            self._serve_instead(leg)
+            self.serve_instead(leg)
         router = self.switch.router
         await self._follow(router.lead_to(destination, trail, caller=self.caller, dids=self.dids))
 
@@ -509,7 +509,7 @@ class Call:
         if leg.conversation is not None:
             leg.conversation.end()
         self.switch.media.send(Quiet(leg.stream))
-        self._serve_instead(stays)
+        self.serve_instead(stays)
         self.callee = None
         return stays
 
@@ -529,7 +529,7 @@ class Call:
         )
         new.call_id = self.id
         if old is self.leg:
-            self._serve_instead(new)
+            self.serve_instead(new)
         else:
             self.callee = new
             new.watcher = self
@@ -539,7 +539,8 @@ class Call:
         elif self._waiting is not None and self._ringing is not None:
             self._waiting.ring()
 
-    def _serve_instead(self, leg: Leg) -> None:
+    def serve_instead(self, leg: Leg) -> None:
+        """Serve the party of `leg`, which has been answered; it waits, and hears so."""
         self.leg = leg
         leg.watcher = self
         assert leg.party is not None, "legs of a switch are somebody's"
@@ -566,7 +567,7 @@ class Call:
     async def seek(self, party: Party) -> None:
         """Ring somebody for the party that is served, who waits for it. Raises Refused."""
         if self._waiting is None:
-            self._serve_instead(self.caller_leg)
+            self.serve_instead(self.caller_leg)
         self.dialled, self.trail = party.number, ()
         await self._route()
 

@@ -32,7 +32,9 @@ def contradictions(config: Config) -> Iterator[Problem]:
     yield from in_mail(config)
     yield from in_queues(config)
     if config.events.min_expires > config.events.max_expires:
-        yield Problem("events.min_expires", f"should be {config.events.max_expires} (events.max_expires) or less")
+        yield Problem(
+            "events.min_expires", f"should be {config.events.max_expires} (events.max_expires) or less"
+        )
 
 
 def weaknesses(config: Config) -> Iterator[Problem]:

@@ -128,5 +128,7 @@ def parse_target(text: str) -> Destination:
     if ":" in text or text in ("busy", "end"):
         return parse(text)
     if not _DIALLED.fullmatch(text):
-        raise ValueError("should be what could be dialled, or a destination such as 'voicemail:101' or 'system:804'")
+        raise ValueError(
+            "should be what could be dialled, or a destination such as 'voicemail:101' or 'system:804'"
+        )
     return Number(text)

@@ -29,7 +29,9 @@ def minutes(text: str) -> tuple[int, int]:
     from_hour, from_minute, to_hour, to_minute = map(int, match.groups())
     begin, end = from_hour * 60 + from_minute, to_hour * 60 + to_minute
     if not begin < end <= DAY_MINUTES:
-        raise ValueError("should end after it begins, at 24:00 at the latest; what goes on is for the next day")
+        raise ValueError(
+            "should end after it begins, at 24:00 at the latest; what goes on is for the next day"
+        )
     return begin, end
 
 
@@ -112,4 +114,6 @@ class OfficeHours(Week):
         if day in self.holidays or day[len("2026-") :] in self.holidays:
             return False
         minute = local.hour * 60 + local.minute
-        return any(begin <= minute < end for begin, end in map(minutes, getattr(self, WEEKDAYS[local.weekday()])))
+        return any(
+            begin <= minute < end for begin, end in map(minutes, getattr(self, WEEKDAYS[local.weekday()]))
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from pbx.leg import Leg
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from pbx.directory import Extension
     from pbx.forking import Fork
     from pbx.party import Party
+    from sipcore.registrar.registrar import Binding
 
 ANONYMOUS = "anonymous"
 """The user part of a caller who withholds the number (RFC 3323 section 4.1)."""
@@ -25,20 +27,44 @@ def call_phones(call: Call, extension: Extension, fork: Fork, *, intercom: bool 
 
     Raises PortsExhausted.
     """
-    switch, caller = call.switch, call.caller_leg
-    for binding in reachable(switch.bindings(extension), caller.invitation):
+    caller = call.caller_leg
+    bindings = reachable(call.switch.bindings(extension), caller.invitation)
+    _call(call, extension, fork, bindings, shown=call.caller, beside=caller, intercom=intercom)
+
+
+def call_own_phones(call: Call, extension: Extension, fork: Fork, shown: Party, *, intercom: bool) -> None:
+    """Call the phones of the extension that is to be the caller of `call`; they show whom it is for.
+
+    Raises PortsExhausted.
+    """
+    _call(call, extension, fork, call.switch.bindings(extension), shown=shown, beside=None, intercom=intercom)
+
+
+def _call(
+    call: Call,
+    extension: Extension,
+    fork: Fork,
+    bindings: Iterable[Binding],
+    *,
+    shown: Party,
+    beside: Leg | None,
+    intercom: bool,
+) -> None:
+    switch = call.switch
+    for binding in bindings:
         host = switch.media_host(binding.flow)
         sip_host = switch.nat.addresses.signalling(binding.flow).host
-        leg = Leg(switch, extension, fork, host=host, beside=caller)
+        leg = Leg(switch, extension, fork, host=host, beside=beside)
         leg.call_id = call.id
-        leg.negotiation.opus_parameters = caller.negotiation.remote_opus_parameters
+        if beside is not None:
+            leg.negotiation.opus_parameters = beside.negotiation.remote_opus_parameters
         fork.add(leg)
         leg.call(
             binding.contact,
             binding.flow,
-            from_=_name_address(call.caller, sip_host),
+            from_=_name_address(shown, sip_host),
             to=_name_address(extension, sip_host),
-            codecs=caller.negotiation.offered_codecs,
+            codecs=() if beside is None else beside.negotiation.offered_codecs,
             route_set=binding.path,
             headers=alerting(
                 binding.user_agent,

@@ -396,12 +396,13 @@ class Switch:
     ) -> None:
         """Serve a caller who was admitted; `destination` says what it leads to, where that is not to be looked up.
         `dids`: the forms of the number outside that was called."""
-        call = Call(self, self._new_call_id(), caller, dialled)
+        call = Call(self, self.new_call_id(), caller, dialled)
         call.dids = dids
         self.calls[call.id] = call
         call.start(invited, destination)
 
-    def _new_call_id(self) -> str:
+    def new_call_id(self) -> str:
+        """One that no call has had."""
         return f"{self.environment.rng.getrandbits(64):016x}"
 
     # -- registrations --------------------------------------------------------------------------------------
