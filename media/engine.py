@@ -158,8 +158,8 @@ class MediaEngine:
                     player.seek(seconds + player.position if from_here else seconds)
             case AnnounceFiles(_, paths):
                 self._announce_files(stream, paths)
-            case JoinRoom(_, room):
-                self._join(stream, room)
+            case JoinRoom():
+                self._join(stream, command)
             case LeaveRoom():
                 self._leave_room(stream)
             case StopRecording(_, both):
@@ -228,14 +228,14 @@ class MediaEngine:
             stream.bridge(partner)
             partner.bridge(stream)
 
-    def _join(self, stream: Stream, room: int) -> None:
+    def _join(self, stream: Stream, command: JoinRoom) -> None:
         from media.mixer import MixerFullError
         from media.room import Rooms
 
         if self._rooms is None:
             self._rooms = Rooms(self._ticker, self._loop, self._network.open_batch)
         try:
-            self._rooms.join(stream, room)
+            self._rooms.join(stream, command.room, muted=command.muted, whispers_to=command.whispers_to)
         except MixerFullError as error:
             self._close(stream)
             self._tell(StreamFailed(stream.id, f"cannot join a room: {error}"))

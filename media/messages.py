@@ -141,10 +141,15 @@ class StopRecording:
 
 @dataclass(frozen=True)
 class JoinRoom:
-    """Hear all others of a conference room, and be heard by them. Room numbers are the switch's own."""
+    """Hear all others of a conference room, and be heard by them. Room numbers are the switch's own. Who is in that
+    room already is so from now on as this says."""
 
     stream: int
     room: int
+    muted: bool = False
+    """Nobody hears it."""
+    whispers_to: int = 0
+    """The only stream that hears it; 0: all do."""
 
 
 @dataclass(frozen=True)

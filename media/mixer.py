@@ -291,6 +291,23 @@ class Mixer:
         self._room_of(row)
         return memoryview(self._lanes[int(self._format[row])].outputs[row]).toreadonly()
 
+    def add_to_output(self, row: int, source: int) -> None:
+        """Let a party hear the frame that party `source` has said, besides what it hears since the last `mix`."""
+        heard = self._linear(row, self.output(row)).astype(np.int32)
+        heard += self._linear(source, self.payload(source))
+        sound = heard.clip(-0x8000, 0x7FFF).astype("<i2").tobytes()
+        format = self._format_of(row)
+        sound = g711.encode(format, sound) if isinstance(format, Codec) else sound
+        self._lanes[int(self._format[row])].outputs[row] = np.frombuffer(sound, np.uint8)
+
+    def _linear(self, row: int, frame: memoryview) -> npt.NDArray[np.int16]:
+        format = self._format_of(row)
+        sound = g711.decode(format, bytes(frame)) if isinstance(format, Codec) else frame
+        return np.frombuffer(sound, "<i2")
+
+    def _format_of(self, row: int) -> Format:
+        return next(format for format, bit in _FORMATS.items() if bit == self._format[row])
+
     def frames(self, codec: Format) -> tuple[Frames, Frames]:
         """The payloads and the outputs of all rows, for somebody who copies those of many rows at once."""
         lane = self._lanes[_FORMATS[codec]]

@@ -17,6 +17,7 @@ from media.mixer import LINEAR, Format, Mixer, MixerFullError
 from media.opus_ticks import opus_ticks
 from media.plan import G711, Codec
 from media.transcode import Listener, Speaker
+from media.whisper import Whispers
 
 if TYPE_CHECKING:
     import asyncio
@@ -42,7 +43,9 @@ READS: Final = 4
 class Party(ABC):
     """A stream in a room. What comes in waits in a playout buffer until the tick that mixes it."""
 
-    __slots__ = ("_output", "batch", "buffer", "codec", "put", "room", "row", "stream")
+    __slots__ = (
+        "_output", "batch", "buffer", "codec", "muted", "put", "room", "row", "stream", "whispered_to", "whispers_to"
+    )  # fmt: skip
 
     def __init__(
         self, stream: Stream, room: Room, mixer: Mixer, format: Format, buffer: JitterBuffer
@@ -57,6 +60,11 @@ class Party(ABC):
         """Who serves it together with others; None: it is served by itself."""
         self.put = buffer.put_payload
         self._output = mixer.output(self.row)
+        self.muted = False
+        self.whispers_to = 0
+        """The stream that alone hears it; 0: all do."""
+        self.whispered_to = False
+        """In this tick: it hears what others do not."""
 
     @abstractmethod
     def take(self, present: bytearray, now: float) -> None:
@@ -137,7 +145,7 @@ class RecodedParty(Party):
     def send(self) -> None:
         if not self.stream.takes_payloads:
             return
-        if self._silent_ticks < SILENT_TICKS:
+        if self._silent_ticks < SILENT_TICKS or self.whispered_to:
             payload = self._speaker.say_pcm(self._output)
         else:
             payload = self.room.total_for(self.codec, self._output)
@@ -190,15 +198,23 @@ class Rooms:
         """By the number that the switch has given them."""
         self._parties: dict[int, tuple[int, Party]] = {}
         """Stream -> the switch's number of its room, and its party there."""
+        self._whispers = Whispers(self._mixer)
 
-    def join(self, stream: Stream, number: int) -> None:
-        """Put a stream into a room. Raises MixerFullError."""
+    def join(self, stream: Stream, number: int, *, muted: bool = False, whispers_to: int = 0) -> None:
+        """Put a stream into a room, where nobody hears it if it is `muted`, and one stream alone if it `whispers_to`
+        that. Raises MixerFullError.
+        """
         self.leave(stream)
         room = self._rooms.get(number)
         if room is None:
             room = self._rooms[number] = Room(self._mixer.add_room())
         kind = G711Party if stream.plan.codec in G711 else RecodedParty
         party = kind(stream, room, self._mixer)
+        party.muted, party.whispers_to = muted, whispers_to
+        if muted or whispers_to:
+            self._mixer.set_gain(party.row, 0)
+        if whispers_to:
+            self._whispers.add(party)
         room.parties[stream.id] = party
         self._parties[stream.id] = number, party
         stream.stand_apart()
@@ -213,6 +229,7 @@ class Rooms:
         if party.batch is not None:
             party.batch.dismiss(party.row)
         stream.party = None
+        self._whispers.leave(party)
         room = party.room
         del room.parties[stream.id]
         self._mixer.remove_party(party.row)
@@ -227,7 +244,7 @@ class Rooms:
         """A party speaks another codec from now on."""
         number, party = self._parties.get(stream.id, (None, None))
         if number is not None and party is not None and party.codec is not stream.plan.codec:
-            self.join(stream, number)
+            self.join(stream, number, muted=party.muted, whispers_to=party.whispers_to)
 
     def announce(self, stream: Stream, source: FrameSource) -> bool:
         """Let everybody in the stream's room hear a source, after those that wait; False if it is in none."""
@@ -256,7 +273,9 @@ class Rooms:
             room.begin()
             if room.announcements or room.announcer is not None:
                 self._announce(room, mixer.present)
+        self._whispers.take(mixer.present)
         mixer.mix()
+        self._whispers.give()
         if batch is not None:
             batch.send()
         for other in singles:
