@@ -194,6 +194,10 @@ class MediaService:
         worker = here if here is not None and loads[here] == min(loads) else loads.index(min(loads))
         return next(self._numbers) * len(self._workers) + worker
 
+    def room_beside(self, stream: int) -> int:
+        """The number of a room that nobody is in yet, in the engine that serves `stream`."""
+        return next(self._numbers) * len(self._workers) + (self.worker_of(stream) or 0)
+
     def worker_of_room(self, room: int) -> int:
         """The number of the engine that all who join a room have to be served by."""
         return room % len(self._workers)

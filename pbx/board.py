@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pbx.directory import Extension
 from pbx.presence import ExtensionState, LineState
-from pbx.rights import rights
+from pbx.rights import NO_RIGHTS, Rights, rights
 
 if TYPE_CHECKING:
     from pbx.call import Call
@@ -75,9 +75,13 @@ class Board:
 
     def calls(self, viewer: str) -> tuple[CallRow, ...]:
         """The calls of those whose calls extension `viewer` is shown, in the order in which they began."""
-        sees = self._rights[viewer].sees if viewer in self._rights else frozenset()
+        sees = self.rights_of(viewer).sees
         calls = [call for call in self._switch.calls.values() if not sees.isdisjoint(_extensions_in(call))]
         return tuple(CallRow(call.id, call.caller.number, _reached(call)) for call in calls)
+
+    def rights_of(self, number: str) -> Rights:
+        """What an extension may see and do; nothing for a number that is none."""
+        return self._rights.get(number, NO_RIGHTS)
 
     def _rows(self, extensions: Iterable[Extension | None], registered_only: bool) -> tuple[Row, ...]:
         found = sorted((each for each in extensions if each is not None), key=lambda each: each.number)

@@ -97,7 +97,7 @@ class Call:
         self._fork: Fork | GroupFork | None = None
         self._ringing: Party | None = None
         """Who was last told to ring."""
-        self._feature = ""
+        self.served_by = ""
         """Which serves the call, or was the last to do so."""
         self._went_outside = False
         """Whether somebody outside has been called for it."""
@@ -228,7 +228,7 @@ class Call:
                     return await self._talk(await place(self, plan, self._diverted(route)))
                 case Serve(handler, arguments):
                     self.trail = route.trail
-                    self._feature = handler.feature
+                    self.served_by = handler.feature
                     return await handler(self, **arguments)
                 case Ring(extension, seconds):
                     result = await self._ring(extension, seconds)
@@ -350,7 +350,7 @@ class Call:
     async def answer(self) -> Voice:
         """Answer the caller. Returns at once: media flows as soon as both sides know of each other."""
         leg = self.caller_leg
-        self._mark_answered(self.dialled, feature=self._feature)
+        self._mark_answered(self.dialled, feature=self.served_by)
         self._stop_waiting()
         leg.answer()
         return self.voice_of(leg)

@@ -1,11 +1,13 @@
-"""Two legs that talk. Each hears the other, or music while the other holds the call."""
+"""Two legs that talk. Each hears the other, or music while the other holds the call. Others may be let in on it."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from media.messages import Bridge, ListenForDigits, SendDigits
+from media.messages import Bridge, JoinRoom, LeaveRoom, ListenForDigits, Quiet, SendDigits
 from pbx.waiting import Music
 
 if TYPE_CHECKING:
@@ -14,6 +16,19 @@ if TYPE_CHECKING:
     from pbx.prompts import PromptFiles
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """Somebody who is let in on a conversation, and hears both."""
+
+    leg: Leg
+    ended: Callable[[], None]
+    """Called when the conversation is over."""
+    muted: bool = False
+    """Neither of them hears the guest."""
+    whispers_to: Leg | None = None
+    """The one of them who alone does."""
 
 
 class Conversation:
@@ -27,6 +42,9 @@ class Conversation:
         self._music = Music(media, prompts)
         self._moves = False
         """Whether one of the legs is on its way to the media worker of the other."""
+        self._guests: list[Guest] = []
+        self._room = 0
+        """Where all are while there are guests."""
         for leg in self.legs:
             if leg.conversation is not None:
                 leg.conversation.end()
@@ -47,8 +65,11 @@ class Conversation:
         self._music.stop()
         if resumed:  # both directions are joined anew: whoever is still held gets the music back
             self._join()
-        if held:
-            self._music.play(*(leg.stream for leg in held))
+        self._play_music()
+
+    def _play_music(self) -> None:
+        if self._held:
+            self._music.play(*(leg.stream for leg in self._held))
 
     def pass_on(self, digit: str, sender: Leg) -> None:
         """Give the other leg a digit that came as a message, in the form that it understands. Music goes on."""
@@ -63,13 +84,51 @@ class Conversation:
     def end(self) -> None:
         """Let go of the legs; what they hear is for others to say."""
         self._music.stop()
+        guests, self._guests = self._guests, []
+        if guests:
+            self._leave_room(*self.legs, *(guest.leg for guest in guests))
         for leg in self.legs:
             if leg.conversation is self:
                 leg.conversation = None
+        for guest in guests:
+            guest.ended()
+
+    def admit(self, guest: Guest) -> None:
+        """Let somebody in on it, who is carried by the same media worker; or change what he may do."""
+        self._guests = [*(each for each in self._guests if each.leg is not guest.leg), guest]
+        if not self._room:
+            self._room = self._media.room_beside(guest.leg.stream)
+        self._join()
+        self._play_music()
+
+    def dismiss(self, leg: Leg) -> None:
+        """A guest has left; to call it for one who has does nothing."""
+        left = [guest for guest in self._guests if guest.leg is not leg]
+        if len(left) == len(self._guests):
+            return
+        self._guests = left
+        self._leave_room(leg)
+        if not left:
+            self._leave_room(*self.legs)
+            self._room = 0
+            self._join()
+            self._play_music()
 
     def _join(self) -> None:
         one, other = self.legs
-        self._media.send(Bridge(one.stream, other.stream))
+        if not self._guests:
+            self._media.send(Bridge(one.stream, other.stream))
+            return
+        for leg in self.legs:
+            self._media.send(Quiet(leg.stream))
+            self._media.send(JoinRoom(leg.stream, self._room))
+        for guest in self._guests:
+            whispers_to = 0 if guest.whispers_to is None else guest.whispers_to.stream
+            self._media.send(JoinRoom(guest.leg.stream, self._room, guest.muted, whispers_to))
+
+    def _leave_room(self, *legs: Leg) -> None:
+        for leg in legs:
+            self._media.send(LeaveRoom(leg.stream))
 
     def _meet(self) -> None:
         """Bring legs together that different media workers carry: they hear each other once one has moved."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from pbx.call import Call
@@ -31,7 +30,7 @@ def make_call(switch: Switch, number: str, target: str, *, intercom: bool = Fals
     Raises Refused: 404 there is no such extension, or nobody has that number, 403 it may not be called, 480 the
     extension has no phone. Nothing rings then.
     """
-    extension = _extension(switch, number)
+    extension = extension_of(switch, number)
     route = switch.router.route(target, caller=extension)
     if isinstance(route.action, Refuse) and route.action.status in (403, 404):
         raise Refused(route.action.status, route.action.reason)
@@ -46,33 +45,34 @@ def first_ring(
     shown: Party,
     then: Callable[[], Awaitable[None]],
     *,
+    beside: Leg | None = None,
     intercom: bool = False,
 ) -> Call:
     """Begin `call` at the phones of an extension; the one that is picked up is served by `then`.
 
-    Raises Refused (480) where there is no phone.
+    The phones show `shown`; sound is carried by the media worker of `beside`. Raises Refused (480) where there is no
+    phone.
     """
     if not call.switch.registered(extension.number):
         raise Refused(480, "No Phone Registered")
+
+    async def ring() -> None:
+        fork = call.begin_fork(aside=True)
+        call_own_phones(call, extension, fork, shown, beside=beside, intercom=intercom)
+        result = await fork.result(PICK_UP_SECONDS)
+        if not isinstance(result, Leg) or result.state is LegState.ENDED:
+            outcome = result if isinstance(result, Outcome) else Outcome.NOT_REACHED
+            raise Refused(*_REFUSALS.get(outcome, (480, "Temporarily Unavailable")))
+        call.serve_instead(result)
+        await then()
+
     call.switch.calls[call.id] = call
-    call.begin(partial(_ring, call, extension, shown, then, intercom))
+    call.begin(ring)
     return call
 
 
-async def _ring(
-    call: Call, extension: Extension, shown: Party, then: Callable[[], Awaitable[None]], intercom: bool
-) -> None:
-    fork = call.begin_fork(aside=True)
-    call_own_phones(call, extension, fork, shown, intercom=intercom)
-    result = await fork.result(PICK_UP_SECONDS)
-    if not isinstance(result, Leg) or result.state is LegState.ENDED:
-        outcome = result if isinstance(result, Outcome) else Outcome.NOT_REACHED
-        raise Refused(*_REFUSALS.get(outcome, (480, "Temporarily Unavailable")))
-    call.serve_instead(result)
-    await then()
-
-
-def _extension(switch: Switch, number: str) -> Extension:
+def extension_of(switch: Switch, number: str) -> Extension:
+    """The extension with that number. Raises Refused (404)."""
     extension = switch.directory.find(number)
     if extension is None:
         raise Refused(404, "No Such Extension")

@@ -32,6 +32,9 @@ class Rights:
     """Whether it may join the calls that it sees: no role alone gives that."""
 
 
+NO_RIGHTS = Rights(Role.USER, frozenset(), barges_in=False)
+
+
 def rights(extensions: Iterable[Extension], groups: Iterable[Group]) -> dict[str, Rights]:
     """The rights of every extension, by its number."""
     extensions = tuple(extensions)

@@ -32,12 +32,15 @@ def call_phones(call: Call, extension: Extension, fork: Fork, *, intercom: bool 
     _call(call, extension, fork, bindings, shown=call.caller, beside=caller, intercom=intercom)
 
 
-def call_own_phones(call: Call, extension: Extension, fork: Fork, shown: Party, *, intercom: bool) -> None:
+def call_own_phones(
+    call: Call, extension: Extension, fork: Fork, shown: Party, *, beside: Leg | None, intercom: bool
+) -> None:
     """Call the phones of the extension that is to be the caller of `call`; they show whom it is for.
 
-    Raises PortsExhausted.
+    The one that answers is to be carried by the media worker of `beside`. Raises PortsExhausted.
     """
-    _call(call, extension, fork, call.switch.bindings(extension), shown=shown, beside=None, intercom=intercom)
+    bindings = call.switch.bindings(extension)
+    _call(call, extension, fork, bindings, shown=shown, beside=beside, intercom=intercom)
 
 
 def _call(

@@ -9,6 +9,7 @@ from typing import Any
 
 from pbx.happenings import (
     CallAnswered,
+    CallBlocked,
     CallConnected,
     CallEnded,
     CallRang,
@@ -54,6 +55,7 @@ class Chronicle:
             CallRang: _rang,
             CallWentOut: _went_out,
             CallAnswered: _answered,
+            CallBlocked: _blocked,
             CallConnected: _connected,
             CallTransferred: _transferred,
         }
@@ -107,6 +109,14 @@ def _rang(draft: _Draft, rang: CallRang) -> None:
 
 def _went_out(draft: _Draft, went: CallWentOut) -> None:
     _seek(draft, (went.number, went.trunk), went.at, addressed=True)
+
+
+def _blocked(draft: _Draft, blocked: CallBlocked) -> None:
+    key = blocked.extension, ""
+    party = _enter(draft, key, Role.CALLEE, blocked.at)
+    if party is not None:
+        draft.parties[key] = replace(party, blocked=True)
+        draft.pending.discard(key)
 
 
 def _answered(draft: _Draft, answered: CallAnswered) -> None:

@@ -37,16 +37,19 @@ class Participation:
     answered_at: datetime | None = None
     taken_by: str = ""
     """Who has answered in its place: another extension that picked up, or to whom the call was forwarded."""
+    blocked: bool = False
+    """Whether it has the caller on its black list."""
     addressed: bool = False
     """Whether the call was for it, rather than that its phones rang for something else, such as a group."""
 
     @property
     def list(self) -> CallList | None:
-        """Where the extension finds the call; None if nowhere: its phones rang for a group, and somebody else took it.
+        """Where the extension finds the call. None if nowhere: its phones rang for a group and somebody else took it,
+        or it has blocked the caller.
 
         A call is missed if nobody answered in the end; that a machine took a message does not count.
         """
-        if self.trunk:
+        if self.trunk or self.blocked:
             return None
         if self.role is Role.CALLER:
             return CallList.OUTBOUND

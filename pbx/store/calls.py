@@ -64,6 +64,7 @@ call_parties = Table(
     Column("rang", Boolean, nullable=False),
     Column("answered_at", Moment),
     Column("taken_by", Text, nullable=False),
+    Column("blocked", Boolean, nullable=False),
     Column("addressed", Boolean, nullable=False),
     Column("list", String(8)),
     Column("started_at", Moment, nullable=False),

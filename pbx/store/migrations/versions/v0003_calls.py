@@ -54,6 +54,7 @@ def _create_parties() -> None:
         sa.Column("rang", sa.Boolean, nullable=False),
         sa.Column("answered_at", Moment),
         sa.Column("taken_by", sa.Text, nullable=False),
+        sa.Column("blocked", sa.Boolean, nullable=False),
         sa.Column("addressed", sa.Boolean, nullable=False),
         sa.Column("list", sa.String(8)),
         sa.Column("started_at", Moment, nullable=False),

@@ -8,6 +8,7 @@ import pytest
 
 from pbx.happenings import (
     CallAnswered,
+    CallBlocked,
     CallConnected,
     CallEnded,
     CallRang,
@@ -134,6 +135,15 @@ def test_who_rang_for_a_group_has_nothing_in_his_lists_if_another_took_the_call(
 def test_a_message_left_with_a_machine_does_not_make_a_call_received() -> None:
     record = record_of(started(), routed("101"), rang("101"), answered("101", "voicemail"), ended())
     assert (record.feature, record.parties[1].list) == ("voicemail", MISSED)
+
+
+def test_a_blocked_call_is_not_missed() -> None:
+    blocked = CallBlocked(at=AT, call="c", extension="101")
+    record = record_of(started(), routed("101"), blocked, ended(603))
+    assert [(p.number, p.list, p.blocked) for p in record.parties] == [
+        ("100", OUTBOUND, False),
+        ("101", None, True),
+    ]
 
 
 def test_a_transfer_that_comes_back_is_missed_by_its_target() -> None:
