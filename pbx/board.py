@@ -53,7 +53,12 @@ class Board:
 
     def __init__(self, switch: Switch) -> None:
         self._switch = switch
-        self._rights = rights(switch.config.extensions, switch.config.groups)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Work out anew who may see what: extensions or groups have changed."""
+        config = self._switch.config
+        self._rights = rights(config.extensions, config.groups)
 
     def sections(self, *, registered_only: bool = False) -> tuple[Section, ...]:
         """The extensions by group, in the order of the configuration; one may be in several, or in none."""

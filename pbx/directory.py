@@ -62,7 +62,16 @@ class Directory:
 
     def __init__(self, extensions: Iterable[Extension]) -> None:
         self._by_address: dict[str, Extension] = {}
-        self._extensions = {extension.number: extension for extension in extensions}
+        self._extensions: dict[str, Extension] = {}
+        self.replace(extensions)
+
+    def replace(self, extensions: Iterable[Extension]) -> None:
+        """From now on there are these; one that is the same as before stays the same object."""
+        before, self._by_address = self._extensions, {}
+        self._extensions = {
+            extension.number: _same(before.get(extension.number), extension)
+            for extension in extensions
+        }
         for extension in self._extensions.values():
             if extension.sip_id:
                 self._by_address[extension.sip_id.lower()] = extension
@@ -77,3 +86,7 @@ class Directory:
 
     def __len__(self) -> int:
         return len(self._extensions)
+
+
+def _same(before: Extension | None, now: Extension) -> Extension:
+    return before if before is not None and before == now else now

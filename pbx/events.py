@@ -89,6 +89,21 @@ class Events:
             if timer is not None:
                 timer.cancel()
 
+    def forget(self, number: str) -> None:
+        """An extension is gone: nobody watches it any more, and its phones watch nothing."""
+        effects = [
+            effect
+            for package in self.notifier.events
+            for effect in self.notifier.withdraw(package, number, Reason.NORESOURCE, self._now)
+        ]
+        self._switch.driver.perform(effects + self.notifier.dismiss(number, Reason.REJECTED, self._now))
+        self.publications.remove(number)
+        self._told.pop(number, None)
+
+    def dismiss(self, number: str) -> None:
+        """The phones of an extension have to show again whose they are."""
+        self._switch.driver.perform(self.notifier.dismiss(number, Reason.DEACTIVATED, self._now))
+
     # -- what changes ---------------------------------------------------------------------------------------
 
     def changed(self, number: str) -> None:
@@ -146,7 +161,7 @@ class Events:
 
     def _tell_presence(self, number: str) -> None:
         state = self._switch.presence.of(number)
-        if state == self._told.get(number):
+        if state == self._told.get(number) or self._switch.directory.find(number) is None:
             return
         self._told[number] = state
         self._switch.happenings.tell(

@@ -337,6 +337,36 @@ class ExtensionRegistered(Happening):
     user_agent: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtensionAdded(Happening):
+    """There is one more extension."""
+
+    extension: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtensionChanged(Happening):
+    """Something of an extension was changed: its name, how calls to it are handled, what its phones log in with."""
+
+    extension: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtensionRemoved(Happening):
+    """An extension is gone, and with it its calls and registrations."""
+
+    extension: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TablesChanged(Happening):
+    """Tables of the configuration were changed as a whole: groups, trunks, rules, office hours."""
+
+    tables: tuple[str, ...]
+
+
 class Unregistration(Enum):
     """Why a contact is gone."""
 

@@ -88,6 +88,12 @@ class Messages:
                 letter = Letter(sender, receiver, message, row["sent_at"], row["kept_until"], row["id"])
                 self._kept.setdefault(receiver.number, deque()).append(letter)
 
+    def forget(self, number: str) -> None:
+        """An extension is gone: what it sent, and what was kept for it, is of no use any more."""
+        for letter in [letter for letters in self._kept.values() for letter in letters]:
+            if number in (letter.sender.number, letter.receiver.number):
+                self._strike_out(letter)
+
     def stop(self) -> None:
         """Wait for no phone any more."""
         for task in self._tasks:

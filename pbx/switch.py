@@ -43,6 +43,7 @@ from pbx.history.history import History
 from pbx.info_digits import INFO_REMEDIES, BadInfo, read_info
 from pbx.keeping import Keeping
 from pbx.leg import Leg, LegState
+from pbx.live_changes import LiveChanges
 from pbx.live_data import seed
 from pbx.media_keys import Srtp
 from pbx.messages import Messages
@@ -176,7 +177,7 @@ class Switch:
         self.forwarding = Forwarding(
             environment.wall, config, self.trunks.outbound.plan, lambda number: self.presence.away(number)
         )
-        self.router = self._router()
+        self.reroute()
         self.recorded_name: Callable[[str], Path | None] = lambda number: None
         """The file in which the user of an extension says a name; whoever keeps such files replaces it."""
         self.legs = Legs(lambda number: self.events.changed(number))
@@ -210,11 +211,13 @@ class Switch:
         self.audio_watch = AudioWatch(self)
         self.messages = Messages(self)
         self.keeping = Keeping(self)
+        self.live_changes = LiveChanges(self)
         self._expiry: asyncio.TimerHandle | None = None
         self._shared: dict[Callable[[], Any], Any] = {}
 
-    def _router(self) -> Router:
-        return Router(
+    def reroute(self) -> None:
+        """Decide by the rules of this moment from now on."""
+        self.router = Router(
             self.directory,
             self.dial_table,
             self,
@@ -253,10 +256,12 @@ class Switch:
         self.trunks.start()
         self.events.start()
         self.certificate.start()
+        self.live_changes.start()
 
     async def stop(self) -> None:
         """Hang up every call, wait for the phones to confirm it, and close the ports."""
         deadline = self.loop.time() + STOP_SECONDS
+        self.live_changes.stop()
         while self.calls and self.loop.time() < deadline:  # those included that begin meanwhile
             for call in list(self.calls.values()):
                 call.cancel(503)
@@ -441,6 +446,10 @@ class Switch:
                     ExtensionUnregistered(at=at, extension=extension, contact=contact, reason=reason)
                 )
         self._arm_expiry()
+
+    def unregister(self, number: str) -> None:
+        """Forget the phones of an extension, which may register again if they still can."""
+        self._tell_bindings(self.registrar.remove(number))
 
     def _on_flow_closed(self, flow: Flow) -> None:
         self._tell_bindings(self.registrar.flow_closed(flow))

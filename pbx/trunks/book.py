@@ -52,31 +52,54 @@ class Trunks:
 
     def __init__(self, switch: Switch) -> None:
         self._switch = switch
-        config = switch.config
+        dialing = switch.config.dialing
+        self.ledger = Ledger(dialing.max_calls, dialing.max_calls_a_day)
+        self._by_name: dict[str, Trunk] = {}
+        self._leaving: set[asyncio.Task[None]] = set()
+        self._started = False
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Take up the trunks and rules that the configuration has now. One that is gone, or other than it was, takes
+        no more calls; those that it carries go on."""
+        config = self._switch.config
         self.outbound = Outbound(
             config.outbound_rules,
             config.dialing,
             {group.name: frozenset(group.extensions) for group in config.groups},
             tuple(trunk.name for trunk in config.trunks),
         )
-        self.ledger = Ledger(config.dialing.max_calls, config.dialing.max_calls_a_day)
         self._rules = config.inbound_rules
-        given = ports(config.trunks)
-        self._by_name = {
-            trunk.name: Trunk(
-                switch, trunk, given[trunk.name], NumberingPlan(trunk.country or config.dialing.country)
-            )
-            for trunk in config.trunks
-        }
+        before, given = self._by_name, ports(config.trunks)
+        self._by_name = {}
+        for settings in config.trunks:
+            trunk = before.get(settings.name)
+            if trunk is not None and trunk.settings == settings:
+                trunk.port = given[settings.name]
+            else:
+                plan = NumberingPlan(settings.country or config.dialing.country)
+                trunk = Trunk(self._switch, settings, given[settings.name], plan)
+                if self._started:
+                    trunk.start()
+            self._by_name[settings.name] = trunk
+        for trunk in before.values():
+            if self._by_name.get(trunk.name) is not trunk:
+                self._leave(trunk)
+
+    def _leave(self, trunk: Trunk) -> None:
+        task = self._switch.loop.create_task(trunk.stop(STOP_SECONDS), name=f"trunk {trunk.name}")
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
 
     def start(self) -> None:
         """Begin to register and to ask."""
+        self._started = True
         for trunk in self:
             trunk.start()
 
     async def stop(self) -> None:
         """Take all registrations back."""
-        await asyncio.gather(*(trunk.stop(STOP_SECONDS) for trunk in self))
+        await asyncio.gather(*self._leaving, *(trunk.stop(STOP_SECONDS) for trunk in self))
 
     def flow_closed(self, flow: Flow) -> None:
         """A connection is gone."""
@@ -89,6 +112,10 @@ class Trunks:
     def named(self, name: str) -> Trunk:
         """The trunk of this name. Raises KeyError."""
         return self._by_name[name]
+
+    def find(self, name: str) -> Trunk | None:
+        """The trunk of this name; None if there is none, or no more."""
+        return self._by_name.get(name)
 
     def ports(self) -> list[PortStatus]:
         """How each stands, by number."""

@@ -101,7 +101,8 @@ class _Search:
 
     def _trunks(self) -> list[Trunk]:
         """Those that work; for an emergency call the others too, after these."""
-        trunks = [self._switch.trunks.named(name) for name in self._plan.trunks]
+        named = [self._switch.trunks.find(name) for name in self._plan.trunks]
+        trunks = [trunk for trunk in named if trunk is not None]
         working = [trunk for trunk in trunks if trunk.usable]
         if not self._plan.emergency:
             return working

@@ -152,6 +152,16 @@ class Notifier:
             effects += subscription.end(reason, now)
         return effects
 
+    def dismiss(self, identity: str, reason: Reason, now: float) -> list[Effect]:
+        """Nobody of this identity may watch anything any more: end its subscriptions."""
+        effects: list[Effect] = []
+        if identity in self._per_identity:
+            for event, resource in list(self._topics):
+                for subscription in self.subscriptions(event, resource):
+                    if subscription.identity == identity:
+                        effects += subscription.end(reason, now)
+        return effects
+
     def subscriptions(self, event: str, resource: str) -> list[Subscription]:
         """Those that a resource has."""
         topics = self._topics.get((event, resource), {}).values()

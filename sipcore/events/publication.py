@@ -74,6 +74,12 @@ class Publications:
         except PeerError as error:
             return response_to(request, error.status, headers=self._explained(error.status))
 
+    def remove(self, resource: str) -> None:
+        """The resource is no more."""
+        for publication in list(self._by_resource.get(resource, {}).values()):
+            self._deadlines.forget(publication)
+            self._strike(publication)
+
     def tick(self, now: float) -> None:
         """Remove what has expired."""
         while (publication := self._deadlines.due(now)) is not None:

@@ -67,6 +67,7 @@ def renamed(number: str, name: str) -> Callable[[dict[str, Any]], None]:
     return change
 
 
+@pytest.mark.row("ADM-02")
 def test_a_new_store_takes_over_what_the_file_says() -> None:
     config = parse(FILE)
     store = Store.in_memory()
