@@ -1,4 +1,5 @@
-"""Listens in on every call soon after its answer: sound that does not arrive is told, with the likely cause."""
+"""Listens in on every call soon after its answer, and after everybody who joins it later, as the target of a transfer
+does: sound that does not arrive is told, with the likely cause."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from media.messages import ReportStream, Statistics
 from pbx.audio_faults import AudioFault, audio_fault
-from pbx.happenings import AudioDirection, CallAnswered, NoAudio, OneWayAudio
+from pbx.happenings import AudioDirection, CallAnswered, CallConnected, NoAudio, OneWayAudio
 from pbx.leg import Leg, LegState
 from pbx.party import line_of
 
@@ -28,9 +29,15 @@ class AudioWatch:
     def __init__(self, switch: Switch) -> None:
         self._switch = switch
         switch.happenings.subscribe(CallAnswered, self._answered)
+        switch.happenings.subscribe(CallConnected, lambda connected: self.watch(connected.call))
 
     def _answered(self, answered: CallAnswered) -> None:
-        self._look_later(answered.call, LOOKS_SECONDS)
+        if answered.feature:  # else somebody is connected, too
+            self.watch(answered.call)
+
+    def watch(self, call_id: str) -> None:
+        """Have a look at a call soon: somebody has come into it."""
+        self._look_later(call_id, LOOKS_SECONDS)
 
     def _look_later(self, call_id: str, pauses: Sequence[float]) -> None:
         if pauses:

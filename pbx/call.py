@@ -536,6 +536,7 @@ class Call:
         if heard is not None:
             self._stop_waiting()
             Conversation(new, heard, self.switch.media, self.switch.prompts)
+            self.switch.audio_watch.watch(self.id)
         elif self._waiting is not None and self._ringing is not None:
             self._waiting.ring()
 

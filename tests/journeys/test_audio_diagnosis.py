@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import pytest
 
+from features.parking import feature as parking
 from media.messages import ChangeStream
 from pbx.happenings import AudioCause, AudioDirection, NoAudio, OneWayAudio
 from pbx.media_keys import Srtp
 from pbx.phone import Phone, PhoneCall
+from sipcore.dialog.transfer import Replaces
 from tests.journeys.talking import connect, couple
 from tests.simulation.nat import NatBox, NatKind
 from tests.simulation.network import Datagram, HostNetwork
@@ -178,3 +180,64 @@ async def test_a_call_that_is_over_soon_is_not_looked_at(office: Office) -> None
     outgoing.hang_up()
     await asyncio.sleep(30)
     assert told(office) == []
+
+
+async def join_by_transfer(office: Office, calls: tuple[PhoneCall, PhoneCall], late: Phone) -> PhoneCall:
+    """Lee transfers Richardson to Taylor, without a word."""
+    calls[0].transfer("102")
+    target = await late.incoming()
+    target.answer()
+    return target
+
+
+async def join_by_consultation(office: Office, calls: tuple[PhoneCall, PhoneCall], late: Phone) -> PhoneCall:
+    consulting, target = await connect(calls[0].phone, "102", late)
+    await calls[0].transfer_to(consulting).response()
+    return target
+
+
+async def join_by_retrieval(office: Office, calls: tuple[PhoneCall, PhoneCall], late: Phone) -> PhoneCall:
+    await calls[0].transfer("*00").outcome()
+    return await late.call("*10")
+
+
+async def join_by_taking_over(office: Office, calls: tuple[PhoneCall, PhoneCall], late: Phone) -> PhoneCall:
+    """Lee goes on at another of her phones."""
+    other = await office.phone("100")
+    host_of(office, other).firewall = to_or_from_media
+    dialog = calls[0].dialog
+    replaces = Replaces(dialog.call_id, dialog.local_tag, dialog.remote_tag)
+    taking = other.dial("101", headers=[("Replaces", str(replaces))])
+    await taking.answered()
+    return taking
+
+
+@pytest.mark.row("CORE-05")
+@pytest.mark.parametrize(
+    ("join", "number"),
+    [
+        (join_by_transfer, "102"),
+        (join_by_consultation, "102"),
+        (join_by_retrieval, "102"),
+        (join_by_taking_over, "100"),
+    ],
+)
+async def test_whoever_joins_later_is_looked_at_too(
+    make_office: Callable[..., Office],
+    join: Callable[[Office, tuple[PhoneCall, PhoneCall], Phone], Awaitable[PhoneCall]],
+    number: str,
+) -> None:
+    office = make_office(features=[parking], extensions={"100": {"busy_detection": "phone"}})
+    await office.open()
+    lee, richardson = await couple(office)
+    late = await office.phone("102")
+    host_of(office, late).firewall = to_or_from_media
+    calls = await talk(lee, richardson)
+    await asyncio.sleep(30)
+    assert told(office) == []
+    joined = await join(office, calls, late)
+    joined.play_tone(620)
+    await asyncio.sleep(5)
+    assert told(office) == [(number, AudioDirection.FROM_PHONE, AudioCause.NOTHING_RECEIVED)]
+    await asyncio.sleep(30)
+    assert len(told(office)) == 1
