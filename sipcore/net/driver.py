@@ -16,7 +16,7 @@ from pathlib import Path
 from sipcore.effects import Arrived, CloseFlow, Effect, Invited, RequestInDialog, Transmit
 from sipcore.endpoint import Endpoint
 from sipcore.errors import ParseError, UsageError
-from sipcore.net.inbox import Inbox
+from sipcore.net.inbox import Inbox, Sender
 from sipcore.net.large_requests import LargeRequests
 from sipcore.net.limits import Limits, RateLimit
 from sipcore.net.network import Listener, Network, Stream, UdpSocket
@@ -156,13 +156,24 @@ class Driver:
             return
         self._inbox.put(data, remote, now)
 
-    def _take(self, data: bytes, remote: Address) -> None:
-        self.message(data, self.udp_flow(remote), stream=False)
+    def stream_message(self, data: bytes, flow: Flow) -> None:
+        """A message has come over a connection. Nobody repeats it, so none is lost where too many wait."""
+        if self._inbox.has_room(data):
+            self._inbox.put(data, flow, self._loop.time())
+        else:
+            self.message(data, flow, stream=True)
 
-    def _turn_away(self, data: bytes, remote: Address, waited: float) -> bool:
+    def _take(self, data: bytes, sender: Sender) -> None:
+        if isinstance(sender, Flow):
+            self.message(data, sender, stream=True)
+        else:
+            self.message(data, self.udp_flow(sender), stream=False)
+
+    def _turn_away(self, data: bytes, sender: Sender, waited: float) -> bool:
         """Ask a new request that has waited too long to come later; whether it is one."""
         if waited < PATIENCE_SECONDS:
             return False
+        stream, remote = (sender, sender.remote) if isinstance(sender, Flow) else (None, sender)
         request = newcomer(data, remote)
         if request is None or self.endpoint.transactions.serves(request.via, request.method):
             return False
@@ -170,8 +181,11 @@ class Driver:
             return False
         answer, back = request.unavailable(self.endpoint.random.randint(*RETRY_AFTER_SECONDS))
         if self.on_wire is not None:
-            self._trace(self.on_wire, False, self.udp_flow(remote), data)
-        self._send_datagram(self.udp_flow(back), answer)
+            self._trace(self.on_wire, False, stream or self.udp_flow(remote), data)
+        if stream is not None:
+            self._transmit(stream, answer)
+        else:
+            self._send_datagram(self.udp_flow(back), answer)
         return True
 
     def _stun(self, data: bytes, remote: Address) -> None:
@@ -467,15 +481,12 @@ class Connection:
                     if not message:
                         pongs += PONG  # written together: a ping costs a stranger little, so it has to cost us little
                         continue
-                    if pongs:
-                        self.stream.write(pongs)
-                        pongs = b""
-                    self._driver.message(message, self.flow, stream=True)
+                    self._driver.stream_message(message, self.flow)
             if pongs:
                 self.stream.write(pongs)
         except ParseError as error:
             logger.debug("%s: %s", self.flow, error)
-            self.close()
+            self._loop.call_soon(self.close)  # what came before is answered first
             return
         if not self._framer.pending:
             self._begun_at = None

@@ -1,4 +1,4 @@
-"""Datagrams that have been read and wait to be handled: reading is quick, so that the kernel never has to drop any.
+"""Messages that have been read and wait to be handled: reading is quick, so that the kernel never has to drop any.
 
 How long they wait is how much there is to do. What has waited too long is turned away if it begins something new
 (`sipcore.transport.overload`), which costs so little that all others are answered before anybody repeats himself.
@@ -11,38 +11,40 @@ import logging
 from collections import OrderedDict, deque
 from collections.abc import Callable
 
-from sipcore.transport.flow import Address
+from sipcore.transport.flow import Address, Flow
 from sipcore.transport.source import source_of
 
 logger = logging.getLogger(__name__)
 
 MAX_WAITING = 20_000
-"""Datagrams; what comes above is lost."""
+"""Messages; a datagram that comes above is lost."""
 MAX_WAITING_BYTES = 32 * 1024 * 1024
 SLICE_SECONDS = 0.005
-"""So long datagrams are handled before more are read, and others on the loop have their turn."""
+"""So long messages are handled before more are read, and others on the loop have their turn."""
 REPORT_SECONDS = 60.0
 
-Take = Callable[[bytes, Address], None]
-Refuse = Callable[[bytes, Address, float], bool]
-"""Told (datagram, from where, seconds that it has waited); whether it has been turned away."""
+Sender = Address | Flow
+"""Of a datagram its address, of what came over a connection its flow."""
+Take = Callable[[bytes, Sender], None]
+Refuse = Callable[[bytes, Sender, float], bool]
+"""Told (message, from where, seconds that it has waited); whether it has been turned away."""
 
 
 class Inbox:
-    """One datagram of each source after the other, so that who sends many delays himself; those of a source in order.
+    """One message of each source after the other, so that who sends many delays himself; those of a source in order.
 
-    A datagram that is repeated while it waits is handled once.
+    One that is repeated while it waits is handled once.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, take: Take, refuse: Refuse) -> None:
         self.refused = self.lost = 0
-        """Datagrams turned away, and dropped, since the start."""
+        """Messages turned away, and dropped, since the start."""
         self._loop = loop
         self._take = take
         self._refuse = refuse
-        self._waiting: OrderedDict[str, deque[tuple[float, bytes, Address]]] = OrderedDict()
+        self._waiting: OrderedDict[str, deque[tuple[float, bytes, Sender]]] = OrderedDict()
         """Of each source (an IPv6 one is a /64), the next in front."""
-        self._known: set[tuple[bytes, Address]] = set()
+        self._known: set[tuple[bytes, Sender]] = set()
         self._bytes = 0
         self._scheduled = False
         self._report_at = 0.0
@@ -51,16 +53,21 @@ class Inbox:
         """How many wait."""
         return len(self._known)
 
-    def put(self, data: bytes, remote: Address, now: float) -> None:
-        """A datagram has been read."""
-        datagram = data, remote
-        if datagram in self._known:
+    def has_room(self, data: bytes) -> bool:
+        """Whether a message may wait here, or would be lost."""
+        return len(self._known) < MAX_WAITING and self._bytes + len(data) <= MAX_WAITING_BYTES
+
+    def put(self, data: bytes, sender: Sender, now: float) -> None:
+        """A message has been read."""
+        message = data, sender
+        if message in self._known:
             return
-        if len(self._known) >= MAX_WAITING or self._bytes + len(data) > MAX_WAITING_BYTES:
+        if not self.has_room(data):
             self.lost += 1
             return
-        self._waiting.setdefault(source_of(remote.host), deque()).append((now, data, remote))
-        self._known.add(datagram)
+        host = sender.remote.host if isinstance(sender, Flow) else sender.host
+        self._waiting.setdefault(source_of(host), deque()).append((now, data, sender))
+        self._known.add(message)
         self._bytes += len(data)
         if not self._scheduled:
             self._scheduled = True
@@ -77,25 +84,25 @@ class Inbox:
         now = self._loop.time()
         until = now + SLICE_SECONDS
         while self._waiting and now < until:
-            since, data, remote = self._next()
-            if self._refuse(data, remote, now - since):
+            since, data, sender = self._next()
+            if self._refuse(data, sender, now - since):
                 self.refused += 1
                 self._report(now)
             else:
-                self._take(data, remote)
+                self._take(data, sender)
             now = self._loop.time()
         if self._waiting and not self._scheduled:
             self._scheduled = True
             self._loop.call_soon(self._work)
 
-    def _next(self) -> tuple[float, bytes, Address]:
+    def _next(self) -> tuple[float, bytes, Sender]:
         source, queue = self._waiting.popitem(last=False)
-        since, data, remote = queue.popleft()
+        since, data, sender = queue.popleft()
         if queue:
             self._waiting[source] = queue  # behind all others
-        self._known.discard((data, remote))
+        self._known.discard((data, sender))
         self._bytes -= len(data)
-        return since, data, remote
+        return since, data, sender
 
     def _report(self, now: float) -> None:
         if now >= self._report_at:

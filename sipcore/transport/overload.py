@@ -28,7 +28,7 @@ MAX_HEAD_BYTES = 8192
 
 @dataclass(frozen=True, slots=True)
 class Newcomer:
-    """A request outside any dialog that came over UDP, as far as a hasty look tells."""
+    """A request outside any dialog, as far as a hasty look tells."""
 
     method: str
     user: str
@@ -38,14 +38,14 @@ class Newcomer:
     _remote: Address
 
     def unavailable(self, seconds: int) -> tuple[bytes, Address]:
-        """The answer: come again after so many seconds; and where it is to be sent."""
+        """The answer: come again after so many seconds; and where it is to be sent, over UDP."""
         port = self._remote.port if self.via.parameter("rport") is not None else self.via.port or DEFAULT_PORT
         text = b"SIP/2.0 503 Service Unavailable%b\r\nRetry-After: %d\r\nContent-Length: 0\r\n\r\n"
         return text % (self._repeated, seconds), Address(self._remote.host, port)
 
 
 def newcomer(data: bytes, remote: Address) -> Newcomer | None:
-    """A hasty look at a datagram. None for all that is not plainly a new request: it is to be served."""
+    """A hasty look at a message. None for all that is not plainly a new request: it is to be served."""
     begins = _BEGINS.match(data)
     end = data.find(b"\r\n\r\n", 0, MAX_HEAD_BYTES)
     if begins is None or end < 0 or _FOLDED.search(data, 0, end):

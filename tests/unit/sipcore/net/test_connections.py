@@ -41,8 +41,8 @@ async def test_a_ping_is_answered_with_a_pong(simulation: Simulation, client: Ho
         del connection.received[:]
         connection.stream.write(b"\r\n\r\n" + options() + b"\r\n\r\n")
         await travel()
-        assert connection.received.startswith(b"\r\nSIP/2.0 200 OK\r\n")
-        assert connection.received.endswith(b"Content-Length: 0\r\n\r\n\r\n")
+        assert connection.received.startswith(b"\r\n\r\nSIP/2.0 200 OK\r\n")
+        assert connection.received.endswith(b"Content-Length: 0\r\n\r\n")
 
 
 @pytest.mark.parametrize("idle", [b"\r\n", b"\n" * 5000, b"\r" * 5000, b"\r\n" * 5001])

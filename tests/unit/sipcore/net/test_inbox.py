@@ -11,14 +11,15 @@ from random import Random
 import pytest
 
 from sipcore.effects import Arrived, Effect, Invited
-from sipcore.net.inbox import MAX_WAITING, SLICE_SECONDS, Inbox
+from sipcore.net import inbox
+from sipcore.net.inbox import MAX_WAITING, SLICE_SECONDS, Inbox, Sender
 from sipcore.syntax.message import Response
 from sipcore.syntax.parser import parse_message
 from sipcore.transport.flow import Address
 from tests.simulation.loop import JumpingLoop
 from tests.simulation.network import HostNetwork
 from tests.simulation.simulation import Simulation
-from tests.unit.sipcore.net.serving import Datagrams, SimulatedServer, options, serving
+from tests.unit.sipcore.net.serving import Datagrams, SimulatedServer, connect, options, serving
 
 PHONE = Address("192.0.2.7", 5060)
 T1_SECONDS = 0.5
@@ -30,9 +31,9 @@ class Work:
     def __init__(self) -> None:
         self.loop = JumpingLoop()
         self.taken: list[bytes] = []
-        self.inbox = Inbox(self.loop, self._take, lambda data, remote, waited: False)
+        self.inbox = Inbox(self.loop, self._take, lambda data, sender, waited: False)
 
-    def _take(self, data: bytes, remote: Address) -> None:
+    def _take(self, data: bytes, sender: Sender) -> None:
         self.taken.append(data)
         self.loop.work(0.001)
 
@@ -138,6 +139,49 @@ async def test_what_waits_too_long_is_asked_to_come_later_and_calls_are_not(
             udp.send(options(number, transport="UDP"))
         await asyncio.sleep(1)
         assert statuses(udp)[-10:] == [200] * 10
+
+
+async def test_requests_over_a_connection_are_asked_to_come_later_too(
+    simulation: Simulation, client: HostNetwork
+) -> None:
+    """And what belongs to a call that exists is served, however long it has waited."""
+    async with serving(simulation) as server:
+        slow(simulation, server, 0.01)
+        connection = await connect(client)
+        requests = [options(number) for number in range(1, 101)]
+        inside = options(200).replace(b"To: <sip:server>", b"To: <sip:server>;tag=gone")
+        connection.stream.write(b"".join([*requests, inside]))
+        while len(connection.statuses) < 101:
+            await asyncio.sleep(0.01)
+        assert 15 < connection.statuses.count(200) < 25
+        assert connection.statuses.count(200) + connection.statuses.count(503) == 100
+        assert connection.statuses[-1] == 481
+        assert connection.received.count(b"Retry-After: ") == connection.statuses.count(503)
+
+
+async def test_nothing_that_comes_over_a_connection_is_lost(
+    simulation: Simulation, client: HostNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody would send it again."""
+    monkeypatch.setattr(inbox, "MAX_WAITING", 5)
+    async with serving(simulation):
+        connection = await connect(client)
+        connection.stream.write(b"".join(options(number) for number in range(1, 21)))
+        await asyncio.sleep(1)
+        assert connection.statuses == [200] * 20
+
+
+async def test_what_came_before_the_end_of_a_connection_is_served(
+    simulation: Simulation, client: HostNetwork
+) -> None:
+    async with serving(simulation) as server:
+        slow(simulation, server, 0.01)
+        connection = await connect(client)
+        connection.stream.write(b"".join(options(number) for number in range(1, 6)))
+        connection.stream.close()
+        await asyncio.sleep(40)
+        assert sum(isinstance(effect, Arrived) for effect in server.told) == 5
+        assert server.endpoint.live()["transactions"] == 0
 
 
 @pytest.mark.parametrize(("user", "served"), [(b"101", False), (b"112", True)])
