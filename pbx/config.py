@@ -42,6 +42,7 @@ from pbx.forwarding.book import ForwardingDefaults
 from pbx.media_keys import Srtp
 from pbx.office_hours import OfficeHours
 from pbx.queues.settings import Queue
+from pbx.reception_settings import Receptionist, RingGroup
 from pbx.trunks.settings import Dialing, Group, InboundRule, OutboundRule, Trunk
 from pbx.voicemail_settings import Mail, MailAddress, Mailbox, Voicemail
 from sipcore.registrar.digest import Credentials
@@ -312,6 +313,8 @@ class Config(Table):
     outbound_rules: tuple[OutboundRule, ...] = ()
     inbound_rules: tuple[InboundRule, ...] = ()
     queues: tuple[Queue, ...] = ()
+    ring_groups: tuple[RingGroup, ...] = ()
+    receptionists: tuple[Receptionist, ...] = ()
 
     @model_validator(mode="after")
     def _goes_together(self) -> Config:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pbx.config_errors import Problem
 from pbx.destinations import ExtensionNumber, Number, Voicemail
 from pbx.forwarding.book import destination
-from pbx.queues.checks import in_queues
+from pbx.reception_checks import in_reception
 from pbx.trunks.checks import in_trunks, leads_outside
 from pbx.voicemail_settings import in_mail, unsent_mail
 
@@ -30,7 +30,7 @@ def contradictions(config: Config) -> Iterator[Problem]:
     yield from _in_realms(config)
     yield from in_trunks(config)
     yield from in_mail(config)
-    yield from in_queues(config)
+    yield from in_reception(config)
     if config.events.min_expires > config.events.max_expires:
         yield Problem(
             "events.min_expires", f"should be {config.events.max_expires} (events.max_expires) or less"

@@ -26,7 +26,9 @@ from pbx.voicemail_settings import Mailbox
 if TYPE_CHECKING:
     from pbx.store.store import Store
 
-TABLES = ("groups", "office_hours", "trunks", "outbound_rules", "inbound_rules", "queues")
+TABLES = (
+    "groups", "office_hours", "trunks", "outbound_rules", "inbound_rules", "queues", "ring_groups", "receptionists",
+)  # fmt: skip
 """Those that are kept as a whole; a table that is to be live is named here, and nowhere else."""
 
 LIVE = ("extensions", *TABLES)

@@ -110,10 +110,14 @@ class OfficeHours(Week):
         if not self.kept:
             return True
         local = self.local(when)
-        day = local.date().isoformat()
-        if day in self.holidays or day[len("2026-") :] in self.holidays:
+        if self.holiday_at(when):
             return False
         minute = local.hour * 60 + local.minute
         return any(
             begin <= minute < end for begin, end in map(minutes, getattr(self, WEEKDAYS[local.weekday()]))
         )
+
+    def holiday_at(self, when: datetime) -> bool:
+        """Whether the clock on the wall shows a holiday."""
+        day = self.local(when).date().isoformat()
+        return day in self.holidays or day[len("2026-") :] in self.holidays

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from media.prompts import spoken
 from media.prompts import tokens as prompts
-from pbx import destinations, happenings, parking, statuses
+from pbx import destinations, happenings, parking, ring_groups, statuses
 from pbx.call import Call
 from pbx.dial_table import DialCode, DialTableError, Handler, Pattern
 from pbx.mailboxes import Draft, Mailbox, MailboxError, MailboxFull
@@ -30,7 +30,10 @@ from pbx.system_numbers import Service
 from pbx.voice import Voice
 
 if TYPE_CHECKING:
-    from pbx.switch import Switch as Switch  # for the annotations of features
+    # For the annotations of features.
+    from pbx.reception_settings import Menu as Menu
+    from pbx.reception_settings import Receptionist as Receptionist
+    from pbx.switch import Switch as Switch
 
 __all__ = [
     "Call",
@@ -51,6 +54,7 @@ __all__ = [
     "load_features",
     "parking",
     "prompts",
+    "ring_groups",
     "spoken",
     "statuses",
 ]

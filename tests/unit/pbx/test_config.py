@@ -393,7 +393,7 @@ def test_the_manual_tells_of_every_key(table: type[BaseModel]) -> None:
 
 def test_the_examples_of_the_manual_are_right() -> None:
     examples = re.findall(r"```toml\n(.*?)```", MANUAL.read_text("utf-8"), re.DOTALL)
-    assert len(examples) == 6
+    assert len(examples) == 7
     extensions = [entry for example in examples for entry in tomllib.loads(example).get("extensions", [])]
     config = parse({"extensions": extensions} | tomllib.loads(examples[1]) | tomllib.loads(examples[4]))
     parse(tomllib.loads(examples[3]))

@@ -1,0 +1,112 @@
+"""Ring groups: one number, and several extensions that ring."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from features.ring_groups import feature as ring_groups
+from pbx.happenings import CallRang
+from pbx.phone import CallFailed, Phone
+from pbx.presence import UserStatus
+from tests.journeys.talking import assert_talk, connect
+from tests.journeys.test_forking import ELSEWHERE, reasons_of
+from tests.journeys.waiting_room import MakeOffice
+from tests.simulation.office import Office
+
+ROW = pytest.mark.row("ADM-12")
+
+
+async def open_office(make_office: MakeOffice, **settings: object) -> tuple[Office, list[Phone]]:
+    """Group 810 of 101, 102 and 103; their phones, and Lee's (100) before them."""
+    group = {"number": "810", "members": ["101", "102", "103"], "ring_seconds": 10} | settings
+    office = make_office(
+        features=[ring_groups], ring_groups=[group], extensions={"103": {"busy_detection": "phone"}}
+    )
+    await office.open()
+    return office, [await office.phone(number) for number in ("100", "101", "102", "103")]
+
+
+@ROW
+async def test_all_ring_and_the_first_to_answer_has_the_call(make_office: MakeOffice, tmp_path: Path) -> None:
+    office, (lee, *members) = await open_office(make_office)
+    reasons = reasons_of(members[0], "CANCEL")
+    call = lee.dial("810")
+    incoming = [await member.incoming() for member in members]
+    incoming[2].reject(603)
+    await asyncio.sleep(1)
+    assert call.provisionals[-1] == 180
+    assert sorted(told.extension for told in office.told_of(CallRang)) == ["101", "102", "103"]
+    incoming[1].answer()
+    await call.answered()
+    assert await incoming[0].over() == 487
+    assert reasons == [ELSEWHERE]
+    await assert_talk(tmp_path, call, incoming[1])
+    incoming[1].hang_up()
+    assert await call.over() == 200
+    await office.settle()
+
+
+@ROW
+async def test_one_rings_after_another(make_office: MakeOffice, tmp_path: Path) -> None:
+    office, (lee, *members) = await open_office(make_office, strategy="hunt")
+    office.switch.presence.say("102", UserStatus.AWAY)
+    call = lee.dial("810")
+    assert await (await members[0].incoming()).over() == 487
+    last = await members[2].incoming()
+    last.answer()
+    await call.answered()
+    await assert_talk(tmp_path, call, last)
+    assert not members[1].calls
+    call.hang_up()
+    await office.settle()
+
+
+@ROW
+async def test_nobody_answers(make_office: MakeOffice) -> None:
+    office, (lee, *members) = await open_office(make_office)
+    with pytest.raises(CallFailed, match="480"):
+        await lee.call("810")
+    assert not any(member.calls for member in members)
+    for member in members[:2]:
+        await member.unregister()
+    members[2].refuse_with = 486
+    with pytest.raises(CallFailed, match="480"):
+        await lee.call("810")
+    await office.settle()
+
+
+async def test_all_are_busy(make_office: MakeOffice) -> None:
+    office, (lee, *members) = await open_office(make_office)
+    await connect(members[0], "102", members[1])
+    members[2].refuse_with = 486
+    with pytest.raises(CallFailed, match="486"):
+        await lee.call("810")
+    for member in members:
+        for call in list(member.calls):
+            call.hang_up()
+    await office.settle()
+
+
+@ROW
+async def test_what_nobody_takes_goes_to_another_number(make_office: MakeOffice, tmp_path: Path) -> None:
+    office, (lee, *_) = await open_office(make_office, otherwise="104")
+    bell = await office.phone("104")
+    call = lee.dial("810")
+    incoming = await bell.incoming()
+    incoming.answer()
+    await call.answered()
+    await assert_talk(tmp_path, call, incoming)
+    call.hang_up()
+    await office.settle()
+
+
+async def test_a_member_who_calls_is_not_rung_and_who_hangs_up_rings_nobody(make_office: MakeOffice) -> None:
+    office, (_, *members) = await open_office(make_office)
+    call = members[2].dial("810")
+    incoming = [await member.incoming() for member in members[:2]]
+    call.hang_up()
+    assert [await one.over() for one in incoming] == [487, 487]
+    await office.settle()
