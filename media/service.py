@@ -39,6 +39,7 @@ from media.messages import (
 )
 from media.net import MediaNetwork
 from media.ports import READY, Ports, PortsExhausted
+from media.process import START_SECONDS, ForkServer, can_fork, start_anew
 from media.standing import Standing, together
 from media.worker import WorkerProcess
 
@@ -48,8 +49,6 @@ logger = logging.getLogger(__name__)
 
 LOW = READY // 2
 """With fewer ports ready than that, others are asked for."""
-START_SECONDS = 20.0
-"""How long a worker may take to start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +115,7 @@ class MediaService:
         self._before: dict[int, Statistics] = {}
         """How streams that have moved went before."""
         self._standing = Standing()
+        self._forks = ForkServer() if can_fork() else None
         self._workers = [
             _Worker(number, self._link(number, ports, network, random))
             for number, ports in enumerate(self._shares())
@@ -132,7 +132,8 @@ class MediaService:
         host = self._settings.host
         if self._settings.workers == 0:
             return InlineEngine(network, host, ports, random, partial(self._told, number))
-        return WorkerProcess(number, host, ports, partial(self._told, number))
+        start = start_anew if self._forks is None else self._forks.start
+        return WorkerProcess(number, host, ports, partial(self._told, number), start)
 
     # -- life -------------------------------------------------------------------------------------------
 
@@ -155,6 +156,8 @@ class MediaService:
         """End all streams and engines."""
         for worker in self._workers:
             await worker.link.stop()
+        if self._forks is not None:
+            await self._forks.stop()
 
     # -- what the switch asks -----------------------------------------------------------------------------
 

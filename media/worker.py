@@ -6,12 +6,10 @@ parent and child, and a broken pair ends the child; so neither ever waits for th
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import gc
 import logging
-import os
 import pickle
 import queue
 import random
@@ -19,27 +17,23 @@ import select
 import selectors
 import signal
 import socket
-import subprocess
 import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from media.disk import Done, Work, outcome
 from media.messages import Command, Event, WorkerLost
 from media.ports import Ports
+from media.process import FORKS, Process, Start, forked, reap, start_anew
 
 logger = logging.getLogger(__name__)
 
-STOP_SECONDS = 3.0
 DISK_SECONDS = 2.0
-"""Of them, those in which recordings may be completed."""
+"""Of those in which a process has to stop, those in which recordings may be completed."""
 RESTART_SECONDS = 0.2
 READ_BYTES = 64 * 1024
-ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
-"""Sums of 20 ms of sound are over before another thread has woken, on a core that is another worker's."""
 MAX_FRAME_BYTES = 16 * 1024 * 1024
 """What one turn of a loop sends is far less; a longer frame is none."""
 
@@ -133,25 +127,22 @@ class Channel(asyncio.BufferedProtocol):
 # -- the parent's side -----------------------------------------------------------------------------
 
 
-_HOME = Path(__file__).parents[1]
-_BOOT = f"import sys; sys.path.append({str(_HOME)!r}); from media.worker import main; main()"
-
-
-def command(*arguments: str) -> list[str]:
-    """How a worker is started. Not by `-m`, to which a module in the working directory could pass for Python's own."""
-    return [sys.executable, "-P", "-c", _BOOT, *arguments]
-
-
 class WorkerProcess:
     """A worker as the switch sees it. One that dies is told as `WorkerLost` at once, and replaced."""
 
     def __init__(
-        self, number: int, host: str, port_range: tuple[int, int], tell: Callable[[Event], None]
+        self,
+        number: int,
+        host: str,
+        port_range: tuple[int, int],
+        tell: Callable[[Event], None],
+        start: Start = start_anew,
     ) -> None:
         self._number = number
         self._arguments = [str(number), host, *map(str, port_range), str(logger.getEffectiveLevel())]
         self._tell = tell
-        self._process: subprocess.Popen[bytes] | None = None
+        self._start_process = start
+        self._process: Process | None = None
         self._channel: Channel | None = None
         self._stopping = False
         self._restart: asyncio.Task[None] | None = None
@@ -167,9 +158,7 @@ class WorkerProcess:
         ours, theirs = socket.socketpair()
         try:
             with theirs:
-                self._process = subprocess.Popen(
-                    command(*self._arguments), stdin=theirs.fileno(), env=os.environ | ONE_THREAD
-                )
+                self._process = await self._start_process(self._arguments, theirs)
             _, self._channel = await loop.create_connection(
                 lambda: Channel(self._receive, self._closed), sock=ours
             )
@@ -190,8 +179,7 @@ class WorkerProcess:
             await asyncio.wait([self._restart])
         if self._channel is not None:
             self._channel.close()
-        if self._process is not None:
-            await asyncio.get_running_loop().run_in_executor(None, self._reap)
+        await self._reap()
 
     def _receive(self, value: Event | LogLine) -> None:
         if not isinstance(value, LogLine):
@@ -208,7 +196,7 @@ class WorkerProcess:
         self._restart = asyncio.get_running_loop().create_task(self._start_again())
 
     async def _start_again(self) -> None:
-        await asyncio.get_running_loop().run_in_executor(None, self._reap)
+        await self._reap()
         while self._process is None:
             await asyncio.sleep(RESTART_SECONDS)  # one that dies at once does not take the machine with it
             try:
@@ -216,15 +204,10 @@ class WorkerProcess:
             except OSError as error:
                 logger.error("media worker %d cannot be started again: %s", self._number, error)
 
-    def _reap(self) -> None:
+    async def _reap(self) -> None:
         process, self._process = self._process, None
-        if process is None:
-            return
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        if process is not None:
+            await asyncio.get_running_loop().run_in_executor(None, reap, process)
 
 
 # -- the child's side ------------------------------------------------------------------------------
@@ -315,23 +298,25 @@ async def serve(pair: socket.socket, number: int, host: str, port_range: tuple[i
     disk.close()
 
 
+def _load() -> None:
+    """All that a worker without rooms needs."""
+    import media.engine
+    import media.net  # noqa: F401
+
+
 def main() -> None:
-    """Run a worker by its arguments NUMBER HOST FIRST LAST [LOG-LEVEL], with the pair as standard input."""
-    parser = argparse.ArgumentParser(
-        prog="media.worker", description="A media process of MyPhone PBX; started by it, never by hand."
-    )
-    parser.add_argument("number", type=int)
-    parser.add_argument("host")
-    parser.add_argument("first", type=int)
-    parser.add_argument("last", type=int)
-    parser.add_argument("log_level", type=int, nargs="?", default=logging.WARNING)
-    options = parser.parse_args()
-    logging.getLogger().setLevel(options.log_level)
+    """Run a worker by its arguments NUMBER HOST FIRST LAST LOG-LEVEL, with the pair as standard input; or fork such, by
+    the argument `forks`. Started by the system, never by hand."""
     for number in (signal.SIGINT, signal.SIGTERM):  # they reach the whole group; the parent decides
         signal.signal(number, signal.SIG_IGN)
-    pair = socket.socket(fileno=0)
+    pair, arguments = socket.socket(fileno=0), sys.argv[1:]
+    if arguments == [FORKS]:
+        _load()
+        pair, arguments = forked(pair)
+    worker, host, first, last, log_level = arguments
+    logging.getLogger().setLevel(int(log_level))
     try:
         with asyncio.Runner(loop_factory=_loop) as runner:
-            runner.run(serve(pair, options.number, options.host, (options.first, options.last)))
+            runner.run(serve(pair, int(worker), host, (int(first), int(last))))
     except OSError as error:
-        sys.exit(f"media worker {options.number}: {error}")
+        sys.exit(f"media worker {worker}: {error}")

@@ -98,6 +98,7 @@ class DistantEngine(InlineEngine):
         host: str,
         port_range: tuple[int, int],
         tell: Callable[[Event], None],
+        start: object,
     ) -> None:
         loop, on_the_way = asyncio.get_running_loop(), deque[Event]()
 

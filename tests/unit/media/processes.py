@@ -25,9 +25,11 @@ from media.messages import (
     StreamClosed,
     StreamLatched,
     TicksReported,
+    WorkerLost,
 )
 from media.net import SocketMediaNetwork
 from media.plan import Address
+from media.process import Start, start_anew
 from media.rtcp import parse_report
 from media.rtp import RtpSender, parse_rtp
 from media.service import MediaService, MediaSettings
@@ -114,9 +116,9 @@ class Phone:
 class Worker:
     """A worker process, what it tells, and phones that are closed with it."""
 
-    def __init__(self, ports: tuple[int, int]) -> None:
+    def __init__(self, ports: tuple[int, int], start: Start = start_anew) -> None:
         self.told: list[Event] = []
-        self.process = WorkerProcess(0, HERE, ports, self.told.append)
+        self.process = WorkerProcess(0, HERE, ports, self.told.append, start)
         self.phones = contextlib.ExitStack()
 
     @property
@@ -133,9 +135,14 @@ class Worker:
         """The events of one kind, in order."""
         return [event for event in self.told if isinstance(event, kind)]
 
-    async def ready(self, times: int = 1) -> None:
-        """Wait until it has told its ports so often."""
-        await until(lambda: len(self.told_of(PortsReady)) >= times)
+    async def ready(self) -> None:
+        """Wait until it has told its ports."""
+        await until(lambda: self.told_of(PortsReady))
+
+    async def replaced(self) -> None:
+        """Wait until the process is told to be lost and another has told its ports."""
+        await until(lambda: self.told_of(WorkerLost))
+        await until(lambda: isinstance(self.told[-1], PortsReady))
 
     async def answer(self, command: Command, kind: type[Kind]) -> Kind:
         """Send a command and wait for the event that answers it; all that was sent before has been carried out then."""
@@ -172,10 +179,10 @@ class Worker:
 
 
 @contextlib.asynccontextmanager
-async def started(pairs: int = 4) -> AsyncIterator[tuple[Worker, int]]:
+async def started(pairs: int = 4, start: Start = start_anew) -> AsyncIterator[tuple[Worker, int]]:
     """A worker that is ready, and its first port."""
     ports = free_pairs(pairs)
-    worker = Worker(ports)
+    worker = Worker(ports, start)
     with worker.phones:
         try:
             await worker.process.start()

@@ -40,9 +40,10 @@ from media.messages import (
     WorkerLost,
 )
 from media.net import SocketMediaNetwork
+from media.process import command
 from media.service import MediaService, MediaSettings, PortsExhausted
 from media.tones import Tone
-from media.worker import MAX_FRAME_BYTES, Channel, PunctualSelector, WorkerProcess, command
+from media.worker import MAX_FRAME_BYTES, Channel, PunctualSelector, WorkerProcess
 from tests.unit.media.processes import HELLO, Phone, Worker, bound, free_pairs, lives, serving, started
 from tests.unit.media.studio import plan_for
 from tests.unit.sipcore.net.loopback import HERE, PATIENCE_SECONDS, run, until
@@ -100,8 +101,7 @@ def test_a_killed_process_is_noticed_and_replaced() -> None:
         async with started() as (worker, port):
             first = worker.pid
             os.kill(first, signal.SIGKILL)
-            await until(lambda: worker.told_of(WorkerLost))
-            await worker.ready(2)
+            await worker.replaced()
             assert worker.pid != first
             assert not lives(first)
             assert worker.told_of(WorkerLost) == [WorkerLost(0, ())]
@@ -121,7 +121,7 @@ def test_a_process_that_cannot_be_replaced_is_tried_again(
                 os.kill(worker.pid, signal.SIGKILL)
                 await until(lambda: caplog.text.count("cannot be started again") >= 2)
                 worker.process.send(Echo(1))  # lost: nobody is there
-            await worker.ready(2)
+            await worker.replaced()
             await worker.echo(2, port)
 
     run(story())
@@ -139,7 +139,7 @@ def test_a_process_that_cannot_be_started_is_an_os_error(monkeypatch: pytest.Mon
 
 
 def test_a_stop_ends_the_process_its_streams_and_its_ports(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("media.worker.STOP_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr("media.process.STOP_SECONDS", PATIENCE_SECONDS)
 
     async def story() -> None:
         async with started() as (worker, port):
@@ -159,7 +159,7 @@ def test_a_stop_ends_the_process_its_streams_and_its_ports(monkeypatch: pytest.M
 
 
 def test_a_process_that_hangs_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("media.worker.STOP_SECONDS", 0.1)
+    monkeypatch.setattr("media.process.STOP_SECONDS", 0.1)
 
     async def story() -> None:
         async with started(1) as (worker, _):
@@ -440,7 +440,7 @@ def spawn(ports: tuple[int, int]) -> tuple[subprocess.Popen[bytes], socket.socke
     ours, theirs = socket.socketpair()
     with theirs:
         child = subprocess.Popen(
-            command("7", HERE, *map(str, ports)),
+            command("7", HERE, *map(str, ports), "30"),
             stdin=theirs.fileno(),
             stderr=subprocess.PIPE,
         )
@@ -465,7 +465,7 @@ def test_a_child_ends_when_its_pair_breaks_however_it_breaks(last_words: bytes) 
 def test_modules_of_the_working_directory_are_not_taken_for_those_of_python(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "argparse.py").write_text("raise SystemExit('the wrong one')")
+    (tmp_path / "pickle.py").write_text("raise SystemExit('the wrong one')")
     monkeypatch.chdir(tmp_path)
     child, pair = spawn(free_pairs(1))
     with child, pair:

@@ -1,0 +1,238 @@
+"""How media processes begin and end: started anew, or forked by one that has loaded all that they need.
+
+Forked ones share its memory until they write to it. The fork server is a child of ours, and they are children of it,
+which the kernel reaps; so each gives us a file descriptor of itself (`pidfd_open`), that tells when it has ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import gc
+import json
+import logging
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Protocol
+
+logger = logging.getLogger(__name__)
+
+STOP_SECONDS = 3.0
+START_SECONDS = 20.0
+"""How long a process may take to start."""
+FORKS = "forks"
+"""The argument that makes a process the fork server."""
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
+"""Sums of 20 ms of sound are over before another thread has woken, on a core that is another worker's."""
+_MOST_BYTES = 4096
+
+_HOME = Path(__file__).parents[1]
+_BOOT = f"import sys; sys.path.append({str(_HOME)!r}); from media.worker import main; main()"
+
+
+def command(*arguments: str) -> list[str]:
+    """How a worker is started. Not by `-m`, to which a module in the working directory could pass for Python's own."""
+    return [sys.executable, "-P", "-c", _BOOT, *arguments]
+
+
+class Process(Protocol):
+    """A process that was started; once it has ended it has to be waited for."""
+
+    @property
+    def pid(self) -> int:
+        """Its number."""
+
+    def wait(self, timeout: float | None = None) -> object:
+        """Wait for its end. Raises subprocess.TimeoutExpired."""
+
+    def kill(self) -> None:
+        """End it at once."""
+
+
+Start = Callable[[list[str], socket.socket], Awaitable[Process]]
+"""Start a worker with these arguments and this end of its pair. Raises OSError."""
+
+
+async def start_anew(arguments: list[str], pair: socket.socket) -> Process:
+    """Start a worker with an interpreter of its own. Raises OSError."""
+    return _launch(arguments, pair)
+
+
+def _launch(arguments: list[str], stdin: socket.socket) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(command(*arguments), stdin=stdin.fileno(), env=os.environ | ONE_THREAD)
+
+
+def reap(process: Process) -> None:
+    """Wait for the end of a process that has been told to end; one that hangs is killed."""
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+# -- the parent's side -----------------------------------------------------------------------------
+
+
+def can_fork() -> bool:
+    """Whether a fork server can be had: on Linux, since 5.3."""
+    if sys.platform != "linux":
+        return False
+    with contextlib.suppress(OSError):
+        os.close(os.pidfd_open(os.getpid()))
+        return True
+    return False
+
+
+class ForkedProcess:
+    """A worker that the fork server has forked."""
+
+    def __init__(self, pid: int, descriptor: int) -> None:
+        """`descriptor` is a pidfd: whatever becomes of the number, it means this process."""
+        self.pid = pid
+        self._descriptor = descriptor
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Wait for its end. Raises subprocess.TimeoutExpired."""
+        if self._descriptor < 0:
+            return
+        ended = select.poll()
+        ended.register(self._descriptor, select.POLLIN)
+        if not ended.poll(None if timeout is None else 1000 * timeout):
+            raise subprocess.TimeoutExpired(FORKS, timeout or 0)
+        os.close(self._descriptor)
+        self._descriptor = -1
+        with contextlib.suppress(
+            ChildProcessError
+        ):  # it is ours if the server has ended, and we are the first process
+            os.waitpid(self.pid, os.WNOHANG)
+
+    def kill(self) -> None:
+        """End it at once."""
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._descriptor, signal.SIGKILL)
+
+
+class ForkServer:
+    """A process that forks workers. It is started when one is wanted, and anew when it has died."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+        self._answer: asyncio.Future[ForkedProcess] | None = None
+        self._turn = asyncio.Lock()
+        """One worker is forked at a time."""
+
+    @property
+    def pid(self) -> int | None:
+        """The process, while it runs."""
+        return None if self._process is None else self._process.pid
+
+    async def start(self, arguments: list[str], pair: socket.socket) -> Process:
+        """Fork a worker with these arguments and this end of its pair. Raises OSError."""
+        async with self._turn:
+            control = self._control or self._begin()
+            self._answer = asyncio.get_running_loop().create_future()
+            try:
+                socket.send_fds(control, [json.dumps(arguments).encode()], [pair.fileno()])
+                async with asyncio.timeout(START_SECONDS):
+                    return await self._answer
+            except TimeoutError:
+                self._end()
+                raise OSError(errno.ETIMEDOUT, "no media worker was forked in time") from None
+            finally:
+                self._answer = None
+
+    async def stop(self) -> None:
+        """End the server. The workers go on."""
+        if self._process is None:
+            return
+        process, self._process = self._process, None
+        self._close()
+        await asyncio.get_running_loop().run_in_executor(None, reap, process)
+
+    def _begin(self) -> socket.socket:
+        ours, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
+        with theirs:
+            try:
+                self._process = _launch([FORKS], theirs)
+            except BaseException:
+                ours.close()
+                raise
+        ours.setblocking(False)
+        asyncio.get_running_loop().add_reader(ours.fileno(), self._readable, ours)
+        self._control = ours
+        return ours
+
+    def _readable(self, control: socket.socket) -> None:
+        try:
+            data, descriptors, _, _ = socket.recv_fds(control, _MOST_BYTES, 1)
+        except BlockingIOError:
+            return
+        except OSError:
+            data, descriptors = b"", []
+        if not data:
+            logger.error("the fork server of the media workers has ended; the next worker gets another")
+            self._end()
+        elif not descriptors:
+            self._fail(OSError(int(data), os.strerror(int(data))))
+        elif self._answer is None or self._answer.done():  # whoever asked for this one is gone
+            ForkedProcess(int(data), descriptors[0]).kill()
+            os.close(descriptors[0])
+        else:
+            self._answer.set_result(ForkedProcess(int(data), descriptors[0]))
+
+    def _end(self) -> None:
+        """It has ended, or does not answer."""
+        self._close()
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+        self._fail(OSError(errno.EPIPE, "the fork server of the media workers has ended"))
+
+    def _fail(self, error: OSError) -> None:
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(error)
+
+    def _close(self) -> None:
+        if self._control is not None:
+            asyncio.get_running_loop().remove_reader(self._control.fileno())
+            self._control.close()
+            self._control = None
+
+
+# -- the server's side -----------------------------------------------------------------------------
+
+
+def forked(control: socket.socket) -> tuple[socket.socket, list[str]]:
+    """Fork a process for each request until the parent closes its end. Returns in each of these, with the end of its
+    pair and its arguments."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps who ends
+    gc.collect()
+    gc.freeze()  # a collection would write to all objects, and so copy the memory of all
+    while True:
+        request, descriptors, _, _ = socket.recv_fds(control, _MOST_BYTES, 1)
+        if not request:
+            sys.exit()
+        try:
+            pid = os.fork()
+        except OSError as error:
+            control.send(str(error.errno).encode())
+            pid = -1
+        if pid == 0:
+            break
+        os.close(descriptors[0])
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    with control:
+        myself = os.pidfd_open(os.getpid())
+        socket.send_fds(control, [str(os.getpid()).encode()], [myself])
+        os.close(myself)
+    return socket.socket(fileno=descriptors[0]), json.loads(request)
