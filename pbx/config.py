@@ -35,6 +35,7 @@ from pbx.config_values import (
     Seconds,
     Secret,
     Table,
+    cores,
 )
 from pbx.directory import BusyDetection, Diversions
 from pbx.directory import Extension as DirectoryEntry
@@ -123,6 +124,10 @@ class Nat(Table):
     """How often a phone behind a NAT is sent something that keeps the way to it open; 0: never."""
 
 
+MOST_WORKERS = 4
+"""If nobody sets how many: each carries hundreds of calls, and costs memory when there are none."""
+
+
 class Media(Table):
     """`[media]`: where sound flows."""
 
@@ -130,12 +135,25 @@ class Media(Table):
     """The address given to phones, to those outside only if it is a public one; empty: where they reach us."""
     port_range: tuple[Port, Port] = (20000, 29999)
     """First and last UDP port. A call takes four: RTP and RTCP for each side."""
-    workers: Annotated[int, Field(strict=True, ge=0, le=64)] = 1
-    """Processes that carry the sound; 0 carries it in the process that does all else."""
+    workers: Annotated[int, Field(strict=True, ge=0, le=64)] | None = None
+    """Processes that carry the sound; 0 carries it in the process that does all else. None given: see `processes`."""
     srtp: Srtp = Srtp.OFF
     """When sound is secured; it is in any case where the phone offers that."""
     codecs: CodecNames = ("PCMA", "PCMU", "G722", "opus")
     """What phones are offered: first what the caller has, in its order, then the rest in this order."""
+
+    def processes(self) -> int:
+        """How many processes carry the sound: if it is not set one for each core, four at most, and no more than have
+        room for a call."""
+        if self.workers is not None:
+            return self.workers
+        fitting = [count for count in range(2, MOST_WORKERS + 1) if self.pairs_of_each(count) >= 2]
+        return min(cores(), max(fitting, default=1))
+
+    def pairs_of_each(self, workers: int) -> int:
+        """How many pairs of ports each of so many workers has; a call takes two."""
+        low, high = self.port_range
+        return (high + 1 - low) // workers // 2 - low % 2
 
     def spoken(self) -> tuple[Codec, ...]:
         """The codecs as the media engine knows them."""

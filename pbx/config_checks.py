@@ -71,11 +71,10 @@ def _in_media(media: Media, sip: Sip) -> Iterator[Problem]:
         remedy = "give one of this machine or leave it empty"
         yield Problem("media.address", f"is no address that sound can be sent to, {remedy}")
     low, high = media.port_range
-    workers = max(1, media.workers)
-    first_pair, share = low % 2, (high + 1 - low) // workers // 2
-    if low < 1024 or (high + 1 - low) // 2 - first_pair < 2:
+    workers = max(1, media.processes())
+    if low < 1024 or media.pairs_of_each(1) < 2:
         yield Problem("media.port_range", "should be [first, last], 1024 or above and with room for 4 ports")
-    elif share - first_pair < 2:
+    elif media.pairs_of_each(workers) < 2:
         remedy = f"should have room for 4 ports for each of {workers} workers (media.workers)"
         yield Problem("media.port_range", remedy)
     elif low <= sip.udp_port <= high:

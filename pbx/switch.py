@@ -205,7 +205,7 @@ class Switch:
         self.board = Board(self)
         self.voicemail = VoicemailSystem(self)
         self.rosters = Rosters(self.events.conference_changed)
-        media = MediaSettings(sip.listen, config.media.port_range, config.media.workers)
+        media = MediaSettings(sip.listen, config.media.port_range, config.media.processes())
         self.media = MediaService(media, environment.media_network, environment.rng)
         self.media.on_event = self._on_media_event
         self.audio_watch = AudioWatch(self)

@@ -46,7 +46,7 @@ def test_everything_has_a_default_but_an_extension() -> None:
     config = parse({})
     assert (config.sip.listen, config.sip.udp_port, config.sip.tcp_port) == ("0.0.0.0", 5060, 5060)
     assert not config.sip.tls
-    assert (config.media.address, config.media.port_range, config.media.workers) == ("", (20000, 29999), 1)
+    assert (config.media.address, config.media.port_range, config.media.workers) == ("", (20000, 29999), None)
     assert config.media.srtp is Srtp.OFF
     assert config.numbers.reserved() == {"999": "voicemail", "700": "conference"}
     assert config.extensions == ()
@@ -127,6 +127,27 @@ def test_codecs_are_spoken_in_the_order_of_the_file() -> None:
 
 
 @pytest.mark.row("ADM-20")
+@pytest.mark.parametrize(
+    ("cores", "media", "processes"),
+    [
+        (1, {}, 1),
+        (3, {}, 3),
+        (64, {}, 4),
+        (64, {"workers": 8}, 8),
+        (2, {"workers": 0}, 0),
+        (4, {"port_range": [20000, 20003]}, 1),
+        (4, {"port_range": [20000, 20007]}, 2),
+        (4, {"port_range": [20001, 20009]}, 1),
+    ],
+)
+def test_sound_is_carried_by_a_process_for_each_core_unless_set(
+    cores: int, media: dict[str, Any], processes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four at most, and no more than have room for a call."""
+    monkeypatch.setattr("pbx.config.cores", lambda: cores)
+    assert parse({"media": media}).media.processes() == processes
+
+
 def test_every_address_can_be_set() -> None:
     config = parse({"sip": {"listen": "127.0.0.2", "udp_port": 6060}, "media": {"address": "127.0.0.2"}})
     assert (config.sip.listen, config.sip.udp_port, config.media.address) == ("127.0.0.2", 6060, "127.0.0.2")
