@@ -191,7 +191,7 @@ class Mailbox:
 
     async def set_up(self, settings: MailboxSettings) -> None:
         """Set it up anew. Raises MailboxError, also for mail to nobody."""
-        if settings.mail != rows.NO_MAIL and not settings.email:
+        if settings.mailed and not settings.email:
             raise MailboxError("there is no address to send mail to")
         await self._all.write(partial(rows.set_up, number=self.number, settings=settings))
 

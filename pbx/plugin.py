@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING, TypeVar
 from media.prompts import spoken
 from media.prompts import tokens as prompts
 from pbx import destinations, happenings, parking, ring_groups, statuses
+from pbx import destinations, happenings, parking, statuses
+from pbx.announcing import refuse_aloud
 from pbx.call import Call
 from pbx.dial_table import DialCode, DialTableError, Handler, Pattern
 from pbx.mailboxes import Draft, Mailbox, MailboxError, MailboxFull
 from pbx.refused import Refused
-from pbx.sign_in import PinNotAllowed, TooManyTries
-from pbx.store.errors import StoreUnavailable
+from pbx.sign_in import PinNotAllowed, TooManyTries, is_outside
 from pbx.store.voicemails import Message
 from pbx.system_numbers import Service
 from pbx.voice import Voice
@@ -46,15 +47,16 @@ __all__ = [
     "PinNotAllowed",
     "PluginError",
     "Refused",
-    "StoreUnavailable",
     "TooManyTries",
     "Voice",
     "destinations",
     "happenings",
+    "is_outside",
     "load_features",
     "parking",
     "prompts",
     "ring_groups",
+    "refuse_aloud",
     "spoken",
     "statuses",
 ]

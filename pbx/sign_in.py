@@ -17,7 +17,8 @@ from pbx.store.pins import check_pin, set_pin
 from pbx.store.voicemails import pin_is_default
 
 if TYPE_CHECKING:
-    from pbx.store.store import Store
+    from pbx.call import Call
+    from pbx.mailboxes import Mailboxes
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +30,14 @@ LONGEST_DELAY_SECONDS = 60.0
 MOST_WAITING_SECONDS = 120.0
 """Whose turn would come later than that is turned away."""
 MOST_REMEMBERED = 50_000
+
+
+def is_outside(call: Call) -> bool:
+    """Whether a caller is not in the office: came by a trunk, or by a phone in no local network."""
+    leg = call.caller_leg
+    if leg.extension is None or leg.session is None:
+        return True
+    return not call.switch.nat.addresses.is_local(leg.session.flow.remote.host)
 
 
 class TooManyTries(Exception):
@@ -79,8 +88,8 @@ class Patience:
 class SignIn:
     """Judges PINs, and changes them."""
 
-    def __init__(self, store: Store, now: Callable[[], float]) -> None:
-        self._store = store
+    def __init__(self, mailboxes: Mailboxes, now: Callable[[], float]) -> None:
+        self._mailboxes = mailboxes
         self._patience = Patience(now)
 
     async def admits(self, number: str, pin: str, *, own_phone: bool = False, outside: bool = False) -> bool:
@@ -88,7 +97,7 @@ class SignIn:
 
         `own_phone`: tries from a phone of that extension are counted by themselves, so that a stranger's do not keep
         its owner waiting. `outside`: who is not in the office has to have changed the PIN from the number.
-        Raises TooManyTries, and StoreUnavailable.
+        Raises TooManyTries, and MailboxError.
         """
         who = number, own_phone
         seconds = self._patience.claim(who)
@@ -101,17 +110,17 @@ class SignIn:
         return True
 
     async def pin_is_default(self, number: str) -> bool:
-        """Whether the PIN of an extension is its number. Raises StoreUnavailable."""
-        return await self._store.fetch(partial(pin_is_default, number=number))
+        """Whether the PIN of an extension is its number. Raises MailboxError."""
+        return await self._mailboxes.read(partial(pin_is_default, number=number))
 
     async def change_pin(self, number: str, pin: str) -> None:
-        """Let an extension have another PIN. Raises PinNotAllowed, and StoreUnavailable."""
+        """Let an extension have another PIN. Raises PinNotAllowed, and MailboxError."""
         if not PIN.fullmatch(pin) or pin == number:
             raise PinNotAllowed
-        await self._store.write(partial(set_pin, number, pin))
+        await self._mailboxes.write(partial(set_pin, number, pin))
 
     async def _is_right(self, number: str, pin: str, outside: bool) -> bool:
-        if not await self._store.fetch(partial(check_pin, number, pin)):
+        if not await self._mailboxes.read(partial(check_pin, number, pin)):
             return False
         if outside and await self.pin_is_default(number):
             logger.warning("PIN of %s: from outside its number does not do, it has to be changed", number)

@@ -136,15 +136,25 @@ class Voice:
         """Keys pressed so far answer nothing that comes."""
         self._keys.clear()
 
-    async def collect(self, *prompts: Token | Path, most: int = 20, end: str = "#") -> str:
+    async def collect(
+        self, *prompts: Token | Path, most: int = 20, end: str = "#", pause: float = NEXT_KEY_SECONDS
+    ) -> str:
         """Play prompts and take digits, until the `end` key (which is not among them), a pause, or `most` of them."""
+        return await self.entry(*prompts, most=most, end=end, pause=pause) or ""
+
+    async def entry(
+        self, *prompts: Token | Path, most: int = 20, end: str = "#", pause: float = NEXT_KEY_SECONDS
+    ) -> str | None:
+        """The same, but None where no key is pressed at all: "" is the `end` key alone."""
         digits = ""
         key = await self.key(*prompts)
+        if not key:
+            return None
         while key and key != end:
             digits += key
             if len(digits) == most:
                 break
-            key = await self.key(seconds=NEXT_KEY_SECONDS)
+            key = await self.key(seconds=pause)
         return digits
 
     async def music(self, *prompts: Token | Path) -> None:

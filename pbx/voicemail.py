@@ -28,7 +28,7 @@ class VoicemailSystem:
             changed=switch.events.mailbox_changed,
             tell=switch.happenings.tell,
         )
-        self.sign_in = SignIn(switch.store, world.now)
+        self.sign_in = SignIn(self.mailboxes, world.now)
         self.outbox = Outbox(switch.config, world, self.mailboxes, switch.store)
 
     async def start(self) -> None:

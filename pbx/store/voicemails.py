@@ -75,6 +75,11 @@ class MailboxSettings:
     mail: str = NO_MAIL
     """A value of `pbx.voicemail_settings.MailOption`."""
 
+    @property
+    def mailed(self) -> bool:
+        """Whether a mail is sent for each message."""
+        return self.mail != NO_MAIL
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -145,7 +150,7 @@ def pin_is_default(connection: Connection, number: str) -> bool:
 def add(connection: Connection, message: Message) -> Counts:
     """Enter a message, and the mail about it where the owner of the mailbox wants one."""
     connection.execute(insert(voicemails).values(**asdict(message)))
-    if settings(connection, message.mailbox).mail != NO_MAIL:
+    if settings(connection, message.mailbox).mailed:
         moment = message.left_at
         connection.execute(insert(mails).values(voicemail=message.id, queued_at=moment, due_at=moment))
     return counts_of(connection, message.mailbox)
