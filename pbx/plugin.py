@@ -22,6 +22,7 @@ from pbx import destinations, happenings, parking, ring_groups, statuses
 from pbx import destinations, happenings, parking, statuses
 from pbx.announcing import refuse_aloud
 from pbx.call import Call
+from pbx.call_back import way_back
 from pbx.dial_table import DialCode, DialTableError, Handler, Pattern
 from pbx.mailboxes import Draft, Mailbox, MailboxError, MailboxFull
 from pbx.refused import Refused
@@ -59,6 +60,7 @@ __all__ = [
     "refuse_aloud",
     "spoken",
     "statuses",
+    "way_back",
 ]
 
 GROUP = "myphone.features"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -20,6 +19,7 @@ from pbx.plugin import (
     destinations,
     prompts,
     spoken,
+    way_back,
 )
 
 PATIENCE = 3
@@ -27,7 +27,6 @@ PATIENCE = 3
 COMMENT_SECONDS = 120.0
 MOST_DIGITS = 32
 
-_DIALLED = re.compile(r"\+?[0-9*#]{1,32}")
 _WHY: Mapping[int, prompts.Token] = {
     403: prompts.CALL_REFUSED,
     404: prompts.CALL_NOT_FOUND,
@@ -160,9 +159,8 @@ class Visit:
     async def call_back(self) -> Says:
         """Call whoever left the message."""
         message = await self.mailbox.message(self.menu.current)
-        if message is None or not _DIALLED.fullmatch(message.caller_number):
-            return (phrases.NO_NUMBER, *self.reminder())
-        return await self.dial(message.caller_number)
+        number = None if message is None else way_back(self.call, message.caller_number)
+        return (phrases.NO_NUMBER, *self.reminder()) if number is None else await self.dial(number)
 
     async def dial(self, number: str) -> Says:
         """Lead the owner on to somebody. Where that fails, the owner hears why, and is back."""

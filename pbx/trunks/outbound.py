@@ -83,6 +83,17 @@ class Outbound:
             barred = barred or answer
         return barred
 
+    def dialled_for(self, shown: str, asker: Asker) -> str | None:
+        """What `asker` dials to call a number that was shown; None where no rule leads to it."""
+        number = self.plan.read(shown)
+        forms = [form for form in (shown, number.national, number.e164) if form]
+        for prefix in ("", *(rule.prefix for rule in self.rules if rule.prefix)):
+            for form in forms:
+                answer = self.route(prefix + form, asker)
+                if isinstance(answer, CallOut) and str(answer.number) == str(number):
+                    return prefix + form
+        return None
+
     def may_meet(self, one: Party | None, other: Party | None) -> bool:
         """Whether two parties may be joined: two from outside only where a rule for a trunk of theirs says so."""
         if not (isinstance(one, ExternalParty) and isinstance(other, ExternalParty)):
