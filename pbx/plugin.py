@@ -27,6 +27,7 @@ from pbx.dial_table import DialCode, DialTableError, Handler, Pattern
 from pbx.mailboxes import Draft, Mailbox, MailboxError, MailboxFull
 from pbx.refused import Refused
 from pbx.sign_in import PinNotAllowed, TooManyTries, is_outside
+from pbx.store.errors import StoreUnavailable
 from pbx.store.voicemails import Message
 from pbx.system_numbers import Service
 from pbx.voice import Voice
@@ -48,6 +49,7 @@ __all__ = [
     "PinNotAllowed",
     "PluginError",
     "Refused",
+    "StoreUnavailable",
     "TooManyTries",
     "Voice",
     "destinations",
