@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, TypeVar
 from media.prompts import spoken
 from media.prompts import tokens as prompts
 from pbx import destinations, happenings, parking, ring_groups, statuses
-from pbx import destinations, happenings, parking, statuses
 from pbx.announcing import refuse_aloud
 from pbx.call import Call
 from pbx.call_back import way_back
@@ -58,8 +57,8 @@ __all__ = [
     "load_features",
     "parking",
     "prompts",
-    "ring_groups",
     "refuse_aloud",
+    "ring_groups",
     "spoken",
     "statuses",
     "way_back",
