@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from myphone_api.errors import CommandError, ExitCode
+from myphone_api.live_options import add_live
 
 if TYPE_CHECKING:
     Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -98,6 +99,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_serve(commands)
     _add_config(commands)
     _add_phone(commands)
+    add_live(commands, _command)
     return parser
 
 

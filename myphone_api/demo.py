@@ -6,7 +6,6 @@ import argparse
 import ipaddress
 import json
 import os
-import secrets
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
@@ -15,6 +14,7 @@ from typing import Any
 
 from myphone_api.errors import CommandError, ExitCode
 from myphone_api.logs import LogFormat, configure_logging
+from myphone_api.passwords import new_password
 from myphone_api.server import StartError, check, opened, run, setup_errors, tracing
 from pbx.config import Config, ConfigError, parse
 from pbx.config_errors import Problem
@@ -34,8 +34,6 @@ COMPANY = {
 
 DEFAULT_PORT = 5060
 PASSWORD_FILE = "demo-passwords.json"
-PASSWORD_LENGTH = 12
-_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 """Typed on the keys of desk phones: no capitals, and nothing that looks like something else. 5 bits each."""
 
 _OPTIONS = {
@@ -126,11 +124,6 @@ def kept_passwords(file: Path, numbers: Iterable[str]) -> dict[str, str]:
         )
         raise CommandError(message) from error
     return kept
-
-
-def new_password() -> str:
-    """A password of 60 random bits."""
-    return "".join(secrets.choice(_ALPHABET) for _ in range(PASSWORD_LENGTH))
 
 
 def _read_passwords(file: Path) -> dict[str, str]:

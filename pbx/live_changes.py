@@ -111,10 +111,12 @@ class LiveChanges:
             self._removed(number)
         switch.board.refresh()
         if tables:
+            logger.info("other %s are in force", ", ".join(tables))
             switch.happenings.tell(TablesChanged(at=switch.environment.wall(), tables=tables))
 
     def _added(self, extension: Extension) -> None:
         switch = self._switch
+        logger.info("extension %s is added", extension.number)
         switch.events.changed(extension.number)
         switch.happenings.tell(
             ExtensionAdded(at=switch.environment.wall(), extension=extension.number, name=extension.full_name)
@@ -134,6 +136,7 @@ class LiveChanges:
 
     def _removed(self, number: str) -> None:
         switch = self._switch
+        logger.info("extension %s is removed", number)
         for leg in list(switch.legs_of(number)):
             leg.fail(480)
         switch.unregister(number)

@@ -56,11 +56,18 @@ class Report:
         return bool(self.added or self.changed or self.removed or self.tables)
 
 
-def seed(config: Config, connection: Connection) -> None:
+def fill(config: Config, connection: Connection) -> None:
     """Enter what a configuration says into an empty store."""
-    write(config, connection)
+    rows = [row_of(extension, config.sip.realm) for extension in config.extensions]
+    if rows:
+        connection.execute(insert(extensions), rows)
+    live.begin({name: data for name in TABLES if (data := plain(getattr(config, name)))}, connection)
+
+
+def seed(config: Config, connection: Connection) -> None:
+    """Enter what the file says into an empty store, and remember what that was."""
+    fill(config, connection)
     live.remember(live.TAKEN_OVER, fingerprints(config), connection)
-    live.changed(connection)
 
 
 def write(config: Config, connection: Connection) -> Report:
@@ -80,19 +87,15 @@ def write(config: Config, connection: Connection) -> Report:
         connection.execute(insert(extensions), [wanted[number] for number in added])
     for number in changed:
         live.change_extension(number, wanted[number], connection)
-    tables = tuple(name for name in TABLES if _put(name, plain(getattr(config, name)), connection))
+    kept = {name: data for name, (data, _) in live.tables(connection).items()}
+    said = {name: plain(getattr(config, name)) for name in TABLES}
+    tables = tuple(name for name, data in said.items() if (kept.get(name) or None) != (data or None))
+    for name in tables:
+        live.put_table(name, said[name], connection)
     report = Report(added, changed, removed, tables)
     if report:
         live.changed(connection)
     return report
-
-
-def _put(name: str, data: Any, connection: Connection) -> bool:
-    stored, version = live.table(name, connection)
-    if (stored == data) if version else not data:
-        return False
-    live.put_table(name, data, connection)
-    return True
 
 
 def revise(
@@ -159,7 +162,7 @@ def plain(value: Any) -> Any:
     match value:
         case BaseModel():
             fields = type(value).model_fields.items()
-            given = [(name, getattr(value, name), field.get_default()) for name, field in fields]
+            given = [(name, getattr(value, name), field.default) for name, field in fields]
             return {name: plain(item) for name, item, default in given if item != default}
         case tuple():
             return [plain(item) for item in value]
@@ -204,11 +207,8 @@ def told(connection: Connection) -> dict[str, Any]:
     """The live data as a configuration file has them; secrets of trunks in clear."""
     rows = connection.execute(select(extensions).order_by(extensions.c.number)).mappings()
     found: dict[str, Any] = {"extensions": [_table_of(dict(row)) for row in rows]}
-    for name in TABLES:
-        data, version = live.table(name, connection)
-        if version:
-            found[name] = data
-    return found
+    kept = live.tables(connection)
+    return found | {name: kept[name][0] for name in TABLES if name in kept}
 
 
 def _table_of(row: Mapping[str, Any]) -> dict[str, Any]:

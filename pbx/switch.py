@@ -44,7 +44,7 @@ from pbx.info_digits import INFO_REMEDIES, BadInfo, read_info
 from pbx.keeping import Keeping
 from pbx.leg import Leg, LegState
 from pbx.live_changes import LiveChanges
-from pbx.live_data import seed
+from pbx.live_data import fill
 from pbx.media_keys import Srtp
 from pbx.messages import Messages
 from pbx.nat import NatTraversal
@@ -164,7 +164,7 @@ class Switch:
         """
         self.environment = environment
         self.config = config
-        self.store = Store.in_memory(partial(seed, config)) if store is None else store
+        self.store = Store.in_memory(partial(fill, config)) if store is None else store
         self.codecs = config.media.spoken()
         self.loop = asyncio.get_running_loop()
         self.happenings = Happenings()

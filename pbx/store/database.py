@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, TimeoutError
 from sqlalchemy.pool import StaticPool
+from sqlalchemy.util import LRUCache
 
 from pbx.store.errors import StoreError, StoreUnavailable
 from pbx.store.tables import metadata
@@ -53,18 +54,15 @@ class Database:
     def memory(cls, prepare: Callable[[Connection], object] | None = None) -> Database:
         """An SQLite database of its own with all tables; `prepare` fills it when it is first used."""
 
-        def connect() -> sqlite3.Connection:
+        def connect() -> Any:
             connection = _plain_connection()
             _template().backup(connection)
             return connection
 
-        engine = create_engine(
-            "sqlite://",
-            creator=connect,
-            poolclass=StaticPool,
-            pool_reset_on_return=None,
-            hide_parameters=True,
-        ).execution_options(compiled_cache=_COMPILED)
+        like = _engine_in_memory()
+        pool = StaticPool(connect, reset_on_return=None)
+        engine = Engine(pool, like.dialect, like.url, hide_parameters=True)
+        engine.update_execution_options(compiled_cache=_COMPILED)
         _on_connecting_to_sqlite(engine)
         return cls(engine, durable=False, prepare=prepare)
 
@@ -199,8 +197,15 @@ def _patiently(change: Callable[[Connection], Result], connection: Connection) -
 
 # -- SQLite ----------------------------------------------------------------------------------------
 
-_COMPILED: dict[Any, Any] = {}
-"""Statements compiled once for all databases in memory: tests open thousands."""
+_COMPILED: LRUCache[Any, Any] = LRUCache(500)
+"""Statements compiled once for all databases in memory, which have one dialect: tests open thousands."""
+
+
+@cache
+def _engine_in_memory() -> Engine:
+    engine = create_engine("sqlite://", creator=_plain_connection, poolclass=StaticPool)
+    engine.connect().close()  # the first connection tells the dialect what it has to know
+    return engine
 
 
 def _plain_connection() -> sqlite3.Connection:

@@ -50,12 +50,26 @@ def remember(name: str, value: Any, connection: Connection) -> None:
         connection.execute(insert(facts).values(name=name, value=value))
 
 
+def begin(tables: Mapping[str, Any], connection: Connection) -> None:
+    """Enter the tables of a store in which nothing is."""
+    rows = [{"name": name, "data": data, "version": 1} for name, data in tables.items()]
+    if rows:
+        connection.execute(insert(live_tables), rows)
+    connection.execute(insert(facts).values(name=REVISION, value=1))
+
+
 def changed(connection: Connection) -> None:
     """Tell running systems; every function here that changes something does."""
     remember(REVISION, revision(connection) + 1, connection)
 
 
 # -- extensions ------------------------------------------------------------------------------------
+
+
+def versions(connection: Connection) -> dict[str, int]:
+    """The version of each extension, by its number."""
+    rows = connection.execute(select(extensions.c.number, extensions.c.version))
+    return {row.number: row.version for row in rows}
 
 
 def change_extension(
@@ -110,6 +124,11 @@ def table(name: str, connection: Connection) -> tuple[Any, int]:
         select(live_tables.c.data, live_tables.c.version).where(live_tables.c.name == name)
     ).first()
     return (None, 0) if row is None else (row.data, row.version)
+
+
+def tables(connection: Connection) -> dict[str, tuple[Any, int]]:
+    """All that are kept, by name: each as the configuration has it, and its version."""
+    return {row.name: (row.data, row.version) for row in connection.execute(select(live_tables))}
 
 
 def put_table(name: str, data: Any, connection: Connection, *, version: int | None = None) -> None:

@@ -71,15 +71,18 @@ class Store:
         return cls(Database.memory(prepare))
 
     @classmethod
-    def open(cls, location: Path | str, threads: Callable[[], Executor] | None = None) -> Store:
-        """A store in an SQLite file or, by its URL, in PostgreSQL; its tables are made those of this version.
+    def open(
+        cls, location: Path | str, threads: Callable[[], Executor] | None = None, *, upgrades: bool = True
+    ) -> Store:
+        """A store in an SQLite file or, by its URL, in PostgreSQL; its tables are made those of this version, unless
+        another process than the system itself asks (not `upgrades`).
 
         Raises StoreError, and StoreUnavailable where the database is locked or cannot be reached.
         """
         file = location if isinstance(location, Path) else None
         database = Database.sqlite(file) if file is not None else Database.postgresql(str(location))
         try:
-            upgrade(database, file)
+            upgrade(database, file, older=upgrades)
         except BaseException:
             database.close()
             raise

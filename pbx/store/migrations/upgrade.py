@@ -34,10 +34,11 @@ def revision(connection: Connection) -> str | None:
     return found
 
 
-def upgrade(database: Database, file: Path | None = None) -> None:
+def upgrade(database: Database, file: Path | None = None, *, older: bool = True) -> None:
     """Create the tables, or bring those of an older version to this one; `file` is copied before.
 
-    Raises StoreError: made by a newer version; and StoreUnavailable. Then nothing has changed.
+    Raises StoreError: made by a newer version, or by an older one where that may not be; and StoreUnavailable.
+    Then nothing has changed.
     """
     found = database.query(revision)
     if found == newest():
@@ -49,6 +50,8 @@ def upgrade(database: Database, file: Path | None = None) -> None:
     if found is None:
         database.transact(_create)
         return
+    if not older:
+        raise StoreError(f"the database is of an older version ({found}): start `myphone serve`, which upgrades it")
     if file is not None:
         logger.warning("the database is upgraded; as it was it is kept in %s", _copy(database, file, found))
     database.migrate(follow)

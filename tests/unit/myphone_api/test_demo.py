@@ -17,9 +17,9 @@ from myphone_api.demo import (
     demo_config,
     instructions,
     kept_passwords,
-    new_password,
 )
 from myphone_api.errors import CommandError
+from myphone_api.passwords import new_password
 from pbx.config_checks import weaknesses
 
 PASSWORDS = dict.fromkeys(COMPANY, "abcdefghij23")

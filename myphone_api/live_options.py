@@ -1,0 +1,87 @@
+"""What `myphone export`, `myphone import` and `myphone ext` accept."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from myphone_api.errors import ExitCode
+
+if TYPE_CHECKING:
+    Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+    Make: TypeAlias = Callable[[Commands, str, str], argparse.ArgumentParser]
+    Run: TypeAlias = Callable[[argparse.Namespace], ExitCode]
+
+
+def add_live(commands: Commands, make: Make) -> None:
+    """Add the three commands; `make` makes a parser of a name and a summary."""
+    export = make(commands, "export", "write extensions, groups, trunks, rules and office hours to a file")
+    export.add_argument("--output", type=Path, metavar="FILE", help="for your eyes only (default: print it)")
+    _finish(export, "export")
+    import_ = make(commands, "import", "take extensions, groups, trunks, rules and office hours from a file")
+    import_.add_argument("file", type=Path, metavar="FILE", help="an exported file, or a configuration file")
+    import_.add_argument(
+        "--replace", action="store_true", help="remove the extensions that the file does not have"
+    )
+    import_.add_argument("--dry-run", action="store_true", help="only say what would change")
+    _finish(import_, "import_")
+    ext = make(commands, "ext", "list, add, change and remove extensions")
+    actions = ext.add_subparsers(title="actions", metavar="ACTION", required=True)
+    _finish(make(actions, "list", "list the extensions"), "ext_list")
+    add = make(actions, "add", "add an extension; its password is printed, unless one is given")
+    _add_number(add)
+    _add_values(add)
+    add.set_defaults(new_password=False)
+    _finish(add, "ext_add")
+    set_ = make(actions, "set", "change an extension")
+    _add_number(set_)
+    _add_values(set_)
+    set_.add_argument("--new-password", action="store_true", help="make one and print it")
+    set_.add_argument(
+        "--if-version", type=int, metavar="N", help="only if nobody has changed it since `ext list` said so"
+    )
+    _finish(set_, "ext_set")
+    remove = make(actions, "remove", "remove an extension: its calls end, and its voicemail goes with it")
+    _add_number(remove)
+    _finish(remove, "ext_remove")
+
+
+def _finish(command: argparse.ArgumentParser, name: str) -> None:
+    command.add_argument(
+        "--config", type=Path, required=True, metavar="FILE", help="configuration file (TOML)"
+    )
+    command.add_argument("--json", action="store_true", help="print JSON")
+    command.set_defaults(run=_later(name))
+
+
+def _later(name: str) -> Run:
+    """The command, imported when it runs."""
+
+    def run(options: argparse.Namespace) -> ExitCode:
+        from myphone_api import live_commands
+
+        command: Run = getattr(live_commands, name)
+        return command(options)
+
+    return run
+
+
+def _add_number(command: argparse.ArgumentParser) -> None:
+    command.add_argument("number", metavar="NUMBER", help="the number of the extension")
+
+
+def _add_values(command: argparse.ArgumentParser) -> None:
+    """An option for each key of `[[extensions]]` that is not set elsewhere."""
+    for key in ("first_name", "last_name", "sip_id", "outbound_caller_id"):
+        command.add_argument(f"--{key.replace('_', '-')}", metavar="TEXT")
+    command.add_argument("--no-answer-seconds", type=float, metavar="N")
+    command.add_argument("--busy-detection", choices=["pbx", "phone"])
+    for key in ("withhold_number", "manager", "barge_in"):
+        option = f"--{key.replace('_', '-')}"
+        command.add_argument(option, action=argparse.BooleanOptionalAction, default=None)
+    command.add_argument(
+        "--password-file", type=Path, metavar="FILE", help="its first line is the password of the phones"
+    )
+    command.add_argument("--pin-file", type=Path, metavar="FILE", help="its first line is the PIN")
