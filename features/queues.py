@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pbx.plugin import Call, Feature, Refused, prompts
+from pbx.plugin import Call, Feature, Refused, prompts, reception
 
 if TYPE_CHECKING:
     from pbx.plugin import Switch
@@ -25,10 +25,11 @@ feature = Feature("queues")
 @feature.start
 async def begin(switch: Switch) -> None:
     """Enter the queues of the configuration."""
+    reception.follow(switch)
     await switch.queues.start()
 
 
-@feature.destination("queue", summary="Wait for an agent of a queue")
+@feature.destination(reception.QUEUE, summary="Wait for an agent of a queue")
 async def enter(call: Call, queue: str) -> None:
     """Wait. Raises Refused: 486 it is full, 480 nobody has taken the call."""
     await call.switch.queues.wait(call, queue)

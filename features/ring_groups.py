@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pbx.plugin import Call, Feature, Refused, ring_groups
+from pbx.plugin import Call, Feature, Refused, reception, ring_groups
 
 if TYPE_CHECKING:
     from pbx.plugin import Switch
@@ -15,11 +15,10 @@ feature = Feature("ring_groups")
 @feature.start
 async def begin(switch: Switch) -> None:
     """Enter the groups of the configuration."""
-    for group in switch.config.ring_groups:
-        switch.system_numbers.add(group.number, ring_groups.KIND, group.name)
+    reception.follow(switch)
 
 
-@feature.destination(ring_groups.KIND, summary="Ring the members of a group")
+@feature.destination(reception.RING_GROUP, summary="Ring the members of a group")
 async def ring(call: Call, group: str) -> None:
     """Ring. Raises Refused: 486 all are busy, 480 nobody answers."""
     for each in call.config.ring_groups:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pbx.config_errors import ConfigError, Problem
 from pbx.dial_table import DialCode, DialTable, DialTableError, Pattern
+from pbx.reception import numbers as reception_numbers
 
 if TYPE_CHECKING:
     from pbx.config import CodeSetting, Config
@@ -22,6 +23,7 @@ def dial_table(features: Iterable[Feature], config: Config) -> DialTable:
         codes, numbers = list(_codes_in_force(features, config.dial_codes)), list(_numbers(features, config))
         served = {code.pattern.text for code in numbers}
         free = {number: name for number, name in config.numbers.reserved().items() if number not in served}
+        free |= {number: kind.replace("_", " ") for number, (kind, _) in reception_numbers(config).items()}
         return DialTable.build([*codes, *numbers], extensions, free)
     except DialTableError as error:
         chosen = [code for code in error.codes if code.handler.feature in config.dial_codes]

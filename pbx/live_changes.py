@@ -67,6 +67,7 @@ class LiveChanges:
             if revision != self._revision:
                 self._revision = revision
                 self.apply(await self._switch.store.fetch(partial(merged, self._switch.config)))
+                await self._switch.queues.follow()
 
     async def _keep_looking(self) -> None:
         while True:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from media.prompts import spoken
 from media.prompts import tokens as prompts
-from pbx import destinations, happenings, parking, ring_groups, statuses
+from pbx import destinations, happenings, parking, reception, ring_groups, statuses
 from pbx.announcing import refuse_aloud
 from pbx.call import Call
 from pbx.call_back import way_back
@@ -57,6 +57,7 @@ __all__ = [
     "load_features",
     "parking",
     "prompts",
+    "reception",
     "refuse_aloud",
     "ring_groups",
     "spoken",

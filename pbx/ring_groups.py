@@ -21,9 +21,6 @@ from pbx.routing import Outcome
 if TYPE_CHECKING:
     from pbx.call import Call
 
-KIND = "ring_group"
-"""Of the numbers of the system."""
-
 
 async def ring(call: Call, group: RingGroup) -> None:
     """Ring the members for the party that a call serves, as a step of the call. Raises Refused where nobody answers.

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 from features.receptionists import phrases
 from features.receptionists.menu import END, Choices, Meaning
 from features.receptionists.names import matches
-from pbx.plugin import Call, Feature, Refused, destinations, prompts, spoken
+from pbx.plugin import Call, Feature, Refused, destinations, prompts, reception, spoken
 
 if TYPE_CHECKING:
     from pbx.plugin import Menu, Receptionist, Switch
 
-KIND = "receptionist"
 NAME, REPEAT = "name", "repeat"
 """What a key may do beside leading to a destination."""
 MOST_KEYS = 20
@@ -27,11 +26,10 @@ feature = Feature("receptionists")
 @feature.start
 async def begin(switch: Switch) -> None:
     """Enter the receptionists of the configuration."""
-    for each in switch.config.receptionists:
-        switch.system_numbers.add(each.number, KIND, each.name)
+    reception.follow(switch)
 
 
-@feature.destination(KIND, summary="Be asked for a key by a receptionist")
+@feature.destination(reception.RECEPTIONIST, summary="Be asked for a key by a receptionist")
 async def serve(call: Call, receptionist: str) -> None:
     """Answer, and bring the caller on. Raises Refused where a caller who presses nothing is led nowhere."""
     for settings in call.config.receptionists:

@@ -17,7 +17,14 @@ from media.prompts.tokens import Language
 from pbx import destinations
 from pbx.forking import ELSEWHERE, Result
 from pbx.group_fork import GroupFork
-from pbx.happenings import CallLeftQueue, CallQueued, PresenceChanged, QueueLeft, QueueLogin
+from pbx.happenings import (
+    CallLeftQueue,
+    CallQueued,
+    PresenceChanged,
+    QueueLeft,
+    QueueLogin,
+    TablesChanged,
+)
 from pbx.leg import Leg, LegState
 from pbx.presence import LineState, UserStatus
 from pbx.queues.board import QueueRow, rows
@@ -41,7 +48,6 @@ from pbx.queues.words import QUEUE_NOBODY_FREE, words
 from pbx.refused import Refused
 from pbx.ringing import call_phones
 from pbx.store import statuses
-from pbx.system_numbers import NumberTaken
 from pbx.transfer import WrongState
 
 if TYPE_CHECKING:
@@ -50,8 +56,6 @@ if TYPE_CHECKING:
     from pbx.call import Call
     from pbx.switch import Switch
 
-KIND = "queue"
-"""Of the numbers of the system."""
 _REASONS = dict.fromkeys((Why.ELSEWHERE, Why.LOGGED_OUT), ELSEWHERE)
 """What phones are told that ring no more, where nobody has missed a call."""
 
@@ -83,41 +87,37 @@ class Queues:
         self._busy = False
         self._timer: asyncio.TimerHandle | None = None
         self._unsubscribe: Callable[[], None] | None = None
+        self._logging_in = asyncio.Lock()
+        """What is kept and what is in force change together."""
 
     # -- life ----------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Enter the numbers, and log those in who were when the system stopped. Raises NumberTaken.
-
-        To be called by the feature that serves the numbers.
-        """
-        for queue in self._settings.values():
-            self._switch.system_numbers.add(queue.number, KIND, queue.name)
+        """Log those in who were when the system stopped; to be called by the feature that serves the queues."""
         self._watch()
+        self._switch.happenings.subscribe(TablesChanged, lambda _: self.configure(self._switch.config.queues))
         for number, agent in await self._switch.store.fetch(statuses.every_login):
             self._do(self._machine.log_in(agent, self._now, number), quietly=True)
 
     def configure(self, queues: Iterable[Queue]) -> None:
-        """Have these queues from now on. Raises NumberTaken; nothing has changed then."""
-        numbers, settings = self._switch.system_numbers, {queue.number: queue for queue in queues}
-        added: list[str] = []
-        try:
-            for queue in settings.values():
-                numbers.add(queue.number, KIND, queue.name)
-                added.append(queue.number)
-        except NumberTaken:
-            for number in set(added) - self._settings.keys():
-                numbers.remove(number)
-            raise
-        for number in self._settings.keys() - settings.keys():
-            numbers.remove(number)
-        self._settings = settings
-        effects = self._machine.configure(settings.values(), self._now)
+        """Have these queues from now on."""
+        self._settings = {queue.number: queue for queue in queues}
+        effects = self._machine.configure(self._settings.values(), self._now)
         for effect in effects:
             if isinstance(effect, LoggedIn):
                 self._switch.store.note(partial(statuses.log_out, effect.queue, effect.agent))
         self._do(effects)
         self._watch()
+
+    async def follow(self) -> None:
+        """Log in and out whom another process has, in the store. Raises StoreUnavailable."""
+        async with self._logging_in:
+            kept = {(agent, queue) for queue, agent in await self._switch.store.fetch(statuses.every_login)}
+            here = {(agent, queue) for agent in self._agents() for queue in self._machine.logged_in(agent)}
+            for agent, queue in sorted(kept - here):
+                self._do(self._machine.log_in(agent, self._now, queue))
+            for agent, queue in sorted(here - kept):
+                self._do(self._machine.log_out(agent, self._now, queue))
 
     def _watch(self) -> None:
         """See what agents do, now and whenever that changes."""
@@ -192,17 +192,19 @@ class Queues:
         It is kept when this returns. Raises StoreUnavailable.
         """
         queues = self._of(agent, queue)
-        await self._switch.store.write(partial(_keep, queues, agent, True))
-        for each in queues:
-            self._do(self._machine.log_in(agent, self._now, each))
+        async with self._logging_in:
+            await self._switch.store.write(partial(_keep, queues, agent, True))
+            for each in queues:
+                self._do(self._machine.log_in(agent, self._now, each))
         return queues
 
     async def log_out(self, agent: str, queue: str | None = None) -> tuple[str, ...]:
         """The other way round. The agent's phone stops ringing for them; a call that it has goes on."""
         queues = self._of(agent, queue)
-        await self._switch.store.write(partial(_keep, queues, agent, False))
-        for each in queues:
-            self._do(self._machine.log_out(agent, self._now, each))
+        async with self._logging_in:
+            await self._switch.store.write(partial(_keep, queues, agent, False))
+            for each in queues:
+                self._do(self._machine.log_out(agent, self._now, each))
         return queues
 
     def board(self, member: str | None = None) -> tuple[QueueRow, ...]:
@@ -256,6 +258,9 @@ class Queues:
 
     def _on_presence(self, changed: PresenceChanged) -> None:
         self._look_at(changed.extension)
+
+    def _agents(self) -> set[str]:
+        return {agent.extension for queue in self._settings.values() for agent in queue.agents}
 
     def _look_at_all(self, queue: Queue) -> None:
         for agent in queue.agents:

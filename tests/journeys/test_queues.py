@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,8 +12,6 @@ from pbx.happenings import CallAnswered, CallConnected, CallEnded, CallQueued
 from pbx.phone import CallFailed
 from pbx.phone_transfer import pick_up
 from pbx.presence import UserStatus
-from pbx.queues.settings import Queue
-from pbx.system_numbers import NumberTaken
 from tests.interop.tones import write_tone
 from tests.journeys.talking import MUSIC, assert_talk, caller_shown, connect
 from tests.journeys.test_forking import ELSEWHERE, reasons_of
@@ -291,10 +290,11 @@ async def test_queues_come_and_go_while_the_system_runs(make_office: MakeOffice,
     await connect(room.phones["103"], "101", room.phones["101"])
     call = room.phones["100"].dial("804")
     incoming = await room.phones["102"].incoming()
-    with pytest.raises(NumberTaken):
-        room.queues.configure([Queue(number="806"), Queue(number="700")])
-    assert room.office.switch.system_numbers.find("806") is None
-    room.queues.configure([Queue.model_validate({"number": "805", "agents": ["102"]})])
+
+    def change(live: dict[str, Any]) -> None:
+        live["queues"] = [{"number": "805", "agents": ["102"]}]
+
+    await room.office.switch.live_changes.revise(change)
     assert await incoming.over() == 487
     assert await call.over() == 200
     assert room.left() == [("closed", "")]

@@ -176,3 +176,8 @@ def test_one_of_two_features_for_a_number_may_be_switched_off() -> None:
     match = dial_table(features, parse({"dial_codes": {"other": False}})).match("700")
     assert match is not None
     assert str(match[0]) == "meeting.serve"
+
+
+def test_no_code_hides_a_queue() -> None:
+    with pytest.raises(ConfigError, match="would hide queue 804"):
+        dial_table([echo], parse({"dial_codes": {"echo": "804"}, "queues": [{"number": "804"}]}))
