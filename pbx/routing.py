@@ -100,15 +100,21 @@ class Route:
 
     def to(self, action: Decision, reason: str) -> Route:
         """Where the way ends."""
-        return replace(self, action=action, reasons=(reason,))
+        return Route(action, self.trail, (reason,), self.caller, self.situation, self.diversion)
 
     def past(self, number: str) -> Route:
         """The same route after one more of those whom the call must not come back to."""
-        return replace(self, trail=(*self.trail, number))
+        trail = (*self.trail, number)
+        return Route(self.action, trail, self.reasons, self.caller, self.situation, self.diversion)
 
     def because(self, *reasons: str) -> Route:
         """The same route with more reasons, in front."""
-        return replace(self, reasons=(*reasons, *self.reasons))
+        told = (*reasons, *self.reasons)
+        return Route(self.action, self.trail, told, self.caller, self.situation, self.diversion)
+
+    def by(self, diversion: str) -> Route:
+        """The same route, sent on for that reason."""
+        return Route(self.action, self.trail, self.reasons, self.caller, self.situation, diversion)
 
 
 class Outcome(Enum):
@@ -299,7 +305,7 @@ class Router:
             status = 603 if way.situation.internal else self.forwarding.defaults.rejection
             blocked = Refuse(status, REASONS[status], blocked_by=number)
             return way.to(blocked, f"{number} has {way.situation.caller or 'anonymous'} on the black list")
-        on = self._by_rule(ARRIVAL, extension, replace(way, diversion=ALWAYS))
+        on = self._by_rule(ARRIVAL, extension, way.by(ALWAYS))
         if on is not None:
             return on
         if self.forwarding.away(number):
@@ -317,7 +323,7 @@ class Router:
         reason = f"{extension.number}: {outcome.value}"
         on = None
         if outcome in _RULES:
-            way_on = replace(way, diversion=diversion or _DIVERSIONS[outcome])
+            way_on = way.by(diversion or _DIVERSIONS[outcome])
             on = self._by_rule(_RULES[outcome], extension, way_on)
         if on is None or on.action == _UNSERVED:
             return way.to(_NATURAL[outcome], reason)
@@ -348,7 +354,7 @@ class Router:
         said = f"{extension.number} answers {redirected.status}{why}"
         refusals = []
         for target in redirected.targets:
-            on = self._lead_to(target, replace(way, diversion=DEFLECTION))
+            on = self._lead_to(target, way.by(DEFLECTION))
             route = on.because(f"{said}, sends the call to {target}")
             if not isinstance(route.action, Refuse):
                 return route

@@ -133,12 +133,20 @@ class Forwarding:
         else:
             self._settings[number] = settings
 
+    def use(self, extension: Extension, settings: Settings, profile: Profile) -> None:
+        """The same, with what `prepared` has made of it: with a thousand rules that takes a while."""
+        self.set(extension.number, settings)
+        self._profiles[extension.number] = extension, profile
+
+    def prepared(self, extension: Extension, settings: Settings) -> Profile:
+        """What the extension would do with its calls. Any thread may ask."""
+        return Profile(settings.rules(extension.number), self.plan, settings.black_list)
+
     def profile(self, extension: Extension) -> Profile:
         """What the extension does with its calls."""
         known, profile = self._profiles.get(extension.number, (None, None))
         if known is not extension or profile is None:
-            settings = self.settings(extension)
-            profile = Profile(settings.rules(extension.number), self.plan, settings.black_list)
+            profile = self.prepared(extension, self.settings(extension))
             self._profiles[extension.number] = extension, profile
         return profile
 

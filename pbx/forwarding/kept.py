@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 from pbx.forwarding.book import Interface, Settings
 from pbx.forwarding.callers import MAX_LISTED, BlackList
 from pbx.forwarding.checks import Rejected, check_form
+from pbx.forwarding.profile import Profile
 from pbx.forwarding.rules import AdvancedForm
 from pbx.forwarding.simple import SimpleForm
 from pbx.happenings import ForwardingChanged
@@ -129,7 +130,7 @@ async def _change(switch: Switch, extension: Extension, change: Callable[[Settin
     number, book, at = extension.number, switch.forwarding, switch.environment.wall()
     seeded = book.seeded(extension)
 
-    def within(connection: Connection) -> tuple[Settings, Settings]:
+    def within(connection: Connection) -> tuple[Settings, Settings, Profile]:
         row = rows.find(number, connection)
         before = seeded if row is None else _settings(row, seeded)
         after = change(before)
@@ -137,10 +138,10 @@ async def _change(switch: Switch, extension: Extension, change: Callable[[Settin
             rows.put(number, _row(after), connection)
             if isinstance(before.form, AdvancedForm) and isinstance(after.form, SimpleForm):
                 rows.keep_replaced(number, before.form.model_dump(mode="json"), at, connection)
-        return before, after
+        return before, after, book.prepared(extension, after)
 
-    before, after = await switch.store.write(within)
-    book.set(number, after)
+    before, after, profile = await switch.store.write(within)
+    book.use(extension, after, profile)
     if after != before:
         switch.happenings.tell(ForwardingChanged(at=at, extension=number))
     return after

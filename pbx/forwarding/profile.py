@@ -17,14 +17,15 @@ ARRIVAL = frozenset({RuleType.FORWARD_ALL, RuleType.CALLER_ID})
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """The rule that decides."""
+    """One of the rules, by its place in the list of the user."""
 
     number: int
     """From 1."""
     rule: Rule
+    text: str
 
     def __str__(self) -> str:
-        return f"rule {self.number} ({self.rule})"
+        return self.text
 
 
 class Profile:
@@ -37,7 +38,9 @@ class Profile:
         plan, black_list = plan or NumberingPlan(), black_list or BlackList()
         self.no_answer_seconds = form.no_answer_seconds
         self.busy_detection: BusyDetection = form.busy_detection
-        self.rules = form.rules
+        self._rules = [
+            Applied(number, rule, f"rule {number} ({rule})") for number, rule in enumerate(form.rules, 1)
+        ]
         self._plan = plan
         self._rejected = all_forms(black_list.numbers, plan)
         self._rejects_anonymous = black_list.reject_anonymous
@@ -53,15 +56,15 @@ class Profile:
     def first(self, types: frozenset[RuleType], situation: Situation) -> Applied | None:
         """The first rule of these types that applies: ARRIVAL, or one type."""
         place = self._stages[types].first(situation)
-        return None if place is None else Applied(place + 1, self.rules[place])
+        return None if place is None else self._rules[place]
 
     def objections(self, types: frozenset[RuleType], situation: Situation) -> list[tuple[Applied, str]]:
         """Each rule of these types up to the one that applies, with why it does not; empty for the one that does."""
         looked_at = []
-        for number, rule in enumerate(self.rules, 1):
-            if rule.type in types:
-                objection = self._objection(rule, situation)
-                looked_at.append((Applied(number, rule), objection))
+        for each in self._rules:
+            if each.rule.type in types:
+                objection = self._objection(each.rule, situation)
+                looked_at.append((each, objection))
                 if not objection:
                     break
         return looked_at
