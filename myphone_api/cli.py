@@ -11,6 +11,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -63,6 +64,12 @@ def _config_check(options: argparse.Namespace) -> ExitCode:
     return config_check(options)
 
 
+def _explain(options: argparse.Namespace) -> ExitCode:
+    from myphone_api.explain import explain_command
+
+    return explain_command(options)
+
+
 def _phone(options: argparse.Namespace) -> ExitCode:
     from myphone_api.softphone import softphone
 
@@ -98,6 +105,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_demo(commands)
     _add_serve(commands)
     _add_config(commands)
+    _add_explain(commands)
     _add_phone(commands)
     add_live(commands, _command)
     return parser
@@ -140,6 +148,39 @@ def _add_config(commands: Commands) -> None:
     _add_config_file(check)
     check.add_argument("--json", action="store_true", help="print the result as JSON")
     check.set_defaults(run=_config_check)
+
+
+def _add_explain(commands: Commands) -> None:
+    command = _command(commands, "explain", "say why a call would go where it would go, without placing it")
+    _add_config_file(command)
+    command.add_argument(
+        "--from",
+        dest="caller",
+        required=True,
+        metavar="NUMBER",
+        help="who calls: an extension, or a number outside",
+    )
+    command.add_argument("--to", metavar="NUMBER", type=number, help="what is dialled")
+    command.add_argument("--did", metavar="NUMBER", type=number, help="the number outside that is called")
+    command.add_argument(
+        "--trunk", metavar="NAME", help="the trunk that brings the call (default: the first)"
+    )
+    command.add_argument(
+        "--at",
+        metavar="TIME",
+        type=moment,
+        help="such as 2026-11-30T10:00, by the office's clock (default: now)",
+    )
+    for state in ("away", "available", "busy", "unregistered"):
+        command.add_argument(
+            f"--{state}",
+            metavar="EXT",
+            action="append",
+            default=[],
+            help=f"suppose that an extension is {state}",
+        )
+    command.add_argument("--json", action="store_true", help="print the explanation as JSON")
+    command.set_defaults(run=_explain)
 
 
 def _add_phone(commands: Commands) -> None:
@@ -230,6 +271,14 @@ def ip_address(text: str) -> str:
         return str(ipaddress.ip_address(text))
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is no IP address, give one such as 192.168.1.5") from None
+
+
+def moment(text: str) -> datetime:
+    """A time of day; without an offset it is by the clock of the office."""
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time, give one such as 2026-11-30T10:00") from None
 
 
 def keys(text: str) -> str:

@@ -27,7 +27,7 @@ from pbx.forwarding.book import Forwarding
 from pbx.forwarding.profile import ARRIVAL
 from pbx.forwarding.rules import Action, ReachMe, RuleType
 from pbx.forwarding.situation import Situation
-from pbx.party import ExternalParty, Party
+from pbx.party import Party
 from pbx.system_numbers import SystemNumbers
 from pbx.trunks.outbound import Asker, Barred, CallOut, Outbound
 from sipcore.syntax.message import REASONS
@@ -92,29 +92,35 @@ class Route:
     action: Decision
     trail: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
-    caller: Party | None = None
     situation: Situation = field(default_factory=Situation)
-    """The same as rules see it."""
+    """The call as rules see it."""
     diversion: str = ""
     """Why the last of the trail forwarded the call, in the words of RFC 5806; empty where it did not."""
+    asked: tuple[tuple[str, frozenset[RuleType]], ...] = ()
+    """Whose rules were looked at, and which, in this order."""
 
     def to(self, action: Decision, reason: str) -> Route:
         """Where the way ends."""
-        return Route(action, self.trail, (reason,), self.caller, self.situation, self.diversion)
+        return Route(action, self.trail, (reason,), self.situation, self.diversion, self.asked)
 
     def past(self, number: str) -> Route:
         """The same route after one more of those whom the call must not come back to."""
         trail = (*self.trail, number)
-        return Route(self.action, trail, self.reasons, self.caller, self.situation, self.diversion)
+        return Route(self.action, trail, self.reasons, self.situation, self.diversion, self.asked)
 
     def because(self, *reasons: str) -> Route:
         """The same route with more reasons, in front."""
         told = (*reasons, *self.reasons)
-        return Route(self.action, self.trail, told, self.caller, self.situation, self.diversion)
+        return Route(self.action, self.trail, told, self.situation, self.diversion, self.asked)
+
+    def asking(self, number: str, types: frozenset[RuleType]) -> Route:
+        """The same route after a look at rules of an extension."""
+        asked = (*self.asked, (number, types))
+        return Route(self.action, self.trail, self.reasons, self.situation, self.diversion, asked)
 
     def by(self, diversion: str) -> Route:
         """The same route, sent on for that reason."""
-        return Route(self.action, self.trail, self.reasons, self.caller, self.situation, diversion)
+        return Route(self.action, self.trail, self.reasons, self.situation, diversion, self.asked)
 
 
 class Outcome(Enum):
@@ -205,7 +211,7 @@ class Router:
     ) -> Route:
         """Decide for a destination: the same for one that a rule names, a key chooses, or a DID leads to."""
         situation = self.forwarding.situation(caller, dids, at)
-        return self._to(destination, Route(_NOT_FOUND, trail, (), caller, situation))
+        return self._to(destination, Route(_NOT_FOUND, trail, (), situation))
 
     def knows(self, dialled: str) -> bool:
         """Whether a string is a dial code, a number of the system, or an extension here."""
@@ -287,8 +293,8 @@ class Router:
 
     def _outside(self, address: str, way: Route) -> Route | None:
         """The way outside, if there is one; on the account of whoever forwarded the call there, else of the caller."""
-        from_trunk = isinstance(way.caller, ExternalParty)
-        own = "" if from_trunk or way.caller is None else way.caller.number
+        from_trunk = not way.situation.internal
+        own = "" if from_trunk else way.situation.caller
         sent_on_by = (number for number in reversed(way.trail) if self.directory.find(number) is not None)
         answer = self.outbound.route(address, Asker(next(sent_on_by, own), from_trunk))
         if isinstance(answer, CallOut):
@@ -305,6 +311,7 @@ class Router:
             status = 603 if way.situation.internal else self.forwarding.defaults.rejection
             blocked = Refuse(status, REASONS[status], blocked_by=number)
             return way.to(blocked, f"{number} has {way.situation.caller or 'anonymous'} on the black list")
+        way = way.asking(number, ARRIVAL)
         on = self._by_rule(ARRIVAL, extension, way.by(ALWAYS))
         if on is not None:
             return on
@@ -323,11 +330,12 @@ class Router:
         reason = f"{extension.number}: {outcome.value}"
         on = None
         if outcome in _RULES:
-            way_on = way.by(diversion or _DIVERSIONS[outcome])
-            on = self._by_rule(_RULES[outcome], extension, way_on)
-        if on is None or on.action == _UNSERVED:
+            way = way.asking(extension.number, _RULES[outcome])
+            on = self._by_rule(_RULES[outcome], extension, way.by(diversion or _DIVERSIONS[outcome]))
+        if on is None:
             return way.to(_NATURAL[outcome], reason)
-        return on.because(reason)
+        natural = on.to(_NATURAL[outcome], on.reasons[-1]) if on.action == _UNSERVED else on
+        return natural.because(reason)
 
     def _by_rule(self, types: frozenset[RuleType], extension: Extension, way: Route) -> Route | None:
         """Where the first rule of the extension leads that applies; None if none does."""

@@ -1,0 +1,145 @@
+"""Why a call would go where it would go: every rule that is looked at, and why it does or does not apply.
+
+Nothing is called for it. What the phones would answer is not known, so each answer of theirs is followed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pbx.destinations import Destination
+from pbx.forwarding.profile import ARRIVAL
+from pbx.forwarding.rules import RuleType
+from pbx.party import Party
+from pbx.routing import Decision, Offer, Outcome, Refuse, Ring, Route, Router, Serve
+from pbx.trunks.outbound import CallOut
+
+_FOLLOWED = {
+    Outcome.NO_ANSWER: "if nobody answers",
+    Outcome.BUSY: "if the phone is busy",
+    Outcome.DECLINED: "if the user declines",
+    Outcome.NOT_REACHED: "if no phone can be reached",
+}
+_STAGES = {
+    RuleType.BUSY: "when busy",
+    RuleType.NO_ANSWER: "after no answer",
+    RuleType.NOT_REGISTERED: "when not registered",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Considered:
+    """One rule that was looked at."""
+
+    extension: str
+    stage: str
+    """When: "on arrival", "when busy"."""
+    rule: str
+    objection: str
+    """Why it does not apply; empty for the one that does."""
+
+    def __str__(self) -> str:
+        verdict = f"no, {self.objection}" if self.objection else "applies"
+        return f"{self.extension}, {self.stage}: {self.rule}: {verdict}"
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A decision, and what follows from each way in which it can turn out."""
+
+    decision: Decision
+    considered: tuple[Considered, ...]
+    reasons: tuple[str, ...]
+    then: dict[str, Explanation]
+
+    def lines(self, indent: str = "") -> Iterator[str]:
+        """For people."""
+        for considered in self.considered:
+            yield f"{indent}  {considered}"
+        for reason in self.reasons:
+            yield f"{indent}- {reason}"
+        yield f"{indent}=> {_text(self.decision)}"
+        for occasion, explanation in self.then.items():
+            yield f"{indent}{occasion}:"
+            yield from explanation.lines(indent + "    ")
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs."""
+        return {
+            "decision": _plain(self.decision),
+            "considered": [
+                {"extension": each.extension, "stage": each.stage, "rule": each.rule}
+                | {"applies": not each.objection, "why_not": each.objection or None}
+                for each in self.considered
+            ],
+            "reasons": list(self.reasons),
+            "then": {occasion: explanation.as_json() for occasion, explanation in self.then.items()},
+        }
+
+
+def explain(
+    router: Router,
+    destination: Destination,
+    *,
+    caller: Party,
+    dids: tuple[str, ...] = (),
+    at: datetime | None = None,
+) -> Explanation:
+    """What would become of a call to a destination."""
+    return _explained(router, router.lead_to(destination, caller=caller, dids=dids, at=at), 0, 0)
+
+
+def _explained(router: Router, route: Route, asked: int, told: int, *, follow: bool = True) -> Explanation:
+    """`asked`, `told`: how much of the route was explained before."""
+    then = {}
+    if isinstance(route.action, Ring) and follow:
+        for outcome, occasion in _FOLLOWED.items():
+            on = router.reroute(route, outcome)
+            then[occasion] = _explained(
+                router, on, len(route.asked), len(route.reasons), follow=outcome is Outcome.NO_ANSWER
+            )
+    considered = tuple(_considered(router, route, asked))
+    return Explanation(route.action, considered, route.reasons[told:], then)
+
+
+def _considered(router: Router, route: Route, asked: int) -> Iterator[Considered]:
+    for number, types in route.asked[asked:]:
+        extension = router.directory.find(number)
+        if extension is not None:
+            stage = "on arrival" if types == ARRIVAL else _STAGES[next(iter(types))]
+            profile = router.forwarding.profile(extension)
+            for applied, objection in profile.objections(types, route.situation):
+                yield Considered(number, stage, str(applied), objection)
+
+
+def _text(decision: Decision) -> str:
+    match decision:
+        case Ring(extension, seconds):
+            return f"ring {extension.number} for {seconds:g} seconds"
+        case Serve(handler, arguments):
+            given = ", ".join(f"{name} {value}" for name, value in arguments.items())
+            return f"{handler}" + (f" ({given})" if given else "")
+        case Refuse(status, reason):
+            return f"end with {status} {reason}"
+        case CallOut():
+            return f"call {decision.number} outside by {', '.join(decision.trunks)}"
+        case Offer(plan, mailbox):
+            return f"call {plan.number} outside and ask; else voicemail {mailbox}"
+
+
+def _plain(decision: Decision) -> dict[str, Any]:
+    match decision:
+        case Ring(extension, seconds):
+            return {"action": "ring", "extension": extension.number, "seconds": seconds}
+        case Serve(handler, arguments):
+            return {"action": "serve", "handler": str(handler), "arguments": arguments}
+        case Refuse(status, reason):
+            return {"action": "refuse", "status": status, "reason": reason}
+        case CallOut():
+            return {"action": "call_out", "number": str(decision.number), "trunks": list(decision.trunks)}
+        case Offer(plan, mailbox):
+            offered = {"number": str(plan.number), "trunks": list(plan.trunks), "mailbox": mailbox}
+            return {"action": "reach_me", **offered}

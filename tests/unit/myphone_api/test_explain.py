@@ -1,0 +1,121 @@
+"""`myphone explain` as it is typed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from myphone_api.cli import main
+
+CONFIG = """
+[sip]
+listen = "127.0.0.1"
+
+[office_hours]
+time_zone = "Europe/Paris"
+monday = ["09:00-12:00"]
+
+[dialing]
+country = "FR"
+
+[[trunks]]
+name = "lines"
+addresses = ["127.0.0.9"]
+
+[[inbound_rules]]
+did = "+33140000001"
+target = "101"
+otherwise = "voicemail:101"
+
+[[extensions]]
+number = "100"
+password = "correct horse battery"
+
+[[extensions]]
+number = "101"
+password = "correct horse battery"
+forward = { no_answer = "100", busy = "busy" }
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "myphone.toml"
+    path.write_text(CONFIG)
+    return path
+
+
+def asked(file: Path, *arguments: str, capsys: pytest.CaptureFixture[str]) -> str:
+    assert main(["explain", "--config", str(file), *arguments]) == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.row("FWD-68")
+def test_for_people(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = asked(file, "--from", "100", "--to", "101", "--at", "2026-11-30T10:00", capsys=capsys)
+    assert out.splitlines()[:4] == [
+        "100 (internal) to number:101",
+        "at Mon 2026-11-30 10:00 CET, the office is open",
+        "- ring 101",
+        "=> ring 101 for 60 seconds",
+    ]
+    assert "101, after no answer: rule 2 (no answer -> number:100): applies" in out
+
+
+@pytest.mark.row("FWD-68")
+def test_for_programs(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = asked(file, "--from", "06 12 34 56 78".replace(" ", ""), "--did", "0140000001", "--json",
+                "--at", "2026-11-30T11:59+01:00", "--away", "101", capsys=capsys)  # fmt: skip
+    told = json.loads(out)
+    assert (told["from"], told["to"], told["office_open"]) == ("+33612345678", "number:101", True)
+    assert told["decision"] == {"action": "refuse", "status": 486, "reason": "Busy Here"}
+    assert told["reasons"][0] == "101 is away, which counts as busy"
+    assert told["considered"] == [
+        {
+            "extension": "101",
+            "stage": "when busy",
+            "rule": "rule 1 (busy -> busy)",
+            "applies": True,
+            "why_not": None,
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"), [("busy", "101 has a call already"), ("unregistered", "101 is not registered")]
+)
+def test_states_may_be_supposed(
+    file: Path, state: str, reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert f"- {reason}" in asked(file, "--from", "100", "--to", "101", f"--{state}", "101", capsys=capsys)
+
+
+def test_a_did_outside_office_hours(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = asked(
+        file, "--from", "+33612345678", "--did", "0140000001", "--at", "2026-12-01T10:00", capsys=capsys
+    )
+    assert out.startswith(
+        "+33612345678 (external) to voicemail:101, DID +33140000001\nat Tue 2026-12-01 10:00 CET"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--from", "100"], 2, "say what is called: --to, --did, or both"),
+        (["--from", "100", "--did", "0149999999"], 1, "no inbound rule is about 0149999999"),
+    ],
+)
+def test_what_cannot_be_asked(
+    file: Path, arguments: list[str], code: int, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["explain", "--config", str(file), *arguments]) == code
+    assert message in capsys.readouterr().err
+
+
+def test_a_time_that_is_none(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["explain", "--config", str(file), "--from", "100", "--to", "101", "--at", "soon"])
+    assert "'soon' is no time" in capsys.readouterr().err
