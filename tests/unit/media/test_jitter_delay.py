@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from media.conceal import is_quiet_g711
-from media.jitter import NOTHING, JitterBuffer
+from media.jitter import CONCEAL, NOTHING, Absent, JitterBuffer
 from media.plan import Codec
 from media.rtp import RtpPacket
 from tests.unit.media.listener import FRAME, TAPE, TICK, Listener, frames, listen, packet
@@ -188,9 +188,12 @@ def test_takes_that_are_missed_add_no_lasting_delay(samples: int) -> None:
 
 @pytest.mark.parametrize(("drift", "jitter"), [(100e-6, 0.0), (-100e-6, 0.01)])
 def test_clocks_that_drift_add_no_delay(drift: float, jitter: float) -> None:
-    """100 ppm are 720 ms in two hours: 36 frames too many or too few, and each of them is counted."""
+    """100 ppm are 720 ms in two hours: 36 frames too many or too few, and each of them is counted. What is heard never
+    breaks off: each tick has a frame, or, a single time, sound that goes on from the one before."""
     dice, buffer, tone = Random(5), JitterBuffer(), bytes(range(100, 256))
     delays, due, count = list[float](), 0.005, 2 * 3600 * 50
+    breaks = 0
+    before: bytes | Absent = CONCEAL
     for number in range(count):
         sent = number * TICK * (1 - drift)
         came = sent + dice.random() * jitter
@@ -198,9 +201,13 @@ def test_clocks_that_drift_add_no_delay(drift: float, jitter: float) -> None:
             frame = buffer.take(due)
             if isinstance(frame, bytes):
                 delays.append(due - int.from_bytes(frame[:4], "big") * TICK * (1 - drift))
-            due += TICK
+                assert frame[4:] == tone
+            elif delays:
+                breaks += frame is NOTHING or before is CONCEAL
+            due, before = due + TICK, frame
         payload = number.to_bytes(4, "big") + tone
         buffer.put(RtpPacket(0, False, number & 0xFFFF, number * FRAME & 0xFFFFFFFF, 1, payload), came)
+    assert breaks == 0
     assert max(abs(delay - delays[0]) for delay in delays) < 0.042
     assert count - 3 <= len(delays) + buffer.dropped <= count
     assert buffer.lost == buffer.late == buffer.discarded == buffer.resyncs == 0
