@@ -1,4 +1,4 @@
-"""Where files are written: nothing that a disk does may keep the next tick waiting."""
+"""Where files are written and read: nothing that a disk does may keep the next tick waiting."""
 
 from __future__ import annotations
 

@@ -86,19 +86,23 @@ class MediaEngine:
         *,
         worker: int = 0,
         disk: Disk | None = None,
+        library: Disk | None = None,
     ) -> None:
-        """`disk`: where recordings are written; without one, ticks wait until they are."""
+        """`disk`: where recordings are written; `library`: where files are read. Without them, ticks wait for that."""
         self._network = network
         self._ports = ports
         self._random = random
         self._tell = tell
         self._worker = worker
         self._disk = disk
+        self._library = library
         self._loop = asyncio.get_running_loop()
         self._ticker = Ticker(self._loop)
         self._streams: dict[int, Stream] = {}
         self._players: dict[int, Player] = {}
         """Of files, by the stream that hears them."""
+        self._opening: dict[int, Player] = {}
+        """Those that are heard as soon as their first file is open."""
         self._rooms: Rooms | None = None
         """Made when the first is joined: an engine without conferences does not carry numpy."""
         self._waiting: list[StreamCommand] = []
@@ -134,6 +138,8 @@ class MediaEngine:
         stream = self._streams.get(command.stream)
         if stream is None or self._must_wait(command):
             return
+        if isinstance(command, _HEARD_INSTEAD):
+            self._give_up_opening(stream.id)
         match command:
             case ChangeStream(_, plan):
                 stream.change(plan)
@@ -147,14 +153,14 @@ class MediaEngine:
             case PlayTone(_, tone):
                 stream.play(ToneSource(tone).frame)
             case PlayFile(_, path):
-                self._play(stream, Player((path,)))
+                self._play(stream, Player((path,), disk=self._library))
             case PlayFiles(_, paths, again, number, once):
-                self._play(stream, Player(paths, again=again, once=once), number)
+                self._play(stream, Player(paths, again=again, once=once, disk=self._library), number)
             case PausePlaying(_, on):
-                if (player := self._players.get(stream.id)) is not None:
+                if (player := self._player(stream.id)) is not None:
                     player.paused = on
             case SeekPlaying(_, seconds, from_here):
-                if (player := self._players.get(stream.id)) is not None:
+                if (player := self._player(stream.id)) is not None:
                     player.seek(seconds + player.position if from_here else seconds)
             case AnnounceFiles(_, paths):
                 self._announce_files(stream, paths)
@@ -197,6 +203,7 @@ class MediaEngine:
 
     def _close(self, stream: Stream) -> None:
         del self._streams[stream.id]
+        self._give_up_opening(stream.id)
         self._leave_room(stream)
         if self._ears is not None:
             self._ears.ignore(stream)
@@ -225,6 +232,7 @@ class MediaEngine:
     def _bridge(self, stream: Stream, other: int) -> None:
         partner = self._streams.get(other)
         if partner is not None:
+            self._give_up_opening(other)
             stream.bridge(partner)
             partner.bridge(stream)
 
@@ -243,12 +251,12 @@ class MediaEngine:
     def _must_wait(self, command: StreamCommand) -> bool:
         """Whether a command about rooms has to wait until there can be some: what they need is loaded beside the loop,
         for all other streams have their ticks meanwhile."""
-        if self._rooms is not None or self._disk is None:
+        if self._rooms is not None or self._library is None:
             return False
         if not isinstance(command, JoinRoom | LeaveRoom | AnnounceFiles):
             return False
         if not self._waiting:
-            self._disk.run(_load_rooms, self._rooms_loaded)
+            self._library.run(_load_rooms, self._rooms_loaded)
         self._waiting.append(command)
         return True
 
@@ -289,7 +297,12 @@ class MediaEngine:
     # -- files ------------------------------------------------------------------------------------------
 
     def _play(self, stream: Stream, player: Player, number: int = 0) -> None:
-        if not player.open():  # what is heard goes on
+        self._opening[stream.id] = player
+        player.open(lambda playable: self._opened(stream, player, number, playable))
+
+    def _opened(self, stream: Stream, player: Player, number: int, playable: bool) -> None:
+        del self._opening[stream.id]
+        if not playable:  # what is heard goes on
             self._tell(PlayEnded(stream.id, player.problem, number))
             return
         stream.play(
@@ -299,11 +312,20 @@ class MediaEngine:
         )
         self._players[stream.id] = player
 
+    def _player(self, stream: int) -> Player | None:
+        return self._opening.get(stream) or self._players.get(stream)
+
     def _end_playing(self, stream: int) -> None:
         self._players.pop(stream).close()
 
+    def _give_up_opening(self, stream: int) -> None:
+        """Something else is to be heard."""
+        player = self._opening.pop(stream, None)
+        if player is not None:
+            player.close()
+
     def _announce_files(self, stream: Stream, paths: tuple[str, ...]) -> None:
-        if self._rooms is None or not self._rooms.announce(stream, Player(paths).frame):
+        if self._rooms is None or not self._rooms.announce(stream, Player(paths, disk=self._library).frame):
             logger.warning(
                 "nothing is announced: stream %d is in no room, or too much is waiting there", stream.id
             )
@@ -337,6 +359,9 @@ def _load_rooms() -> None:
 
     Mixer(1)  # makes the tables
 
+
+_HEARD_INSTEAD = (Bridge, Echo, PlayTone, PlayFile, PlayFiles, Quiet)
+"""Commands after which a stream does not hear what it was to hear before."""
 
 _EVENTS: dict[str, Callable[..., Event]] = {
     "latched": StreamLatched,

@@ -120,21 +120,17 @@ class Recorder:
         silence_seconds: float | None = None,
         disk: Disk | None = None,
     ) -> None:
-        """`both`: what the peer is told, too. Raises OSError, and ValueError for a path that no file can have."""
+        """`both`: what the peer is told, too. Raises OSError, and ValueError for a path that no file can have, where
+        the disk finds that at once; else `tick` does."""
         self.path = path
         self.both = both
         self._disk = disk or PatientDisk()
-        if path.exists() and not path.is_file():
-            raise OSError(errno.EINVAL, "not a regular file", str(path))  # renaming would take its place
-        prefix = f".{path.name[:_LONGEST_NAME]}."
-        handle, part = tempfile.mkstemp(prefix=prefix, suffix=PART_SUFFIX, dir=path.parent)
-        os.close(handle)
-        self._part = Path(part)
-        try:
-            self._writer = WavWriter(self._part)
-        except OSError:
-            self._remove()
-            raise
+        self._part: Path | None = None
+        self._writer: WavWriter | None = None
+        self._problem: Exception | None = None
+        self._disk.run(self._open, ignored)
+        if self._problem is not None:
+            raise self._problem
         self._most_frames = None if most_seconds is None else round(most_seconds / TICK_SECONDS)
         self._silent_frames = None if silence_seconds is None else round(silence_seconds / TICK_SECONDS)
         self._said: Track | None = None
@@ -148,7 +144,6 @@ class Recorder:
         """Of them, those that the disk has not been given yet."""
         self._writing = 0
         """Pieces that the disk has been given, and has not written yet."""
-        self._problem: Exception | None = None
         self.peak = 0
         """Of the loudest sample: 0 to 32768."""
 
@@ -213,6 +208,21 @@ class Recorder:
 
     # -- the disk's part (it may be another thread, which writes no log) ---------------------------------
 
+    def _open(self) -> None:
+        try:
+            path = self.path
+            if path.exists() and not path.is_file():
+                raise OSError(errno.EINVAL, "not a regular file", str(path))  # renaming would take its place
+            prefix = f".{path.name[:_LONGEST_NAME]}."
+            handle, part = tempfile.mkstemp(prefix=prefix, suffix=PART_SUFFIX, dir=path.parent)
+            os.close(handle)
+            self._part = Path(part)
+            self._writer = WavWriter(self._part)
+        except (OSError, ValueError) as error:
+            self._problem = error
+            self._remove()
+            raise
+
     def _hand_over(self) -> None:
         """Give the disk what it has not got yet."""
         if self._kept:
@@ -221,6 +231,8 @@ class Recorder:
             self._disk.run(partial(self._append, pcm), self._written)
 
     def _append(self, pcm: bytes) -> None:
+        if self._writer is None:
+            return
         try:
             self._writer.write(pcm)
         except (OSError, ValueError) as error:
@@ -232,7 +244,7 @@ class Recorder:
 
     def _complete(self) -> None:
         try:
-            if self._problem is not None:
+            if self._problem is not None or self._writer is None or self._part is None:
                 raise OSError(str(self._problem))
             self._writer.close()
             os.replace(self._part, self.path)
@@ -241,6 +253,8 @@ class Recorder:
             raise
 
     def _salvage(self) -> None:
+        if self._writer is None or self._part is None:
+            return
         with contextlib.suppress(OSError):  # the header of the last second stands
             self._writer.close()
         with contextlib.suppress(OSError):
@@ -249,8 +263,9 @@ class Recorder:
         self._remove()
 
     def _remove(self) -> None:
-        with contextlib.suppress(OSError):
-            self._part.unlink()
+        if self._part is not None:
+            with contextlib.suppress(OSError):
+                self._part.unlink()
 
 
 def mixed(one: bytes, other: bytes) -> bytes:

@@ -32,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 DISK_SECONDS = 2.0
 """Of those in which a process has to stop, those in which recordings may be completed."""
+SWITCH_SECONDS = 0.0005
+"""How long a tick waits at most until a thread that reads or writes files lets the interpreter go."""
 RESTART_SECONDS = 0.2
 READ_BYTES = 64 * 1024
 MAX_FRAME_BYTES = 16 * 1024 * 1024
@@ -287,12 +289,13 @@ async def serve(pair: socket.socket, number: int, host: str, port_range: tuple[i
     _, channel = await loop.create_connection(lambda: Channel(receive, closed.set), sock=pair)
     logging.getLogger().addHandler(_ToParent(channel.send))
     dice = random.Random(random.SystemRandom().getrandbits(256))
-    disk = DiskThread(loop)
+    disk, library = DiskThread(loop), DiskThread(loop)  # a recording that hangs keeps no prompt waiting
     ports = Ports(network, host, *port_range)
-    engine = MediaEngine(network, ports, dice, channel.send, worker=number, disk=disk)
+    engine = MediaEngine(network, ports, dice, channel.send, worker=number, disk=disk, library=library)
     engine.start()
     gc.collect()
     gc.freeze()
+    sys.setswitchinterval(SWITCH_SECONDS)
     await closed.wait()
     engine.stop()
     disk.close()

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
-from media.disk import Disk
+from media.disk import Disk, Done, Work, outcome
 from media.engine import MediaEngine
 from media.messages import ChangeStream, Command, Event, OpenStream, PortsReady
 from media.plan import Address, Codec, StreamPlan
@@ -83,17 +83,41 @@ class Peer:
         self.report_arrivals.append(self._loop.time())
 
 
+class SlowDisk:
+    """Does its work when it is told to."""
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[Work, Done]] = []
+
+    def run(self, work: Work, done: Done) -> None:
+        """Note what is to be done."""
+        self.waiting.append((work, done))
+
+    def catch_up(self) -> None:
+        """Do what has been noted until now."""
+        waiting, self.waiting = self.waiting, []
+        for work, done in waiting:
+            done(outcome(work))
+
+
 class Studio:
     """An engine that has been started, and all it has told. Build it inside a running loop."""
 
     def __init__(
-        self, simulation: Simulation, first: int = 20000, last: int = 20019, disk: Disk | None = None
+        self,
+        simulation: Simulation,
+        first: int = 20000,
+        last: int = 20019,
+        disk: Disk | None = None,
+        library: Disk | None = None,
     ) -> None:
         self.simulation = simulation
         self.host = simulation.network.host(PBX, "media")
         self.told: list[Event] = []
         ports = Ports(self.host, PBX, first, last)
-        self.engine = MediaEngine(self.host, ports, simulation.dice("media"), self.told.append, disk=disk)
+        self.engine = MediaEngine(
+            self.host, ports, simulation.dice("media"), self.told.append, disk=disk, library=library
+        )
         self.engine.start()
         self.free = [port for event in self.told_of(PortsReady) for port in event.ports]
         self.plans: dict[int, StreamPlan] = {}

@@ -39,7 +39,7 @@ from media.ports import Ports
 from media.tones import Tone
 from media.wav import WavReader, WavWriter
 from tests.simulation.simulation import Simulation
-from tests.unit.media.studio import FRAME_SECONDS, PBX, Peer, Studio, frames, plan_for
+from tests.unit.media.studio import FRAME_SECONDS, PBX, Peer, SlowDisk, Studio, frames, plan_for
 
 NOBODY = ("10.0.9.9", 4000)
 HELLO = frames(1, 10)
@@ -278,6 +278,47 @@ async def test_a_file_that_breaks_while_it_is_played_has_ended_with_a_problem(
     assert len(lee.heard()) == 5
     assert studio.told_of(PlayEnded) == [PlayEnded(stream, "[Errno 5] Input/output error")]
     studio.stop()
+
+
+@pytest.mark.parametrize("then", [None, Quiet, CloseStream])
+async def test_a_file_is_heard_when_a_slow_disk_has_opened_it_unless_something_else_is_to_be_heard(
+    simulation: Simulation, song: Path, then: type[Quiet] | type[CloseStream] | None
+) -> None:
+    library = SlowDisk()
+    studio = Studio(simulation, library=library)
+    lee = studio.peer()
+    stream = studio.open(lee)
+    studio.do(Echo(stream), PlayFile(stream, str(song)))
+    await lee.say(HELLO)
+    assert lee.heard() == HELLO  # what was heard before goes on
+    if then is not None:
+        studio.do(then(stream))
+    library.catch_up()
+    await asyncio.sleep(1)
+    if then is None:
+        assert len(lee.heard()) == 13
+        assert studio.told_of(PlayEnded) == [PlayEnded(stream)]
+    else:
+        assert lee.heard() == []
+        assert studio.told_of(PlayEnded) == []
+    library.catch_up()
+    studio.stop()
+
+
+async def test_a_file_that_is_not_open_yet_can_be_paused(simulation: Simulation, song: Path) -> None:
+    library = SlowDisk()
+    studio = Studio(simulation, library=library)
+    lee = studio.peer()
+    stream = studio.open(lee)
+    studio.do(PlayFile(stream, str(song)), PausePlaying(stream))
+    library.catch_up()
+    await asyncio.sleep(1)
+    assert set(lee.heard()) == {g711.SILENCE[Codec.PCMU] * 160}
+    studio.do(PausePlaying(stream, on=False))
+    await asyncio.sleep(1)
+    assert studio.told_of(PlayEnded) == [PlayEnded(stream)]
+    studio.stop()
+    library.catch_up()
 
 
 async def test_a_recording_that_cannot_begin_is_told_and_the_call_goes_on(

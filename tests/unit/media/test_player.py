@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import struct
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from media.player import Player
 from media.wav import FRAME_SAMPLES, WavWriter
+from tests.unit.media.studio import SlowDisk
 
 
 def wav(folder: Path, sample: int, frames: int = 2) -> str:
@@ -26,6 +28,13 @@ def played(player: Player, most: int = 100) -> list[int]:
     while len(frames) < most and (frame := player.frame()) is not None:
         frames.append(struct.unpack_from("<h", frame)[0])
     return frames
+
+
+def opened(player: Player) -> list[bool]:
+    """What a player tells when it is opened."""
+    told: list[bool] = []
+    player.open(told.append)
+    return told
 
 
 def test_files_follow_each_other_without_a_gap(tmp_path: Path) -> None:
@@ -60,7 +69,7 @@ def test_what_cannot_be_played_is_passed_over_and_named(tmp_path: Path, again: b
 @pytest.mark.parametrize("number", [0, 1, 3])
 def test_files_that_are_not_there_have_an_end(tmp_path: Path, number: int, again: bool) -> None:
     player = Player((str(tmp_path / "none.wav"),) * number, again=again)
-    assert player.open() is False
+    assert opened(player) == [False]
     assert player.frame() is None
 
 
@@ -71,7 +80,7 @@ def test_an_empty_file_again_and_again_has_an_end(tmp_path: Path) -> None:
 
 def test_an_opened_player_begins_with_its_first_frame(tmp_path: Path) -> None:
     player = Player((wav(tmp_path, 1),))
-    assert player.open() is True
+    assert opened(player) == [True]
     assert played(player) == [1, 1]
 
 
@@ -115,3 +124,93 @@ def test_a_place_is_one_of_the_present_file(tmp_path: Path) -> None:
     player.seek(5)
     assert played(player) == []
     assert player.position == 0
+
+
+# -- a disk that takes its time --------------------------------------------------------------------
+
+
+def numbered(folder: Path, seconds: int) -> str:
+    """A file whose frames are numbered from 1 on."""
+    path = folder / f"{seconds}s.wav"
+    writer = WavWriter(path)
+    for number in range(1, 50 * seconds + 1):
+        writer.write(struct.pack("<h", number) * FRAME_SAMPLES)
+    writer.close()
+    return str(path)
+
+
+def test_a_slow_disk_is_silence_and_loses_nothing(tmp_path: Path) -> None:
+    disk = SlowDisk()
+    player = Player((numbered(tmp_path, 2), wav(tmp_path, 1000)), disk=disk)
+    told = opened(player)
+    assert told == []
+    assert played(player, 3) == [0] * 3
+    heard: list[int] = []
+    disk.catch_up()
+    assert told == [True]
+    while (frames := played(player, 40)) and len(heard) < 400:
+        heard += [frame for frame in frames if frame]
+        assert len(disk.waiting) <= 1
+        disk.catch_up()
+    assert heard == [*range(1, 101), 1000, 1000]
+    assert player.frame() is None
+
+
+def test_what_is_to_come_is_read_while_there_is_something_to_hear(tmp_path: Path) -> None:
+    disk = SlowDisk()
+    player = Player((numbered(tmp_path, 2),), disk=disk)
+    opened(player)
+    disk.catch_up()
+    for expected in range(1, 101):
+        assert played(player, 1) == [expected]
+        if expected % 20 == 0:  # 0.4 s later
+            disk.catch_up()
+    assert played(player) == []
+
+
+@pytest.mark.parametrize("reads", [0, 1, 2])
+def test_who_gives_up_is_told_nothing_more_and_the_file_is_closed(tmp_path: Path, reads: int) -> None:
+    disk = SlowDisk()
+    player = Player((numbered(tmp_path, 4),), disk=disk)
+    told = opened(player)
+    for _ in range(reads):
+        disk.catch_up()
+        played(player, 1)
+    player.close()
+    before = list(told)
+    disk.catch_up()
+    assert told == before == [True][:reads]
+    assert player.frame() is None
+    assert disk.waiting == []
+    gc.collect()  # a file that is open still is a ResourceWarning, and so a failure
+
+
+def test_the_last_of_several_places_counts_even_before_the_file_is_open(tmp_path: Path) -> None:
+    disk = SlowDisk()
+    player = Player((str(tmp_path / "none.wav"), numbered(tmp_path, 4)), disk=disk)
+    told = opened(player)
+    player.seek(2)
+    player.seek(1)
+    assert player.position == 1
+    disk.catch_up()
+    assert played(player, 1) == [0]
+    disk.catch_up()
+    assert told == [True]
+    assert played(player, 2) == [51, 52]
+    player.seek(3)
+    player.seek(player.position - 0.5)
+    assert player.position == pytest.approx(2.5)
+    assert played(player, 1) == [0]
+    for _ in range(2):
+        disk.catch_up()
+    assert played(player, 2) == [126, 127]
+    assert player.position == pytest.approx(2.54)
+    player.close()
+    disk.catch_up()
+
+
+def test_a_place_of_a_file_that_has_been_read_to_its_end_is_found_again(tmp_path: Path) -> None:
+    player = Player((wav(tmp_path, 7, 10), wav(tmp_path, 8, 3)))
+    assert played(player, 6) == [7] * 6
+    player.seek(0.1)
+    assert played(player, 20) == [7] * 5 + [8] * 3

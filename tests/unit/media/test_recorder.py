@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from media.codecs.codec import make_encoder
-from media.disk import Done, Work, outcome
 from media.messages import RecordingEnd
 from media.plan import Codec
 from media.recorder import SILENT_PEAK, Recorder, mixed
@@ -20,6 +19,7 @@ from media.rtp import RtpPacket
 from media.ticker import TICK_SECONDS
 from media.wav import FRAME_SAMPLES, WavReader, WavWriter
 from tests.interop.tones import RATE_HZ, level, read_samples
+from tests.unit.media.studio import SlowDisk
 
 LOUD = 8000
 FRAME_BYTES = 2 * FRAME_SAMPLES
@@ -294,21 +294,6 @@ def test_a_name_may_be_as_long_as_names_may_be(tmp_path: Path) -> None:
     assert path.exists()
 
 
-class SlowDisk:
-    """Does its work when it is told to."""
-
-    def __init__(self) -> None:
-        self._waiting: list[tuple[Work, Done]] = []
-
-    def run(self, work: Work, done: Done) -> None:
-        self._waiting.append((work, done))
-
-    def catch_up(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for work, done in waiting:
-            done(outcome(work))
-
-
 def test_a_slow_disk_keeps_no_tick_waiting_and_loses_nothing(path: Path) -> None:
     disk = SlowDisk()
     desk, whole = Desk(Recorder(path, disk=disk)), list[Exception | None]()
@@ -348,6 +333,22 @@ def test_a_disk_that_does_not_move_ends_the_recording_before_memory_does(path: P
     disk.catch_up()
     assert level(read_samples(path), 440) > 1000
     assert parts(path) == []
+
+
+@pytest.mark.parametrize("name", ["", "nowhere/recorded.wav", "recorded\0.wav", "x" * 300])
+def test_what_a_slow_disk_cannot_record_ends_at_the_next_tick(tmp_path: Path, name: str) -> None:
+    disk, done = SlowDisk(), list[Exception | None]()
+    recorder = Recorder(tmp_path / name, disk=disk)
+    desk = Desk(recorder)
+    desk.run(1, Party(440))
+    disk.catch_up()
+    with pytest.raises(OSError, match=r"regular|director|null|too long"):
+        desk.run(1, Party(440))
+    recorder.close(done.append)
+    disk.catch_up()
+    assert len(done) == 1
+    assert isinstance(done[0], OSError)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["", "nowhere/recorded.wav", "recorded\0.wav", "x" * 300])

@@ -65,9 +65,7 @@ class House:
         assert self.host.open_ports() == []
 
 
-async def started(
-    simulation: Simulation, first: int = 20000, last: int = 20007, workers: int = 0
-) -> House:
+async def started(simulation: Simulation, first: int = 20000, last: int = 20007, workers: int = 0) -> House:
     house = House(simulation, first, last, workers)
     await house.service.start()
     return house
@@ -276,7 +274,9 @@ async def test_a_stream_that_is_not_open_moves_at_once(simulation: Simulation) -
     await house.stop()
 
 
-async def test_two_streams_of_different_engines_are_bridged_once_one_has_moved(simulation: Simulation) -> None:
+async def test_two_streams_of_different_engines_are_bridged_once_one_has_moved(
+    simulation: Simulation,
+) -> None:
     house = await started(simulation, last=20015, workers=2)
     (one, lee), (other, richardson) = house.open(), house.open()
     assert [house.service.worker_of(stream) for stream in (one, other)] == [0, 1]
