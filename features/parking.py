@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from pbx.plugin import Call, Feature, parking
+from pbx.plugin import Call, Feature, Refused, parking, prompts, refuse_aloud
 
 feature = Feature("parking")
+
+NOBODY_PARKED = prompts.Token(
+    "parking.nobody", "Aucun appel n'est parqué à cette position.", "No call is parked there."
+)
 
 
 @feature.dial("*0{orbit:digit}", summary="Transfer a call here to park it")
@@ -18,4 +22,7 @@ async def park(call: Call, orbit: str) -> None:
 )
 async def retrieve(call: Call, orbit: str, extension: str = "") -> None:
     """Connect the caller. Raises Refused: 404 nobody is parked there."""
-    await parking.retrieve(call, orbit, extension)
+    try:
+        await parking.retrieve(call, orbit, extension)
+    except Refused as refusal:
+        await refuse_aloud(call, refusal.status, refusal.reason, NOBODY_PARKED)

@@ -58,9 +58,6 @@ logger = logging.getLogger(__name__)
 
 Shared = TypeVar("Shared")
 
-INTERCOM_SECONDS = 15.0
-"""A phone that answers by itself does so at once."""
-
 
 class Call:
     """One caller's attempt. A coroutine per call; when the caller hangs up, it is cancelled wherever it waits.
@@ -95,6 +92,8 @@ class Call:
         self.qualities: list[CallQuality] = []
         """Of legs whose streams have closed, to be told after the end."""
         self._fork: Fork | GroupFork | None = None
+        self.rings_since = 0.0
+        """When phones were last called for it."""
         self._ringing: Party | None = None
         """Who was last told to ring."""
         self.served_by = ""
@@ -225,18 +224,18 @@ class Call:
                 case Offer() as offered:
                     return await offer(self, offered, self._diverted(route))
                 case CallOut() as plan:
-                    return await self._talk(await place(self, plan, self._diverted(route)))
+                    return await self.talk(await place(self, plan, self._diverted(route)))
                 case Serve(handler, arguments):
                     self.trail = route.trail
                     self.served_by = handler.feature
                     return await handler(self, **arguments)
                 case Ring(extension, seconds):
-                    result = await self._ring(extension, seconds)
+                    result = await self.ring_extension(extension, seconds)
                     if isinstance(result, Leg):
-                        return await self._talk(result)
+                        return await self.talk(result)
                     route = self.switch.router.reroute(route, result)
 
-    async def _ring(
+    async def ring_extension(
         self, extension: Extension, seconds: float, *, intercom: bool = False
     ) -> Leg | Outcome | Redirected:
         """Ring every phone registered at `extension`; the one that answers, or why none did."""
@@ -249,12 +248,14 @@ class Call:
     def begin_fork(self, *, aside: bool = False) -> Fork:
         """Who is called now; their ringing comes to the caller, unless that is `aside`."""
         fork = self._fork = Fork(self._note_ringing if aside else self._on_progress)
+        self.rings_since = self.switch.loop.time()
         return fork
 
     def use_fork(self, fork: GroupFork) -> None:
         """Several extensions are called at once, each for itself; the caller hears ringing by `ring`."""
         self._stop_ringing()
         self._fork = fork
+        self.rings_since = self.switch.loop.time()
 
     def went_outside(self, happening: CallWentOut) -> None:
         """Somebody outside is called."""
@@ -319,21 +320,6 @@ class Call:
     def internal(self) -> bool:
         """Whether everybody in it, and whoever was called for it, belongs to this system."""
         return not (self._went_outside or isinstance(self.caller, ExternalParty))
-
-    async def ring_intercom(self, number: str, seconds: float = INTERCOM_SECONDS) -> None:
-        """Have a phone of the extension `number` answer by itself, and talk until one of both hangs up.
-
-        Raises Refused: 404 there is no such extension, 486 it is busy, 480 no phone has answered by then.
-        """
-        extension = self.switch.directory.find(number)
-        if extension is None:
-            raise Refused(404, "Not Found")
-        result = await self._ring(extension, seconds, intercom=True)
-        if not isinstance(result, Leg):
-            raise Refused(
-                *((486, "Busy Here") if result is Outcome.BUSY else (480, "Temporarily Unavailable"))
-            )
-        await self._talk(result)
 
     async def lead_to(self, destination: Destination, *, chosen: bool = False) -> None:
         """Send whom it serves on to a destination, with music and ringing where that one was answered; return when the
@@ -415,7 +401,7 @@ class Call:
         self.switch.media.send(Echo(self.caller_leg.stream))
         await self.stay()
 
-    async def _talk(self, callee: Leg, otherwise: Step | None = None) -> None:
+    async def talk(self, callee: Leg, otherwise: Step | None = None) -> None:
         """Join the two parties; return when the one that answered hangs up. `otherwise`: see `join`."""
         over = self._over = self.switch.loop.create_future()
         self.callee = callee
@@ -464,8 +450,9 @@ class Call:
 
     @property
     def rings(self) -> bool:
-        """Whether phones ring for it, and none of them has answered."""
-        return self._fork is not None and not self._fork.decided and not self.ending
+        """Whether phones ring for the party that it serves, and none of them has answered."""
+        fork = self._fork if self.leg is not None else None
+        return fork is not None and not fork.decided and not self.ending
 
     @property
     def rings_at(self) -> tuple[str, ...]:
@@ -490,7 +477,7 @@ class Call:
         leg.call_id = self.id
         leg.watcher = self
         self.callee = leg
-        self.turn(partial(self._talk, leg, otherwise))
+        self.turn(partial(self.talk, leg, otherwise))
 
     def refuse_ringing(self) -> bool:
         """Stop the ringing, as if the user had declined; False where nothing rings."""
@@ -559,7 +546,7 @@ class Call:
         """Nobody is lost when a transfer fails: the transferor has the call back, or is called again."""
         self._stop_ringing()
         if isinstance(transferor, Leg):
-            await self._talk(transferor)
+            await self.talk(transferor)
             return
         if not self.config.transfer.ring_back:
             raise Refused(480, "Transfer Failed")

@@ -283,6 +283,13 @@ class Parking(Table):
     """How many calls one orbit holds."""
 
 
+class Pickup(Table):
+    """`[pickup]`: calls that ring elsewhere, taken from any phone."""
+
+    scope: Literal["system", "group"] = "system"
+    """Whether everybody's calls may be picked up by code, or those of people in a group of one's own."""
+
+
 class Conference(Table):
     """`[conference]`: rooms to talk in together."""
 
@@ -318,6 +325,7 @@ class Config(Table):
     events: Events = Events()
     transfer: Transfer = Transfer()
     parking: Parking = Parking()
+    pickup: Pickup = Pickup()
     forwarding: ForwardingDefaults = ForwardingDefaults()
     voicemail: Voicemail = Voicemail()
     mail: Mail = Mail()

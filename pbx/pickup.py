@@ -1,4 +1,7 @@
-"""INVITE with Replaces (RFC 3891): lamp keys pick up what rings elsewhere, and users take calls to other phones."""
+"""Calls that ring elsewhere are picked up: by a code, or by an INVITE with Replaces (RFC 3891), as lamp keys send it.
+
+With Replaces, users also take their calls to other phones.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,51 @@ from typing import TYPE_CHECKING
 from media.service import PortsExhausted
 from pbx.leg import Leg, LegState
 from pbx.negotiate import NotAcceptable
+from pbx.refused import Refused
 from sipcore.dialog.caller import CallerSession
 from sipcore.dialog.transfer import Replaces, replaces_of
 from sipcore.errors import PeerError
 
 if TYPE_CHECKING:
+    from media.plan import Codec
     from pbx.call import Call
     from pbx.directory import Extension
     from pbx.switch import Switch
     from sipcore.effects import Invited
+
+
+def ringing(switch: Switch, picker: Extension, number: str = "") -> Call | None:
+    """The call that an extension picks up: of those that ring at `number`, or anywhere, the one that has rung longest.
+
+    Where `[pickup]` says so, it is one for somebody in a group of the picker's.
+    """
+    within = _within_reach(switch, picker)
+    calls = [
+        call
+        for call in switch.calls.values()
+        if call.rings
+        and call.caller != picker
+        and any(number in ("", each) and (within is None or each in within) for each in call.rings_at)
+    ]
+    return min(calls, key=lambda call: call.rings_since, default=None)
+
+
+async def pick_up(call: Call, number: str = "") -> None:
+    """Connect the caller with whoever calls the extension `number`, or anybody, in place of the phones that ring.
+
+    Raises Refused: 404 nothing rings there, 403 the caller is none of ours.
+    """
+    picker = call.caller_leg.extension
+    if picker is None:
+        raise Refused(403, "For Extensions Only")
+    found = ringing(call.switch, picker, number)
+    if found is None:
+        raise Refused(404, "Nothing Rings There")
+    leg, wanted = call.caller_leg, found.caller_leg
+    leg.move_beside(wanted)
+    leg.answer(_shared(leg, wanted))
+    await call.answer()
+    found.claim(call.give_away())
 
 
 def take_place(switch: Switch, invited: Invited, extension: Extension) -> None:
@@ -53,9 +92,8 @@ def _pick_up(call: Call, old: Leg, invited: Invited, extension: Extension) -> No
     if not isinstance(old.session, CallerSession) or not call.rings:
         raise PeerError("nothing rings in that dialog", status=481)
     new = _leg(call, invited, extension)
-    wanted = call.caller_leg.negotiation.offered_codecs
     if new.state is not LegState.ENDED:
-        new.answer(next((codec for codec in wanted if codec in new.negotiation.offered_codecs), None))
+        new.answer(_shared(new, call.caller_leg))
         call.claim(new)
 
 
@@ -86,6 +124,20 @@ def _leg(call: Call, invited: Invited, extension: Extension) -> Leg:
         leg.reject(488)
     leg.call_id = call.id
     return leg
+
+
+def _shared(leg: Leg, other: Leg) -> Codec | None:
+    """The codec that `other` likes best of those that both have offered."""
+    offered = leg.negotiation.offered_codecs
+    return next((codec for codec in other.negotiation.offered_codecs if codec in offered), None)
+
+
+def _within_reach(switch: Switch, picker: Extension) -> set[str] | None:
+    """Whose calls an extension may pick up; None: everybody's."""
+    if switch.config.pickup.scope == "system":
+        return None
+    groups = [set(group.extensions) for group in switch.config.groups]
+    return {picker.number}.union(*(group for group in groups if picker.number in group))
 
 
 def _reject(switch: Switch, invited: Invited, status: int) -> None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from media.prompts import spoken
 from media.prompts import tokens as prompts
-from pbx import destinations, happenings, parking, reception, ring_groups, statuses
+from pbx import destinations, happenings, intercoms, parking, pickup, reception, ring_groups, statuses
 from pbx.announcing import refuse_aloud
 from pbx.call import Call
 from pbx.call_back import way_back
@@ -53,9 +53,11 @@ __all__ = [
     "Voice",
     "destinations",
     "happenings",
+    "intercoms",
     "is_outside",
     "load_features",
     "parking",
+    "pickup",
     "prompts",
     "reception",
     "refuse_aloud",

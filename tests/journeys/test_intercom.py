@@ -8,33 +8,23 @@ from pathlib import Path
 
 import pytest
 
+from features.intercom import feature as intercom
 from pbx.phone import CallFailed, Phone
-from pbx.plugin import Call, Feature
 from sipcore.syntax.headers import NameAddress
 from sipcore.syntax.message import Request
 from sipcore.syntax.uri import Uri
 from tests.journeys.talking import assert_talk, connect
 from tests.journeys.test_trunks import LINES, lines, tables
 from tests.simulation.office import Office
+from tests.simulation.prompter import Prompter
 from tests.simulation.simulation import Simulation
 
 MakeOffice = Callable[..., Office]
 
 
-def intercom() -> Feature:
-    """A feature as the one to come: `*9` and an extension."""
-    feature = Feature("intercom")
-
-    @feature.dial("*9{extension}", summary="Speak at once on the loudspeaker of an extension")
-    async def speak(call: Call, extension: str) -> None:
-        await call.ring_intercom(extension)
-
-    return feature
-
-
 @pytest.fixture
 def office(make_office: MakeOffice, simulation: Simulation) -> Office:
-    office = make_office(features=[intercom()], sip={"distinctive_ring": True})
+    office = make_office(features=[intercom], sip={"distinctive_ring": True})
     simulation.run(office.open())
     return office
 
@@ -80,6 +70,60 @@ async def test_each_phone_gets_the_headers_of_its_maker(office: Office, tmp_path
     await office.settle()
 
 
+@pytest.mark.row("ICOM-01", "ICOM-02")
+async def test_the_phone_is_asked_to_answer_by_itself_and_both_are_heard(
+    office: Office, tmp_path: Path
+) -> None:
+    lee, richardson = await office.phone("100"), await phone_made_as(office, "101", "snom370/8.7.5")
+    outgoing = lee.dial("*9101")
+    incoming = await richardson.incoming()
+    assert "answer-after=0" in (invite_of(incoming).get("Call-Info") or "")
+    incoming.answer()
+    await outgoing.answered()
+    await assert_talk(tmp_path, outgoing, incoming)
+
+
+@pytest.mark.row("ICOM-04")
+async def test_an_intercom_call_is_not_forwarded(make_office: MakeOffice) -> None:
+    forward = {"always": "102", "no_answer": "102", "busy": "102"}
+    office = make_office(features=[intercom], extensions={"101": {"forward": forward}})
+    await office.open()
+    lee, richardson, taylor = [await office.phone(number) for number in ("100", "101", "102")]
+    outgoing = lee.dial("*9101")
+    await richardson.incoming()
+    with pytest.raises(CallFailed) as failed:
+        await outgoing.answered()
+    assert failed.value.status == 480
+    assert not taylor.calls
+
+
+@pytest.mark.row("ICOM-06")
+@pytest.mark.parametrize("detection", ["pbx", "phone"])
+async def test_an_extension_that_talks_is_busy(make_office: MakeOffice, detection: str) -> None:
+    """However it is found busy otherwise: a phone that answers by itself would put the other call on hold."""
+    office = make_office(features=[intercom], extensions={"101": {"busy_detection": detection}})
+    await office.open()
+    lee, richardson, taylor = [await office.phone(number) for number in ("100", "101", "102")]
+    await connect(lee, "101", richardson)
+    with pytest.raises(CallFailed) as failed:
+        await taylor.call("*9101")
+    assert failed.value.status == 486
+    assert len(richardson.calls) == 1
+
+
+@pytest.mark.row("DC-06")
+async def test_who_reaches_nobody_hears_why(make_office: MakeOffice, tmp_path: Path) -> None:
+    prompter = Prompter(tmp_path)
+    office = make_office(features=[intercom], prompts=prompter)
+    await office.open()
+    lee = await office.phone("100")
+    for code in ("*9555", "*9102"):
+        with pytest.raises(CallFailed):
+            await lee.call(code)
+    assert prompter.said == ["call.not_found", "call.not_available"]
+
+
+@pytest.mark.row("ICOM-03")
 @pytest.mark.parametrize(("refuse_with", "status"), [(486, 486), (None, 480), (603, 480)])
 async def test_a_phone_that_does_not_answer_by_itself(
     office: Office, refuse_with: int | None, status: int

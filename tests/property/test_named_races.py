@@ -12,9 +12,11 @@ from random import Random
 
 import pytest
 
+from features.parking import feature as parking
 from pbx.happenings import CallAnswered, CallEnded, CallStarted, CallTransferred
 from pbx.leg import LegState
 from pbx.phone import Phone, PhoneCall
+from pbx.plugin import Feature
 from tests.property.test_call_histories import no_errors
 from tests.property.test_transfer_races import EXTENSIONS, Race, far
 from tests.simulation.impairment import LAN
@@ -29,8 +31,8 @@ Act = Callable[[], object]
 class NamedRaces(Race):
     """An office in which one race after another is played."""
 
-    def __init__(self, simulation: Simulation, dice: Random) -> None:
-        super().__init__(simulation, LAN)
+    def __init__(self, simulation: Simulation, dice: Random, feature: Feature = parking) -> None:
+        super().__init__(simulation, LAN, feature)
         self._dice = dice
 
     async def open(self) -> None:
@@ -64,7 +66,7 @@ class NamedRaces(Race):
 
     async def ring(self) -> tuple[PhoneCall, PhoneCall]:
         """Lee calls Richardson."""
-        lee, richardson, _ = self.phones
+        lee, richardson, *_ = self.phones
         return lee.dial("101"), await richardson.incoming()
 
     async def talk(self) -> tuple[PhoneCall, PhoneCall]:

@@ -16,6 +16,7 @@ from features.parking import feature as parking
 from pbx.happenings import CallAnswered, CallEnded, CallStarted, CallTransferred
 from pbx.leg import LegState
 from pbx.phone import CallFailed, Phone, PhoneCall
+from pbx.plugin import Feature
 from sipcore.dialog.transfer import Replaces
 from tests.property.test_call_histories import no_errors
 from tests.simulation.impairment import LAN, Profile
@@ -59,8 +60,8 @@ SCHEDULES = st.lists(
 class Race:
     """Lee and Richardson talk, Lee consults Taylor, and then everybody acts at once."""
 
-    def __init__(self, simulation: Simulation, link: Profile) -> None:
-        self.office = Office(simulation, extensions=EXTENSIONS, features=[parking], link=link)
+    def __init__(self, simulation: Simulation, link: Profile, feature: Feature = parking) -> None:
+        self.office = Office(simulation, extensions=EXTENSIONS, features=[feature], link=link)
         self.phones: list[Phone] = []
 
     async def play(self, answered: bool, schedule: list[Deed]) -> None:
