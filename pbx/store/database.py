@@ -34,6 +34,9 @@ _TRANSIENT = {
 }  # fmt: skip
 """What SQLite says of a file that is locked, full or gone, and not of the statement it was given."""
 
+_MIGRATING = 0x6D7970686F6E65
+"""The advisory lock of PostgreSQL that whoever changes tables holds."""
+
 _PG_OPTIONS = f"-c lock_timeout={LOCK_SECONDS * 1000:.0f} -c statement_timeout={STATEMENT_SECONDS * 1000:.0f}"
 
 
@@ -190,8 +193,10 @@ def _judged(error: DBAPIError | TimeoutError) -> Exception:
 
 
 def _patiently(change: Callable[[Connection], Result], connection: Connection) -> Result:
-    """Perform a change of PostgreSQL's tables however long it takes."""
+    """Perform a change of PostgreSQL's tables however long it takes, after whoever else does so."""
     connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+    connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
+    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATING})")
     return change(connection)
 
 

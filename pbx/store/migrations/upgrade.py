@@ -48,7 +48,7 @@ def upgrade(database: Database, file: Path | None = None, *, older: bool = True)
             f"the database is of a newer version ({found}), this one knows {newest()}: update it"
         )
     if found is None:
-        database.transact(_create)
+        database.migrate(_create)
         return
     if not older:
         raise StoreError(f"the database is of an older version ({found}): start `myphone serve`, which upgrades it")
