@@ -12,15 +12,22 @@ class Latch:
     """Decides whose packets count. Hosts that are neither in the peer's description nor behind its signalling are
     strangers, always; among the others the address that the peer wrote wins if it is heard within the window, and
     else whoever came first and went on sending. After that the latch is locked until the plan names another remote, or
-    says that the peer has moved, or holds no more."""
+    says that the peer has moved, or holds no more.
 
-    __slots__ = ("_candidate", "_heard", "_since", "locked", "plan", "remote", "stranger", "strangers")
+    A router may forget a peer in the middle of a call, and let it out by another port, of which no signalling tells. So
+    while the locked address is silent (`doubt`), another at a trusted host may take its place, if its packets go on
+    with the very stream that has fallen silent: who has not seen that does not know its SSRC and sequence numbers.
+    """
+
+    __slots__ = ("_candidate", "_heard", "_since", "doubted", "locked", "plan", "remote", "stranger", "strangers")
 
     def __init__(self, plan: StreamPlan) -> None:
         self.plan = plan
         self.locked: Address | None = None
         self.remote = plan.remote
         """Where to send: what the peer wrote, or where it was heard last; None while that is not known."""
+        self.doubted = False
+        """Whether the locked address is silent, and the peer may be elsewhere."""
         self.strangers = 0
         """Packets that did not count."""
         self.stranger: Address | None = None
@@ -41,16 +48,31 @@ class Latch:
             self.remote = plan.remote
         if elsewhere or (plan.remote != self.locked and (moved or resumed)):
             self.locked = self._candidate = None
+            self.doubted = False
             if moved:
                 self.remote = plan.remote  # else it is most likely where it was
             return True
         return False
 
-    def admit(self, source: Address, now: float) -> bool:
-        """Whether a valid packet from `source` counts; may lock the latch."""
+    def doubt(self) -> bool:
+        """The locked address has fallen silent; whether that is news."""
+        news = self.locked is not None and not self.doubted and not self.plan.holds
+        self.doubted = self.doubted or news
+        return news
+
+    def trust(self) -> bool:
+        """It is heard again; whether that is news."""
+        news, self.doubted = self.doubted, False
+        return news
+
+    def admit(self, source: Address, now: float, *, resumes: bool = False) -> bool:
+        """Whether a valid packet from `source` counts; may lock the latch. `resumes`: whether it goes on where the
+        locked address has ended."""
         if self.locked is not None:
             if source == self.locked:
                 return True
+            if self.doubted and resumes and source[0] in self.plan.trusted_hosts:
+                return self._takes_over(source, now)
         elif source == self.plan.remote:
             self.locked = self.remote = source
             return True
@@ -65,3 +87,15 @@ class Latch:
         self.strangers += 1
         self.stranger = source
         return False
+
+    def _takes_over(self, source: Address, now: float) -> bool:
+        """Whether a source is heard from now on in the place of the silent one: once it has gone on for the window."""
+        if source != self._candidate or now - self._heard >= WINDOW_SECONDS:
+            self._candidate, self._since = source, now
+        self._heard = now
+        if now - self._since < WINDOW_SECONDS:
+            return False
+        self.locked = self.remote = source
+        self.doubted = False
+        self._candidate = None
+        return True

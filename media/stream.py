@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from media.route import Route
 from media.rtp import HEADER_BYTES, RtpPacket, RtpReceiver, RtpSender, parse_rtp, plain_start, unpack_header
 from media.signs import SignsOfLife
 from media.ticker import Ticker
+from media.vigil import Vigil
 
 if TYPE_CHECKING:
     from media.in_band import Ear
@@ -33,8 +35,6 @@ logger = logging.getLogger(__name__)
 
 MAX_DIGITS_QUEUED = 64
 """Digits of 200 ms each that may wait to be sent."""
-SILENCE_SECONDS = 60.0
-"""Without sound and reports for so long, a peer is worth a question."""
 
 MAX_MISORDER = 128
 """A packet that is so far behind comes late no more, and SRTP does not send it (RFC 3711 section 3.3.2)."""
@@ -103,7 +103,8 @@ class Stream:
         """Whether the next packet of our own begins a talkspurt: it gets the marker."""
         self._signs = SignsOfLife()
         self._reported_packets = 0
-        self._heard_packets, self._heard_at = 0, loop.time()
+        silent = partial(tell, "silent", stream_id)
+        self._vigil = Vigil(self._latch, self.receiver, ports.rtp, loop, self._is_in_batch, silent)
         self._srtp: Srtp | None = None
         self._secured = False
         """Whether packets travel under the keys of `_srtp`, which else only remembers what it has counted."""
@@ -224,6 +225,7 @@ class Stream:
     def close(self) -> Statistics:
         """End the stream, with a BYE to the peer."""
         self._report_timer.cancel()
+        self._vigil.stop()
         self._ticker.remove(self.id)
         self.quiet()
         for listener in list(self._listeners):
@@ -275,7 +277,7 @@ class Stream:
         if now is None:
             now = self._loop.time()
         if source != latch.locked:
-            if not latch.admit(source, now):
+            if not latch.admit(source, now, resumes=latch.doubted and self._vigil.resumes(packet)):
                 return
             if latch.locked is not None:
                 self.stand_apart()
@@ -503,6 +505,10 @@ class Stream:
 
     # -- reports ----------------------------------------------------------------------------------------
 
+    def _is_in_batch(self) -> bool:
+        """Whether packets come and go together with those of others; who falls silent leaves there."""
+        return self.party is not None and self.party.batch is not None
+
     def _take_books(self) -> None:
         """Learn what was sent and received together with others."""
         if self.party is not None and self.party.batch is not None:
@@ -510,18 +516,8 @@ class Stream:
 
     def _report(self) -> None:
         self._take_books()
-        self._watch_silence()
         self._send_report()
         self._report_timer = self._loop.call_later(rtcp.next_interval(self._random), self._report)
-
-    def _watch_silence(self) -> None:
-        """Tell, again and again, that nothing has come for a while: the peer may be gone without a word."""
-        now, packets = self._loop.time(), self.receiver.packets
-        if packets != self._heard_packets:
-            self._heard_packets, self._heard_at = packets, now
-        elif now - self._heard_at >= SILENCE_SECONDS:
-            self._heard_at = now
-            self._tell("silent", self.id)
 
     def _send_report(self, *, bye: bool = False) -> None:
         remote = self.plan.remote_rtcp
@@ -557,7 +553,8 @@ class Stream:
         if report is None or source[0] not in self.plan.trusted_hosts:
             self._latch.strangers += 1
             return
-        now = self._heard_at = self._loop.time()
+        now = self._loop.time()
+        self._vigil.heard()
         self._signs.report(report, self.sender.ssrc, self.sender.packets, now)
 
     def statistics(self) -> Statistics:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 
+from media.rtp import RtpSender
 from pbx.happenings import CallEnded, CallQuality
+from pbx.media_keys import Srtp
 from pbx.phone import Phone
-from sipcore.transport.flow import Transport
+from sipcore.transport.flow import Address, Transport
 from tests.journeys.talking import assert_talk, connect
 from tests.simulation.impairment import INTERNET, WIRELESS, Profile
 from tests.simulation.nat import NatBox, NatKind
 from tests.simulation.network import HostNetwork
-from tests.simulation.office import Office
+from tests.simulation.office import PBX, Office
 
 MakeOffice = Callable[..., Office]
 
@@ -162,6 +165,60 @@ async def test_a_box_that_forgets_its_mappings_in_a_call(office: Office, tmp_pat
     (await connect(richardson, "100", lee))[0].hang_up()
     await asyncio.sleep(1)
     await office.settle()
+
+
+@pytest.mark.row("CORE-05")
+@pytest.mark.parametrize("kind", NatKind)
+@pytest.mark.parametrize("secured", [False, True])
+async def test_a_box_that_forgets_the_ports_of_sound_in_a_call(
+    make_office: Callable[..., Office], tmp_path: Path, kind: NatKind, secured: bool
+) -> None:
+    """The phone does not know that its sound leaves by another port now, so no signalling tells."""
+    office = make_office(media={"srtp": "required" if secured else "off"})
+    await office.open()
+    box = NatBox(office.simulation.network, HOME, kind)
+    lee, richardson = await office.phone("100", behind=box), await office.phone("101")
+    lee.srtp = richardson.srtp = Srtp.REQUIRED if secured else Srtp.OFF
+    outgoing, incoming = await connect(lee, "101", richardson)
+    await assert_talk(tmp_path, outgoing, incoming)
+    for _ in range(2):
+        box.forget(lambda private: private.port != 5060)
+        await asyncio.sleep(4)
+        await assert_talk(tmp_path, outgoing, incoming)
+    outgoing.hang_up()
+    assert await incoming.over() == 200
+    await office.settle()
+
+
+def is_rtcp(data: bytes) -> bool:
+    """A report goes to the port beside that of the sound, whoever has that (RFC 5761 section 4)."""
+    return 200 <= data[1] <= 204
+
+
+@pytest.mark.row("CORE-05")
+@pytest.mark.parametrize("muted", [False, True])
+async def test_nobody_behind_the_same_box_takes_the_sound_of_a_silent_phone(
+    office: Office, tmp_path: Path, muted: bool
+) -> None:
+    """Not with any stream of its own."""
+    box = NatBox(office.simulation.network, HOME, NatKind.FULL_CONE)
+    lee, richardson = await office.phone("100", behind=box), await office.phone("101")
+    outgoing, incoming = await connect(lee, "101", richardson)
+    await assert_talk(tmp_path, outgoing, incoming)
+    leg = next(iter(office.switch.legs.of("100")))
+    heard: list[bytes] = []
+    thief = box.host("192.168.1.66")
+    socket = thief.open_udp(Address(thief.address, 4000), lambda data, source: heard.append(data))
+    if muted:
+        outgoing.quiet()
+        await asyncio.sleep(5)
+    sender = RtpSender(Random(1))
+    for _ in range(200):
+        socket.send(sender.packet(0, bytes(160), 160), Address(PBX, leg.port))
+        await asyncio.sleep(0.02)
+    assert [data for data in heard if not is_rtcp(data)] == []
+    await assert_talk(tmp_path, outgoing, incoming, within=1.5)
+    socket.close()
 
 
 # -- connections -----------------------------------------------------------------------------------

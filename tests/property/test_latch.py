@@ -54,3 +54,32 @@ def test_a_phone_that_goes_on_sending_is_heard_in_the_end(
     heard = [latch.admit(phone, now + frame * 0.02) for frame in range(1, int(2 * WINDOW_SECONDS / 0.02) + 3)]
     assert latch.locked == (locked_before or phone)
     assert heard[-1] is (locked_before is None)
+
+
+MOMENTS = st.lists(
+    st.tuples(
+        SOURCES, st.sampled_from([0.02, 0.1, 0.2, 5.0]), st.booleans(), st.sampled_from(["", "doubt", "trust"])
+    ),
+    max_size=40,
+)
+
+
+@given(MOMENTS)
+def test_a_lock_moves_only_from_a_silent_address_to_whom_goes_on_with_its_stream(
+    moments: list[tuple[tuple[str, int], float, bool, str]],
+) -> None:
+    latch, now = new_latch(), 1000.0
+    latch.admit(WRITTEN, now)
+    for source, pause, resumes, word in moments:
+        now += pause
+        if word:
+            (latch.doubt if word == "doubt" else latch.trust)()
+        before, doubted = latch.locked, latch.doubted
+        admitted = latch.admit(source, now, resumes=resumes)
+        if latch.locked != before:
+            assert doubted
+            assert resumes
+            assert source[0] in TRUSTED
+            assert latch.locked == latch.remote == source
+            assert not latch.doubted
+        assert admitted is (source == latch.locked)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -94,10 +94,12 @@ class NatBox:
         """Let everybody in at a port of the box, to the same port of a host behind it, and out from there by it."""
         self._forwarded[port] = address
 
-    def forget(self) -> None:
-        """Lose every mapping, as a box does that is switched off and on."""
-        self._by_private.clear()
-        self._by_port.clear()
+    def forget(self, lost: Callable[[Address], bool] = lambda private: True) -> None:
+        """Lose every mapping, as a box does that is switched off and on, or those of some private addresses alone."""
+        for key, mapping in list(self._by_private.items()):
+            if lost(mapping.private):
+                del self._by_private[key]
+                del self._by_port[mapping.public.port]
 
     def inwards(self, address: Address) -> Address | None:
         """The host that a public port is forwarded to; None if it is not."""

@@ -224,3 +224,45 @@ def test_a_peer_that_has_moved_and_stays_where_it_was_is_locked_at_once() -> Non
     assert latch.change(replace(PLAN, moves=1))
     assert latch.admit(PLAN.remote, NOW + 60)
     assert latch.locked == PLAN.remote
+
+
+# -- when it has fallen silent -----------------------------------------------------------------------
+
+
+def test_whoever_goes_on_with_a_silent_stream_takes_its_place_after_the_window() -> None:
+    latch = locked_on(SEEN)
+    assert latch.doubt()
+    assert not latch.doubt()
+    assert not latch.admit(NEIGHBOUR, NOW + 5, resumes=True)
+    assert not latch.admit(NEIGHBOUR, NOW + 5 + WINDOW_SECONDS / 2, resumes=True)
+    assert latch.admit(NEIGHBOUR, NOW + 5 + WINDOW_SECONDS, resumes=True)
+    assert latch.locked == latch.remote == NEIGHBOUR
+    assert latch.strangers == 0
+    assert not latch.trust()
+
+
+@pytest.mark.parametrize(
+    ("other", "doubted", "resumes"),
+    [(NEIGHBOUR, False, True), (NEIGHBOUR, True, False), *((stranger, True, True) for stranger in STRANGERS)],
+)
+def test_nobody_else_takes_it(other: Address, doubted: bool, resumes: bool) -> None:
+    latch = locked_on(SEEN)
+    if doubted:
+        latch.doubt()
+    for frame in range(100):
+        assert not latch.admit(other, NOW + 5 + frame * FRAME_SECONDS, resumes=resumes)
+    assert latch.locked == SEEN
+
+
+def test_a_single_packet_takes_nothing_and_neither_do_two_that_are_far_apart() -> None:
+    latch = locked_on(SEEN)
+    latch.doubt()
+    for second in range(5):
+        assert not latch.admit(NEIGHBOUR, NOW + 5 + second, resumes=True)
+    assert latch.locked == SEEN
+
+
+def test_a_peer_that_holds_may_be_silent() -> None:
+    latch = Latch(replace(PLAN, direction=Direction.RECVONLY))
+    latch.admit(WRITTEN, NOW)
+    assert not latch.doubt()

@@ -10,8 +10,8 @@ import pytest
 from media.messages import Bridge, CloseStream, PlayTone, Statistics, StreamClosed, StreamSilent
 from media.rtcp import INTERVAL_SECONDS, build_report
 from media.rtp import RtpReceiver
-from media.stream import SILENCE_SECONDS
 from media.tones import Tone
+from media.vigil import SILENCE_SECONDS
 from tests.simulation.impairment import Profile
 from tests.simulation.nat import NatBox, NatKind
 from tests.simulation.simulation import Simulation
