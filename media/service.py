@@ -41,7 +41,7 @@ from media.net import MediaNetwork
 from media.ports import READY, Ports, PortsExhausted
 from media.process import START_SECONDS, ForkServer, can_fork, start_anew
 from media.standing import Standing, together
-from media.worker import WorkerProcess
+from media.worker import DiskThread, WorkerProcess
 
 __all__ = ["MediaService", "MediaSettings", "PortsExhausted", "Reservation"]
 
@@ -58,6 +58,8 @@ class MediaSettings:
     host: str
     port_range: tuple[int, int] = (20000, 29999)
     workers: int = 1
+    threads: bool = False
+    """Whether an engine in this process reads and writes files in threads of its own; else whatever it does waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,8 @@ class MediaService:
     def _link(self, number: int, ports: tuple[int, int], network: MediaNetwork, random: Random) -> EngineLink:
         host = self._settings.host
         if self._settings.workers == 0:
-            return InlineEngine(network, host, ports, random, partial(self._told, number))
+            tell, threads = partial(self._told, number), self._settings.threads
+            return InlineEngine(network, host, ports, random, tell, number, threads=threads)
         start = start_anew if self._forks is None else self._forks.start
         return WorkerProcess(number, host, ports, partial(self._told, number), start)
 
@@ -389,8 +392,14 @@ class InlineEngine:
         random: Random,
         tell: Callable[[Event], None],
         number: int = 0,
+        *,
+        threads: bool = False,
     ) -> None:
-        self._engine = MediaEngine(network, Ports(network, host, *port_range), random, tell, worker=number)
+        loop = asyncio.get_running_loop()
+        self._threads = [DiskThread(loop), DiskThread(loop)] if threads else []
+        disk, library = self._threads or (None, None)
+        ports = Ports(network, host, *port_range)
+        self._engine = MediaEngine(network, ports, random, tell, worker=number, disk=disk, library=library)
 
     async def start(self) -> None:
         """Bind the first ports."""
@@ -403,3 +412,5 @@ class InlineEngine:
     async def stop(self) -> None:
         """Close everything."""
         self._engine.stop()
+        for thread in self._threads:
+            await asyncio.get_running_loop().run_in_executor(None, thread.close)

@@ -205,7 +205,8 @@ class Switch:
         self.board = Board(self)
         self.voicemail = VoicemailSystem(self)
         self.rosters = Rosters(self.events.conference_changed)
-        media = MediaSettings(sip.listen, config.media.port_range, config.media.processes())
+        threads = environment.threads is not None
+        media = MediaSettings(sip.listen, config.media.port_range, config.media.processes(), threads)
         self.media = MediaService(media, environment.media_network, environment.rng)
         self.media.on_event = self._on_media_event
         self.audio_watch = AudioWatch(self)

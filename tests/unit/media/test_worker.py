@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from random import Random
@@ -43,6 +44,7 @@ from media.net import SocketMediaNetwork
 from media.process import command
 from media.service import MediaService, MediaSettings, PortsExhausted
 from media.tones import Tone
+from media.wav import WavReader, WavWriter
 from media.worker import MAX_FRAME_BYTES, Channel, PunctualSelector, WorkerProcess
 from tests.unit.media.processes import HELLO, Phone, Worker, bound, free_pairs, lives, serving, started
 from tests.unit.media.studio import plan_for
@@ -64,6 +66,49 @@ def test_a_recording_is_whole_before_its_stream_is_told_to_be_closed(tmp_path: P
             assert worker.told.index(recorded) < worker.told.index(worker.told_of(StreamClosed)[0])
             assert path.stat().st_size == 44 + 16000 * recorded.seconds > 44
 
+    run(story())
+
+
+def test_an_engine_in_the_main_process_leaves_files_to_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used: list[str] = []
+
+    class Reader(WavReader):
+        def frame(self) -> bytes | None:
+            used.append(threading.current_thread().name)
+            return super().frame()
+
+    class Writer(WavWriter):
+        def write(self, pcm: bytes) -> None:
+            used.append(threading.current_thread().name)
+            super().write(pcm)
+
+    async def story() -> None:
+        told, (first, last) = list[Event](), free_pairs(1)
+        settings = MediaSettings(HERE, (first, last), workers=0, threads=True)
+        service = MediaService(settings, SocketMediaNetwork(), Random(1))
+        service.on_event = told.append
+        try:
+            await service.start()
+            with Phone() as phone:
+                stream = service.reserve()
+                service.send(OpenStream(stream.stream, stream.port, plan_for(phone.address)))
+                service.send(RecordFile(stream.stream, str(tmp_path / "said.wav")))
+                service.send(PlayFile(stream.stream, str(played)))
+                await until(lambda: PlayEnded(stream.stream) in told and phone.heard)
+                service.send(CloseStream(stream.stream))
+                await until(lambda: any(isinstance(event, StreamClosed) for event in told))
+        finally:
+            await service.stop()
+        assert any(isinstance(event, RecordingEnded) for event in told)
+        assert set(used) == {"disk"}
+
+    played = tmp_path / "played.wav"
+    with contextlib.closing(WavWriter(played)) as writer:
+        writer.write(bytes(range(200)) * 16)
+    monkeypatch.setattr("media.prompts.files.WavReader", Reader)
+    monkeypatch.setattr("media.recorder.WavWriter", Writer)
     run(story())
 
 
