@@ -141,6 +141,11 @@ class Mailboxes:
         extension = self._directory.find(number)
         return None if extension is None else Mailbox(self, extension)
 
+    async def name_of(self, number: str) -> Path | None:
+        """The name of an extension's user, as recorded by that one; None if there is no such recording."""
+        mailbox = self.find(number)
+        return None if mailbox is None else await mailbox.name()
+
     def path_of(self, message: Message) -> Path:
         """Where the sound of a message is."""
         return self.files.kept(message.mailbox, message.caller_number, message.id)

@@ -49,7 +49,7 @@ MENU = Token(
 async def offer(call: Call, offered: Offer, diverted: Diverted | None) -> None:
     """Do what a rule says; as a step of the call, which goes on with what comes of it."""
     voice = await call.answer()
-    await voice.music(LOCATING, *_name(call, offered.mailbox))
+    await voice.music(LOCATING, *await _name(call, offered.mailbox))
     to_voicemail = partial(call.serve, partial(call.lead_to, Voicemail(offered.mailbox)))
     leg = await _pick_up(call, offered, diverted)
     if leg is not None and await _accepts(call, leg):
@@ -104,9 +104,9 @@ class _Asked:
         self._gone()
 
 
-def _name(call: Call, number: str) -> tuple[Token | Path, ...]:
+async def _name(call: Call, number: str) -> tuple[Token | Path, ...]:
     """Who is being located: as the user has said it, else the number."""
-    recorded = call.switch.recorded_name(number)
+    recorded = await call.switch.mailboxes.name_of(number)
     return (recorded,) if recorded is not None else spoken.digits(number)
 
 

@@ -10,7 +10,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from media.messages import (
@@ -178,8 +177,6 @@ class Switch:
             environment.wall, config, self.trunks.outbound.plan, lambda number: self.presence.away(number)
         )
         self.reroute()
-        self.recorded_name: Callable[[str], Path | None] = lambda number: None
-        """The file in which the user of an extension says a name; whoever keeps such files replaces it."""
         self.legs = Legs(lambda number: self.events.changed(number))
         self.prompts = prompts or Silence()
         self.calls: dict[str, Call] = {}

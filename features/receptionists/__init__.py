@@ -102,7 +102,7 @@ class _Reception:
         number = found[0] if len(found) == 1 else await self._one_of(found)
         if not number:
             return Meaning.WRONG
-        await voice.play(phrases.CONNECTING, *self._spoken(number))
+        await voice.play(phrases.CONNECTING, *await self._spoken(number))
         voice.forget_keys()
         return await self._lead_to(destinations.ExtensionNumber(number))
 
@@ -110,7 +110,7 @@ class _Reception:
         """Of several who could be meant, the one that is chosen by a key; empty for none."""
         offered: list[prompts.Token | Path] = []
         for place, number in enumerate(found, start=1):
-            offered += (phrases.FOR, *self._spoken(number), phrases.PRESS, prompts.NUMBER[place])
+            offered += (phrases.FOR, *await self._spoken(number), phrases.PRESS, prompts.NUMBER[place])
         voice = await self._call.answer()
         key = await voice.key(*offered, seconds=self._settings.key_seconds)
         chosen = int(key) if key.isdecimal() else 0
@@ -153,7 +153,7 @@ class _Reception:
             return destinations.Number(number)
         return destinations.ExtensionNumber(number)
 
-    def _spoken(self, number: str) -> tuple[prompts.Token | Path, ...]:
+    async def _spoken(self, number: str) -> tuple[prompts.Token | Path, ...]:
         """A name as its owner has recorded it; else the number of the extension."""
-        name = self._call.switch.recorded_name(number)
+        name = await self._call.switch.mailboxes.name_of(number)
         return (name,) if name is not None else (phrases.EXTENSION, *spoken.digits(number))

@@ -14,6 +14,7 @@ from pbx.forwarding.rules import AdvancedForm, ReachMe, Rule, RuleType
 from pbx.happenings import CallEnded
 from pbx.phone import Phone, PhoneCall
 from pbx.plugin import Call, Feature
+from tests.interop.tones import write_tone
 from tests.journeys.talking import MUSIC, assert_talk, listen
 from tests.simulation.carrier import GATEWAY, MOBILE, Carrier, carrier
 from tests.simulation.office import Office
@@ -87,7 +88,8 @@ def story(make_office: MakeOffice, tmp_path: Path, simulation: Simulation) -> St
 
 async def told(make_office: MakeOffice, folder: Path, rule: Rule | None = None, **tables: Any) -> Story:
     prompter, answering = Prompter(folder), Answering()
-    office = make_office(prompts=prompter, features=[answering.feature], **OUTSIDE | tables)
+    store = {"data_dir": str(folder / "data")}
+    office = make_office(prompts=prompter, features=[answering.feature], store=store, **OUTSIDE | tables)
     await office.open()
     rule = rule or Rule(type=RuleType.FORWARD_ALL, action=ReachMe("00612345678"))
     office.switch.forwarding.set("101", Settings(AdvancedForm(rules=(rule,))))
@@ -113,8 +115,12 @@ async def test_the_caller_is_told_whom_we_try_to_locate_and_hears_music(story: S
 
 @pytest.mark.row("RM-01")
 async def test_a_name_that_its_owner_has_spoken_is_played(story: Story, tmp_path: Path) -> None:
-    name = tmp_path / "richardson.wav"
-    story.office.switch.recorded_name = {"101": name}.get
+    said = tmp_path / "richardson.wav"
+    write_tone(said, 900.0, 0.3)
+    mailbox = story.office.switch.mailboxes.find("101")
+    assert mailbox is not None
+    await mailbox.keep_name(said)
+    name = await mailbox.name()
     outgoing, _ = await story.begin()
     assert story.prompter.said[:3] == ["reach_me.locating", name, "music"]
     outgoing.hang_up()

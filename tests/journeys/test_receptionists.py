@@ -167,11 +167,15 @@ async def test_who_is_not_reached_leaves_the_caller_at_the_menu(
 @pytest.mark.row("ADM-14")
 async def test_people_are_dialled_by_name(make_office: MakeOffice, tmp_path: Path) -> None:
     """Smith and Shaw, whose names begin on the same keys as Simpson: 74... 7 6 4 8 4."""
-    room = lobby(make_office, tmp_path)
+    room = lobby(make_office, tmp_path, {"store": {"data_dir": str(tmp_path / "data")}})
     call = await room.call()
-    recorded = tmp_path / "taylor.wav"
-    write_tone(recorded, 900.0, 0.3)
-    room.office.switch.recorded_name = lambda number: recorded if number == "102" else None
+    said = tmp_path / "taylor.wav"
+    write_tone(said, 900.0, 0.3)
+    mailbox = room.office.switch.mailboxes.find("102")
+    assert mailbox is not None
+    await mailbox.keep_name(said)
+    recorded = await mailbox.name()
+    assert recorded is not None
     call.send_digits("3")
     await asyncio.sleep(1)
     call.send_digits("764#")  # Smith alone
@@ -192,7 +196,7 @@ async def test_people_are_dialled_by_name(make_office: MakeOffice, tmp_path: Pat
     offered = [each for each in room.said() if each in ("receptionist.for", "receptionist.press")]
     assert offered == ["receptionist.for", "receptionist.press"] * 5
     incoming = await room.choose(call, "3", "104")
-    assert room.said().count("taylor.wav") == 2
+    assert room.said().count(recorded.name) == 2
     call.hang_up()
     await room.office.settle()
 
