@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pbx.plugin import Call, Feature, Refused, prompts, reception
+from pbx.plugin import Call, Feature, Refused, prompts, reception, refuse_aloud
 
 if TYPE_CHECKING:
     from pbx.plugin import Switch
@@ -37,25 +37,27 @@ async def enter(call: Call, queue: str) -> None:
 
 @feature.dial("*62{queue?}", summary="Log in to all your queues, or to one")
 async def log_in(call: Call, queue: str = "") -> None:
-    """Say so. Raises Refused: 403 for callers from outside."""
-    queues = await call.switch.queues.log_in(_agent(call), queue or None)
-    await _say(call, LOGGED_IN if queues else NO_AGENT)
+    """Say so. Raises Refused: 403 for who is no agent."""
+    queues = await call.switch.queues.log_in(_caller(call), queue or None)
+    await _confirm(call, queues, LOGGED_IN)
 
 
 @feature.dial("*63{queue?}", summary="Log out of all your queues, or of one")
 async def log_out(call: Call, queue: str = "") -> None:
-    """Say so. Raises Refused: 403 for callers from outside."""
-    queues = await call.switch.queues.log_out(_agent(call), queue or None)
-    await _say(call, LOGGED_OUT if queues else NO_AGENT)
+    """Say so. Raises Refused: 403 for who is no agent."""
+    queues = await call.switch.queues.log_out(_caller(call), queue or None)
+    await _confirm(call, queues, LOGGED_OUT)
 
 
-def _agent(call: Call) -> str:
-    """The extension that calls."""
+def _caller(call: Call) -> str:
+    """The extension that calls. Raises Refused."""
     extension = call.caller_leg.extension
     if extension is None:
         raise Refused(403, "For Extensions Only")
     return extension.number
 
 
-async def _say(call: Call, said: prompts.Token) -> None:
+async def _confirm(call: Call, queues: tuple[str, ...], said: prompts.Token) -> None:
+    if not queues:
+        await refuse_aloud(call, 403, "Not An Agent", NO_AGENT)
     await (await call.answer()).play(said)

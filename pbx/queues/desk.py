@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from media.prompts.tokens import Language
 from pbx import destinations
+from pbx.announcing import refuse_aloud
 from pbx.forking import ELSEWHERE, Result
 from pbx.group_fork import GroupFork
 from pbx.happenings import (
@@ -25,7 +26,7 @@ from pbx.happenings import (
     QueueLogin,
     TablesChanged,
 )
-from pbx.leg import Leg, LegState
+from pbx.leg import Leg
 from pbx.presence import LineState, UserStatus
 from pbx.queues.board import QueueRow, rows
 from pbx.queues.machine import (
@@ -150,10 +151,9 @@ class Queues:
         if settings.overflow:
             await call.lead_to(destinations.parse(settings.overflow))
             return
-        if call.caller_leg.state is LegState.ANSWERED:
-            await (await call.answer()).play(QUEUE_NOBODY_FREE)
         full = sent_on.why is Left.FULL
-        raise Refused(*((486, "Busy Here") if full else (480, "Temporarily Unavailable")))
+        refusal = (486, "Busy Here") if full else (480, "Temporarily Unavailable")
+        await refuse_aloud(call, *refusal, QUEUE_NOBODY_FREE)
 
     async def _stay(self, call: Call, queue: Queue, place: Place | None) -> SendOn:
         """Wait; return when nobody is to be waited for any more."""
@@ -168,7 +168,6 @@ class Queues:
             return await self._entertain(waiting)
         finally:
             del self._waiting[call.id]
-            fork.stop()
             self._give_up(waiting, QueueLeft.ABANDONED if call.ending else QueueLeft.DIVERTED)
 
     async def _entertain(self, waiting: _Waiting) -> SendOn:

@@ -20,10 +20,12 @@ SECOND = {"number": "805", "agents": ["101", "104"]}
 
 
 async def dial(room: WaitingRoom, number: str, code: str) -> str:
-    """What somebody hears who dials a code."""
-    call = await room.phones[number].call(code)
-    assert await call.over() == 200
-    return str(room.prompter.said[-1])
+    """What somebody hears who dials a code; the call of who is no agent is not answered for that."""
+    call = room.phones[number].dial(code)
+    status = await call.over()
+    said = str(room.prompter.said[-1])
+    assert status == (403 if said == "queue.no_agent" else 200)
+    return said
 
 
 @pytest.mark.row("DC-12", "DC-13", "QUE-02", "QUE-04", "QUE-05", "QUE-07", "QUE-15")
