@@ -37,7 +37,7 @@ from pbx.config_values import (
     Table,
     cores,
 )
-from pbx.directory import BusyDetection, Diversions
+from pbx.directory import BusyDetection, Diversions, RecordCalls
 from pbx.directory import Extension as DirectoryEntry
 from pbx.forwarding.book import ForwardingDefaults
 from pbx.media_keys import Srtp
@@ -224,6 +224,7 @@ class Extension(Table):
     """Whether those who are called outside are not to be shown who calls (RFC 3323)."""
     no_answer_seconds: Annotated[float, Field(ge=1, le=300)] = 60.0
     busy_detection: BusyDetection = BusyDetection.PBX
+    record_calls: RecordCalls = RecordCalls.NONE
     forward: Forward = Forward()
     manager: bool = False
     """Whether it is shown the calls of the whole company."""

@@ -18,6 +18,14 @@ class BusyDetection(Enum):
     """The phone itself decides, by answering 486."""
 
 
+class RecordCalls(Enum):
+    """Which calls of an extension are recorded without being asked for."""
+
+    NONE = "none"
+    EXTERNAL = "external"
+    ALL = "all"
+
+
 @dataclass(frozen=True, slots=True)
 class Diversions:
     """Numbers that calls go on to; None where the call ends with its natural result instead."""
@@ -43,6 +51,7 @@ class Extension:
     """Whether external calls show nobody's number at all."""
     no_answer_seconds: float = 60.0
     busy_detection: BusyDetection = BusyDetection.PBX
+    record_calls: RecordCalls = RecordCalls.NONE
     diversions: Diversions = field(default_factory=Diversions)
     credentials: Credentials | None = field(default=None, repr=False)
     """Digest HA1 values; None for an extension that no phone may register."""
@@ -69,8 +78,7 @@ class Directory:
         """From now on there are these; one that is the same as before stays the same object."""
         before, self._by_address = self._extensions, {}
         self._extensions = {
-            extension.number: _same(before.get(extension.number), extension)
-            for extension in extensions
+            extension.number: _same(before.get(extension.number), extension) for extension in extensions
         }
         for extension in self._extensions.values():
             if extension.sip_id:

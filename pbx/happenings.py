@@ -186,6 +186,27 @@ class CallQuality(Happening):
     round_trip_ms: float | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRecorded(Happening):
+    """A conversation was recorded; the file is whole."""
+
+    call: str
+    extension: str
+    """Whose recording it is."""
+    path: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingFault(Happening):
+    """A conversation is not recorded, or no further; it goes on."""
+
+    call: str
+    extension: str
+    path: str
+    problem: str
+
+
 class AudioDirection(Enum):
     """A way that sound goes."""
 

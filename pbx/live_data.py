@@ -18,7 +18,7 @@ from pydantic import BaseModel, SecretStr
 from sqlalchemy import Connection, insert, select
 
 from pbx.config import Config, Extension
-from pbx.directory import BusyDetection
+from pbx.directory import BusyDetection, RecordCalls
 from pbx.store import live, pins
 from pbx.store.extensions import extensions
 from pbx.voicemail_settings import Mailbox
@@ -183,6 +183,7 @@ def row_of(extension: Extension, realm: str) -> dict[str, Any]:
         "number": extension.number,
         **{name: getattr(extension, name) for name in (*_SAME, *_RIGHTS)},
         "busy_detection": extension.busy_detection.value,
+        "record_calls": extension.record_calls.value,
         **{f"forward_{occasion}": getattr(extension.forward, occasion) for occasion in _FORWARDS},
         "voicemail_enabled": extension.voicemail.enabled,
         "voicemail_say_caller": extension.voicemail.say_caller,
@@ -220,6 +221,8 @@ def _table_of(row: Mapping[str, Any]) -> dict[str, Any]:
         del table["no_answer_seconds"]
     if row["busy_detection"] != BusyDetection.PBX.value:
         table["busy_detection"] = row["busy_detection"]
+    if row["record_calls"] != RecordCalls.NONE.value:
+        table["record_calls"] = row["record_calls"]
     forward = {name: row[f"forward_{name}"] for name in _FORWARDS if row[f"forward_{name}"] is not None}
     if forward:
         table["forward"] = forward

@@ -54,6 +54,7 @@ from pbx.plugin import Feature
 from pbx.presence import Presence
 from pbx.prompts import PromptFiles, Silence
 from pbx.queues.desk import Queues
+from pbx.recordings import Recordings
 from pbx.referral import refer_in_dialog, refer_outside, subscribe_in_dialog
 from pbx.requests import Requests
 from pbx.rosters import Rosters
@@ -207,6 +208,7 @@ class Switch:
         self.media = MediaService(media, environment.media_network, environment.rng)
         self.media.on_event = self._on_media_event
         self.audio_watch = AudioWatch(self)
+        self.recordings = Recordings(self)
         self.messages = Messages(self)
         self.keeping = Keeping(self)
         self.live_changes = LiveChanges(self)
@@ -487,6 +489,7 @@ class Switch:
             elif isinstance(event, StreamSilent):
                 leg.check()
             else:
+                self.recordings.heard(leg, event)
                 leg.on_media(event)
 
     def _rate(self, leg: Leg, statistics: Statistics) -> None:

@@ -21,6 +21,7 @@ extensions = Table(
     Column("withhold_number", Boolean, nullable=False, server_default=false()),
     Column("no_answer_seconds", Float, nullable=False, server_default="60"),
     Column("busy_detection", String(16), nullable=False, server_default="pbx"),
+    Column("record_calls", String(16), nullable=False, server_default="none"),
     Column("forward_always", String(21)),
     Column("forward_busy", String(21)),
     Column("forward_no_answer", String(21)),

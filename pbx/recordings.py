@@ -1,0 +1,113 @@
+"""Recordings of conversations, both directions in one WAV: asked for by a user, or made of all calls of one."""
+
+from __future__ import annotations
+
+import logging
+import re
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from media.messages import Event, RecordCall, RecordingEnded, RecordingFailed, StopRecording
+from pbx.directory import RecordCalls
+from pbx.happenings import CallConnected, CallRecorded, RecordingFault
+from pbx.leg import LegState
+
+if TYPE_CHECKING:
+    from pbx.call import Call
+    from pbx.leg import Leg
+    from pbx.switch import Switch
+
+logger = logging.getLogger(__name__)
+
+FOLDER = "recordings"
+_FOREIGN = re.compile(r"[^0-9A-Za-z+]+")
+MAX_NUMBER = 32
+"""Characters of a foreign number in the name of a file."""
+
+
+class Recordings:
+    """What is being recorded, by the leg of whoever has it recorded."""
+
+    def __init__(self, switch: Switch) -> None:
+        self._switch = switch
+        self._files: WeakKeyDictionary[Leg, Path] = WeakKeyDictionary()
+        switch.happenings.subscribe(CallConnected, self._connected)
+
+    def begin(self, call: Call, leg: Leg) -> Path | None:
+        """Record what the party of `leg` and the other say from now on, to the end of the leg or until `end`.
+
+        Returns the file, which is there and whole at the end; None where it is recorded already, or where no folder can
+        be made: the call goes on, and `RecordingFault` tells why.
+        """
+        if leg in self._files or leg.extension is None:
+            return None
+        number, other = leg.extension.number, call.other(leg)
+        folder = self._switch.config.store.data_dir / FOLDER / number
+        whom = other.party.number if other is not None and other.party is not None else call.dialled
+        path = folder / _name(self._switch.environment.wall(), whom, call.id)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            self._tell_fault(call.id, number, path, str(error))
+            return None
+        self._files[leg] = path
+        self._switch.media.send(RecordCall(leg.stream, str(path)))
+        return path
+
+    def end(self, leg: Leg) -> None:
+        """Complete the file of a leg; without one this does nothing."""
+        if self._files.pop(leg, None) is not None:
+            self._switch.media.send(StopRecording(leg.stream, call=True))
+
+    def of(self, leg: Leg) -> Path | None:
+        """The file that what is said there goes into."""
+        return self._files.get(leg)
+
+    def heard(self, leg: Leg, event: Event) -> None:
+        """Whatever the media engine tells of a leg's stream: recordings of ours that end are told."""
+        if not isinstance(event, RecordingEnded | RecordingFailed) or leg.extension is None:
+            return
+        path, number = Path(event.path), leg.extension.number
+        folder = self._switch.config.store.data_dir / FOLDER
+        if folder not in path.parents:
+            return
+        if leg.state is LegState.ENDED or self._files.get(leg) == path:
+            self._files.pop(leg, None)
+        if isinstance(event, RecordingFailed):
+            self._tell_fault(leg.call_id, number, path, event.problem)
+            return
+        at = self._switch.environment.wall()
+        self._switch.happenings.tell(
+            CallRecorded(at=at, call=leg.call_id, extension=number, path=str(path), seconds=event.seconds)
+        )
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def _connected(self, connected: CallConnected) -> None:
+        call = self._switch.calls.get(connected.call)
+        if call is not None:  # once both streams are open
+            self._switch.loop.call_soon(partial(self._begin_by_policy, call))
+
+    def _begin_by_policy(self, call: Call) -> None:
+        for leg in (call.leg, call.callee):
+            if leg is None or leg.extension is None or leg.state is not LegState.ANSWERED:
+                continue
+            wanted = leg.extension.record_calls
+            if wanted is RecordCalls.ALL or (wanted is RecordCalls.EXTERNAL and not call.internal):
+                self.begin(call, leg)
+
+    def _tell_fault(self, call: str, number: str, path: Path, problem: str) -> None:
+        logger.warning("call %s: a recording for %s fails: %s", call, number, problem)
+        at = self._switch.environment.wall()
+        self._switch.happenings.tell(
+            RecordingFault(at=at, call=call, extension=number, path=str(path), problem=problem)
+        )
+
+
+def _name(at: datetime, whom: str, call: str) -> str:
+    """A name that sorts by time. Numbers may be anything that a stranger has made up."""
+    return f"{at:%Y%m%d-%H%M%S}-{_FOREIGN.sub('', whom)[:MAX_NUMBER] or 'unknown'}-{call[:8]}.wav"
