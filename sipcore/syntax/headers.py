@@ -51,8 +51,8 @@ _ESCAPED = re.compile(r'["\\\x00-\x08\x0b\x0c\x0e-\x1f\x7f]')
 
 def split_values(text: str) -> list[str]:
     """Split at the commas outside quotes and angle brackets."""
-    if "," not in text:
-        return [value] if (value := text.strip()) else []
+    if "," not in text or not ('"' in text or "<" in text):
+        return [value for part in text.split(",") if (value := part.strip())]
     values, start, quoted, angled, escaped = [], 0, False, False, False
     for position, character in enumerate(text):
         if escaped:
@@ -133,7 +133,7 @@ class NameAddress(NamedTuple):
     @property
     def tag(self) -> str | None:
         """The tag parameter (RFC 3261 section 19.3)."""
-        return self.parameter("tag")
+        return self.parameter("tag") if self.parameters else None
 
     def with_tag(self, tag: str) -> NameAddress:
         """The same address with this tag and no other parameter."""

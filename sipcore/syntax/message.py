@@ -67,6 +67,9 @@ class Message:
 
     def get_all(self, name: str) -> list[str]:
         """All values of a header field, a line each."""
+        first = self._first or self.first_values()
+        if len(first) == len(self.headers):  # nearly always: nothing is repeated
+            return [first[name]] if name in first else []
         return [value for key, value in self.headers if key == name]
 
     def has(self, name: str) -> bool:
@@ -121,17 +124,17 @@ class Message:
 
     def replace_via(self, via: Via, text: str | None = None) -> None:
         """Put another topmost Via, written as `text` if that is given, in the place of the one there is."""
-        vias = [via, *self.vias[1:]]
+        below = self.vias[1:]
         line = str(via) if text is None else text
-        if len(vias) > 1:
+        if below:
             line = ", ".join([line, *split_values(self.get("Via") or "")[1:]])
         self.set("Via", line)
-        self._cache["Via"] = vias
+        self._cache["Via"] = [via, *below]
 
     # -- header fields as values ----------------------------------------------------------------------
 
     def _one(self, name: str, parse: Callable[[str], Value]) -> Value:
-        text = self.get(name)
+        text = (self._first or self.first_values()).get(name)
         if text is None:
             raise PeerError(f"{name} is missing")
         value = self._cache[name] = parse(text)
@@ -159,7 +162,7 @@ class Message:
     @property
     def via(self) -> Via:
         """The topmost Via."""
-        vias = self.vias
+        vias = self._cache.get("Via") or self.vias
         if not vias:
             raise PeerError("Via is missing")
         return vias[0]
@@ -256,10 +259,11 @@ class Message:
     def to_bytes(self) -> bytes:
         """The message as it is sent, with Content-Length; kept until it is changed."""
         if self._bytes is None:
-            lines = [self._start_line()]
-            lines += [f"{name}: {value}" for name, value in self.headers if name != "Content-Length"]
-            lines.append(f"Content-Length: {len(self.body)}\r\n\r\n")
-            self._bytes = "\r\n".join(lines).encode("utf-8", "surrogateescape") + self.body
+            if self.has("Content-Length"):  # which may be another body's
+                self.remove("Content-Length")
+            length = f"Content-Length: {len(self.body)}\r\n\r\n"
+            text = "\r\n".join([self._start_line(), *map(": ".join, self.headers), length])
+            self._bytes = text.encode("utf-8", "surrogateescape") + self.body
         return self._bytes
 
     def __eq__(self, other: object) -> bool:
@@ -336,7 +340,7 @@ class Response(Message):
     ) -> None:
         super().__init__(headers, body)
         self.status = status
-        self.reason = checked(REASONS.get(status, "") if reason is None else reason)
+        self.reason = REASONS.get(status, "") if reason is None else checked(reason)
 
     def _start_line(self) -> str:
         return f"SIP/2.0 {self.status} {self.reason}"
@@ -355,15 +359,15 @@ def response_to(
     body: bytes = b"",
 ) -> Response:
     """A response by RFC 3261 section 8.2.6: Via, From, To (with our tag), Call-ID and CSeq of the request."""
-    copied = [header for header in request.headers if header[0] in _COPIED]
-    if to_tag and status != 100:
-        for index, (name, value) in enumerate(copied):
-            if name == "To" and not _has_tag(request, value):
-                copied[index] = name, f"{value};tag={to_tag}"
+    first = request.first_values()
+    copied = [("Via", via) for via in request.get_all("Via")]
+    for name in ("From", "To", "Call-ID", "CSeq"):
+        value = first.get(name)
+        if value is not None:  # as it may be where a 400 says so
+            if to_tag and name == "To" and status != 100 and not _has_tag(request, value):
+                value = f"{value};tag={to_tag}"
+            copied.append((name, value))
     return Response(status, reason, [*copied, *headers], body)
-
-
-_COPIED = frozenset({"Via", "From", "To", "Call-ID", "CSeq"})
 
 
 def _has_tag(request: Request, to: str) -> bool:

@@ -133,9 +133,10 @@ def parse_message(data: bytes, *, stream: bool = False, limits: Limits = LIMITS)
             raise PeerError("the header is not complete")
         message.body = _cut_body(message, body, stream)
     except PeerError as fault:
-        partial = message if isinstance(message, Request) and message.method != "ACK" else None
-        if partial is not None:  # an answer copies what is there
-            partial.headers = [header for header in partial.headers if not _CONTROL.search(header[1])]
+        partial = None
+        if isinstance(message, Request) and message.method != "ACK":  # an answer copies what is there
+            clean = [header for header in message.headers if not _CONTROL.search(header[1])]
+            partial = Request(message.method, message.uri_text, clean)
         raise ParseError(fault.reason, status=fault.status, request=partial) from None
     return message
 

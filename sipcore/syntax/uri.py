@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from ipaddress import IPv6Address
 from typing import NamedTuple
 from urllib.parse import quote, unquote_to_bytes
@@ -78,20 +79,7 @@ class Uri(NamedTuple):
         return _parameters_match(self, other) and _as_set(self.headers) == _as_set(other.headers)
 
     def __str__(self) -> str:
-        if not self.host:
-            text = f"{self.scheme}:{_escape(self.user or '', _OTHER_SAFE)}"
-        else:
-            user = "" if self.user is None else _escape(self.user, _USER_SAFE)
-            if self.password is not None:
-                user += ":" + _escape(self.password, _USER_SAFE)
-            host = f"[{self.host}]" if ":" in self.host else self.host
-            port = "" if self.port is None else f":{self.port}"
-            text = f"{self.scheme}:{user}{'@' if self.user is not None else ''}{host}{port}"
-        for pair in self.parameters:
-            text += ";" + _print_pair(pair, _PARAMETER_SAFE)
-        if self.headers:
-            text += "?" + "&".join(_print_pair(pair, _HEADER_SAFE) for pair in self.headers)
-        return text
+        return _print(self)
 
 
 _SIGNIFICANT = ("user", "ttl", "method", "maddr", "transport")
@@ -121,6 +109,24 @@ def _same_address(one: str, other: str) -> bool:
         return IPv6Address(one) == IPv6Address(other)
     except ValueError:
         return False
+
+
+@lru_cache(maxsize=512)  # our own, in each Contact; those of phones, in the messages of a call
+def _print(uri: Uri) -> str:
+    if not uri.host:
+        text = f"{uri.scheme}:{_escape(uri.user or '', _OTHER_SAFE)}"
+    else:
+        user = "" if uri.user is None else _escape(uri.user, _USER_SAFE)
+        if uri.password is not None:
+            user += ":" + _escape(uri.password, _USER_SAFE)
+        host = f"[{uri.host}]" if ":" in uri.host else uri.host
+        port = "" if uri.port is None else f":{uri.port}"
+        text = f"{uri.scheme}:{user}{'@' if uri.user is not None else ''}{host}{port}"
+    for pair in uri.parameters:
+        text += ";" + _print_pair(pair, _PARAMETER_SAFE)
+    if uri.headers:
+        text += "?" + "&".join(_print_pair(pair, _HEADER_SAFE) for pair in uri.headers)
+    return text
 
 
 def _print_pair(pair: tuple[str, str | None], safe: str) -> str:

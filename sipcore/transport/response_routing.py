@@ -18,14 +18,18 @@ def stamp_via(request: Request, flow: Flow) -> None:
     wants_port = via.parameter("rport") is not None
     if not wants_port and via.host == flow.remote.host:
         return
+    host, port = flow.remote
     kept = [pair for pair in via.parameters if pair[0] not in ("received", "rport")]
-    ours = [("rport", str(flow.remote.port))] if wants_port else []
-    ours.append(("received", flow.remote.host))
-    stamped = Via(via.transport, via.host, via.port, (*kept, *ours))
-    request.replace_via(stamped, _write(request.get("Via") or "", len(via.parameters) - len(kept), ours))
+    dropped = len(via.parameters) - len(kept)
+    if wants_port:
+        kept.append(("rport", str(port)))
+    kept.append(("received", host))
+    stamp = f";rport={port};received={host}" if wants_port else f";received={host}"
+    stamped = Via(via.transport, via.host, via.port, tuple(kept))
+    request.replace_via(stamped, _write(request.get("Via") or "", dropped, stamp))
 
 
-def _write(text: str, dropped: int, ours: list[tuple[str, str]]) -> str | None:
+def _write(text: str, dropped: int, stamp: str) -> str | None:
     """The stamped Via, by a change of its text; None where that is not plain, and the values are to be written."""
     if dropped > 1 or '"' in text or "," in text:
         return None
@@ -34,7 +38,7 @@ def _write(text: str, dropped: int, ours: list[tuple[str, str]]) -> str | None:
         bare = text[: -len(_RPORT)] if text.endswith(_RPORT) else text.replace(f"{_RPORT};", ";", 1)
         if bare == text:
             return None
-    return bare + "".join([f";{name}={value}" for name, value in ours])
+    return bare + stamp
 
 
 def response_flow(request: Request, flow: Flow) -> Flow:
