@@ -18,32 +18,6 @@ _STEPS = 12  # in which G.711 fades, of 5 ms each
 _STEP_SAMPLES = 8 * FADE_MS // _STEPS
 
 
-class PcmConcealer:
-    """For linear PCM, 16 bits, little-endian, mono. Fades evenly."""
-
-    __slots__ = ("_concealed", "_fade_samples", "_last")
-
-    def __init__(self, rate_hz: int = 8000) -> None:
-        self._fade_samples = rate_hz * FADE_MS // 1000
-        self._last = b""
-        self._concealed = 0
-
-    def heard(self, frame: bytes) -> None:
-        """A frame that is there."""
-        self._last = frame
-        self._concealed = 0
-
-    def conceal(self, samples: int) -> bytes:
-        """So many samples in place of those that should come now."""
-        start, fade = self._concealed, self._fade_samples
-        self._concealed += samples
-        if not self._last or start >= fade:
-            return bytes(2 * samples)
-        again = _samples(_again(self._last, 2 * start, 2 * samples))
-        gains = range(fade - start, fade - start - samples, -1)
-        return _pcm(int(sample * max(gain, 0) / fade) for sample, gain in zip(again, gains, strict=True))
-
-
 class G711Concealer:
     """For G.711 as it is, without decoding. Fades in steps of 5 ms."""
 

@@ -19,7 +19,17 @@ class Latch:
     with the very stream that has fallen silent: who has not seen that does not know its SSRC and sequence numbers.
     """
 
-    __slots__ = ("_candidate", "_heard", "_since", "doubted", "locked", "plan", "remote", "stranger", "strangers")
+    __slots__ = (
+        "_candidate",
+        "_heard",
+        "_since",
+        "doubted",
+        "locked",
+        "plan",
+        "remote",
+        "stranger",
+        "strangers",
+    )
 
     def __init__(self, plan: StreamPlan) -> None:
         self.plan = plan

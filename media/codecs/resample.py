@@ -18,6 +18,7 @@ import numpy.typing as npt
 from media.codecs.codec import FRAMES_PER_SECOND, Samples
 
 Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
 
 PASS_BAND_HZ = {8000: 3400, 16000: 7000}
 """By the lower of the two rates. The stop-band begins at its half: nothing is folded back or mirrored."""
@@ -69,16 +70,33 @@ class Resampler:
         self._sound[channel] = 0
 
 
+# -- the low-pass filter, here and of files of sound (`media.prompts.resample`) ----------------------------
+
+
+def reach_of(pass_hz: float, stop_hz: float, rate_hz: int, stop_db: float) -> float:
+    """To how many samples on either side a low-pass in Kaiser's window has to reach: his formula."""
+    return (stop_db - 7.95) / (14.36 * (stop_hz - pass_hz) / rate_hz) / 2
+
+
+def low_pass(
+    times: Doubles, reach: int, pass_hz: float, stop_hz: float, rate_hz: int, stop_db: float
+) -> Doubles:
+    """The filter at these times, in samples from its middle: a sinc in Kaiser's window. Its gain is not 1 yet."""
+    beta = 0.1102 * (stop_db - 8.7)
+    window = np.i0(beta * np.sqrt(np.clip(1 - (times / reach) ** 2, 0, 1))) * (np.abs(times) <= reach)
+    taps: Doubles = np.sinc((pass_hz + stop_hz) / rate_hz * times) * window
+    return taps
+
+
 @cache
-def _filter(low_hz: int, high_hz: int) -> npt.NDArray[np.float64]:
-    """The low-pass at `high_hz`, of unit gain: a sinc in Kaiser's window, of the length that his formula gives."""
-    ratio = high_hz // low_hz
-    edge, stop = PASS_BAND_HZ[low_hz] / high_hz, 1 / (2 * ratio)
-    reach = (STOP_BAND_DB - 7.95) / (14.36 * (stop - edge)) / 2
-    reach = ratio * math.ceil(reach / ratio)  # so that the delay is whole at both rates
-    window = np.kaiser(2 * reach + 1, 0.1102 * (STOP_BAND_DB - 8.7))
-    taps = np.sinc((edge + stop) * np.arange(-reach, reach + 1)) * window
-    unit: npt.NDArray[np.float64] = taps / taps.sum()
+def _filter(low_hz: int, high_hz: int) -> Doubles:
+    """The low-pass at `high_hz`, of unit gain."""
+    ratio, band = high_hz // low_hz, (PASS_BAND_HZ[low_hz], low_hz / 2)
+    reach = ratio * math.ceil(
+        reach_of(*band, high_hz, STOP_BAND_DB) / ratio
+    )  # so the delay is whole at both rates
+    taps = low_pass(np.arange(-reach, reach + 1.0), reach, *band, high_hz, STOP_BAND_DB)
+    unit: Doubles = taps / taps.sum()
     return unit
 
 

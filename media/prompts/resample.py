@@ -1,4 +1,4 @@
-"""To 8 kHz from the higher rate of a speech synthesiser: a windowed sinc."""
+"""To 8 kHz from the higher rate of a speech synthesiser, all at once. What goes on is for `media.codecs.resample`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from functools import cache
 
 import numpy as np
 import numpy.typing as npt
+
+from media.codecs.resample import low_pass, reach_of
 
 RATE_HZ = 8000
 PASS_HZ = 3400.0
@@ -47,14 +49,8 @@ def _taps(rate_hz: int) -> tuple[int, Samples]:
     """
     common = math.gcd(rate_hz, RATE_HZ)
     step_in, step_out = rate_hz // common, RATE_HZ // common
-    # Kaiser's formulas for the length and shape of a window, from the width of the transition.
-    transition = 2 * math.pi * (RATE_HZ / 2 - PASS_HZ) / rate_hz
-    reach = math.ceil((STOP_DB - 8) / (2.285 * transition) / 2)
-    beta = 0.1102 * (STOP_DB - 8.7)
-    cutoff = (RATE_HZ / 2 + PASS_HZ) / rate_hz  # in half the rate
-
+    reach = math.ceil(reach_of(PASS_HZ, RATE_HZ / 2, rate_hz, STOP_DB))
     between = np.arange(step_out) * step_in % step_out / step_out
     times = np.arange(-reach, reach + 1) - between[:, None]
-    window = np.i0(beta * np.sqrt(np.clip(1 - (times / reach) ** 2, 0, 1))) * (np.abs(times) <= reach)
-    weights = np.sinc(cutoff * times) * window
+    weights = low_pass(times, reach, PASS_HZ, RATE_HZ / 2, rate_hz, STOP_DB)
     return step_in, (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
