@@ -113,6 +113,10 @@ def _in_forwards(config: Config) -> Iterator[Problem]:
         for occasion, target in extension.forward:
             key = f"forward.{occasion}"
             number = _forward_number(target or "", extension.number)
+            scheme = _scheme(target or "")
+            if scheme and not any(scheme in trunk.schemes for trunk in config.trunks):
+                remedy = f"needs a gateway for {scheme}:, add the scheme to that of a trunk"
+                yield _problem(index, extension, key, remedy)
             if number == extension.number and number != "":
                 yield _problem(index, extension, key, "is the extension itself, choose another")
             elif number and number not in numbers and not leads_outside(config, number):
@@ -136,6 +140,11 @@ def _in_realms(config: Config) -> Iterator[Problem]:
         yield Problem(
             "sip.realm", f"there are passwords that are kept for the realm {min(strange)!r}; {remedy}"
         )
+
+
+def _scheme(target: str) -> str:
+    """That of the URI which a forward names; empty if it names none."""
+    return target.split(":")[1] if target.startswith("uri:") else ""
 
 
 def _problem(index: int, extension: Extension, key: str, message: str) -> Problem:

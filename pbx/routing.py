@@ -267,8 +267,8 @@ class Router:
                 return self._to_system(number, way)
             case Number(dialled):
                 return self._lead_to(dialled, way)
-            case Address(uri):
-                return way.to(_NOT_FOUND, f"there is no gateway for {uri}")
+            case Address():
+                return self._to_address(destination, way)
             case End(busy):
                 return way.to(_NATURAL[Outcome.BUSY] if busy else _UNAVAILABLE, "the call ends")
 
@@ -293,10 +293,7 @@ class Router:
 
     def _outside(self, address: str, way: Route) -> Route | None:
         """The way outside, if there is one; on the account of whoever forwarded the call there, else of the caller."""
-        from_trunk = not way.situation.internal
-        own = "" if from_trunk else way.situation.caller
-        sent_on_by = (number for number in reversed(way.trail) if self.directory.find(number) is not None)
-        answer = self.outbound.route(address, Asker(next(sent_on_by, own), from_trunk))
+        answer = self.outbound.route(address, self._asker(way))
         if isinstance(answer, CallOut):
             return way.to(answer, f"{address} leads outside: {answer.rule}")
         if isinstance(answer, Barred):
@@ -304,6 +301,19 @@ class Router:
                 Refuse(403, answer.reason, str(answer.number)), f"{address} is barred: {answer.reason}"
             )
         return None
+
+    def _to_address(self, address: Address, way: Route) -> Route:
+        plan = self.outbound.reach(address, self._asker(way))
+        if plan is None:
+            return way.to(_NOT_FOUND, f"there is no gateway for {address.scheme}:")
+        return way.to(plan, f"to {address.uri} by a gateway")
+
+    def _asker(self, way: Route) -> Asker:
+        """Who pays: the last extension that forwarded the call, else the caller."""
+        from_trunk = not way.situation.internal
+        own = "" if from_trunk else way.situation.caller
+        sent_on_by = (number for number in reversed(way.trail) if self.directory.find(number) is not None)
+        return Asker(next(sent_on_by, own), from_trunk)
 
     def _deliver(self, extension: Extension, way: Route) -> Route:
         number, profile = extension.number, self.forwarding.profile(extension)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from pbx.trunks.gate import trunk_named
 from pbx.trunks.inbound import called_numbers, calling_party, forms
 from pbx.trunks.ledger import Ledger
 from pbx.trunks.outbound import Outbound
+from pbx.trunks.settings import Trunk as TrunkSettings
 from pbx.trunks.trunk import PortStatus, Trunk
 from sipcore.syntax.message import Request
 from sipcore.transport.flow import Flow
@@ -68,6 +69,7 @@ class Trunks:
             config.dialing,
             {group.name: frozenset(group.extensions) for group in config.groups},
             tuple(trunk.name for trunk in config.trunks),
+            gateways(config.trunks),
         )
         self._rules = config.inbound_rules
         before, given = self._by_name, ports(config.trunks)
@@ -169,3 +171,12 @@ class Trunks:
                     caller, called, rule.leads_to(open_=self._switch.config.office_hours.open_at(at))
                 )
         return Arrival(caller, called, None)
+
+
+def gateways(trunks: Iterable[TrunkSettings]) -> dict[str, tuple[str, ...]]:
+    """Which trunks can call URIs of which scheme, in the order of the configuration."""
+    found: dict[str, tuple[str, ...]] = {}
+    for trunk in trunks:
+        for scheme in trunk.schemes:
+            found[scheme] = (*found.get(scheme, ()), trunk.name)
+    return found

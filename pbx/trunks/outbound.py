@@ -10,9 +10,12 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from pbx.destinations import Address
 from pbx.numbers import NumberingPlan, PhoneNumber
 from pbx.party import ExternalParty, Party
 from pbx.trunks.settings import Dialing, OutboundRule
+from sipcore.errors import PeerError
+from sipcore.syntax.uri import Uri
 
 NOT_OUT_AGAIN = "Calls From Outside Are Not Led Out Again"
 
@@ -41,6 +44,8 @@ class CallOut:
     """Such a call has no limits."""
     rule: str = ""
     """What led here, for people."""
+    uri: str = ""
+    """Who is called by a gateway, where that is no number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,8 @@ class Outbound:
     """Group -> the numbers of its extensions."""
     trunks: tuple[str, ...] = ()
     """All of them: what an emergency call may take."""
+    gateways: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Scheme -> the trunks that can call URIs of it."""
 
     def route(self, dialled: str, asker: Asker) -> CallOut | Barred | None:
         """The way outside for a dialled string; None where it does not lead there."""
@@ -93,6 +100,18 @@ class Outbound:
                 if isinstance(answer, CallOut) and str(answer.number) == str(number):
                     return prefix + form
         return None
+
+    def reach(self, address: Address, asker: Asker) -> CallOut | None:
+        """The way to a URI; None where there is no gateway for its scheme.
+
+        Nobody can dial one: who set it as a target has it called, for callers from outside too.
+        """
+        trunks = self.gateways.get(address.scheme, ())
+        if not trunks or (address.scheme in ("sip", "sips") and not _is_sip(address.uri)):
+            return None
+        return CallOut(
+            PhoneNumber(address.user), trunks, asker, rule=f"gateway for {address.scheme}:", uri=address.uri
+        )
 
     def may_meet(self, one: Party | None, other: Party | None) -> bool:
         """Whether two parties may be joined: two from outside only where a rule for a trunk of theirs says so."""
@@ -141,3 +160,10 @@ class Outbound:
         """All trunks, those in front that a rule has for such a number."""
         preferred = (trunk for rule in self.rules if rule.fits(dialled) for trunk in rule.trunks)
         return tuple(dict.fromkeys([*preferred, *self.trunks]))
+
+
+def _is_sip(uri: str) -> bool:
+    try:
+        return bool(Uri.parse(uri).host)
+    except PeerError:
+        return False

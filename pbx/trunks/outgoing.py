@@ -167,11 +167,18 @@ class _Search:
         return owner.response
 
     def _uri(self, trunk: Trunk, target: Target) -> Uri:
+        address = target.address
+        host, port = (trunk.domain, None) if trunk.domain else (address.host, address.port)
+        if self._plan.uri:
+            sip = self._plan.uri.startswith(("sip:", "sips:"))
+            return (
+                Uri.parse(self._plan.uri)
+                if sip
+                else Uri("sip", self._plan.number.digits, host=host, port=port)
+            )
         number, settings = self._plan.number, trunk.settings
         digits = number.digits if self._plan.emergency else number.formatted(settings.number_format)
         user = digits if self._plan.emergency else settings.dial_prefix + digits
-        address = target.address
-        host, port = (trunk.domain, None) if trunk.domain else (address.host, address.port)
         return Uri("sip", user, host=host, port=port, parameters=(("user", "phone"),))
 
 

@@ -54,6 +54,7 @@ Countries = Annotated[tuple[str, ...], AfterValidator(_countries)]
 Prefix = Annotated[str, Field(pattern=r"^\+?[0-9]{0,20}$")]
 DidPattern = Annotated[str, Field(pattern=r"^(\+?[0-9A-Za-z._-]{0,64}\*?)$")]
 Lengths = Annotated[tuple[int, int], AfterValidator(_range)]
+Scheme = Annotated[str, Field(pattern=r"^[a-z][a-z0-9+.-]{0,15}$")]
 Count = Annotated[int, Field(strict=True, ge=0, le=100_000)]
 
 
@@ -110,6 +111,8 @@ class Trunk(Table):
     """Put before every number that is sent to it but for emergency numbers."""
     country: Country = ""
     """By whose rules it writes numbers; `dialing.country` unless set."""
+    schemes: tuple[Scheme, ...] = ()
+    """The kinds of URIs that it can call, such as "skype" or "sip": who has no number is reached through it."""
 
     @model_validator(mode="after")
     def _complete(self) -> Trunk:

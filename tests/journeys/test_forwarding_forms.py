@@ -30,7 +30,7 @@ from tests.simulation.simulation import Simulation
 
 MakeOffice = Callable[..., Office]
 
-LINES = {"name": "lines", "addresses": [GATEWAY], "qualify_seconds": 0}
+LINES = {"name": "lines", "addresses": [GATEWAY], "qualify_seconds": 0, "schemes": ["sip"]}
 OUTSIDE = {
     "trunks": [LINES],
     "outbound_rules": [{"prefix": "0", "strip": 1, "lengths": [2, 20], "trunks": ["lines"]}],
@@ -209,6 +209,7 @@ async def test_what_cannot_be_kept_does_not_hold(
         (Number("55555"), "leads nowhere: Not Found"),
         (Number("0004420123456"), "leads nowhere: Calls To This Country Are Not Allowed"),
         (Address("skype:threecx"), "needs a gateway for skype:"),
+        (Address("sip:@@"), "needs a gateway for sip:"),
     ],
 )
 async def test_an_action_that_leads_nowhere_is_refused(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pbx.destinations import End, ExtensionNumber, Number, SystemNumber, Voicemail
+from pbx.destinations import Address, End, ExtensionNumber, Number, SystemNumber, Voicemail
 from pbx.directory import BusyDetection
 from pbx.forwarding.book import Settings
 from pbx.forwarding.callers import BlackList
@@ -244,6 +244,35 @@ async def test_an_external_number_is_dialled_with_its_prefix(desk: Desk) -> None
     assert incoming.leg.session.request.uri.user == MOBILE
     outgoing.hang_up()
     await desk.office.settle()
+
+
+@pytest.mark.row("ADM-17", "FWD-13", "FWD-19")
+@pytest.mark.parametrize(
+    ("uri", "called"),
+    [
+        ("skype:threecx", f"sip:threecx@{GATEWAY}:5060"),
+        ("skype:live:lee.p@x", f"sip:live%3Alee.p%40x@{GATEWAY}:5060"),
+        ("sip:lee@example.org", "sip:lee@example.org"),
+    ],
+)
+@pytest.mark.parametrize("from_outside", [False, True])
+async def test_who_has_no_number_is_reached_through_a_gateway(
+    make_office: MakeOffice, uri: str, called: str, from_outside: bool
+) -> None:
+    trunk = {"name": "lines", "addresses": [GATEWAY], "qualify_seconds": 0, "schemes": ["skype", "sip"]}
+    office = make_office(**OUTSIDE | {"trunks": [trunk]})
+    await office.open()
+    rule = Rule(type=RuleType.FORWARD_ALL, action=Address(uri))
+    office.switch.forwarding.set("101", Settings(AdvancedForm(rules=(rule,))))
+    lee, gateway = await office.phone("100"), await carrier(office)
+    outgoing = gateway.call_in("+33140000001", caller="+33698765432") if from_outside else lee.dial("101")
+    incoming = await gateway.incoming()
+    assert incoming.leg.session is not None
+    assert incoming.leg.session.request.uri_text == called
+    incoming.answer()
+    await outgoing.answered()
+    outgoing.hang_up()
+    await office.settle()
 
 
 @pytest.mark.row("FWD-45", "FWD-65")

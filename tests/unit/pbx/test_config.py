@@ -261,6 +261,24 @@ def test_a_config_cannot_be_changed() -> None:
             "extensions[0].forward.busy: (extension 100) 109 is no extension, add it or choose another",
         ),
         (
+            with_extension(forward={"busy": "voicemail:109"}),
+            "extensions[0].forward.busy: (extension 100) 109 is no extension, add it or choose another",
+        ),
+        (
+            with_extension(forward={"busy": "uri:skype:threecx"}),
+            "extensions[0].forward.busy: (extension 100) needs a gateway for skype:, add the scheme to that of a trunk",
+        ),
+        (
+            with_extension(forward={"busy": "number:0123456789012345"}),
+            "extensions[0].forward.busy: (extension 100) should be 21 characters at most; users' own rules may "
+            "have longer ones",
+        ),
+        (
+            with_extension(forward={"busy": "fax:109"}),
+            "extensions[0].forward.busy: (extension 100) should be 'busy', 'end', or begin with one of extension:, "
+            "voicemail:, number:, uri:, system:",
+        ),
+        (
             {"extensions": [LEE, LEE | {"sip_id": "x"}]},
             "extensions[1].number: (extension 100) is the number of extensions[0] already",
         ),
