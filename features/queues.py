@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
-from pbx.plugin import Call, Feature, Refused, prompts, reception, refuse_aloud
+from pbx.plugin import Call, Feature, Refused, StoreUnavailable, prompts, reception, refuse_aloud
 
 if TYPE_CHECKING:
     from pbx.plugin import Switch
@@ -17,6 +18,11 @@ NO_AGENT = prompts.phrase(
     "queue.no_agent",
     "Ce poste n'appartient à aucune file d'attente.",
     "This extension is not an agent of any queue.",
+)
+NOT_CHANGED = prompts.phrase(
+    "queue.not_changed",
+    "La connexion n'a pas pu être modifiée. Veuillez réessayer plus tard.",
+    "Your log-in could not be changed. Please try again later.",
 )
 
 feature = Feature("queues")
@@ -37,16 +43,14 @@ async def enter(call: Call, queue: str) -> None:
 
 @feature.dial("*62{queue?}", summary="Log in to all your queues, or to one")
 async def log_in(call: Call, queue: str = "") -> None:
-    """Say so. Raises Refused: 403 for who is no agent."""
-    queues = await call.switch.queues.log_in(_caller(call), queue or None)
-    await _confirm(call, queues, LOGGED_IN)
+    """Say so. Raises Refused: 403 for who is no agent, 503 where nothing can be kept now."""
+    await _confirm(call, call.switch.queues.log_in(_caller(call), queue or None), LOGGED_IN)
 
 
 @feature.dial("*63{queue?}", summary="Log out of all your queues, or of one")
 async def log_out(call: Call, queue: str = "") -> None:
-    """Say so. Raises Refused: 403 for who is no agent."""
-    queues = await call.switch.queues.log_out(_caller(call), queue or None)
-    await _confirm(call, queues, LOGGED_OUT)
+    """Say so. Raises Refused: 403 for who is no agent, 503 where nothing can be kept now."""
+    await _confirm(call, call.switch.queues.log_out(_caller(call), queue or None), LOGGED_OUT)
 
 
 def _caller(call: Call) -> str:
@@ -57,7 +61,12 @@ def _caller(call: Call) -> str:
     return extension.number
 
 
-async def _confirm(call: Call, queues: tuple[str, ...], said: prompts.Token) -> None:
+async def _confirm(call: Call, change: Awaitable[tuple[str, ...]], said: prompts.Token) -> None:
+    """Say what has become of it, once that is kept. Raises Refused."""
+    try:
+        queues = await change
+    except StoreUnavailable:
+        await refuse_aloud(call, 503, "Not Kept", NOT_CHANGED)
     if not queues:
         await refuse_aloud(call, 403, "Not An Agent", NO_AGENT)
     await (await call.answer()).play(said)

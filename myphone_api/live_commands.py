@@ -88,7 +88,7 @@ class Live:
 
 
 @contextlib.contextmanager
-def _live(options: argparse.Namespace) -> Iterator[Live]:
+def live_system(options: argparse.Namespace) -> Iterator[Live]:
     """Raises CommandError for whatever is in the way."""
     with setup_errors():
         config, features = prepare(options.config)
@@ -112,7 +112,7 @@ def _live(options: argparse.Namespace) -> Iterator[Live]:
 
 def export(options: argparse.Namespace) -> ExitCode:
     """Write the live data to a file, or to standard output."""
-    with _live(options) as system:
+    with live_system(options) as system:
         data = system.store.read(exported)
     text = json.dumps(data, indent=2) + "\n" if options.json else HEADER + tomli_w.dumps(data)
     if options.output is None:
@@ -136,7 +136,7 @@ def import_(options: argparse.Namespace) -> ExitCode:
             change = brought_in(data, replace=options.replace)
         except ConfigError as error:
             raise error.in_file(options.file) from None
-    with _live(options) as system:
+    with live_system(options) as system:
         known = fingerprints(system.config)
         its_own = options.file.resolve() == options.config.resolve()
 
@@ -174,7 +174,7 @@ def _tell(report: Report, options: argparse.Namespace, **more: str) -> ExitCode:
 
 def ext_list(options: argparse.Namespace) -> ExitCode:
     """Print the extensions, without any secret."""
-    with _live(options) as system:
+    with live_system(options) as system:
         tables, versions = system.store.read(told), system.store.read(live.versions)
         bindings = system.store.read(partial(bindings_at, datetime.now(UTC)))
     phones = Counter(binding["extension"] for binding in bindings)
@@ -198,7 +198,7 @@ def ext_add(options: argparse.Namespace) -> ExitCode:
     """Add an extension; where no password is given, one is made and printed."""
     password, made = _password(options)
     values = _values(options) | {"number": options.number, "password": password}
-    with _live(options) as system:
+    with live_system(options) as system:
         report = system.revise(lambda tables: tables["extensions"].append(values))
     return _tell(report, options, **({"password": password} if made else {}))
 
@@ -218,7 +218,7 @@ def ext_set(options: argparse.Namespace) -> ExitCode:
         extension |= values
 
     versions = None if options.if_version is None else {options.number: options.if_version}
-    with _live(options) as system:
+    with live_system(options) as system:
         report = system.revise(change, versions=versions)
     return _tell(report, options, **({"password": values["password"]} if made else {}))
 
@@ -232,7 +232,7 @@ def ext_remove(options: argparse.Namespace) -> ExitCode:
             for members in ("extensions", "heads"):
                 group[members] = [each for each in group.get(members, ()) if each != options.number]
 
-    with _live(options) as system:
+    with live_system(options) as system:
         report = system.revise(change)
     return _tell(report, options)
 

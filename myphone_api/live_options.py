@@ -1,9 +1,10 @@
-"""What `myphone export`, `myphone import` and `myphone ext` accept."""
+"""What `myphone export`, `myphone import`, `myphone ext` and `myphone queue` accept."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def add_live(commands: Commands, make: Make) -> None:
-    """Add the three commands; `make` makes a parser of a name and a summary."""
+    """Add these commands; `make` makes a parser of a name and a summary."""
     export = make(commands, "export", "write extensions, groups, trunks, rules and office hours to a file")
     export.add_argument("--output", type=Path, metavar="FILE", help="for your eyes only (default: print it)")
     _finish(export, "export")
@@ -46,23 +47,41 @@ def add_live(commands: Commands, make: Make) -> None:
     remove = make(actions, "remove", "remove an extension: its calls end, and its voicemail goes with it")
     _add_number(remove)
     _finish(remove, "ext_remove")
+    _add_queue(commands, make)
 
 
-def _finish(command: argparse.ArgumentParser, name: str) -> None:
+def _add_queue(commands: Commands, make: Make) -> None:
+    queue = make(commands, "queue", "list queues, and log agents in and out")
+    actions = queue.add_subparsers(title="actions", metavar="ACTION", required=True)
+    _finish(make(actions, "list", "list the queues, and who is logged in"), "queue_list", "queue_commands")
+    show = make(actions, "show", "show one queue, with all its agents")
+    show.add_argument("queue", metavar="QUEUE", help="the number of the queue")
+    _finish(show, "queue_show", "queue_commands")
+    for name, summary in (
+        ("login", "log an agent in to all its queues, or to one"),
+        ("logout", "log an agent out of all its queues, or of one"),
+    ):
+        action = make(actions, name, summary)
+        action.add_argument("extension", metavar="EXTENSION", help="the agent")
+        action.add_argument(
+            "queue", metavar="QUEUE", nargs="?", help="the number of the queue (default: all)"
+        )
+        _finish(action, f"queue_{name}", "queue_commands")
+
+
+def _finish(command: argparse.ArgumentParser, name: str, module: str = "live_commands") -> None:
     command.add_argument(
         "--config", type=Path, required=True, metavar="FILE", help="configuration file (TOML)"
     )
     command.add_argument("--json", action="store_true", help="print JSON")
-    command.set_defaults(run=_later(name))
+    command.set_defaults(run=_later(name, module))
 
 
-def _later(name: str) -> Run:
+def _later(name: str, module: str) -> Run:
     """The command, imported when it runs."""
 
     def run(options: argparse.Namespace) -> ExitCode:
-        from myphone_api import live_commands
-
-        command: Run = getattr(live_commands, name)
+        command: Run = getattr(import_module(f"myphone_api.{module}"), name)
         return command(options)
 
     return run
