@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -27,6 +28,7 @@ from pbx.config import Config, parse
 from pbx.environment import Environment
 from pbx.happenings import Happening
 from pbx.live_data import take_over
+from pbx.mail.smtp import Mailer
 from pbx.phone import Phone, PhoneAccount
 from pbx.plugin import Feature
 from pbx.prompts import PromptFiles
@@ -122,6 +124,7 @@ class Office:
         link: Profile = LAN,
         behind: NatBox | None = None,
         database: Path | str | None = None,
+        mailer: Mailer | None = None,
         **tables: Mapping[str, Any],
     ) -> None:
         """What goes into the configuration: keys of single extensions, and whole tables such as `sip={...}`.
@@ -130,6 +133,7 @@ class Office:
         file or URL of what is kept over a `restart`; without it everything is in memory, and forgotten.
         """
         self._location = database
+        self._mailer = mailer
         self._prompts = prompts
         self.simulation = simulation
         self.host = (
@@ -154,6 +158,8 @@ class Office:
         """Start the PBX."""
         self._starts += 1  # each with dice of its own
         world = environment(self.simulation, self.host, "pbx" if self._starts == 1 else f"pbx {self._starts}")
+        if self._mailer is not None:
+            world = replace(world, mailer=self._mailer)
         worker = partial(DistantEngine, self.host, self.simulation.dice("workers"))
         with patch("media.service.WorkerProcess", worker):
             store, config = self._open_store()
