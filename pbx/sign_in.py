@@ -76,9 +76,13 @@ class Patience:
             raise TooManyTries
         tries.count += 1
         if tries.count > FREE_TRIES:
-            begin += min(2.0 ** (tries.count - FREE_TRIES - 1), LONGEST_DELAY_SECONDS)
+            begin += min(2.0 ** min(tries.count - FREE_TRIES - 1, 10), LONGEST_DELAY_SECONDS)
             tries.free_at = begin
         return begin - now
+
+    def __len__(self) -> int:
+        """Of how many tries are remembered."""
+        return len(self._tries)
 
     def succeeded(self, who: Hashable) -> None:
         """The PIN was right: all is forgotten."""
