@@ -187,7 +187,7 @@ def test_a_wrong_login_keeps_the_mail_for_later(send: Send, certificate: Certifi
     context, authorities = certificate
     server = {"tls_context": context, "auth_required": True, "authenticator": authenticator}
     login = {"user": USER, "password": "another", "certificate_authorities": authorities}
-    with pytest.raises(MailServerUnavailable):
+    with pytest.raises(MailServerUnavailable) as told:
         send(Sink(), server=server, security="starttls", **login)
     assert "another" not in str(told.value)
 
@@ -229,7 +229,7 @@ def test_what_the_server_says_is_understood(
 ) -> None:
     made = sink()
     reply = made.answer if made.receiver.startswith("250") else made.receiver
-    with pytest.raises(expected):
+    with pytest.raises(expected) as told:
         send(made)
     assert str(told.value) == reply
 
