@@ -243,10 +243,10 @@ class DialTable:
             if dialled is not None:
                 raise DialTableError(f"{first} and {second} could both be meant by {dialled}", first, second)
         taken = dict.fromkeys(extensions, "extension") | dict(reserved or {})
-        for code in table.codes:
-            for number, purpose in taken.items():
-                if re.fullmatch(code.pattern.expression, number):
-                    raise DialTableError(f"{code} would hide {purpose} {number}", code)
+        for number, purpose in taken.items():
+            if table.match(number) is not None:
+                code = next(each for each in table.codes if re.fullmatch(each.pattern.expression, number))
+                raise DialTableError(f"{code} would hide {purpose} {number}", code)
         return table
 
     def match(self, dialled: str) -> tuple[Handler, dict[str, str]] | None:

@@ -31,8 +31,8 @@ class LiveChanges:
 
     def __init__(self, switch: Switch) -> None:
         self._switch = switch
-        self._revision = -1
-        """That which is in force; none is known until the first look."""
+        self._revision = switch.store.revision
+        """That which is in force."""
         self._looking: asyncio.Task[None] | None = None
         self._applying = asyncio.Lock()
 

@@ -131,6 +131,7 @@ def take_over(config: Config, store: Store) -> tuple[Config, tuple[str, ...]]:
     def change(connection: Connection) -> tuple[Config, tuple[str, ...]]:
         if not live.revision(connection):
             seed(config, connection)
+        store.revision = live.revision(connection)
         return merged(config, connection), differing(config, connection)
 
     return store.begin(change)

@@ -57,6 +57,8 @@ class Store:
         self._database = database
         self._writer = threads() if threads is not None else None
         self._reader = threads() if threads is not None else None
+        self.revision = -1
+        """That of the live data which the switch was given; it looks for others. -1: none is known."""
         self._notes: deque[Change[Any]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._flushing: asyncio.Task[None] | None = None
