@@ -64,6 +64,12 @@ def _config_check(options: argparse.Namespace) -> ExitCode:
     return config_check(options)
 
 
+def _calls(options: argparse.Namespace) -> ExitCode:
+    from myphone_api.call_list import calls_command
+
+    return calls_command(options)
+
+
 def _explain(options: argparse.Namespace) -> ExitCode:
     from myphone_api.explain import explain_command
 
@@ -106,6 +112,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_serve(commands)
     _add_config(commands)
     _add_explain(commands)
+    _add_calls(commands)
     _add_phone(commands)
     add_live(commands, _command)
     return parser
@@ -148,6 +155,21 @@ def _add_config(commands: Commands) -> None:
     _add_config_file(check)
     check.add_argument("--json", action="store_true", help="print the result as JSON")
     check.set_defaults(run=_config_check)
+
+
+def _add_calls(commands: Commands) -> None:
+    command = _command(commands, "calls", "list the calls that are over, the newest first")
+    _add_config_file(command)
+    command.add_argument("--extension", metavar="EXT", type=number, help="only those of an extension")
+    command.add_argument(
+        "--list", choices=["missed", "received", "outbound"], help="one list of that extension"
+    )
+    command.add_argument("--before", metavar="TIME", type=moment, help="those before, by the office's clock")
+    command.add_argument(
+        "--limit", type=count, default=50, metavar="N", help="how many at most (default: 50)"
+    )
+    command.add_argument("--json", action="store_true", help="print JSON, with everybody in each call")
+    command.set_defaults(run=_calls)
 
 
 def _add_explain(commands: Commands) -> None:
@@ -279,6 +301,13 @@ def moment(text: str) -> datetime:
         return datetime.fromisoformat(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is no time, give one such as 2026-11-30T10:00") from None
+
+
+def count(text: str) -> int:
+    """At least one."""
+    if not re.fullmatch(r"[1-9][0-9]{0,5}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} should be 1 to 999999")
+    return int(text)
 
 
 def keys(text: str) -> str:

@@ -1,0 +1,71 @@
+"""`myphone calls`: the calls that are over, of all or of one extension, whether the system runs or not."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from datetime import datetime
+from enum import Enum
+from functools import partial
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from myphone_api.errors import CommandError, ExitCode
+from myphone_api.server import opened, prepare, setup_errors
+from pbx.history.record import CallList, CallRecord
+from pbx.store import calls
+from pbx.store.errors import StoreUnavailable
+
+
+def calls_command(options: argparse.Namespace) -> ExitCode:
+    """Print calls, the newest first, for people or as JSON."""
+    if options.list and not options.extension:
+        raise CommandError("say whose list that is: --extension", ExitCode.USAGE)
+    kind = CallList(options.list) if options.list else None
+    with setup_errors():
+        config, _ = prepare(options.config)
+    with opened(config) as (store, known):
+        zone, before = ZoneInfo(known.office_hours.time_zone), options.before
+        if before is not None and before.tzinfo is None:
+            before = before.replace(tzinfo=zone)
+        query = partial(calls.calls, number=options.extension, kind=kind, before=before, limit=options.limit)
+        try:
+            found = store.read(query)
+        except StoreUnavailable as error:
+            raise CommandError(f"store: {error}") from error
+    if options.json:
+        print(json.dumps([_plain(asdict(record)) for record in found], indent=2))
+        return ExitCode.OK
+    for record in found:
+        print(_line(record, record.started_at.astimezone(zone), options.extension))
+    return ExitCode.OK
+
+
+def _line(record: CallRecord, at: datetime, number: str | None) -> str:
+    """One call; `number`: in whose list. Numbers and names are what phones say, so they are printed in a safe form."""
+    where = next((party.list for party in record.parties if party.number == number and party.list), None)
+    caller = f"{record.caller or 'withheld'} {record.caller_name}".strip()
+    ended = f"{record.answered_by}, {record.talk_seconds:.0f} s" if record.answered_by else record.reason
+    words = (
+        f"{at:%Y-%m-%d %H:%M:%S}",
+        where.value if where else "",
+        caller,
+        f"> {record.dialled}",
+        f"({ended})",
+    )
+    return " ".join(_printable(word) for word in words if word)
+
+
+def _printable(foreign: str) -> str:
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in foreign)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return value.value if isinstance(value, Enum) else value
