@@ -93,8 +93,9 @@ class SippPhone:
 
     def progress(self, scenario: str) -> list[int]:
         """The states of a transfer that it was told (message/sipfrag in NOTIFY, RFC 3515 section 2.4.5), in order."""
-        told = r"^NOTIFY .*?\r?\n\r?\nSIP/2.0 (\d+) "
-        return [int(status) for status in re.findall(told, self.trace(scenario).read_text(), re.M | re.S)]
+        told = r"^NOTIFY .*?^CSeq: (\d+) .*?\r?\n\r?\nSIP/2.0 (\d+) "
+        found = re.findall(told, self.trace(scenario).read_text(), re.M | re.S)
+        return list({int(number): int(status) for number, status in found}.values())  # some may have been repeated
 
     def __enter__(self) -> Self:
         return self
