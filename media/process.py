@@ -1,7 +1,8 @@
 """How media processes begin and end: started anew, or forked by one that has loaded all that they need.
 
-Forked ones share its memory until they write to it. The fork server is a child of ours, and they are children of it,
-which the kernel reaps; so each gives us a file descriptor of itself (`pidfd_open`), that tells when it has ended.
+Forked ones share its memory until they write to it. The fork server is a child of ours: forked too, where this process
+had it prepared before anything else was loaded; else started anew. Workers are children of it, which the kernel reaps;
+so each gives us a file descriptor of itself (`pidfd_open`), that tells when it has ended.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ import signal
 import socket
 import subprocess
 import sys
+import traceback
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Protocol
+from typing import NoReturn, Protocol, Self
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +62,10 @@ Start = Callable[[list[str], socket.socket], Awaitable[Process]]
 """Start a worker with these arguments and this end of its pair. Raises OSError."""
 
 
+Body = Callable[[socket.socket, list[str]], int]
+"""What a worker does, with the end of its pair and its arguments; returns the exit code."""
+
+
 async def start_anew(arguments: list[str], pair: socket.socket) -> Process:
     """Start a worker with an interpreter of its own. Raises OSError."""
     return _launch(arguments, pair)
@@ -92,7 +98,7 @@ def can_fork() -> bool:
 
 
 class ForkedProcess:
-    """A worker that the fork server has forked."""
+    """A process that was forked, by us or by the fork server."""
 
     def __init__(self, pid: int, descriptor: int) -> None:
         """`descriptor` is a pidfd: whatever becomes of the number, it means this process."""
@@ -109,9 +115,8 @@ class ForkedProcess:
             raise subprocess.TimeoutExpired(FORKS, timeout or 0)
         os.close(self._descriptor)
         self._descriptor = -1
-        with contextlib.suppress(
-            ChildProcessError
-        ):  # it is ours if the server has ended, and we are the first process
+        # The server is a child of ours, and its workers are once it has ended, if we are the system's first process.
+        with contextlib.suppress(ChildProcessError):
             os.waitpid(self.pid, os.WNOHANG)
 
     def kill(self) -> None:
@@ -121,10 +126,13 @@ class ForkedProcess:
 
 
 class ForkServer:
-    """A process that forks workers. It is started when one is wanted, and anew when it has died."""
+    """A process that forks workers. It is started when one is wanted, and anew when it has died. A context manager, for
+    whoever prepares it."""
 
     def __init__(self) -> None:
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
+        self._prepared: socket.socket | None = None
+        """The control of one that has not been asked for a worker yet."""
         self._control: socket.socket | None = None
         self._answer: asyncio.Future[ForkedProcess] | None = None
         self._turn = asyncio.Lock()
@@ -134,6 +142,27 @@ class ForkServer:
     def pid(self) -> int | None:
         """The process, while it runs."""
         return None if self._process is None else self._process.pid
+
+    def prepare(self, body: Body) -> None:
+        """Fork the server from this process, which must have no other thread: what both have loaded they share."""
+        ours, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
+        gc.collect()
+        gc.freeze()  # a collection would write to all objects, and so copy the memory of all
+        pid = os.fork()
+        if pid == 0:
+            ours.close()
+            os.environ.update(ONE_THREAD)
+            fork_workers(theirs, body)
+        theirs.close()
+        self._prepared, self._process = ours, ForkedProcess(pid, os.pidfd_open(pid))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._prepared is not None and self._process is not None:
+            self._prepared.close()
+            reap(self._process)
 
     async def start(self, arguments: list[str], pair: socket.socket) -> Process:
         """Fork a worker with these arguments and this end of its pair. Raises OSError."""
@@ -159,6 +188,13 @@ class ForkServer:
         await asyncio.get_running_loop().run_in_executor(None, reap, process)
 
     def _begin(self) -> socket.socket:
+        ours, self._prepared = self._prepared or self._launched(), None
+        ours.setblocking(False)
+        asyncio.get_running_loop().add_reader(ours.fileno(), self._readable, ours)
+        self._control = ours
+        return ours
+
+    def _launched(self) -> socket.socket:
         ours, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
         with theirs:
             try:
@@ -166,9 +202,6 @@ class ForkServer:
             except BaseException:
                 ours.close()
                 raise
-        ours.setblocking(False)
-        asyncio.get_running_loop().add_reader(ours.fileno(), self._readable, ours)
-        self._control = ours
         return ours
 
     def _readable(self, control: socket.socket) -> None:
@@ -203,6 +236,9 @@ class ForkServer:
             self._answer.set_exception(error)
 
     def _close(self) -> None:
+        if self._prepared is not None:
+            self._prepared.close()
+            self._prepared = None
         if self._control is not None:
             asyncio.get_running_loop().remove_reader(self._control.fileno())
             self._control.close()
@@ -212,27 +248,38 @@ class ForkServer:
 # -- the server's side -----------------------------------------------------------------------------
 
 
-def forked(control: socket.socket) -> tuple[socket.socket, list[str]]:
-    """Fork a process for each request until the parent closes its end. Returns in each of these, with the end of its
-    pair and its arguments."""
+def fork_workers(control: socket.socket, body: Body) -> NoReturn:
+    """Fork a process for each request, that does what workers do and ends, until the parent closes its end of
+    `control`."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # they reach the whole group; the parent decides
+        signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps who ends
     gc.collect()
-    gc.freeze()  # a collection would write to all objects, and so copy the memory of all
+    gc.freeze()
     while True:
         request, descriptors, _, _ = socket.recv_fds(control, _MOST_BYTES, 1)
         if not request:
-            sys.exit()
+            os._exit(0)  # what this process was forked from has nothing to do here
         try:
             pid = os.fork()
         except OSError as error:
             control.send(str(error.errno).encode())
             pid = -1
         if pid == 0:
-            break
+            _be_worker(control, body, socket.socket(fileno=descriptors[0]), json.loads(request))
         os.close(descriptors[0])
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    with control:
-        myself = os.pidfd_open(os.getpid())
-        socket.send_fds(control, [str(os.getpid()).encode()], [myself])
-        os.close(myself)
-    return socket.socket(fileno=descriptors[0]), json.loads(request)
+
+
+def _be_worker(control: socket.socket, body: Body, pair: socket.socket, arguments: list[str]) -> NoReturn:
+    exit_code = 1
+    try:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        with control:
+            myself = os.pidfd_open(os.getpid())
+            socket.send_fds(control, [str(os.getpid()).encode()], [myself])
+            os.close(myself)
+        exit_code = body(pair, arguments)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(exit_code)

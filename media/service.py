@@ -39,7 +39,7 @@ from media.messages import (
 )
 from media.net import MediaNetwork
 from media.ports import READY, Ports, PortsExhausted
-from media.process import START_SECONDS, ForkServer, can_fork, start_anew
+from media.process import START_SECONDS, ForkServer, start_anew
 from media.standing import Standing, together
 from media.worker import DiskThread, WorkerProcess
 
@@ -100,8 +100,15 @@ class _Worker:
 class MediaService:
     """All engines of one system. Build it inside a running event loop."""
 
-    def __init__(self, settings: MediaSettings, network: MediaNetwork, random: Random) -> None:
-        """`network` serves an inline engine; workers have the machine's own."""
+    def __init__(
+        self,
+        settings: MediaSettings,
+        network: MediaNetwork,
+        random: Random,
+        forks: ForkServer | None = None,
+    ) -> None:
+        """`network` serves an inline engine; workers have the machine's own. `forks` starts them; without it each is
+        started anew."""
         self.on_event: Callable[[Event], None] = lambda event: None
         self._settings = settings
         self._numbers = count(1)
@@ -117,7 +124,7 @@ class MediaService:
         self._before: dict[int, Statistics] = {}
         """How streams that have moved went before."""
         self._standing = Standing()
-        self._forks = ForkServer() if can_fork() else None
+        self._forks = forks
         self._workers = [
             _Worker(number, self._link(number, ports, network, random))
             for number, ports in enumerate(self._shares())
@@ -142,6 +149,8 @@ class MediaService:
 
     async def start(self) -> None:
         """Start the engines and wait for their first ports. Raises OSError."""
+        if self._settings.workers == 0 and self._forks is not None:
+            await self._forks.stop()
         for worker in self._workers:
             await worker.link.start()
         for worker in self._workers:

@@ -26,7 +26,7 @@ from typing import Any
 from media.disk import Done, Work, outcome
 from media.messages import Command, Event, WorkerLost
 from media.ports import Ports
-from media.process import FORKS, Process, Start, forked, reap, start_anew
+from media.process import FORKS, ForkServer, Process, Start, can_fork, fork_workers, reap, start_anew
 
 logger = logging.getLogger(__name__)
 
@@ -301,25 +301,44 @@ async def serve(pair: socket.socket, number: int, host: str, port_range: tuple[i
     disk.close()
 
 
-def _load() -> None:
-    """All that a worker without rooms needs."""
+def work(pair: socket.socket, arguments: list[str]) -> int:
+    """Be a worker with the arguments NUMBER HOST FIRST LAST LOG-LEVEL; returns the exit code."""
+    number, host, first, last, log_level = arguments
+    logging.getLogger().setLevel(int(log_level))
+    try:
+        with asyncio.Runner(loop_factory=_loop) as runner:
+            runner.run(serve(pair, int(number), host, (int(first), int(last))))
+    except OSError as error:
+        print(f"media worker {number}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def load() -> None:
+    """Load all that a worker needs, but for what conferences do."""
     import media.engine
     import media.net  # noqa: F401
 
 
+def fork_server(*, prepared: bool = False) -> ForkServer | None:
+    """What forks workers, if that can be had here. `prepared`: from this process as it is, before it has other threads
+    and has loaded what workers do not need."""
+    if not can_fork():
+        return None
+    server = ForkServer()
+    if prepared:
+        load()
+        server.prepare(work)
+    return server
+
+
 def main() -> None:
-    """Run a worker by its arguments NUMBER HOST FIRST LAST LOG-LEVEL, with the pair as standard input; or fork such, by
-    the argument `forks`. Started by the system, never by hand."""
+    """Run a worker by its arguments, or fork such by the argument `forks`; the pair is standard input. Started by the
+    system, never by hand."""
     for number in (signal.SIGINT, signal.SIGTERM):  # they reach the whole group; the parent decides
         signal.signal(number, signal.SIG_IGN)
     pair, arguments = socket.socket(fileno=0), sys.argv[1:]
     if arguments == [FORKS]:
-        _load()
-        pair, arguments = forked(pair)
-    worker, host, first, last, log_level = arguments
-    logging.getLogger().setLevel(int(log_level))
-    try:
-        with asyncio.Runner(loop_factory=_loop) as runner:
-            runner.run(serve(pair, int(worker), host, (int(first), int(last))))
-    except OSError as error:
-        sys.exit(f"media worker {worker}: {error}")
+        load()
+        fork_workers(pair, work)
+    sys.exit(work(pair, arguments))

@@ -6,6 +6,7 @@ Commands are imported when they run, so that help and version need not wait for 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import ipaddress
 import os
 import re
@@ -19,6 +20,8 @@ from myphone_api.errors import CommandError, ExitCode
 from myphone_api.live_options import add_live
 
 if TYPE_CHECKING:
+    from media.process import ForkServer
+
     Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
@@ -28,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     argparse raises SystemExit by itself: 0 after help and version, 2 for options that cannot be.
     """
     options = make_parser().parse_args(arguments)
+    options.own_process = arguments is None
     try:
         exit_code: ExitCode = options.run(options)
     except CommandError as error:
@@ -47,15 +51,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _demo(options: argparse.Namespace) -> ExitCode:
-    from myphone_api.demo import demo
+    with _forks(options) as forks:
+        from myphone_api.demo import demo
 
-    return demo(options)
+        return demo(options, forks)
 
 
 def _serve(options: argparse.Namespace) -> ExitCode:
-    from myphone_api.server import serve
+    with _forks(options) as forks:
+        from myphone_api.server import serve
 
-    return serve(options)
+        return serve(options, forks)
+
+
+def _forks(options: argparse.Namespace) -> contextlib.AbstractContextManager[ForkServer | None]:
+    """What forks media workers. It has loaded no more than this when it is forked itself."""
+    from media.worker import fork_server
+
+    return fork_server(prepared=options.own_process) or contextlib.nullcontext()
 
 
 def _config_check(options: argparse.Namespace) -> ExitCode:

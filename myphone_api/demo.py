@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from media.process import ForkServer
 from myphone_api.errors import CommandError, ExitCode
 from myphone_api.logs import LogFormat, configure_logging
 from myphone_api.passwords import new_password
@@ -47,7 +48,7 @@ _ANY_ADDRESS_OUTSIDE = "192.0.2.1"
 """Stands for wherever the phones are (RFC 5737); nothing is sent there."""
 
 
-def demo(options: argparse.Namespace) -> ExitCode:
+def demo(options: argparse.Namespace, forks: ForkServer | None) -> ExitCode:
     """Run the demo company until a signal ends it."""
     configure_logging(sys.stderr, LogFormat(options.log_format), options.log_level)
     folder = options.data_dir or default_folder()
@@ -63,7 +64,7 @@ def demo(options: argparse.Namespace) -> ExitCode:
             config = demo_config(options, folder, passwords)
             features = check(config)
         with opened(config, partial(_with_passwords, passwords)) as (store, known):
-            run(known, features, store, tracing(options, known), announce)
+            run(known, features, store, forks, tracing(options, known), announce)
     except StartError as error:
         raise StartError(*_as_options(error.problems)) from error
     return ExitCode.OK

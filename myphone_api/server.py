@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from media.process import ForkServer
 from media.salvage import salvage
 from myphone_api.errors import CommandError, ExitCode
 from myphone_api.logs import LogFormat, configure_logging
@@ -47,7 +48,7 @@ class StartError(CommandError):
         self.problems = problems
 
 
-def serve(options: argparse.Namespace) -> ExitCode:
+def serve(options: argparse.Namespace, forks: ForkServer | None) -> ExitCode:
     """`myphone serve`: run what a configuration file describes until a signal ends it."""
     configure_logging(sys.stderr, LogFormat(options.log_format), options.log_level)
     with setup_errors():
@@ -55,7 +56,7 @@ def serve(options: argparse.Namespace) -> ExitCode:
     for weakness in weaknesses(config):
         logger.warning("%s", weakness)
     with opened(config) as (store, known):
-        run(known, features, store, tracing(options, known))
+        run(known, features, store, forks, tracing(options, known))
     return ExitCode.OK
 
 
@@ -175,6 +176,7 @@ def run(
     config: Config,
     features: tuple[Feature, ...],
     store: Store,
+    forks: ForkServer | None,
     wanted: Tracing | None = None,
     announce: Callable[[Switch], None] | None = None,
 ) -> None:
@@ -184,7 +186,7 @@ def run(
     register, somebody sits at a terminal, and SIGHUP says that it was closed: a stop.
     """
     try:
-        run_until_complete(_run(config, features, store, wanted, announce))
+        run_until_complete(_run(config, features, store, forks, wanted, announce))
     except _NotStarted as error:  # and the ports that could be opened are closed again
         problems = tuple(closed_ports(config.sip)) or tuple(closed_media_ports(config.sip, config.media))
         raise StartError(*problems or (Problem("", f"cannot start: {error}"),)) from error
@@ -198,10 +200,11 @@ async def _run(
     config: Config,
     features: tuple[Feature, ...],
     store: Store,
+    forks: ForkServer | None,
     wanted: Tracing | None,
     announce: Callable[[Switch], None] | None,
 ) -> None:
-    switch = Switch(Environment.real(), config, features, _prompts(config), store)
+    switch = Switch(Environment.real(forks), config, features, _prompts(config), store)
     stopped = asyncio.Event()
     reload = partial(_reload, switch) if announce is None else None
     with _traced(switch, wanted), signals(stopped.set, reload):

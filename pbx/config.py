@@ -124,8 +124,8 @@ class Nat(Table):
     """How often a phone behind a NAT is sent something that keeps the way to it open; 0: never."""
 
 
-MOST_WORKERS = 4
-"""If nobody sets how many: each carries hundreds of calls, and costs memory when there are none."""
+MOST_WORKERS = 3
+"""If nobody sets how many: each carries hundreds of calls, and takes 4 MB when there are none."""
 
 
 class Media(Table):
@@ -143,7 +143,7 @@ class Media(Table):
     """What phones are offered: first what the caller has, in its order, then the rest in this order."""
 
     def processes(self) -> int:
-        """How many processes carry the sound: if it is not set one for each core, four at most, and no more than have
+        """How many processes carry the sound: if it is not set one for each core, three at most, and no more than have
         room for a call."""
         if self.workers is not None:
             return self.workers

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from media.net import MediaNetwork, SocketMediaNetwork
+from media.process import ForkServer
 from pbx.mail.smtp import Mailer, SmtpMailer
 from sipcore.net.network import Network, SystemNetwork
 
@@ -34,13 +35,15 @@ class Environment:
     """The host's network, for signalling."""
     media_network: MediaNetwork
     """The host's network, for sound."""
+    forks: ForkServer | None = None
+    """Forks the workers that carry the sound; None: each is started anew."""
     threads: Callable[[], Executor] | None = None
     """Makes an executor with a single thread, for work that blocks (`pbx.blocking`); None: whoever wants it waits."""
     mailer: Mailer = field(default_factory=SmtpMailer)
     """The way to the mail server."""
 
     @classmethod
-    def real(cls) -> Environment:
+    def real(cls, forks: ForkServer | None = None) -> Environment:
         """The machine that this process runs on."""
         return cls(
             now=time.monotonic,  # also the clock of asyncio's own loops
@@ -49,5 +52,6 @@ class Environment:
             entropy=lambda: os.urandom(ENTROPY_BYTES),
             network=SystemNetwork(),
             media_network=SocketMediaNetwork(),
+            forks=forks,
             threads=partial(ThreadPoolExecutor, max_workers=1),
         )

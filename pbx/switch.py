@@ -205,7 +205,7 @@ class Switch:
         self.rosters = Rosters(self.events.conference_changed)
         threads = environment.threads is not None
         media = MediaSettings(sip.listen, config.media.port_range, config.media.processes(), threads)
-        self.media = MediaService(media, environment.media_network, environment.rng)
+        self.media = MediaService(media, environment.media_network, environment.rng, environment.forks)
         self.media.on_event = self._on_media_event
         self.audio_watch = AudioWatch(self)
         self.recordings = Recordings(self)

@@ -33,7 +33,7 @@ from media.process import Start, start_anew
 from media.rtcp import parse_report
 from media.rtp import RtpSender, parse_rtp
 from media.service import MediaService, MediaSettings
-from media.worker import WorkerProcess
+from media.worker import WorkerProcess, fork_server
 from tests.unit.media.studio import frames, plan_for
 from tests.unit.sipcore.net.loopback import HERE, until
 
@@ -209,7 +209,8 @@ async def serving(workers: int, pairs: int) -> AsyncIterator[tuple[MediaService,
     """A service with its workers, which share so many pairs of ports; what it tells; the first port."""
     first, last = free_pairs(pairs)
     told: list[Event] = []
-    service = MediaService(MediaSettings(HERE, (first, last), workers), SocketMediaNetwork(), Random(1))
+    settings = MediaSettings(HERE, (first, last), workers)
+    service = MediaService(settings, SocketMediaNetwork(), Random(1), fork_server())
     service.on_event = told.append
     try:
         await service.start()

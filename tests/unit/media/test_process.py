@@ -21,9 +21,11 @@ from media.messages import WorkerLost
 from media.net import SocketMediaNetwork
 from media.process import FORKS, ForkServer, can_fork, command
 from media.service import MediaService, MediaSettings
-from media.worker import WorkerProcess
+from media.worker import WorkerProcess, fork_server
 from tests.unit.media.processes import Worker, free_pairs, lives, serving, started
 from tests.unit.sipcore.net.loopback import HERE, PATIENCE_SECONDS, run, until
+
+ROOT = Path(__file__).parents[3]
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux alone")
 
@@ -139,7 +141,7 @@ def test_a_server_that_dies_is_noticed_and_its_workers_go_on(caplog: pytest.LogC
 
     with caplog.at_level(logging.ERROR):
         run(story())
-    assert "the fork server of the media workers has ended" in caplog.text
+    assert ENDED in caplog.text
 
 
 def test_a_stop_leaves_no_process() -> None:
@@ -233,26 +235,90 @@ def test_a_server_ends_with_its_parent() -> None:
         assert server.stderr.read() == b""
 
 
+# -- one that is forked too ------------------------------------------------------------------------
+
+
+ENDED = "the fork server of the media workers has ended; the next worker gets another"
+PREPARED = """
+import asyncio, os, re, signal, sys
+from pathlib import Path
+from tests.unit.media.processes import lives, started
+from tests.unit.sipcore.net.loopback import run, until
+from media.worker import fork_server
+
+async def story(server):
+    first = server.pid
+    assert Path(f"/proc/{first}/cmdline").read_bytes() == Path("/proc/self/cmdline").read_bytes()
+    async with started(start=server.start) as (worker, port):
+        await worker.echo(1, port)
+        assert server.pid == first
+        os.kill(first, signal.SIGKILL)
+        os.kill(worker.pid, signal.SIGKILL)
+        await worker.replaced()
+        assert not lives(first)
+        assert server.pid != first
+        await worker.echo(1, port)
+    await server.stop()
+
+with fork_server(prepared=True) as server:
+    run(story(server))
+with fork_server(prepared=True) as unused:
+    pass
+assert not lives(unused.pid)
+print("fine")
+"""
+
+
+def test_a_server_that_is_forked_from_this_process_serves_and_is_replaced() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PREPARED],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "fine\n", f"{ENDED}\n")
+
+
 # -- where there is none ---------------------------------------------------------------------------
 
 
-def test_without_file_descriptors_of_processes_each_worker_is_started_anew(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_without_file_descriptors_of_processes_there_is_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(pid: int) -> int:
         raise OSError("Function not implemented")
 
     monkeypatch.setattr(os, "pidfd_open", unknown)
     assert not can_fork()
+    assert fork_server(prepared=True) is None
 
+
+def test_without_a_server_each_worker_is_started_anew() -> None:
     async def story() -> None:
         service = MediaService(MediaSettings(HERE, free_pairs(1), 1), SocketMediaNetwork(), Random(1))
         try:
             await service.start()
-            assert service._forks is None
-            assert len(children(os.getpid())) >= 1
+            link = service._workers[0].link
+            assert isinstance(link, WorkerProcess)
+            assert link.pid in children(os.getpid())
         finally:
             await service.stop()
+
+    run(story())
+
+
+def test_without_workers_there_is_no_use_for_a_server() -> None:
+    async def story() -> None:
+        async with forking() as server:
+            async with started(1, server.start):
+                pass
+            settings = MediaSettings(HERE, free_pairs(1), 0)
+            service = MediaService(settings, SocketMediaNetwork(), Random(1), server)
+            try:
+                await service.start()
+                assert server.pid is None
+            finally:
+                await service.stop()
 
     run(story())
 

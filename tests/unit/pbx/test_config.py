@@ -131,8 +131,8 @@ def test_codecs_are_spoken_in_the_order_of_the_file() -> None:
     ("cores", "media", "processes"),
     [
         (1, {}, 1),
-        (3, {}, 3),
-        (64, {}, 4),
+        (2, {}, 2),
+        (64, {}, 3),
         (64, {"workers": 8}, 8),
         (2, {"workers": 0}, 0),
         (4, {"port_range": [20000, 20003]}, 1),
@@ -143,7 +143,7 @@ def test_codecs_are_spoken_in_the_order_of_the_file() -> None:
 def test_sound_is_carried_by_a_process_for_each_core_unless_set(
     cores: int, media: dict[str, Any], processes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Four at most, and no more than have room for a call."""
+    """Three at most, and no more than have room for a call."""
     monkeypatch.setattr("pbx.config.cores", lambda: cores)
     assert parse({"media": media}).media.processes() == processes
 
