@@ -82,7 +82,7 @@ def test_a_message_is_read_at_the_other_phone(softphone: Softphones) -> None:
     richardson, lee = softphone("131", CALLEE_HZ), softphone("130", CALLER_HZ, contacts=["131"])
     lee.write("Lunch at one?")
     richardson.wait_for_text("\n\nLunch at one?")
-    [message] = [said for said in richardson.text.split("\n#\n") if "\nMESSAGE " in said]
+    message = next(said for said in richardson.text.split("\n#\n") if "\nMESSAGE " in said)
     assert 'From: "Test Phone 130" <sip:130@' in message
 
 
