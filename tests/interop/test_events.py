@@ -64,7 +64,7 @@ def test_a_softphone_shows_how_many_messages_there_are(softphone: Softphones) ->
     lee = softphone("130", LEE_HZ, message_lamp=True)
     lee.wait_for_text("Messages-Waiting: no")
     for new in (3, 0):
-        lee.dial(f"*98{new}")
+        lee.dial(f"*88{new}")
         lee.wait_for_text(f"Voice-Message: {new}/0")
         lee.wait_for("CALL_CLOSED")
 

@@ -10,6 +10,7 @@ import pytest
 from pbx.happenings import QueueLogin
 from pbx.phone import CallFailed
 from pbx.refused import Refused
+from pbx.store.errors import StoreUnavailable
 from pbx.transfer import WrongState
 from tests.journeys.talking import connect
 from tests.journeys.test_forking import ELSEWHERE, reasons_of
@@ -177,4 +178,22 @@ async def test_an_accepted_call_that_is_not_answered_waits_where_it_did(
     await room.phones["101"].unregister()
     with pytest.raises(WrongState, match="no phone"):
         room.queues.accept(room.queues.board()[0].waiting[1].call, "101")
+    await room.go_home()
+
+
+async def test_who_cannot_be_logged_in_now_is_told_so(
+    make_office: MakeOffice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = waiting_room(make_office, tmp_path)
+    await room.open()
+
+    async def write(change: object) -> None:
+        raise StoreUnavailable("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(room.office.switch.store, "write", write)
+        call = room.phones["101"].dial("*62")
+        assert await call.over() == 503
+    assert room.prompter.said[-1] == "queue.not_changed"
+    assert room.queues.logged_in("101") == ()
     await room.go_home()
