@@ -14,12 +14,12 @@ import pytest
 
 from features.parking import feature as parking
 from pbx.happenings import CallAnswered, CallEnded, CallStarted, CallTransferred
-from pbx.leg import LegState
-from pbx.phone import Phone, PhoneCall
 from pbx.plugin import Feature
+from sipcore.transport.flow import Address
 from tests.property.test_call_histories import no_errors
-from tests.property.test_transfer_races import EXTENSIONS, Race, far
-from tests.simulation.impairment import LAN
+from tests.property.test_transfer_races import EXTENSIONS, assert_every_leg_is_known
+from tests.simulation.handset import Account, Handset, HandsetCall
+from tests.simulation.office import PBX, Office, password
 from tests.simulation.simulation import Simulation
 
 LONGEST_GAP_SECONDS = 0.004
@@ -28,25 +28,39 @@ LONGEST_GAP_SECONDS = 0.004
 Act = Callable[[], object]
 
 
-class NamedRaces(Race):
+class NamedRaces:
     """An office in which one race after another is played."""
 
+    numbers = tuple(EXTENSIONS)
+    """Who has a phone."""
+
     def __init__(self, simulation: Simulation, dice: Random, feature: Feature = parking) -> None:
-        super().__init__(simulation, LAN, feature)
+        self.office = Office(simulation, extensions=EXTENSIONS, features=[feature])
+        self.phones: list[Handset] = []
         self._dice = dice
 
     async def open(self) -> None:
         await self.office.open()
-        self.phones = [await self.office.phone(number) for number in EXTENSIONS]
+        simulation, server = self.office.simulation, Address(PBX, 5060)
+        for place, number in enumerate(self.numbers, 1):
+            host = simulation.network.host(f"10.0.1.{place}", f"handset-{number}")
+            account = Account(number, password(number))
+            self.phones.append(Handset(host, account, server, simulation.dice(number)))
+            await self.phones[-1].register()
+
+    async def close(self) -> None:
+        for phone in self.phones:
+            phone.stop()
+        await self.office.close()
 
     async def play_one(self, race: Callable[[NamedRaces], Awaitable[None]]) -> None:
         """One schedule: nobody is lost, and nothing is left."""
         self.office.told.clear()
         await race(self)
-        self.assert_nobody_is_lost()
+        assert_every_leg_is_known(self.office)
         for _ in range(2):
             for phone in self.phones:
-                for call in list(phone.calls):
+                for call in list(phone.calls.values()):
                     call.hang_up()
             await asyncio.sleep(0.2)
         await self.office.settle()
@@ -64,21 +78,21 @@ class NamedRaces(Race):
             acts[index]()
         await asyncio.sleep(0.1)
 
-    async def ring(self) -> tuple[PhoneCall, PhoneCall]:
+    async def ring(self) -> tuple[HandsetCall, HandsetCall]:
         """Lee calls Richardson."""
         lee, richardson, *_ = self.phones
         return lee.dial("101"), await richardson.incoming()
 
-    async def talk(self) -> tuple[PhoneCall, PhoneCall]:
+    async def talk(self) -> tuple[HandsetCall, HandsetCall]:
         """And he has answered."""
         outgoing, incoming = await self.ring()
         incoming.answer()
         await outgoing.answered()
         return outgoing, incoming
 
-    def talking(self, phone: Phone) -> int:
+    def talking(self, phone: Handset) -> int:
         """In how many answered calls a phone is."""
-        return sum(call.leg.state is LegState.ANSWERED for call in phone.calls)
+        return sum(call.talks for call in phone.calls.values())
 
 
 async def answer_against_cancel(races: NamedRaces) -> None:
@@ -93,8 +107,8 @@ async def pick_up_against_answer(races: NamedRaces) -> None:
     """One of the two has Lee."""
     lee, richardson, taylor = races.phones
     _, incoming = await races.ring()
-    replaces = [("Replaces", str(far(incoming)))]
-    await races.at_once(incoming.answer, lambda: taylor.dial("101", headers=replaces))
+    replaces = f"Replaces: {incoming.as_lamps_tell}\r\n"
+    await races.at_once(incoming.answer, lambda: taylor.dial("101", replaces))
     talking = [races.talking(phone) for phone in (lee, richardson, taylor)]
     assert talking in ([1, 1, 0], [1, 0, 1])
     assert len(races.office.told_of(CallAnswered)) == 1
@@ -116,9 +130,8 @@ async def glare(races: NamedRaces) -> None:
     await races.at_once(outgoing.hold, incoming.hold)
     await asyncio.sleep(5)
     assert [races.talking(phone) for phone in races.phones] == [1, 1, 0]
-    for call in (outgoing, incoming):
-        assert call.leg.session is not None
-        assert call.leg.session.can_change
+    assert [call.changing for call in (outgoing, incoming)] == [False, False]
+    assert all(leg.holds for number in ("100", "101") for leg in races.office.switch.legs.of(number))
 
 
 async def bye_across_refer(races: NamedRaces) -> None:
@@ -141,7 +154,7 @@ def play(race: Callable[[NamedRaces], Awaitable[None]], schedules: int, seed: in
         await races.open()
         for _ in range(schedules):
             await races.play_one(race)
-        await races.office.close()
+        await races.close()
 
     with no_errors(), Simulation(seed) as simulation:
         simulation.run(story(), longest_seconds=float("inf"))

@@ -19,12 +19,10 @@ SCHEDULES = 100
 class PickupRaces(NamedRaces):
     """An office whose people take each other's calls."""
 
+    numbers = ("100", "101", "102", "104")
+
     def __init__(self, simulation: Simulation, dice: Random) -> None:
         super().__init__(simulation, dice, pickup)
-
-    async def open(self) -> None:
-        await super().open()
-        self.phones.append(await self.office.phone("104"))
 
 
 async def answer_against_pick_up(races: PickupRaces) -> None:
@@ -61,7 +59,7 @@ def test_one_winner_and_nothing_left(race: Callable[[PickupRaces], Awaitable[Non
         await races.open()
         for _ in range(SCHEDULES):
             await races.play_one(race)  # type: ignore[arg-type]
-        await races.office.close()
+        await races.close()
 
     with no_errors(), Simulation(seed) as simulation:
         simulation.run(story(), longest_seconds=float("inf"))
