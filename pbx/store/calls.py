@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
@@ -76,6 +76,7 @@ the call: so the index has the lists as they are read."""
 
 _RECORD = tuple(column.name for column in call_records.c)
 _PARTY = tuple(field.name for field in fields(Participation))
+_QUALITY = tuple(field.name for field in fields(CallQuality))
 
 call_quality = Table(
     "call_quality",
@@ -103,7 +104,7 @@ def add(records: Sequence[CallRecord], qualities: Sequence[CallQuality], connect
         parties = [row for record in records for row in _party_rows(record)]
         connection.execute(insert(call_parties), parties)
     if qualities:
-        connection.execute(insert(call_quality), [_plain(asdict(quality)) for quality in qualities])
+        connection.execute(insert(call_quality), [_plain(_values(each, _QUALITY)) for each in qualities])
 
 
 def calls(
@@ -165,7 +166,7 @@ def _record(row: dict[str, Any], parties: Iterable[Participation]) -> CallRecord
 
 
 def _record_row(record: CallRecord) -> dict[str, Any]:
-    row = {name: getattr(record, name) for name in _RECORD}
+    row = _values(record, _RECORD)
     row["hand_overs"] = [
         [each.at.isoformat(), _text(each.by), _text(each.party), _text(each.to)] for each in record.hand_overs
     ]
@@ -175,8 +176,13 @@ def _record_row(record: CallRecord) -> dict[str, Any]:
 
 def _party_rows(record: CallRecord) -> Iterable[dict[str, Any]]:
     for position, party in enumerate(record.parties):
-        row = asdict(party) | {"role": party.role.value, "list": party.list.value if party.list else None}
+        row = _values(party, _PARTY) | {"role": party.role.value, "list": party.list.value if party.list else None}
         yield _plain(row | {"call": record.call, "position": position, "started_at": record.started_at})
+
+
+def _values(record: object, names: Iterable[str]) -> dict[str, Any]:
+    """As they are: `asdict` would copy each of them, which costs more than all else here."""
+    return {name: getattr(record, name) for name in names}
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:

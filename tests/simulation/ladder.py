@@ -23,9 +23,14 @@ class Rung(NamedTuple):
     """Seconds, virtual."""
     sender: str
     receiver: str
-    label: str
+    data: bytes
     fate: str
     """Empty if the network did nothing to it; otherwise "lost", "twice", "late", "refused" ..."""
+
+    @property
+    def label(self) -> str:
+        """What is drawn of it, and worked out only then."""
+        return label_of(self.data) or f"{len(self.data)} bytes"
 
 
 class Ladder:
@@ -41,11 +46,10 @@ class Ladder:
 
     def record(self, at: float, sender: str, receiver: str, data: bytes, fate: str = "") -> None:
         """Note one datagram or one write to a stream. Bytes that are no SIP text count as media."""
-        label = label_of(data)
-        if label is None and not self.media:
+        if not self.media and is_media(data):
             return
         self.forgotten += len(self.rungs) == MAXIMUM_LINES
-        self.rungs.append(Rung(at, sender, receiver, label or f"{len(data)} bytes", fate))
+        self.rungs.append(Rung(at, sender, receiver, bytes(data), fate))
 
     def __str__(self) -> str:
         lines = [self._draw(rung) for rung in self.rungs]
@@ -61,9 +65,14 @@ class Ladder:
         return f"{rung.at:10.3f}  {sender:<14} {middle:-^{WIDTH}}{head}  {receiver}"
 
 
+def is_media(data: bytes) -> bool:
+    """Whether it is no SIP: RTP and RTCP have version 2 in the top bits (RFC 3550 section 5.1)."""
+    return not data or data[0] >= 0x80
+
+
 def label_of(data: bytes) -> str | None:
     """The start line, and what tells messages apart: CSeq for responses. None for bytes that are not SIP."""
-    if not data or data[0] >= 0x80:  # RTP and RTCP have version 2 in the top bits (RFC 3550 section 5.1)
+    if is_media(data):
         return None
     head, _, rest = data.partition(b"\r\n")
     line = head.decode("utf-8", "backslashreplace")
