@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from random import Random
+from unittest.mock import patch
 
 import pytest
 
@@ -19,6 +20,7 @@ from sipcore.transport.flow import Address
 from tests.property.test_call_histories import no_errors
 from tests.property.test_transfer_races import EXTENSIONS, assert_every_leg_is_known
 from tests.simulation.handset import Account, Handset, HandsetCall
+from tests.simulation.mute import MuteEngine
 from tests.simulation.office import PBX, Office, password
 from tests.simulation.simulation import Simulation
 
@@ -40,7 +42,8 @@ class NamedRaces:
         self._dice = dice
 
     async def open(self) -> None:
-        await self.office.open()
+        with patch("media.service.InlineEngine", MuteEngine):
+            await self.office.open()
         simulation, server = self.office.simulation, Address(PBX, 5060)
         for place, number in enumerate(self.numbers, 1):
             host = simulation.network.host(f"10.0.1.{place}", f"handset-{number}")
