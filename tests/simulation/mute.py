@@ -31,9 +31,13 @@ class MuteEngine:
         port_range: tuple[int, int],
         random: Random,
         tell: Callable[[Event], None],
+        number: int = 0,
+        *,
+        threads: bool = False,
     ) -> None:
         self._ports = cycle(range(port_range[0], port_range[1], 2))
         self._tell = tell
+        self._number = number
         self._streams: set[int] = set()
 
     async def start(self) -> None:
@@ -43,7 +47,7 @@ class MuteEngine:
     def send(self, command: Command) -> None:
         """Open and close streams; all else is sound."""
         if isinstance(command, FillPorts):
-            self._tell(PortsReady(0, tuple(islice(self._ports, PORTS_AT_ONCE))))
+            self._tell(PortsReady(self._number, tuple(islice(self._ports, PORTS_AT_ONCE))))
         elif isinstance(command, OpenStream):
             self._streams.add(command.stream)
         elif isinstance(command, CloseStream) and command.stream in self._streams:
