@@ -11,6 +11,7 @@ waits for them.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -341,10 +342,13 @@ class QueueMachine:
             if caller.leaves_at <= now:
                 effects += self._send_on(caller, Left.TOO_LONG, now)
         effects += self._dispatch(now)
+        positions: Counter[str] = Counter()
         for caller in self._in_turn():
+            positions[caller.queue] += 1
             if caller.announced_at <= now:
                 caller.announced_at = _after(now, self._queues[caller.queue].announce_seconds)
-                effects.append(self._announcement(caller))
+                position = positions[caller.queue]
+                effects.append(Announce(caller.name, position, self._expected(caller.queue, position)))
         return effects
 
     def next_deadline(self) -> float | None:
@@ -433,6 +437,8 @@ class QueueMachine:
                 idle.add(agent.number)
         effects: list[Effect] = []
         for caller in self._in_turn() if idle else ():
+            if not idle:
+                break
             for candidate in self._candidates(caller, idle):
                 idle.discard(candidate.agent)
                 effects.append(self._offer(caller, candidate.agent, now))
@@ -523,13 +529,10 @@ class QueueMachine:
                     effects += self._send_on(caller, Left.NO_AGENT, now)
         return effects
 
-    def _announcement(self, caller: _Caller) -> Announce:
-        ahead = [each.name for each in self._in_turn() if each.queue == caller.queue]
-        position = ahead.index(caller.name) + 1
-        agents, mean = self._logged_in(caller.queue), self._mean.get(caller.queue)
-        return Announce(
-            caller.name, position, None if mean is None or not agents else position * mean / agents
-        )
+    def _expected(self, queue: str, position: int) -> float | None:
+        """In how many seconds it is the turn of a caller who stands there, as far as the calls before tell."""
+        agents, mean = self._logged_in(queue), self._mean.get(queue)
+        return None if mean is None or not agents else position * mean / agents
 
     def _in_turn(self) -> list[_Caller]:
         """Those who wait, the first to be served first."""
