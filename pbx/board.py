@@ -72,6 +72,10 @@ class Board:
             sections.append(Section("", self._rows(rest, registered_only)))
         return tuple(sections)
 
+    def rows(self, *, registered_only: bool = False) -> tuple[Row, ...]:
+        """Every extension once, by number: for a list without groups."""
+        return self._rows(self._switch.directory, registered_only)
+
     def ports(self, viewer: str) -> tuple[PortStatus, ...]:
         """The trunks, if extension `viewer` is in a group whose members may see them; else none."""
         groups = self._switch.config.groups

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from pbx.happenings import PresenceChanged
 from pbx.presence import DisplayState
+from tests.journeys.test_lamps import dark
 from tests.journeys.test_trunks import LINES, lines, tables
-from tests.simulation.office import Office
+from tests.simulation.office import Office, password
 
 MakeOffice = Callable[..., Office]
 
@@ -61,6 +63,73 @@ async def test_a_row_says_what_lamps_say_and_the_unregistered_can_be_left_out(ma
         DisplayState.NOT_REGISTERED,
     )
     assert (richardson.state.text, richardson.state.display) == ("Registered (idle)", DisplayState.AVAILABLE)
+
+
+@pytest.mark.row("MYP-38", "MYP-34")
+async def test_one_list_and_columns_by_group_say_the_same(make_office: MakeOffice) -> None:
+    """In the midst of a call, too: what a view shows is a matter of its layout alone."""
+    office = await board(make_office)
+    lee, richardson = await office.phone("100"), await office.phone("101")
+    lee.dial("101")
+    await richardson.incoming()
+    await asyncio.sleep(0.1)
+    for registered_only in (False, True):
+        rows = office.switch.board.rows(registered_only=registered_only)
+        sections = office.switch.board.sections(registered_only=registered_only)
+        assert {row for section in sections for row in section.rows} == set(rows)
+        assert [row.number for row in rows] == sorted({row.number for row in rows})
+    assert {row.number: row.state.display for row in rows} == {
+        "100": DisplayState.INTERNAL_CALL,
+        "101": DisplayState.RINGING,
+    }
+
+
+@pytest.mark.row("PRES-11", "PRES-17")
+async def test_who_comes_is_in_its_place_in_its_groups_with_a_lamp_and_who_goes_is_gone(
+    make_office: MakeOffice,
+) -> None:
+    office = await board(make_office)
+    lee, revise = await office.phone("100"), office.switch.live_changes.revise
+    early = lee.lamp("106")
+    assert (await early.ended).status == 404  # there is nobody to watch yet
+
+    def come(tables: dict[str, Any]) -> None:
+        tables["extensions"].append(
+            {"number": "106", "password": password("106"), "first_name": "Jones", "last_name": "Gray"}
+        )
+        tables["groups"][1]["extensions"].append("106")
+        tables["groups"][2]["extensions"].insert(0, "106")
+
+    def go(tables: dict[str, Any]) -> None:
+        tables["extensions"] = [each for each in tables["extensions"] if each["number"] != "106"]
+        for group in tables["groups"]:
+            group["extensions"] = [number for number in group["extensions"] if number != "106"]
+
+    before = numbers(office)
+    await revise(come)
+    assert numbers(office) == before | {
+        "Secretary": ["101", "102", "106"],
+        "Testing Department": ["104", "106"],
+    }
+    assert "106" not in {row.number for row in office.switch.board.rows(registered_only=True)}
+    lamp = lee.lamp("106")
+    await dark(lamp)
+    jones = await office.phone("106")
+    jones.dial("100")
+    call = await lee.incoming()
+    await asyncio.sleep(0.1)
+    assert lamp.light
+    assert numbers(office, registered_only=True)["Testing Department"] == ["106"]
+    [row] = [row for row in office.switch.board.rows() if row.number == "106"]
+    assert (row.name, row.state.display) == ("Jones Gray", DisplayState.INTERNAL_CALL)
+    shown = [told.state for told in office.told_of(PresenceChanged) if told.extension == "106"]
+    assert shown[-1] == DisplayState.INTERNAL_CALL.value
+    await revise(go)
+    assert await call.over() >= 200
+    assert (await lamp.ended).reason == "noresource"
+    assert numbers(office) == before
+    assert office.switch.presence.of("106").display is DisplayState.NOT_REGISTERED
+    await office.settle()
 
 
 @pytest.mark.row("MYP-36", "MYP-40", "ADM-04")

@@ -40,6 +40,7 @@ async def fax_call(make_office: Callable[..., Office], folder: Path) -> tuple[Of
     return office, outside, inside
 
 
+@pytest.mark.row("CORE-22")
 @pytest.mark.parametrize("by", [0, 1])
 async def test_t38_beside_sound_is_declined_in_its_place(
     make_office: Callable[..., Office], tmp_path: Path, by: int
@@ -55,6 +56,7 @@ async def test_t38_beside_sound_is_declined_in_its_place(
     await office.settle()
 
 
+@pytest.mark.row("CORE-22")
 @pytest.mark.parametrize("by", [0, 1])
 async def test_t38_alone_is_refused_and_the_sound_goes_on(
     make_office: Callable[..., Office], tmp_path: Path, by: int
@@ -73,7 +75,7 @@ async def test_t38_alone_is_refused_and_the_sound_goes_on(
     await office.settle()
 
 
-@pytest.mark.row("ADM-10")
+@pytest.mark.row("CORE-22", "ADM-10")
 async def test_a_number_for_faxes_leads_to_a_code(make_office: Callable[..., Office], tmp_path: Path) -> None:
     """Whatever feature takes faxes has a code; here it is the echo test, which gives back what it hears."""
     rules = [{"did": "+33140000009", "target": "*777"}]
