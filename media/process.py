@@ -91,7 +91,7 @@ def can_fork() -> bool:
     """Whether a fork server can be had: on Linux, since 5.3."""
     if sys.platform != "linux":
         return False
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(AttributeError, OSError):
         os.close(os.pidfd_open(os.getpid()))
         return True
     return False
@@ -167,17 +167,27 @@ class ForkServer:
     async def start(self, arguments: list[str], pair: socket.socket) -> Process:
         """Fork a worker with these arguments and this end of its pair. Raises OSError."""
         async with self._turn:
-            control = self._control or self._begin()
-            self._answer = asyncio.get_running_loop().create_future()
             try:
-                socket.send_fds(control, [json.dumps(arguments).encode()], [pair.fileno()])
-                async with asyncio.timeout(START_SECONDS):
-                    return await self._answer
-            except TimeoutError:
-                self._end()
-                raise OSError(errno.ETIMEDOUT, "no media worker was forked in time") from None
-            finally:
-                self._answer = None
+                return await self._ask(arguments, pair)
+            except BrokenPipeError:  # it has died since the last time
+                return await self._ask(arguments, pair)
+
+    async def _ask(self, arguments: list[str], pair: socket.socket) -> Process:
+        control = self._control or self._begin()
+        self._answer = asyncio.get_running_loop().create_future()
+        try:
+            socket.send_fds(control, [json.dumps(arguments).encode()], [pair.fileno()])
+            async with asyncio.timeout(START_SECONDS):
+                return await self._answer
+        except TimeoutError:
+            self._end()
+            raise OSError(errno.ETIMEDOUT, "no media worker was forked in time") from None
+        except BrokenPipeError:
+            self._answer.cancel()  # nobody waits for it, if the request could not be sent
+            self._end()
+            raise
+        finally:
+            self._answer = None
 
     async def stop(self) -> None:
         """End the server. The workers go on."""
@@ -245,14 +255,23 @@ class ForkServer:
             self._control = None
 
 
-# -- the server's side -----------------------------------------------------------------------------
+# -- the child's side ------------------------------------------------------------------------------
+
+
+def leave_signals_to_the_parent() -> None:
+    """Those that reach the whole group are not for us to act upon: calls are hung up first."""
+    for number in (
+        signal.SIGINT,
+        signal.SIGTERM,
+        getattr(signal, "SIGHUP", signal.SIGTERM),
+    ):  # Windows has no SIGHUP
+        signal.signal(number, signal.SIG_IGN)
 
 
 def fork_workers(control: socket.socket, body: Body) -> NoReturn:
     """Fork a process for each request, that does what workers do and ends, until the parent closes its end of
     `control`."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # they reach the whole group; the parent decides
-        signal.signal(number, signal.SIG_IGN)
+    leave_signals_to_the_parent()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps who ends
     gc.collect()
     gc.freeze()

@@ -15,7 +15,6 @@ import queue
 import random
 import select
 import selectors
-import signal
 import socket
 import sys
 import threading
@@ -26,7 +25,17 @@ from typing import Any
 from media.disk import Done, Work, outcome
 from media.messages import Command, Event, WorkerLost
 from media.ports import Ports
-from media.process import FORKS, ForkServer, Process, Start, can_fork, fork_workers, reap, start_anew
+from media.process import (
+    FORKS,
+    ForkServer,
+    Process,
+    Start,
+    can_fork,
+    fork_workers,
+    leave_signals_to_the_parent,
+    reap,
+    start_anew,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -335,8 +344,7 @@ def fork_server(*, prepared: bool = False) -> ForkServer | None:
 def main() -> None:
     """Run a worker by its arguments, or fork such by the argument `forks`; the pair is standard input. Started by the
     system, never by hand."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # they reach the whole group; the parent decides
-        signal.signal(number, signal.SIG_IGN)
+    leave_signals_to_the_parent()
     pair, arguments = socket.socket(fileno=0), sys.argv[1:]
     if arguments == [FORKS]:
         load()

@@ -108,7 +108,7 @@ def test_a_forked_worker_that_hangs_is_killed(monkeypatch: pytest.MonkeyPatch) -
     run(story())
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_to_the_whole_group_ends_neither(number: signal.Signals) -> None:
     async def story() -> None:
         async with forking() as server, started(start=server.start) as (worker, port):
@@ -142,6 +142,20 @@ def test_a_server_that_dies_is_noticed_and_its_workers_go_on(caplog: pytest.LogC
     with caplog.at_level(logging.ERROR):
         run(story())
     assert ENDED in caplog.text
+
+
+def test_a_server_that_has_died_unnoticed_is_replaced_when_it_is_asked() -> None:
+    async def story() -> None:
+        async with forking() as server, started(1, server.start):
+            first = pid_of(server)
+            os.kill(first, signal.SIGKILL)
+            os.waitid(os.P_PID, first, os.WEXITED | os.WNOWAIT)
+            async with started(1, server.start) as (worker, _):
+                assert pid_of(server) != first
+                assert children(pid_of(server)) == [worker.pid]
+            assert not lives(first)
+
+    run(story())
 
 
 def test_a_stop_leaves_no_process() -> None:

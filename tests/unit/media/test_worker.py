@@ -258,7 +258,7 @@ def test_a_process_counts_on_one_thread() -> None:
     run(story())
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_to_the_whole_group_is_for_the_parent_to_act_upon(number: signal.Signals) -> None:
     """Ctrl-C, or a service manager: calls are hung up first."""
 
