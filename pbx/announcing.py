@@ -22,7 +22,7 @@ async def refuse_aloud(call: Call, status: int, reason: str, *prompts: Token | P
     """
     leg = call.caller_leg
     if leg.state is LegState.ANSWERED:
-        await (await call.answer()).play(*prompts)
+        await call.voice_of(leg).play(*prompts)  # not `answer`: a transfer to here has failed
         raise Refused(status, reason)
     leg.send_early_media()
     if leg.plan is not None:
