@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from pbx.plugin import Call, Feature, Refused, StoreUnavailable, prompts, statuses
+from pbx.plugin import Call, Feature, Refused, StoreUnavailable, prompts, refuse_aloud, statuses
 
 feature = Feature("status")
 
-AVAILABLE = prompts.Token(
+AVAILABLE = prompts.phrase(
     "status.available", "Votre statut est maintenant : disponible.", "Your status is now: available."
 )
-AWAY = prompts.Token("status.away", "Votre statut est maintenant : absent.", "Your status is now: away.")
-NOT_CHANGED = prompts.Token(
+AWAY = prompts.phrase("status.away", "Votre statut est maintenant : absent.", "Your status is now: away.")
+NOT_CHANGED = prompts.phrase(
     "status.not_changed",
     "Votre statut n'a pas pu être modifié. Veuillez réessayer plus tard.",
     "Your status could not be changed. Please try again later.",
@@ -19,13 +19,13 @@ NOT_CHANGED = prompts.Token(
 
 @feature.dial("*60", summary="Say that you are available")
 async def available(call: Call) -> None:
-    """Colleagues see it, and calls ring. Raises Refused: 403 for callers from outside."""
+    """Colleagues see it, and calls ring. Raises Refused: 403 for callers from outside, 503 nothing can be kept now."""
     await _say(call, statuses.UserStatus.AVAILABLE, AVAILABLE)
 
 
 @feature.dial("*61", summary="Say that you are away")
 async def away(call: Call) -> None:
-    """Colleagues see it, and calls go where those to a busy phone go. Raises Refused: 403 for callers from outside."""
+    """Colleagues see it, and calls go where those to a busy phone go. Raises Refused, as above."""
     await _say(call, statuses.UserStatus.AWAY, AWAY)
 
 
@@ -36,6 +36,5 @@ async def _say(call: Call, status: statuses.UserStatus, confirmation: prompts.To
     try:
         await statuses.set_status(call.switch, extension.number, status)
     except StoreUnavailable:
-        confirmation = NOT_CHANGED
-    voice = await call.answer()
-    await voice.play(confirmation)
+        await refuse_aloud(call, 503, "Not Kept", NOT_CHANGED)
+    await (await call.answer()).play(confirmation)
