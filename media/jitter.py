@@ -30,7 +30,7 @@ SHRINK = 1 / 256  # 5 s at 50 packets a second
 NEED = 0.75  # of the jitter: estimated so, it comes near the whole spread, half of which would do
 WAIT_GAIN = 1 / 16
 _STALL_FRAMES = 3  # are concealed in the hope that the next packet is late; after that, nothing is being sent
-_DROP_SECONDS = 0.2  # from one correction to the next that makes the delay shorter
+DROP_SECONDS = 0.2  # from one correction to the next that makes the delay shorter
 _INSERT_SECONDS = 0.06  # from one to the next that makes it longer
 _GROWN_SECONDS = 1.0  # from there until it is made shorter
 
@@ -478,6 +478,9 @@ class JitterBuffer:
         self.last = self.last if last is None else last
         self._due, self._transit, self._jitter = state.due, state.transit, state.jitter
         self._wait, self._correction = state.wait, state.correction
+        self._insert_at, self._drop_at = state.insert_at, state.drop_at
+        self.dropped += state.dropped
+        self.discarded += state.discarded
 
     # -- when nothing is there ------------------------------------------------------------------------
 
@@ -557,7 +560,7 @@ class JitterBuffer:
         self.dropped += 1
         self._wait -= self._unit
         self._correction = 0
-        self._insert_at = self._drop_at = now + _DROP_SECONDS
+        self._insert_at = self._drop_at = now + DROP_SECONDS
         return True
 
     def _catch_up(self, stamp: int) -> None:

@@ -22,3 +22,6 @@ class Steady(NamedTuple):
     drop_at: float
     waiting: list[bytes]
     """From the next to the highest."""
+    dropped: int = 0
+    """Frames, since the state was handed over; and those given up as too many waited."""
+    discarded: int = 0

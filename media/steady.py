@@ -14,16 +14,16 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from media.jitter import GROW, MAX_MS, NEED, SHRINK, WAIT_GAIN, JitterBuffer
+from media.jitter import DROP_SECONDS, GROW, MAX_MS, NEED, SHRINK, WAIT_GAIN, JitterBuffer
 from media.mixer import FRAME_SAMPLES, Frames
 from media.playout_state import Steady
 from media.rtp import HEADER_BYTES, MAX_PACKET_BYTES, RtpReceiver
 
 CLOCK_RATE: Final = 8000
-SLOTS: Final = 16
-"""Of a row; a power of two."""
-MOST_WAITING: Final = SLOTS - 2
-"""Packets; 200 ms are 10. One slot is left for the frame that was given last."""
+SLOTS: Final = 32
+"""Of a row; a power of two. The frame that was given last is kept, too, when those after it are given up."""
+MOST_WAITING: Final = 14
+"""Packets; 200 ms are 10."""
 PACKET_BYTES: Final = HEADER_BYTES + FRAME_SAMPLES
 RECORD: Final = np.dtype(
     {
@@ -68,6 +68,9 @@ class SteadyRows:
         self._ring: Frames = np.zeros(capacity * SLOTS, f"V{FRAME_SAMPLES}")
         self.present = np.zeros(capacity, np.bool_)
         """Who is here."""
+        self._last = np.full(capacity, -1)
+        """The frame that was given last; -1: none was."""
+        self._dropped, self._discarded = np.zeros((2, capacity), np.int64)
         self._lent: dict[int, _Lent] = {}
         """The same, as they came."""
 
@@ -93,6 +96,7 @@ class SteadyRows:
             state.insert_at, state.drop_at,
         )  # fmt: skip
         self.present[row] = True
+        self._last[row], self._dropped[row], self._discarded[row] = -1, 0, 0
         for number, payload in enumerate(state.waiting, state.next):
             self._ring[row * SLOTS + number % SLOTS] = np.void(payload)
         return True
@@ -103,11 +107,11 @@ class SteadyRows:
         lent = self._lent.pop(row)
         began = lent.began
         _, _, highest, following, stamp, _ = self._whole[:, row].tolist()
-        due, transit, jitter, wait, correction, _, _, _ = self._other[:, row].tolist()
+        due, transit, jitter, wait, correction, _, insert_at, drop_at = self._other[:, row].tolist()
         self._whole[_START, row] = _NO_START
         self.present[row] = False
         waiting = [self._frame(row, number) for number in range(following, highest + 1)]
-        last = self._frame(row, following - 1) if following > began.next else None
+        last = self._frame(row, int(self._last[row])) if self._last[row] >= 0 else None
         lent.buffer.resume(
             began._replace(
                 highest=highest,
@@ -118,7 +122,11 @@ class SteadyRows:
                 jitter=jitter,
                 wait=wait,
                 correction=int(correction),
+                insert_at=insert_at,
+                drop_at=drop_at,
                 waiting=waiting,
+                dropped=int(self._dropped[row]),
+                discarded=int(self._discarded[row]),
             ),
             last,
         )
@@ -153,9 +161,13 @@ class SteadyRows:
             & (records["ssrc"] == whole[_SSRC])
             & (timestamp == stamp & 0xFFFFFFFF)
             & (ahead < MOST_WAITING)
-            & (wait <= _LONGEST)
+            & ((wait <= _LONGEST) | (ahead > 0))
         )
-        wait = np.where(wait < 0, ahead * FRAME_SAMPLES, wait)  # the tick is late
+        other_wait = (wait < 0) | (
+            wait > _LONGEST
+        )  # as the buffer reckons where the tick is late, or much waits
+        if other_wait.any():
+            wait = np.where(other_wait, ahead * FRAME_SAMPLES + np.maximum(other[_DUE] - clock, 0), wait)
         if not usual.all():
             kept = usual.nonzero()[0]
             rows, whole, other, wait = rows[kept], whole[:, kept], other[:, kept], wait[kept]
@@ -164,10 +176,24 @@ class SteadyRows:
         self._ring[rows * SLOTS + number % SLOTS] = records["payload"]
         whole[_HIGHEST], whole[_STAMP] = number, stamp
         _count(whole, other, timestamp, clock)
-        _watch(other, clock - stamp, wait)
+        _watch(other, clock - stamp, np.minimum(wait, _LONGEST))
+        if (wait > _LONGEST).any():
+            self._catch_up(rows, whole, other, wait > _LONGEST)
         self._whole[:, rows], self._other[:, rows] = whole, other
         odd: Rows = (~usual).nonzero()[0]
         return odd
+
+    def _catch_up(
+        self, rows: Rows, whole: npt.NDArray[np.int64], other: Times, late: npt.NDArray[np.bool_]
+    ) -> None:
+        """`JitterBuffer._catch_up`, where too much waits."""
+        need = np.minimum(other[_JITTER, late] * NEED, _MOST_NEED).astype(np.int64)
+        highest, before = whole[_HIGHEST, late], whole[_NEXT, late]
+        following = np.maximum(highest - (need + FRAME_SAMPLES) // FRAME_SAMPLES, before)
+        whole[_NEXT, late] = following
+        other[_WAIT, late] = (highest - following) * FRAME_SAMPLES
+        other[_CORRECTION, late] = 0
+        self._discarded[rows[late]] += following - before
 
     # -- what goes ------------------------------------------------------------------------------------
 
@@ -181,13 +207,20 @@ class SteadyRows:
                 (correction < 0) & (now >= self._other[_DROP_AT].take(rows)) & (highest - following > 1)
             )
             for index in (due & usual).nonzero()[0].tolist():
-                usual[index] = not self._corrects(int(rows[index]), correction[index], int(following[index]))
+                row = int(rows[index])
+                if self._corrects(row, correction[index], int(following[index])):
+                    if correction[index] < 0:
+                        self._drop(row, now)
+                        following[index] += 1
+                    else:
+                        usual[index] = False
         others = rows[:0]
         if not usual.all():
             others = rows[~usual]
             rows, following = rows[usual], following[usual]
         frames[rows] = self._ring.take(rows * SLOTS + following % SLOTS)
         self._whole[_NEXT, rows] = following + 1
+        self._last[rows] = following
         self._other[_DUE, rows] = now * CLOCK_RATE + FRAME_SAMPLES
         return rows, others
 
@@ -195,9 +228,15 @@ class SteadyRows:
         """Whether a frame is to be dropped or inserted now that it may be."""
         if abs(correction) > 1:
             return True
-        lent, number = self._lent[row], following - 1 if correction > 0 else following
-        frame = lent.buffer.last if number < lent.began.next else self._frame(row, number)
-        return lent.buffer.is_quiet(frame)
+        buffer, number = self._lent[row].buffer, int(self._last[row]) if correction > 0 else following
+        return buffer.is_quiet(buffer.last if number < 0 else self._frame(row, number))
+
+    def _drop(self, row: int, now: float) -> None:
+        """`JitterBuffer._drops`."""
+        self._dropped[row] += 1
+        self._other[_WAIT, row] -= FRAME_SAMPLES
+        self._other[_CORRECTION, row] = 0
+        self._other[[_INSERT_AT, _DROP_AT], row] = now + DROP_SECONDS
 
 
 def _count(

@@ -21,6 +21,7 @@ from media.plan import Address, Codec, Direction, StreamPlan
 from media.ports import PortPair
 from media.room import Rooms
 from media.rtp import RtpSender
+from media.steady import SteadyRows
 from media.stream import Stream
 from media.ticker import Ticker
 
@@ -374,7 +375,7 @@ def _play(
     seed=st.integers(0, 2**32),
     suffering=st.lists(profiles(), min_size=1, max_size=5),
     verbs=st.lists(st.tuples(st.integers(0, 150), st.integers(0, 4), st.sampled_from(VERBS)), max_size=12),
-    stalled=st.lists(st.tuples(st.integers(0, 600), st.integers(1, 14)), max_size=3),
+    stalled=st.lists(st.tuples(st.integers(0, 600), st.sampled_from([1, 2, 3, 5, 8, 14, 60])), max_size=3),
     ticks=st.sampled_from([60, 150]),
 )
 @pytest.mark.row("CONF-18")
@@ -413,3 +414,37 @@ def test_who_has_nothing_special_is_served_together() -> None:
     [batch] = batches
     assert batch is not None
     assert batch.steady_rows() == sorted(rows)
+
+
+@pytest.mark.parametrize("knows_ages", [False, True])
+def test_after_a_stall_all_are_still_served_together(
+    knows_ages: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What waits too long is given up, frame by frame or at once. Else a loaded engine, for which each by itself is far
+    more work, would never recover."""
+    done: list[str] = []
+
+    def noted(name: str) -> Callable[..., Any]:
+        method = getattr(SteadyRows, name)
+
+        def call(*facts: Any) -> Any:
+            done.append(name)
+            return method(*facts)
+
+        return call
+
+    for name in ("_drop", "_catch_up"):
+        monkeypatch.setattr(SteadyRows, name, noted(name))
+    dice, codecs = Random(1), [Codec.PCMU] * 6
+    stalls = set(range(202, 260))  # 290 ms
+    phones = [Phone(codec, Profile(0, 0, 0, 0, 0), 300, stalls, dice) for codec in codecs]
+    together, alone = (
+        _play(World(reader, codecs, 100.0), phones, {}, 1201, stalls)
+        for reader in (Reader(knows_ages=knows_ages), None)
+    )
+    counted = done.count("_drop"), done.count("_catch_up")
+    batches = [stream.party.batch for stream in together.streams if stream.party is not None]
+    assert all(batch is not None and len(batch.steady_rows()) == 6 for batch in batches)
+    assert together.result() == alone.result()
+    assert counted[0] >= 6
+    assert counted[1] >= 1
