@@ -63,11 +63,19 @@ class LiveChanges:
     async def refresh(self) -> None:
         """Follow what the store says now. Raises ConfigError if that cannot be, and StoreUnavailable."""
         async with self._applying:  # one after the other, or an older state could follow a newer one
-            revision = await self._switch.store.fetch(live.revision)
-            if revision != self._revision:
-                self._revision = revision
-                self.apply(await self._switch.store.fetch(partial(merged, self._switch.config)))
-                await self._switch.queues.follow()
+            store = self._switch.store
+            revision = await store.fetch(live.revision)
+            if revision == self._revision:
+                return
+            self._revision = revision
+            removed = await store.fetch(live.removed)  # before the rest, so that none of it is older
+            config = await store.fetch(partial(merged, self._switch.config))
+            try:
+                await self._switch.mailboxes.clear(removed)
+            except OSError as error:
+                logger.error("files of removed extensions are removed at the next start: %s", error)
+            self.apply(config, frozenset(removed.values()))
+            await self._switch.queues.follow()
 
     async def _keep_looking(self) -> None:
         while True:
@@ -91,8 +99,11 @@ class LiveChanges:
 
     # -- what follows -----------------------------------------------------------------------------------------
 
-    def apply(self, config: Config) -> None:
-        """Let a configuration be in force whose live data may be others: all in one stretch, so no call sees half."""
+    def apply(self, config: Config, removed: frozenset[str] = frozenset()) -> None:
+        """Let a configuration be in force whose live data may be others: all in one stretch, so no call sees half.
+
+        A number among the `removed` that is there nevertheless belongs to somebody else now.
+        """
         switch = self._switch
         before, old = switch.config, {extension.number: extension for extension in switch.directory}
         switch.config = config
@@ -104,6 +115,9 @@ class LiveChanges:
             switch.reroute()
         for extension in switch.directory:
             known = old.pop(extension.number, None)
+            if known is not None and extension.number in removed:
+                self._removed(extension.number)
+                known = None
             if known is None:
                 self._added(extension)
             elif known is not extension:

@@ -107,6 +107,12 @@ class MailboxFiles:
         for folder in folders:
             _sync_folder(folder)
 
+    def clear(self, mailbox: str) -> None:
+        """Remove all files of a mailbox, and what is being said for it."""
+        folder = self.folder / mailbox
+        found = [*folder.glob("*.wav"), *folder.glob(f".*{_COPY_SUFFIX}")]
+        self.remove([*found, *(self.folder / INCOMING).glob(f"{mailbox}-*.wav")])
+
     # -- after a crash -----------------------------------------------------------------------------------
 
     def recover(self, known: Collection[Path], deleted: Collection[Path]) -> tuple[set[Path], list[Salvaged]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from media.messages import RecordingEnded, RecordingFailed
 from pbx.happenings import VoicemailLeft
 from pbx.mailbox_files import MailboxFiles, Salvaged
+from pbx.store import live
 from pbx.store import voicemails as rows
 from pbx.store.errors import StoreError
 from pbx.store.voicemails import Counts, MailboxSettings, Message
@@ -88,6 +89,7 @@ class Mailboxes:
 
         Raises StoreUnavailable and OSError.
         """
+        await self.clear(await self._store.fetch(live.removed))
         found = await self._store.fetch(rows.all_messages)
         kept = {self.path_of(message): message for message, deleted in found if not deleted}
         gone = {self.path_of(message): message for message, deleted in found if deleted}
@@ -103,6 +105,16 @@ class Mailboxes:
             await self._salvage(one)
         for number, counts in (await self._store.fetch(rows.counts)).items():
             self._note(number, counts)
+
+    async def clear(self, removed: Mapping[int, str]) -> None:
+        """Leave nothing of extensions that were removed (see `pbx.store.live.removed`): their numbers may be given
+        to others. Raises StoreUnavailable and OSError.
+        """
+        for number in removed.values():
+            self._counts.pop(number, None)
+            await self._blocking.run(partial(self.files.clear, number))
+        if removed:
+            await self._store.write(partial(live.forget_removed, list(removed)))
 
     async def _salvage(self, one: Salvaged) -> None:
         """What was said when the system died has been left all the same."""
@@ -284,7 +296,7 @@ class Mailbox:
         try:
             await self._all.change(self.number, partial(rows.add, message=message))
         except MailboxError:
-            if told:
+            if told or self._all.find(self.number) is None:  # nobody is left to hear it
                 await self._all.do(partial(self._all.files.remove, [path]))
             else:
                 logger.error("%s is entered at the next start, the database does not take it now", path)

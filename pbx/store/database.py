@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, TimeoutError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, TimeoutError
 from sqlalchemy.pool import StaticPool
 from sqlalchemy.util import LRUCache
 
-from pbx.store.errors import StoreError, StoreUnavailable
+from pbx.store.errors import Conflict, StoreError, StoreUnavailable
 from pbx.store.tables import metadata
 
 Result = TypeVar("Result")
@@ -111,7 +111,8 @@ class Database:
     def transact(self, change: Callable[[Connection], Result]) -> Result:
         """Perform a change whole or not at all; it is on disk when this returns.
 
-        Raises StoreUnavailable; what `change` raises takes all back and goes on to the caller.
+        Raises StoreUnavailable, and Conflict where a row refers to one that is gone, or is there already; what
+        `change` raises takes all back and goes on to the caller.
         """
         try:
             self._fill()
@@ -177,9 +178,11 @@ class Database:
 
 
 def _judged(error: DBAPIError | TimeoutError) -> Exception:
-    """StoreUnavailable where the database is to blame, the error itself where the statement is."""
+    """StoreUnavailable where the database is to blame, Conflict where other rows are, else the error itself."""
     if isinstance(error, TimeoutError):
         return StoreUnavailable("no connection to the database is free")
+    if isinstance(error, IntegrityError):
+        return Conflict("what it refers to is gone, or it is there already")
     original = error.orig
     if isinstance(original, sqlite3.Error):
         code = getattr(original, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # without its extension

@@ -15,4 +15,4 @@ class StoreUnavailable(StoreError):
 
 
 class Conflict(StoreError):
-    """Somebody else has changed the same thing meanwhile: look at it again, then decide."""
+    """Somebody else has changed the same thing meanwhile, or removed what it belongs to: look again, then decide."""

@@ -5,7 +5,7 @@ Each change of it moves a counter, so that a running system notices what another
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import JSON, Column, Connection, Integer, String, Table, delete, insert, select, update
@@ -30,6 +30,14 @@ facts = Table(
     Column("value", JSON, nullable=False),
 )
 """What the store has to remember about itself."""
+
+removed_extensions = Table(
+    "removed_extensions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("number", String(15), nullable=False),
+)
+"""Those of which there may be files yet: whoever is given such a number later is not to find them."""
 
 REVISION, TAKEN_OVER = "revision", "taken_over"
 
@@ -95,7 +103,18 @@ def remove_extension(number: str, connection: Connection, *, version: int | None
         wanted &= extensions.c.version == version
     if connection.execute(delete(extensions).where(wanted)).rowcount == 0:
         raise _conflict(number, connection)
+    connection.execute(insert(removed_extensions).values(number=number))
     changed(connection)
+
+
+def removed(connection: Connection) -> dict[int, str]:
+    """The numbers of extensions that were removed, and whose files are still to be, each under an ID of its own."""
+    return {row.id: row.number for row in connection.execute(select(removed_extensions))}
+
+
+def forget_removed(ids: Iterable[int], connection: Connection) -> None:
+    """Their files are gone."""
+    connection.execute(delete(removed_extensions).where(removed_extensions.c.id.in_(list(ids))))
 
 
 def _conflict(number: str, connection: Connection) -> Conflict:

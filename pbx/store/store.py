@@ -29,7 +29,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 
 from pbx.store.database import Database
-from pbx.store.errors import StoreUnavailable
+from pbx.store.errors import Conflict, StoreUnavailable
 from pbx.store.migrations.upgrade import upgrade
 
 logger = logging.getLogger(__name__)
@@ -105,7 +105,8 @@ class Store:
         """Perform a change in one transaction, after all that was asked for before. It is on disk when this returns.
 
         A caller that is cancelled meanwhile withdraws nothing. Raises StoreUnavailable, at the latest after some
-        seconds; whatever else `change` raises takes all that it did back.
+        seconds, and Conflict where a row refers to one that is gone, or is there already; whatever else `change`
+        raises takes all that it did back.
         """
         if self._closed:
             raise StoreUnavailable("the store is closed")
@@ -247,7 +248,8 @@ class Store:
                 for note in batch:
                     self._perform_notes([note])
                 return
-            logger.error("a fact cannot be kept: %s: %s", type(error).__name__, error)
+            level = logging.INFO if isinstance(error, Conflict) else logging.ERROR  # of what is gone meanwhile
+            logger.log(level, "a fact cannot be kept: %s: %s", type(error).__name__, error)
         for _ in batch:
             self._notes.popleft()  # the loop only appends
 

@@ -132,7 +132,7 @@ class Office:
         `behind` a NAT box, which forwards what is for us, phones outside know its address alone. `database` is the
         file or URL of what is kept over a `restart`; without it everything is in memory, and forgotten.
         """
-        self._location = database
+        self.database = database
         self._mailer = mailer
         self._prompts = prompts
         self.simulation = simulation
@@ -168,9 +168,9 @@ class Office:
         await self.switch.start()
 
     def _open_store(self) -> tuple[Store | None, Config]:
-        if self._location is None:
+        if self.database is None:
             return None, self.config
-        store = Store.open(self._location)
+        store = Store.open(self.database)
         return store, take_over(self.config, store)[0]
 
     async def restart(self) -> None:

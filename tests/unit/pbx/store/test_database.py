@@ -5,16 +5,18 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection, insert, select, text
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError
 
 from pbx.store.database import Database
-from pbx.store.errors import StoreError, StoreUnavailable
+from pbx.store.errors import Conflict, StoreError, StoreUnavailable
 from pbx.store.extensions import extensions
+from pbx.store.statuses import set_status
 
 ROW: dict[str, Any] = {"number": "100", "realm": "myphone", "ha1_md5": "0" * 32, "ha1_sha256": "0" * 64}
 
@@ -52,11 +54,13 @@ def test_a_change_that_raises_is_taken_back_whole(database: Database) -> None:
     assert database.query(numbers) == []
 
 
-def test_a_row_that_cannot_be_is_the_callers_mistake(database: Database) -> None:
+def test_a_row_that_cannot_be_is_a_conflict(database: Database) -> None:
     database.transact(add)
-    with pytest.raises(IntegrityError) as failure:
+    with pytest.raises(Conflict) as failure:
         database.transact(add)
-    assert ROW["ha1_md5"] not in str(failure.value)  # no secret in an error
+    assert ROW["ha1_md5"] not in f"{failure.value} {failure.value.__cause__}"  # no secret in an error
+    with pytest.raises(Conflict):
+        database.transact(partial(set_status, "555", "away", ""))
 
 
 def test_a_wrong_statement_is_not_called_an_absence(database: Database) -> None:

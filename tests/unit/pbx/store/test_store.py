@@ -179,9 +179,17 @@ async def test_a_fact_that_cannot_be_stops_no_other(caplog: pytest.LogCaptureFix
     store = Store(Flaky())
     for number in ("100", "100", "101"):
         store.note(partial(add, number))
-    assert await store.fetch(numbers) == ["100", "101"]
-    assert "a fact cannot be kept: IntegrityError" in caplog.text
+    store.note(_wrong)
+    store.note(partial(add, "102"))
+    assert await store.fetch(numbers) == ["100", "101", "102"]
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == [
+        "a fact cannot be kept: LookupError: a mistake of ours"
+    ]
     await store.close()
+
+
+def _wrong(connection: Connection) -> None:
+    raise LookupError("a mistake of ours")
 
 
 async def test_no_more_facts_wait_than_fit(
