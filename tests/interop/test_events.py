@@ -52,6 +52,7 @@ def test_a_softphone_shows_presence(softphone: Softphones) -> None:
     taylor = softphone("132", TAYLOR_HZ, auto_answer=True)
     richardson.dial("132")
     lee.wait_until_shown("131", "Busy")
+    taylor.wait_for("CALL_ESTABLISHED")
     taylor.hang_up()
     lee.wait_until_shown("131", "Online")
     richardson.switch_off()
