@@ -290,6 +290,16 @@ class CallQueued(Happening):
     caller_name: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueCallWithdrawn(Happening):
+    """An agent's phones ring no more for a caller who waits on, and the agent has not missed the call: another one has
+    accepted it, or the agent another call, or has logged out."""
+
+    call: str
+    queue: str
+    agent: str
+
+
 class QueueLeft(Enum):
     """Why a caller waits no more."""
 

@@ -18,6 +18,7 @@ from pbx.happenings import (
     CallTransferred,
     CallWentOut,
     Happening,
+    QueueCallWithdrawn,
 )
 from pbx.history.record import CallRecord, HandOver, Participation, Role
 
@@ -58,6 +59,7 @@ class Chronicle:
             CallBlocked: _blocked,
             CallConnected: _connected,
             CallTransferred: _transferred,
+            QueueCallWithdrawn: _withdrawn,
         }
 
     def take(self, happening: Happening) -> None:
@@ -134,6 +136,15 @@ def _connected(draft: _Draft, connected: CallConnected) -> None:
     for other in draft.pending:
         draft.parties[other] = replace(draft.parties[other], taken_by=connected.to)
     draft.pending.clear()
+
+
+def _withdrawn(draft: _Draft, withdrawn: QueueCallWithdrawn) -> None:
+    """The agent's phone has rung for nothing: the call is not among those of the agent."""
+    key = withdrawn.agent, ""
+    party = draft.parties.get(key)
+    if party is not None and party.role is Role.CALLEE and party.answered_at is None and not party.addressed:
+        del draft.parties[key]
+        draft.pending.discard(key)
 
 
 def _transferred(draft: _Draft, transferred: CallTransferred) -> None:

@@ -22,6 +22,7 @@ from pbx.happenings import (
     CallLeftQueue,
     CallQueued,
     PresenceChanged,
+    QueueCallWithdrawn,
     QueueLeft,
     QueueLogin,
     TablesChanged,
@@ -59,6 +60,8 @@ if TYPE_CHECKING:
 
 _REASONS = dict.fromkeys((Why.ELSEWHERE, Why.LOGGED_OUT), ELSEWHERE)
 """What phones are told that ring no more, where nobody has missed a call."""
+
+Told = CallQueued | CallLeftQueue | QueueCallWithdrawn | QueueLogin
 
 
 @dataclass(eq=False, slots=True)
@@ -240,7 +243,7 @@ class Queues:
         or the agent is on the phone.
         """
         legs = self._switch.legs_of(agent)
-        if any(leg.engaged for leg in legs):
+        if any(leg.engaged or leg.call_id not in self._waiting for leg in legs):
             raise WrongState("on the phone already")
         if not self._switch.registered(agent):
             raise WrongState("there is no phone that could ring")
@@ -291,8 +294,7 @@ class Queues:
             case Offer():
                 self._ring(effect)
             case Withdraw(caller, agent, why):
-                if (waiting := self._waiting.get(caller)) is not None:
-                    waiting.fork.withdraw(agent, _REASONS.get(why))
+                self._withdraw(caller, agent, _REASONS.get(why))
             case Connect():
                 self._connect(effect)
             case Announce(caller) | SendOn(caller):
@@ -301,6 +303,14 @@ class Queues:
                 self._waiting[caller].told.put_nowait(effect)
             case LoggedIn(agent, queue, on):
                 self._tell(QueueLogin, queue=queue, extension=agent, logged_in=on)
+
+    def _withdraw(self, caller: str, agent: str, reason: str | None) -> None:
+        waiting = self._waiting.get(caller)
+        if waiting is None:
+            return
+        waiting.fork.withdraw(agent, reason)
+        if reason is not None and self._machine.place(caller) is not None:
+            self._tell(QueueCallWithdrawn, call=caller, queue=waiting.queue.number, agent=agent)
 
     def _ring(self, offer: Offer) -> None:
         """Ring an agent, who may not be what the machine knows: what has just changed is told a moment later."""
@@ -346,7 +356,7 @@ class Queues:
     def _left(self, call: str, queue: str, reason: QueueLeft, waited: float, agent: str = "") -> None:
         self._tell(CallLeftQueue, call=call, queue=queue, reason=reason, waited_seconds=waited, agent=agent)
 
-    def _tell(self, kind: type[CallQueued | CallLeftQueue | QueueLogin], **facts: object) -> None:
+    def _tell(self, kind: type[Told], **facts: object) -> None:
         self._switch.happenings.tell(kind(at=self._switch.environment.wall(), **facts))  # type: ignore[arg-type]
 
     # -- time ----------------------------------------------------------------------------------------

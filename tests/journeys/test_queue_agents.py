@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from pbx import steering
 from pbx.happenings import QueueLogin
+from pbx.history.record import CallList
 from pbx.phone import CallFailed
 from pbx.refused import Refused
 from pbx.store.errors import StoreUnavailable
@@ -27,6 +29,12 @@ async def dial(room: WaitingRoom, number: str, code: str) -> str:
     said = str(room.prompter.said[-1])
     assert status == (403 if said == "queue.no_agent" else 200)
     return said
+
+
+async def missed(room: WaitingRoom, *agents: str) -> list[int]:
+    """How many missed calls each has in the list."""
+    latest = room.office.switch.history.latest
+    return [len(await latest(agent, CallList.MISSED)) for agent in agents]
 
 
 @pytest.mark.row("DC-12", "DC-13", "QUE-02", "QUE-04", "QUE-05", "QUE-07", "QUE-15")
@@ -103,6 +111,7 @@ async def test_who_logs_out_while_it_rings_has_missed_nothing(
     assert room.rang() == ["101"]
     assert room.waiting() == ["100"]
     await room.go_home()
+    assert await missed(room, "101") == [0]
 
 
 @pytest.mark.row("QUE-12")
@@ -124,6 +133,24 @@ async def test_an_agent_accepts_a_waiting_call_that_rings_elsewhere(
     accepted.answer()
     assert await room.hear(call, accepted) == [{1}, {0}]
     await room.go_home()
+    assert await missed(room, "101", "102") == [0, 0]
+
+
+@pytest.mark.row("QUE-12")
+async def test_who_was_cancelled_for_an_accept_has_missed_nothing_even_if_nobody_answers(
+    make_office: MakeOffice, tmp_path: Path
+) -> None:
+    room = waiting_room(make_office, tmp_path)
+    await room.open("101", "102")
+    call = room.phones["100"].dial("804")
+    ringing = await room.phones["101"].incoming()
+    await until(lambda: room.rang() == ["101"])
+    room.queues.accept(room.queues.board()[0].waiting[0].call, "102")
+    assert await ringing.over() == 487
+    await until(lambda: room.rang() == ["101", "102"])
+    call.hang_up()
+    await room.go_home()
+    assert await missed(room, "101", "102") == [0, 1]
 
 
 @pytest.mark.row("QUE-12", "QUE-13", "QUE-14")
@@ -196,4 +223,70 @@ async def test_who_cannot_be_logged_in_now_is_told_so(
         assert await call.over() == 503
     assert room.prompter.said[-1] == "queue.not_changed"
     assert room.queues.logged_in("101") == ()
+    await room.go_home()
+
+
+async def test_who_is_called_by_a_colleague_accepts_nothing(make_office: MakeOffice, tmp_path: Path) -> None:
+    room = waiting_room(make_office, tmp_path)
+    await room.open("101", phones=("100", "101", "104"))
+    room.phones["104"].dial("101")
+    await room.phones["101"].incoming()
+    room.phones["100"].dial("804")
+    await until(lambda: room.waiting() == ["100"])
+    with pytest.raises(WrongState, match="on the phone already"):
+        room.queues.accept(room.queues.board()[0].waiting[0].call, "101")
+    assert room.rang() == ["101"]
+    await room.go_home()
+
+
+async def test_an_agent_who_hands_a_caller_on_is_free_for_the_next(
+    make_office: MakeOffice, tmp_path: Path
+) -> None:
+    room = waiting_room(make_office, tmp_path)
+    await room.open("101", phones=("100", "101", "104", "105"))
+    call, incoming = await connect(room.phones["100"], "804", room.phones["101"])
+    next_call = room.phones["104"].dial("804")
+    await until(lambda: room.waiting() == ["104"])
+    refer = incoming.transfer("105")
+    thomas = await room.phones["105"].incoming()
+    thomas.answer()
+    assert await refer.outcome() == 200
+    again = await room.phones["101"].incoming()
+    again.answer()
+    assert await room.hear(call, thomas) == [{1}, {0}]
+    assert await room.hear(next_call, again) == [{1}, {0}]
+    assert room.left() == [("answered", "101"), ("answered", "101")]
+    await room.go_home()
+
+
+async def test_a_call_may_be_diverted_to_a_queue_of_ones_own(make_office: MakeOffice, tmp_path: Path) -> None:
+    room = waiting_room(make_office, tmp_path)
+    await room.open("101", "102")
+    call = room.phones["100"].dial("101")
+    ringing = await room.phones["101"].incoming()
+    [ours] = room.office.switch.calls.values()
+    await until(lambda: ours.rings)
+    steering.divert(ours, "804")
+    assert await ringing.over() == 487
+    incoming = await room.phones["101"].incoming()
+    incoming.answer()
+    assert await room.hear(call, incoming) == [{1}, {0}]
+    await room.go_home()
+
+
+async def test_a_waiting_call_that_rings_at_an_agent_may_be_diverted(
+    make_office: MakeOffice, tmp_path: Path
+) -> None:
+    room = waiting_room(make_office, tmp_path)
+    await room.open("101")
+    call = room.phones["100"].dial("804")
+    ringing = await room.phones["101"].incoming()
+    await until(lambda: room.rang() == ["101"])
+    [ours] = room.office.switch.calls.values()
+    steering.divert(ours, "102")
+    assert await ringing.over() == 487
+    assert room.left() == [("diverted", "")]
+    incoming = await room.phones["102"].incoming()
+    incoming.answer()
+    assert await room.hear(call, incoming) == [{1}, {0}]
     await room.go_home()
