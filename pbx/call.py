@@ -40,6 +40,7 @@ from pbx.ringing import call_phones
 from pbx.routing import Offer, Outcome, Redirected, Refuse, Ring, Route, Serve
 from pbx.trunks.outbound import CallOut
 from pbx.trunks.outgoing import place, refuse
+from pbx.tunnel import Tunnel
 from pbx.verdict import verdict
 from pbx.voice import Voice
 from pbx.waiting import Waiting
@@ -343,6 +344,8 @@ class Call:
 
     def voice_of(self, leg: Leg) -> Voice:
         """What talks with the phone of a leg that has been answered."""
+        if leg.tunnel is not None:
+            leg.tunnel.close()
         if leg.voice is None:
             leg.voice = Voice(leg.stream, self.switch.media, self.switch.prompts)
         self.switch.media.send(ListenForDigits(leg.stream))
@@ -362,11 +365,13 @@ class Call:
         return self.switch.media.new_room(self.caller_leg.stream)
 
     async def go_to_room(self, room: int) -> None:
-        """Have the caller's sound carried where that of a room is, before it is joined. Raises Refused: 500 the phone
-        does not follow."""
-        if not await bring(self.caller_leg, self.switch.media.worker_of_room(room)):
-            logger.error("call %s: the phone takes no change of its media port, the call ends", self.id)
-            raise Refused(500, "Media Port Change Refused")
+        """Have the caller's sound carried where that of a room is, before it is joined; by a tunnel where the phone
+        does not follow. Raises Refused: 500 it has not even agreed on any sound; PortsExhausted."""
+        leg, worker = self.caller_leg, self.switch.media.worker_of_room(room)
+        if not await bring(leg, worker):
+            if leg.plan is None:
+                raise Refused(500, "No Media Was Agreed On")
+            Tunnel(leg, worker, self.switch.between_workers)
 
     def attend(self, conference: str) -> AbstractContextManager[None]:
         """Within it the caller is in a conference, for those who watch that by its ID (RFC 4575)."""

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from pbx.environment import Environment
     from pbx.info_digits import InfoDigit
     from pbx.party import Party
+    from pbx.tunnel import Tunnel
     from pbx.voice import Voice
     from sipcore.endpoint import Endpoint
     from sipcore.net.driver import Driver
@@ -101,6 +102,9 @@ class Legs(Protocol):
 
     def changed(self, leg: Leg) -> None:
         """A leg is in another state."""
+
+    def lend(self, stream: int, leg: Leg) -> None:
+        """What another stream tells is told to the leg too, until that is closed."""
 
 
 class Station(Protocol):
@@ -162,6 +166,8 @@ class Leg:
         self._conversation: Conversation | None = None
         self.relocation: Relocation | None = None
         """To another media worker, while it goes on."""
+        self.tunnel: Tunnel | None = None
+        """To another media worker, where the phone does not follow."""
         self.refusal: Response | None = None
         """What a phone that was called has refused with."""
         self._presses = Presses()
@@ -545,6 +551,8 @@ class Leg:
             self.relocation = None
         if self.conversation is not None:
             self.conversation.end()
+        if self.tunnel is not None:
+            self.tunnel.close()
         self.station.legs.discard(self)
         self.station.media.send(CloseStream(self.stream))
         if not self.ended.done():

@@ -102,6 +102,9 @@ class _OwnLegs(set[Leg]):
     def changed(self, leg: Leg) -> None:
         pass
 
+    def lend(self, stream: int, leg: Leg) -> None:
+        pass
+
 
 class PhoneCall(Transferring):
     """One call of a phone. It steers a leg just as the switch does."""

@@ -89,6 +89,8 @@ SERVED = (*METHODS, "REFER", "SUBSCRIBE", "PUBLISH")
 EXPIRES_SPREAD = 0.1
 """A registration lasts up to so much less than was asked for: phones that came together do not come back together."""
 
+LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+
 STOP_SECONDS = 3.0
 """How long a stop waits for phones to confirm that their calls have ended."""
 
@@ -130,6 +132,10 @@ class Legs:
         """A leg is in another state, or talks to somebody else."""
         if leg.extension is not None:
             self._changed(leg.extension.number)
+
+    def lend(self, stream: int, leg: Leg) -> None:
+        """What another stream tells is told to the leg too, until that is closed."""
+        self._by_stream[stream] = leg
 
     def closed(self, stream: int) -> None:
         """A stream tells nothing more."""
@@ -328,6 +334,11 @@ class Switch:
         """Where the extension's phones are, preferred ones first."""
         return self.registrar.bindings(extension.number, self.loop.time())
 
+    @property
+    def between_workers(self) -> str:
+        """The address by which media workers reach each other."""
+        return LOOPBACK.get(self.config.sip.listen, self.config.sip.listen)
+
     def media_host(self, flow: Flow) -> str:
         """The address that a phone behind `flow` is told to send its media to."""
         return self.nat.addresses.media(flow)
@@ -483,7 +494,8 @@ class Switch:
         ):
             if isinstance(event, StreamClosed):
                 self.legs.closed(event.stream)
-                self._rate(leg, event.statistics)
+                if event.stream == leg.stream:
+                    self._rate(leg, event.statistics)
             elif isinstance(event, StreamReported):
                 self.audio_watch.reported(leg, event.statistics)
             elif isinstance(event, StreamSilent):

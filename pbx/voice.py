@@ -80,6 +80,10 @@ class Voice:
         self._recording = ""
         """Its file."""
 
+    def speak_through(self, stream: int) -> None:
+        """Reach the phone by another stream from now on, that sounds and hears as its own does."""
+        self._stream = stream
+
     # -- prompts and keys ----------------------------------------------------------------------------
 
     async def play(self, *prompts: Token | Path, steering: Steering | None = None) -> bool:

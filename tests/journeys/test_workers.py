@@ -346,20 +346,34 @@ async def test_two_conferences_are_in_two_workers(office: Office, tmp_path: Path
     await office.settle()
 
 
-async def test_a_phone_that_does_not_move_is_kept_out_of_a_conference_elsewhere(
-    office: Office, caplog: pytest.LogCaptureFixture
+@pytest.mark.row("CONF-19")
+@pytest.mark.parametrize("events", [True, False])
+async def test_a_phone_that_does_not_move_joins_a_conference_elsewhere_by_a_tunnel(
+    office: Office, tmp_path: Path, events: bool
 ) -> None:
+    """It hears what it is told there, its keys are heard, and both hear each other."""
     first = await (await office.phone("100")).call("700")
     first.send_digits("1#")
     await asyncio.sleep(1)
     first.send_digits("*")
-    await asyncio.sleep(1)
-    second = await (await office.phone("101")).call("700")
+    await asyncio.sleep(15)  # a name of silence
+    phone = await office.phone("101")
+    phone.telephone_events = events
+    second = await phone.call("700")
     assert workers(office, "100", "101") == [0, 1]
     refuse_changes(second)
     second.send_digits("1#")
-    assert await second.over() == 200
-    assert "takes no change of its media port" in caplog.text
-    caplog.clear()
+    await asyncio.sleep(2)
+    second.send_digits("#")  # no name: else it would be waited for, for 10 s
+    await asyncio.sleep(4)
+    assert workers(office, "100", "101") == [0, 1]
+    first.play_tone(TONES_HZ[0])
+    second.play_tone(TONES_HZ[1])
+    await asyncio.sleep(1)
+    assert await listen(tmp_path, first, second) == [{1}, {0}]
+    second.hang_up()
+    await asyncio.sleep(6)  # it is told who has left
+    assert await listen(tmp_path, first) == [{MUSIC}]
     first.hang_up()
     await office.settle()
+    assert len(office.told_of(CallQuality)) == 2
