@@ -187,6 +187,8 @@ def run(
     """
     try:
         run_until_complete(_run(config, features, store, forks, wanted, announce))
+    except StoreUnavailable as error:
+        raise StartError(Problem("store", str(error))) from error
     except _NotStarted as error:  # and the ports that could be opened are closed again
         problems = tuple(closed_ports(config.sip)) or tuple(closed_media_ports(config.sip, config.media))
         raise StartError(*problems or (Problem("", f"cannot start: {error}"),)) from error

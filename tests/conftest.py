@@ -6,12 +6,14 @@ import inspect
 import os
 import zlib
 from collections.abc import Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 import hypothesis
 import pytest
 
 from tests import rows
+from tests.databases import Cluster, cluster
 from tests.simulation.simulation import Simulation
 
 SKIPS_FAIL = bool(os.environ.get("MYPHONE_SKIPS_FAIL"))
@@ -66,6 +68,25 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     arguments = {name: value for name, value in pyfuncitem.funcargs.items() if name in wanted}
     simulation.run(pyfuncitem.obj(**arguments))
     return True
+
+
+# -- databases -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Cluster]:
+    """A PostgreSQL server for all tests of the process that ask for it."""
+    with cluster() as running:
+        yield running
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def location(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
+    """Where an empty database is, the path of a file or a URL: who asks for it runs twice."""
+    if request.param == "sqlite":
+        return tmp_path / "myphone.db"
+    running: Cluster = request.getfixturevalue("postgresql")
+    return running.new()
 
 
 # -- reports ---------------------------------------------------------------------------------------

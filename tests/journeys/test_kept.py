@@ -1,9 +1,11 @@
-"""What outlives a restart of the system."""
+"""What outlives a restart of the system, with either kind of database; and calls while the database is out."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from pbx.presence import UserStatus
 from pbx.store.statuses import every_login, log_in, log_out
 from pbx.trunks.ledger import LimitReached
 from sipcore.transport.flow import Transport
+from tests.journeys.talking import connect
 from tests.journeys.test_messages import send_message, texts
 from tests.simulation.nat import NatBox, NatKind
 from tests.simulation.office import Office
@@ -21,13 +24,10 @@ from tests.simulation.office import Office
 MakeOffice = Callable[..., Office]
 
 
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "myphone.db"
-
-
-async def test_phones_can_be_called_at_once_after_a_restart(make_office: MakeOffice, file: Path) -> None:
-    office = make_office(database=file)
+async def test_phones_can_be_called_at_once_after_a_restart(
+    make_office: MakeOffice, location: Path | str
+) -> None:
+    office = make_office(database=location)
     await office.open()
     lee, richardson = await office.phone("100"), await office.phone("101")
     richardson.auto_answer = True
@@ -42,8 +42,10 @@ async def test_phones_can_be_called_at_once_after_a_restart(make_office: MakeOff
     assert office.told_of(ExtensionUnregistered) == []
 
 
-async def test_a_registration_lasts_no_longer_for_a_restart(make_office: MakeOffice, file: Path) -> None:
-    office = make_office(database=file, sip={"max_expires": 120})
+async def test_a_registration_lasts_no_longer_for_a_restart(
+    make_office: MakeOffice, location: Path | str
+) -> None:
+    office = make_office(database=location, sip={"max_expires": 120})
     await office.open()
     richardson = await office.phone("101")
     await asyncio.sleep(1)
@@ -57,9 +59,9 @@ async def test_a_registration_lasts_no_longer_for_a_restart(make_office: MakeOff
 
 
 async def test_a_registration_that_was_taken_back_does_not_return(
-    make_office: MakeOffice, file: Path
+    make_office: MakeOffice, location: Path | str
 ) -> None:
-    office = make_office(database=file)
+    office = make_office(database=location)
     await office.open()
     richardson = await office.phone("101")
     await richardson.unregister()
@@ -68,9 +70,9 @@ async def test_a_registration_that_was_taken_back_does_not_return(
 
 
 async def test_a_connection_goes_with_the_process_and_so_does_its_registration(
-    make_office: MakeOffice, file: Path
+    make_office: MakeOffice, location: Path | str
 ) -> None:
-    office = make_office(database=file)
+    office = make_office(database=location)
     await office.open()
     await office.phone("101", transport=Transport.TCP)
     await office.switch.store.flush()
@@ -78,8 +80,8 @@ async def test_a_connection_goes_with_the_process_and_so_does_its_registration(
     assert not office.switch.registered("101")
 
 
-async def test_statuses_are_kept(make_office: MakeOffice, file: Path) -> None:
-    office = make_office(database=file)
+async def test_statuses_are_kept(make_office: MakeOffice, location: Path | str) -> None:
+    office = make_office(database=location)
     await office.open()
     office.switch.presence.say("101", UserStatus.AWAY, "Back on Monday")
     office.switch.presence.say("102", UserStatus.AWAY)
@@ -92,8 +94,8 @@ async def test_statuses_are_kept(make_office: MakeOffice, file: Path) -> None:
     assert (states["103"].status, states["103"].note) == (UserStatus.AVAILABLE, "Ask me")
 
 
-async def test_messages_that_wait_are_kept(make_office: MakeOffice, file: Path) -> None:
-    office = make_office(database=file)
+async def test_messages_that_wait_are_kept(make_office: MakeOffice, location: Path | str) -> None:
+    office = make_office(database=location)
     await office.open()
     lee = await office.phone("100")
     for text in ("Call me", "Déjeuner ?", "Third"):
@@ -109,8 +111,10 @@ async def test_messages_that_wait_are_kept(make_office: MakeOffice, file: Path) 
     assert len(texts(richardson)) == 3
 
 
-async def test_a_message_that_waited_too_long_is_not_kept(make_office: MakeOffice, file: Path) -> None:
-    office = make_office(database=file)
+async def test_a_message_that_waited_too_long_is_not_kept(
+    make_office: MakeOffice, location: Path | str
+) -> None:
+    office = make_office(database=location)
     await office.open()
     lee = await office.phone("100")
     assert (await send_message(lee, "101", "Quick!", "text/plain", ("Expires", "60"))).status == 202
@@ -121,8 +125,8 @@ async def test_a_message_that_waited_too_long_is_not_kept(make_office: MakeOffic
     assert texts(richardson) == []
 
 
-async def test_the_calls_of_a_day_are_counted_on(make_office: MakeOffice, file: Path) -> None:
-    office = make_office(database=file, dialing={"max_calls_a_day": 3})
+async def test_the_calls_of_a_day_are_counted_on(make_office: MakeOffice, location: Path | str) -> None:
+    office = make_office(database=location, dialing={"max_calls_a_day": 3})
     await office.open()
     today = office.switch.environment.wall().date()
     for _ in range(2):
@@ -134,8 +138,8 @@ async def test_the_calls_of_a_day_are_counted_on(make_office: MakeOffice, file: 
     office.switch.trunks.ledger.claim("101", today).release()
 
 
-async def test_queue_log_ins_are_kept(make_office: MakeOffice, file: Path) -> None:
-    office = make_office(database=file)
+async def test_queue_log_ins_are_kept(make_office: MakeOffice, location: Path | str) -> None:
+    office = make_office(database=location)
     await office.open()
     store = office.switch.store
     for number in ("100", "101", "101"):
@@ -146,10 +150,10 @@ async def test_queue_log_ins_are_kept(make_office: MakeOffice, file: Path) -> No
 
 
 async def test_a_phone_behind_a_nat_is_kept_reachable_after_a_restart(
-    make_office: MakeOffice, file: Path
+    make_office: MakeOffice, location: Path | str
 ) -> None:
     """The box forgets who does not hear from us: keep-alives go on for what was restored."""
-    office = make_office(database=file, nat={"keep_alive_seconds": 20})
+    office = make_office(database=location, nat={"keep_alive_seconds": 20})
     await office.open()
     box = NatBox(office.simulation.network, "203.0.113.7", NatKind.PORT_RESTRICTED_CONE)
     lee, away = await office.phone("100"), await office.phone("101", behind=box)
@@ -158,3 +162,50 @@ async def test_a_phone_behind_a_nat_is_kept_reachable_after_a_restart(
     await asyncio.sleep(300)
     call = await lee.call("101")
     call.hang_up()
+
+
+# -- a database that is out ------------------------------------------------------------------------
+
+
+@contextmanager
+def locked(file: Path) -> Iterator[None]:
+    """Another program that keeps the database to itself."""
+    other = sqlite3.connect(file, isolation_level=None)
+    try:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+    finally:
+        other.close()
+
+
+async def test_calls_go_on_while_the_database_is_locked(
+    make_office: MakeOffice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody is told that something is kept; facts wait, and are there afterwards."""
+    monkeypatch.setattr("pbx.store.database.LOCK_SECONDS", 0.02)  # the virtual clock stands meanwhile
+    file = tmp_path / "myphone.db"
+    office = make_office(database=file)
+    await office.open()
+    lee = await office.phone("100")
+    await office.switch.store.flush()
+    with locked(file):
+        richardson = await office.phone("101")
+        call, _ = await connect(lee, "101", richardson)
+        call.hang_up()
+        await call.over()
+        assert (await send_message(lee, "102", "Wait for me")).status == 480
+        await asyncio.sleep(60)
+        assert len(office.switch.store) > 0
+    assert caplog.text.count("facts wait") == 1
+    await asyncio.sleep(31)
+    assert len(office.switch.store) == 0
+    assert "the database is back" in caplog.text
+    assert [record.dialled for record in await office.switch.history.latest("100")] == ["101"]
+    taylor = await office.phone("102")
+    await asyncio.sleep(1)
+    assert texts(taylor) == []  # its sender was told so
+    office.phones.remove(richardson)
+    await richardson.stop()
+    await office.restart()
+    assert office.switch.registered("101")
