@@ -16,6 +16,8 @@ from pbx.voicemail_settings import in_mail, unsent_mail
 if TYPE_CHECKING:
     from pbx.config import Config, Extension, Media, Sip
 
+PATIENT_SECONDS = 45
+"""Many carriers give up on calls that ring for a minute."""
 SHORT_PASSWORD = 8
 """Below so many characters a password is worth a warning: guessing it lets strangers phone at our cost."""
 
@@ -46,7 +48,25 @@ def weaknesses(config: Config) -> Iterator[Problem]:
         if len(password) < SHORT_PASSWORD or password in (extension.number, extension.sip_id):
             remedy = f"is easily guessed, use {SHORT_PASSWORD} or more characters"
             yield _problem(index, extension, "password", remedy)
+    yield from _too_patient(config)
     yield from unsent_mail(config)
+
+
+def _too_patient(config: Config) -> Iterator[Problem]:
+    """Extensions that callers from outside reach, and that ring until the carrier may give up."""
+    called = {
+        destination(text, "")
+        for rule in config.inbound_rules
+        for text in (rule.target, rule.otherwise)
+        if text
+    }
+    for index, extension in enumerate(config.extensions):
+        targets = {Number(extension.number), ExtensionNumber(extension.number)}
+        if extension.no_answer_seconds > PATIENT_SECONDS and called & targets:
+            remedy = (
+                f"should be {PATIENT_SECONDS} or less: carriers may end unanswered calls from outside sooner"
+            )
+            yield _problem(index, extension, "no_answer_seconds", remedy)
 
 
 def _in_sip(sip: Sip) -> Iterator[Problem]:

@@ -95,9 +95,9 @@ async def test_a_user_is_away_until_said_otherwise(office: Office) -> None:
 @pytest.mark.row("PRES-09")
 async def test_a_call_is_shown_before_what_the_user_says_and_both_facts_are_given(office: Office) -> None:
     lee, richardson = await couple(office)
-    office.switch.presence.say("101", UserStatus.AWAY)
     lee.dial("101")
     await richardson.incoming()
+    office.switch.presence.say("101", UserStatus.AWAY)
     await asyncio.sleep(0.01)
     state = office.switch.presence.of("101")
     assert (state.display, state.status, state.line) == (

@@ -395,6 +395,19 @@ def test_built_in_python_the_errors_hide_the_input_too() -> None:
 
 
 @pytest.mark.parametrize(
+    ("seconds", "target", "patient"),
+    [(45, "100", False), (46, "100", True), (60, "extension:100", True), (60, "voicemail:100", False)],
+)
+def test_who_rings_for_long_for_callers_from_outside_is_pointed_out(
+    seconds: int, target: str, patient: bool
+) -> None:
+    person = {"number": "100", "password": "k7wq-29xm", "no_answer_seconds": seconds}
+    config = parse({"extensions": [person], "inbound_rules": [{"target": target}]})
+    found = [problem.key for problem in weaknesses(config)]
+    assert found == ["extensions[0].no_answer_seconds"] * patient
+
+
+@pytest.mark.parametrize(
     ("password", "weak"), [("100", True), ("ext100", True), ("1234567", True), ("k7wq-29xm", False)]
 )
 def test_weak_passwords_are_pointed_out(password: str, weak: bool) -> None:
