@@ -19,6 +19,7 @@ from pbx.forwarding.explain import Explanation, explain
 from pbx.party import ExternalParty, Party
 from pbx.plugin import Feature
 from pbx.presence import UserStatus
+from pbx.reception import enter_numbers
 from pbx.routing import Router
 from pbx.store.statuses import every_status
 from pbx.store.store import Store
@@ -76,8 +77,7 @@ async def _explain(
     """Ask a system that is made for this, and never started."""
     switch = Switch(Environment.real(), config, features, store=store)
     kept.load(switch)
-    for number, kind, name in _numbers(config):
-        switch.system_numbers.add(number, kind, name)
+    enter_numbers(switch)
     said = {number for number, status, _ in store.read(every_status) if status == UserStatus.AWAY.value}
     away = (said | set(options.away)) - set(options.available)
     switch.forwarding.away = away.__contains__
@@ -88,13 +88,6 @@ async def _explain(
         router, question.destination, caller=question.caller, dids=question.dids, at=question.at
     )
     return question, explanation, config.office_hours.open_at(question.at)
-
-
-def _numbers(config: Config) -> Iterator[tuple[str, str, str]]:
-    """The numbers that features enter at the start: number, kind, name."""
-    yield from ((queue.number, "queue", queue.name) for queue in config.queues)
-    yield from ((group.number, "ring_group", group.name) for group in config.ring_groups)
-    yield from ((each.number, "receptionist", each.name) for each in config.receptionists)
 
 
 def _question(options: argparse.Namespace, switch: Switch, router: Router) -> Question:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pbx.config_errors import Problem
 from pbx.destinations import ExtensionNumber, Number, Voicemail
 from pbx.forwarding.book import destination
+from pbx.reception import numbers as reception_numbers
 from pbx.reception_checks import in_reception
 from pbx.trunks.checks import in_trunks, leads_outside
 from pbx.voicemail_settings import in_mail, unsent_mail
@@ -128,7 +129,7 @@ def _in_addresses(extensions: tuple[Extension, ...]) -> Iterator[Problem]:
 
 
 def _in_forwards(config: Config) -> Iterator[Problem]:
-    numbers = {extension.number for extension in config.extensions}
+    numbers = {extension.number for extension in config.extensions} | reception_numbers(config).keys()
     for index, extension in enumerate(config.extensions):
         for occasion, target in extension.forward:
             key = f"forward.{occasion}"

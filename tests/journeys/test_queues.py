@@ -270,6 +270,21 @@ async def test_a_call_from_outside_waits_and_a_transferred_one(
     await room.go_home()
 
 
+@pytest.mark.parametrize("target", ["804", "system:804"])
+async def test_an_extension_forwards_to_a_queue(make_office: MakeOffice, tmp_path: Path, target: str) -> None:
+    forward = {"105": {"forward": {"always": target}}}
+    room = waiting_room(
+        make_office, tmp_path, tables={"extensions": forward}, max_wait_seconds=5, overflow="105"
+    )
+    await room.open("101")
+    call, incoming = await connect(room.phones["100"], "105", room.phones["101"])
+    assert await room.hear(call, incoming) == [{1}, {0}]
+    lost = room.phones["103"].dial("105")
+    assert await lost.over() == 200  # back where it came from, it does not go round
+    assert room.left() == [("answered", "101"), ("too long", "")]
+    await room.go_home()
+
+
 async def test_a_colleague_picks_up_what_rings_at_an_agent(make_office: MakeOffice, tmp_path: Path) -> None:
     room = waiting_room(make_office, tmp_path)
     await room.open("101", phones=("100", "101", "104"))

@@ -219,6 +219,7 @@ class Office:
             "claims": len(switch.trunks.ledger),
             "messages": len(switch.messages),
             "parked": len(switch.parking),
+            "queued": len(switch.queues),
             "requests": len(switch.requests),
         }
         return {**switch.endpoint.live(), **switch.media.live(), **switch.events.live(), **books}
