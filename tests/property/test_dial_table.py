@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import product
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pbx.dial_table import DialCode, DialTable, DialTableError, Handler, Pattern
@@ -24,7 +24,7 @@ async def _serve(call: object, **digits: str) -> None:
 
 @st.composite
 def patterns(draw: st.DrawFn) -> tuple[Element, ...]:
-    """Patterns of at most four elements of which two that match one string also match one of at most five."""
+    """Patterns of at most four elements, and perhaps any digits behind them."""
     elements: list[Element] = []
     for index in range(draw(st.integers(1, 4))):
         literals = "*#" if elements and elements[-1][0] == "many" else ALPHABET
@@ -63,6 +63,10 @@ def code(elements: tuple[Element, ...], name: str) -> DialCode:
 
 
 @pytest.mark.row("DC-03")
+@example(  # the shortest that both match has six characters
+    (("literal", "0"), ("literal", "0"), ("literal", "0"), ("literal", "#"), ("any", "last")),
+    (("many", "n0"), ("literal", "#"), ("literal", "0"), ("literal", "0")),
+)
 @given(patterns(), patterns())
 def test_two_patterns_clash_exactly_if_some_string_matches_both(
     one: tuple[Element, ...], other: tuple[Element, ...]
@@ -74,7 +78,7 @@ def test_two_patterns_clash_exactly_if_some_string_matches_both(
     else:
         assert readings(one, common)
         assert readings(other, common)
-        assert matched_by_both
+        assert matched_by_both or len(common) > LONGEST
 
 
 @pytest.mark.row("DC-04")
