@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import ipaddress
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -51,14 +52,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _demo(options: argparse.Namespace) -> ExitCode:
-    with _forks(options) as forks:
+    with _forks(options) as forks, _collecting_later():
         from myphone_api.demo import demo
 
         return demo(options, forks)
 
 
 def _serve(options: argparse.Namespace) -> ExitCode:
-    with _forks(options) as forks:
+    with _forks(options) as forks, _collecting_later():
         from myphone_api.server import serve
 
         return serve(options, forks)
@@ -69,6 +70,16 @@ def _forks(options: argparse.Namespace) -> contextlib.AbstractContextManager[For
     from media.worker import fork_server
 
     return fork_server(prepared=options.own_process) or contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def _collecting_later() -> Iterator[None]:
+    """Let the collector wait until the system runs: hardly anything that a start makes ever goes."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _config_check(options: argparse.Namespace) -> ExitCode:

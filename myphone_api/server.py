@@ -238,6 +238,7 @@ async def _start(switch: Switch) -> None:
     gc.freeze()
     # Nearly all that a call makes is freed without the collector; looking for cycles can wait for more of them.
     gc.set_threshold(COLLECT_AFTER)
+    gc.enable()
 
 
 def _reload(switch: Switch) -> None:
