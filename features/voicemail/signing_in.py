@@ -44,5 +44,9 @@ async def _ask_extension(call: Call, voice: Voice, own: str) -> str:
     """A number; `#` alone, on an extension's own phone, stands for that extension."""
     if own and not call.config.voicemail.ask_extension:
         return own
-    number = await voice.entry(prompts.ENTER_MAILBOX, most=MOST_DIGITS, pause=PAUSE_SECONDS)
-    return own if number == "" else number or ""
+    for _ in range(TRIES):
+        number = await voice.entry(prompts.ENTER_MAILBOX, most=MOST_DIGITS, pause=PAUSE_SECONDS)
+        if number or own:
+            return own if number == "" else number or ""
+        # Somebody else's phone: a `#` that comes first ended what was dialled before, at a receptionist say.
+    return ""

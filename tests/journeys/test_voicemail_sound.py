@@ -19,6 +19,7 @@ from media.wav import WavWriter
 from pbx.mailbox_files import MailboxFiles
 from pbx.phone import PhoneCall
 from pbx.store.errors import StoreUnavailable
+from sipcore.events.message_summary import Messages, read_messages
 from tests.journeys.voicemails import SAID_HZ, Voicemails, open_office
 from tests.simulation.office import Office
 
@@ -197,6 +198,20 @@ async def test_messages_outlive_a_restart(make_office: Callable[..., Office], tm
     office.mailbox().path_of(after).unlink()
     await office.office.restart()
     assert (await office.messages(), office.counts().heard) == ((), 0)
+
+
+@pytest.mark.row("VM-37")
+async def test_lamps_are_right_after_a_restart(make_office: Callable[..., Office], tmp_path: Path) -> None:
+    office = await open_office(make_office, tmp_path, database=tmp_path / "myphone.db")
+    lee = await office.phone("100")
+    await office.leave()
+    await office.office.restart()
+    await asyncio.sleep(5)
+    told = len(lee.notified)
+    await office.leave("102")
+    await asyncio.sleep(1)
+    assert len(lee.notified) > told
+    assert read_messages(lee.notified[-1].body) == (True, Messages(2, 0))
 
 
 async def test_an_owner_whose_database_is_gone_hears_that_and_is_still_served(

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from media.recorder import Recorder
+from media.salvage import salvage
 from media.wav import WavWriter
 from pbx.mailbox_files import MailboxFiles
 
@@ -98,6 +100,22 @@ def test_what_was_said_before_a_crash_is_salvaged(files: MailboxFiles) -> None:
         placed: ("102", "103", 1.0),
     }
     assert next(one.left_at.timestamp() for one in salvaged if one.path == said) == 1_000_000_000
+
+
+def test_a_recording_that_a_crash_cut_short_is_salvaged(files: MailboxFiles) -> None:
+    said = files.said("100", "+33612345678", ID)
+    recorder = Recorder(said)
+    for tick in range(3 * 50):
+        recorder.tick(100 + tick * 0.02)
+    [part] = said.parent.iterdir()
+    as_it_was = part.read_bytes()
+    recorder.close()
+    said.rename(part)
+    part.write_bytes(as_it_was)
+    salvage(files.folder)
+    [one] = files.recover([], [])[1]
+    assert (one.mailbox, one.caller) == ("100", "+33612345678")
+    assert 1.5 < one.seconds <= 3.0
 
 
 def test_what_is_no_message_is_removed_but_greetings_and_names_stay(files: MailboxFiles) -> None:
