@@ -113,3 +113,28 @@ def test_two_from_outside_meet_only_by_a_rule_for_a_trunk_of_theirs() -> None:
         assert rules.may_meet(one, other) is allowed
         assert rules.may_meet(one, inside)
         assert rules.may_meet(inside, None)
+
+
+@pytest.mark.parametrize(
+    ("rules", "shown", "dialled"),
+    [
+        ([{"prefix": "0", "strip": 1}], "+33612345678", "00612345678"),
+        ([{"lengths": [10, 14]}], "+33612345678", "+33612345678"),
+        ([{"prefix": "0", "lengths": [10, 10]}], "+33612345678", "0612345678"),
+        ([{"prefix": "9", "strip": 1, "prepend": ""}], "+442071234567", "9+442071234567"),
+        ([{"prefix": "01"}], "+33612345678", None),
+        ([{"prefix": "0", "strip": 1, "extensions": ["101"]}], "+33612345678", None),
+        ([], "+33612345678", None),
+    ],
+)
+def test_the_way_back_to_a_number_that_was_shown_is_as_the_rules_want_it(
+    rules: list[dict[str, Any]], shown: str, dialled: str | None
+) -> None:
+    made = outbound(*rules, allowed_countries=["FR", "GB"])
+    assert made.dialled_for(shown, LEE) == dialled
+    if dialled is not None:
+        assert led(made, dialled) == (shown, ("lines",))
+
+
+def test_a_stranger_finds_no_way_back() -> None:
+    assert outbound({"prefix": "0", "strip": 1}).dialled_for("+33612345678", STRANGER) is None
