@@ -97,7 +97,7 @@ class Outbound:
         for prefix in ("", *(rule.prefix for rule in self.rules if rule.prefix)):
             for form in forms:
                 answer = self.route(prefix + form, asker)
-                if isinstance(answer, CallOut) and str(answer.number) == str(number):
+                if isinstance(answer, CallOut) and answer.number.digits in forms:
                     return prefix + form
         return None
 
