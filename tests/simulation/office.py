@@ -77,9 +77,11 @@ def password(number: str) -> str:
 
 
 def configuration(extensions: Mapping[str, Mapping[str, Any]], **tables: Mapping[str, Any]) -> Config:
-    """A configuration for the company; `extensions` adds to (or overrides) keys of single extensions."""
+    """A configuration for the company; `extensions` adds people, or adds to (or overrides) their keys."""
     people = []
-    for number, name in COMPANY.items():
+    for number, name in (
+        COMPANY | dict.fromkeys(sorted(set(extensions) - set(COMPANY)), "New Colleague")
+    ).items():
         first_name, last_name = name.split()
         own = {"number": number, "first_name": first_name, "last_name": last_name}
         people.append(own | {"password": password(number)} | dict(extensions.get(number, {})))
