@@ -93,6 +93,11 @@ class Outbox:
                 except MailboxError as error:
                     logger.warning("the mail about message %s waits: %s", mail.message.id, error)
                     await self._postpone([mail])
+                except StoreUnavailable:
+                    raise
+                except Exception:  # whatever it is about this one, the others are sent
+                    logger.exception("the mail about message %s waits", mail.message.id)
+                    await self._postpone([mail])
         due = await self._store.fetch(rows.next_mail)
         return None if due is None else max(0.0, (due - self._now).total_seconds())
 

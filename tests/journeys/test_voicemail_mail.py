@@ -16,7 +16,7 @@ import pytest
 
 from pbx.mail import outbox
 from pbx.mail.outbox import FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS
-from pbx.mail.smtp import MailDeferred, MailError, MailRefused, MailServerUnavailable
+from pbx.mail.smtp import MailDeferred, MailRefused, MailServerUnavailable
 from pbx.store.voicemails import Counts
 from pbx.voicemail_settings import Mail
 from tests.interop.tones import RATE_HZ
@@ -33,7 +33,7 @@ class Postman:
     def __init__(self) -> None:
         self.taken: list[EmailMessage] = []
         self.tried_at: list[float] = []
-        self.trouble: MailError | None = None
+        self.trouble: Exception | None = None
         self.seconds = 0.0
 
     async def send(self, mail: EmailMessage, server: Mail) -> None:
@@ -230,6 +230,21 @@ async def test_a_sound_that_cannot_be_read_waits_and_holds_up_nobody(
         await asyncio.sleep(FIRST_RETRY_SECONDS * 3)
     assert [mail["Subject"].split()[-1] for mail in postman.taken] == ["(102)"]
     assert f"the mail about message {first.id} waits" in caplog.text
+
+
+async def test_a_mail_that_fails_as_nobody_foresaw_holds_up_no_other(
+    make_office: Callable[..., Office], tmp_path: Path, postman: Postman, caplog: pytest.LogCaptureFixture
+) -> None:
+    office = await mailed(make_office, tmp_path, postman, "notification")
+    postman.trouble = RuntimeError("no idea")
+    await office.leave("101")
+    postman.trouble = None
+    await office.leave("102")
+    assert len(postman.taken) == 1
+    assert "no idea" in caplog.text
+    caplog.clear()
+    await asyncio.sleep(FIRST_RETRY_SECONDS)
+    assert len(postman.taken) == 2
 
 
 async def test_without_a_server_mails_wait(
