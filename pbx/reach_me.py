@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from media.prompts import spoken
-from media.prompts.tokens import Language, Token
+from media.prompts.tokens import Language, Token, phrase
 from media.service import PortsExhausted
 from pbx.destinations import Voicemail
 from pbx.leg import Leg, LegState
@@ -33,16 +33,17 @@ PAUSE_SECONDS = 3.0
 """Between two announcements."""
 ACCEPT, REFUSE = "1", "2"
 
-LOCATING = Token(
+LOCATING = phrase(
     "reach_me.locating", "Veuillez patienter, nous tentons de localiser", "Please hold while we try to locate"
 )
-CALL_FROM = Token("reach_me.call_from", "Vous avez un appel de la part de", "You have a call from")
-SOMEBODY = Token("reach_me.somebody", "un correspondant inconnu", "an unknown caller")
+CALL_FROM = phrase("reach_me.call_from", "Vous avez un appel de la part de", "You have a call from")
+SOMEBODY = phrase("reach_me.somebody", "un correspondant inconnu", "an unknown caller")
 """One who withholds the number."""
-MENU = Token(
+MENU = phrase(
     "reach_me.menu",
-    "Appuyez sur 1 pour prendre l'appel. Appuyez sur 2, ou raccrochez, pour le transférer vers la messagerie vocale.",
-    "Press 1 to take the call. Press 2 or hang up to send it to voicemail.",
+    "Appuyez sur un pour prendre l'appel. "
+    "Appuyez sur deux, ou raccrochez, pour le transférer vers la messagerie vocale.",
+    "Press one to take the call. Press two, or hang up, to send it to voicemail.",
 )
 
 
