@@ -33,10 +33,11 @@ def test_two_phones_talk(demo: Demo) -> None:
     assert demo.stop()[0] == 0
 
 
-def test_a_call_that_nobody_takes(demo: Demo) -> None:
-    exit_code, events, _ = demo.phone("100", "--call", "101").end()
+def test_a_call_to_nobody(demo: Demo) -> None:
+    """Who has no phone has voicemail; who is not there at all has nothing."""
+    exit_code, events, _ = demo.phone("100", "--call", "555").end()
     assert exit_code == 1
-    assert events[-1] == {"event": "not answered", "number": "101", "status": 480}
+    assert events[-1] == {"event": "not answered", "number": "555", "status": 404}
 
 
 def test_a_wrong_password(demo: Demo) -> None:
