@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -61,6 +61,11 @@ class Chronicle:
             CallTransferred: _transferred,
             QueueCallWithdrawn: _withdrawn,
         }
+
+    @property
+    def kinds(self) -> Iterable[type[Happening]]:
+        """What it wants to be told: to ask for everything would have all be found out that nobody else asks for."""
+        return CallStarted, *self._takes, CallEnded
 
     def take(self, happening: Happening) -> None:
         """Whatever happened; what is of no call, or of one whose start was not told, is left alone."""

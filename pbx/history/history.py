@@ -28,7 +28,8 @@ class History:
         """`keep_days`: 0 keeps them for ever."""
         self._store, self._wall, self._keep_days = store, wall, keep_days
         self._chronicle = Chronicle(self._add)
-        happenings.subscribe(None, self._chronicle.take)
+        for kind in self._chronicle.kinds:
+            happenings.subscribe(kind, self._chronicle.take)
         happenings.subscribe(CallQuality, self._add_quality)
         self._records: list[CallRecord] = []
         self._qualities: list[CallQuality] = []
