@@ -14,7 +14,7 @@ from typing import Any
 import trustme
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 60
+PATIENCE = 180
 """Seconds after which a process hangs, on the slowest machine."""
 
 

@@ -40,6 +40,12 @@ def test_a_call_to_nobody(demo: Demo) -> None:
     assert events[-1] == {"event": "not answered", "number": "555", "status": 404}
 
 
+def test_a_call_that_a_mailbox_takes(demo: Demo) -> None:
+    exit_code, events, _ = demo.phone("100", "--call", "101", "--seconds", "0.2").end()
+    assert exit_code == 0
+    assert [event["event"] for event in events] == ["registered", "calling", "answered", "ended"]
+
+
 def test_a_wrong_password(demo: Demo) -> None:
     exit_code, events, errors = demo.phone("100", password="wrong").end()
     assert (exit_code, events) == (1, [])
