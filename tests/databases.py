@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -19,6 +21,8 @@ from sqlalchemy import text
 from pbx.store.database import Database
 
 PATIENCE_SECONDS = 60.0
+PR_SET_PDEATHSIG = 1
+"""Of `<sys/prctl.h>`."""
 ATTEMPTS = 5
 """Between our look for a free port and the server's own somebody else may take it."""
 
@@ -69,7 +73,9 @@ class Cluster:
         for setting in SETTINGS:
             command += ["-c", setting]
         with (self._folder / "log").open("ab") as log:
-            return subprocess.Popen(command, user=self._user, cwd=self._folder, stdout=log, stderr=log)
+            return subprocess.Popen(
+                command, user=self._user, cwd=self._folder, stdout=log, stderr=log, preexec_fn=_end_with_parent
+            )
 
     @property
     def _log(self) -> str:
@@ -123,6 +129,12 @@ class Cluster:
         """Start the server anew, on the port it had before."""
         self._server = self._launch()
         assert self._answers(), self._log
+
+
+def _end_with_parent() -> None:
+    """Have the system stop the server when the test run is killed (Linux; elsewhere it would go on)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT)
 
 
 def _free_port() -> int:
