@@ -134,3 +134,16 @@ async def test_nobody_from_outside_has_a_status(make_office: MakeOffice, tmp_pat
 async def test_a_note_is_a_short_line(office: Office, note: str) -> None:
     with pytest.raises(ValueError, match="200 characters at most"):
         await statuses.set_status(office.switch, "101", UserStatus.AWAY, note)
+
+
+@pytest.mark.row("DC-14")
+async def test_codes_are_on_unless_the_configuration_switches_them_off(
+    make_office: MakeOffice, tmp_path: Path
+) -> None:
+    office, prompter = await open_office(make_office, tmp_path, dial_codes={"status": {"away": False}})
+    richardson = await office.phone("101")
+    with pytest.raises(CallFailed, match="404"):
+        await richardson.call("*61")
+    call = await richardson.call("*60")
+    assert await call.over() == 200
+    assert prompter.said == ["status.available"]
