@@ -191,4 +191,6 @@ def _plain(row: dict[str, Any]) -> dict[str, Any]:
 
 def _text(foreign: str) -> str:
     """What a database takes: no NUL and no half of a surrogate pair, which phones may send, and not for ever."""
+    if len(foreign) <= MAX_TEXT and foreign.isprintable():  # as nearly all is
+        return foreign
     return foreign[:MAX_TEXT].encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
