@@ -134,13 +134,22 @@ def _connected(draft: _Draft, connected: CallConnected) -> None:
     """Somebody has the call: who was sought besides has not missed it. Who has it back has taken it from nobody."""
     key = connected.to, connected.trunk
     party = _enter(draft, key, Role.CALLEE, connected.at)
-    if party is None or party.role is Role.CALLER or party.answered_at is not None:
+    if party is None or _has_it_back(draft, party):
         return
-    draft.parties[key] = replace(party, answered_at=connected.at, taken_by="")
-    draft.pending.discard(key)
+    if party.role is Role.CALLEE:
+        draft.parties[key] = replace(party, answered_at=connected.at, taken_by="")
+        draft.pending.discard(key)
     for other in draft.pending:
         draft.parties[other] = replace(draft.parties[other], taken_by=connected.to)
     draft.pending.clear()
+
+
+def _has_it_back(draft: _Draft, party: Participation) -> bool:
+    """Whether somebody talks again who has talked already, since a transfer has failed. A caller has not if nobody has:
+    the call was sent on to another phone of his own."""
+    if party.role is Role.CALLEE:
+        return party.answered_at is not None
+    return any(each.answered_at is not None for each in draft.parties.values())
 
 
 def _withdrawn(draft: _Draft, withdrawn: QueueCallWithdrawn) -> None:

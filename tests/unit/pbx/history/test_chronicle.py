@@ -173,6 +173,21 @@ def test_who_calls_himself_has_the_call_once() -> None:
     assert lists_of(started(callee="100"), routed("100"), rang("100"), ended(486)) == {"100": OUTBOUND}
 
 
+def test_a_call_that_comes_to_another_phone_of_the_caller_was_missed_by_nobody() -> None:
+    """Richardson's phone has sent it on there."""
+    record = record_of(started(), routed("101"), rang("101"), rang("100"), connected("100"), ended())
+    assert [(p.number, p.list, p.taken_by) for p in record.parties] == [
+        ("100", OUTBOUND, ""),
+        ("101", RECEIVED, "100"),
+    ]
+
+
+def test_a_transfer_by_the_caller_that_comes_back_is_missed_by_its_target() -> None:
+    happenings = [started(), routed("101"), rang("101"), connected("101")]
+    back = lists_of(*happenings, routed("103"), rang("103"), connected("100"), ended())
+    assert back == {"100": OUTBOUND, "101": RECEIVED, "103": MISSED}
+
+
 def test_what_is_of_no_known_call_is_left_alone() -> None:
     records: list[CallRecord] = []
     chronicle = Chronicle(records.append)
