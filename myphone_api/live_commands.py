@@ -28,6 +28,7 @@ from myphone_api.ports import unusable_folder
 from myphone_api.server import prepare, setup_errors
 from pbx.config import Config, ConfigError
 from pbx.dial_codes import dial_table
+from pbx.forwarding.file import brought_in_rules
 from pbx.live_data import Report, fingerprints, revise, take_over, told
 from pbx.live_file import brought_in, exported
 from pbx.plugin import Feature
@@ -134,6 +135,7 @@ def import_(options: argparse.Namespace) -> ExitCode:
         data = _read(options.file)
         try:
             change = brought_in(data, replace=options.replace)
+            rules = brought_in_rules(data)
         except ConfigError as error:
             raise error.in_file(options.file) from None
     with live_system(options) as system:
@@ -141,6 +143,7 @@ def import_(options: argparse.Namespace) -> ExitCode:
         its_own = options.file.resolve() == options.config.resolve()
 
         def taken_over(connection: Connection) -> None:
+            rules(connection)
             if its_own:
                 live.remember(live.TAKEN_OVER, known, connection)
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from pbx.config_errors import ConfigError, Problem
 from pbx.dial_codes import dial_table
+from pbx.forwarding import kept
 from pbx.happenings import ExtensionAdded, ExtensionChanged, ExtensionRemoved, TablesChanged
 from pbx.live_data import TABLES, Report, merged, revise
-from pbx.store import live
+from pbx.store import forwarding, live
 from pbx.store.errors import StoreUnavailable
 
 if TYPE_CHECKING:
@@ -70,11 +71,13 @@ class LiveChanges:
             self._revision = revision
             removed = await store.fetch(live.removed)  # before the rest, so that none of it is older
             config = await store.fetch(partial(merged, self._switch.config))
+            rules = await store.fetch(forwarding.all_rows)
             try:
                 await self._switch.mailboxes.clear(removed)
             except OSError as error:
                 logger.error("files of removed extensions are removed at the next start: %s", error)
             self.apply(config, frozenset(removed.values()))
+            kept.take(self._switch, rules)
             await self._switch.queues.follow()
 
     async def _keep_looking(self) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from pbx.config import Config
 from pbx.config_errors import ConfigError, Problem
+from pbx.forwarding.file import TABLE, exported_rules
 from pbx.live_data import LIVE, told
 from pbx.store.pins import matches
 
@@ -25,6 +26,7 @@ def exported(connection: Connection) -> dict[str, Any]:
     tables = told(connection)
     for trunk in tables.get("trunks", ()):
         trunk.pop("password", None)
+    tables[TABLE] = exported_rules(connection)
     return {name: table for name, table in tables.items() if table}
 
 
@@ -35,7 +37,7 @@ def brought_in(data: Mapping[str, Any], *, replace: bool = False) -> Callable[[d
     `replace` means that all others are removed. Each other table that is in the file takes the place of the store's.
     Raises ConfigError where it is no such file.
     """
-    unknown = [Problem(name, "unknown table") for name in data if name not in Config.model_fields]
+    unknown = [Problem(name, "unknown table") for name in data if name not in (*Config.model_fields, TABLE)]
     wrong = [
         Problem(name, "should be a list of tables")
         for name in ("extensions", "trunks")
@@ -43,8 +45,10 @@ def brought_in(data: Mapping[str, Any], *, replace: bool = False) -> Callable[[d
     ]
     if unknown or wrong:
         raise ConfigError(*unknown, *wrong)
-    if not any(name in data for name in LIVE):
-        raise ConfigError(Problem("", f"has none of the tables that can be imported: {', '.join(LIVE)}"))
+    if not any(name in data for name in (*LIVE, TABLE)):
+        raise ConfigError(
+            Problem("", f"has none of the tables that can be imported: {', '.join((*LIVE, TABLE))}")
+        )
 
     def change(tables: dict[str, Any]) -> None:
         known = {extension["number"]: extension for extension in tables["extensions"]}

@@ -7,7 +7,7 @@ raise StoreUnavailable where it cannot be kept, and then nothing has changed.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -43,7 +43,12 @@ class NotConfirmed(Exception):
 
 def load(switch: Switch) -> None:
     """Take over what the store has, at the start."""
-    for number, row in switch.store.read(rows.all_rows).items():
+    take(switch, switch.store.read(rows.all_rows))
+
+
+def take(switch: Switch, kept: Mapping[str, Row]) -> None:
+    """Let what the store has be in force, by extension."""
+    for number, row in kept.items():
         extension = switch.directory.find(number)
         if extension is None:
             continue

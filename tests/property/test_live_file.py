@@ -11,9 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pbx.config import parse
+from pbx.forwarding.file import brought_in_rules
+from pbx.forwarding.rules import AdvancedForm, Rule
+from pbx.forwarding.simple import SimpleForm
 from pbx.live_data import Report, revise, seed
 from pbx.live_file import brought_in, exported
+from pbx.store.forwarding import Row, all_rows, put
 from pbx.store.store import Store
+from tests.property.test_forwarding_rules import rules, simple_forms
 
 NUMBERS = ("100", "101", "102", "103")
 
@@ -87,4 +92,30 @@ def test_what_is_exported_and_imported_is_the_same(data: dict[str, Any]) -> None
     other.begin(partial(revise, config, again))
     assert other.read(exported) == store.read(exported)
     for each in (store, other):
+        each.abandon()
+
+
+@settings(max_examples=40)
+@given(
+    st.dictionaries(
+        st.sampled_from(NUMBERS), st.one_of(simple_forms, st.lists(rules(), max_size=5), st.none())
+    ),
+    st.lists(st.from_regex(r"\+?[0-9]{3,9}", fullmatch=True), unique=True, max_size=3),
+    st.booleans(),
+)
+def test_what_users_have_set_is_exported_and_imported_too(
+    forms: dict[str, SimpleForm | list[Rule] | None], rejected: list[str], anonymous: bool
+) -> None:
+    people = [{"number": number, "password": "a"} for number in NUMBERS]
+    stores = [Store.in_memory(partial(seed, parse({"extensions": people}))) for _ in range(2)]
+    for number, form in forms.items():
+        simple = isinstance(form, SimpleForm)
+        whole = AdvancedForm(rules=tuple(form)) if isinstance(form, list) else form
+        interface = None if whole is None else "simple" if simple else "advanced"
+        dumped = None if whole is None else whole.model_dump(mode="json")
+        stores[0].begin(partial(put, number, Row(interface, dumped, tuple(rejected), anonymous)))
+    file = tomllib.loads(tomli_w.dumps(stores[0].read(exported)))
+    stores[1].begin(brought_in_rules(file))
+    assert stores[1].read(all_rows) == stores[0].read(all_rows)
+    for each in stores:
         each.abandon()

@@ -1,0 +1,88 @@
+"""What users have set for their calls, as `myphone export` writes it: the table `user_rules`, an entry for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic import Field, ValidationError, model_validator
+from sqlalchemy import Connection
+
+from pbx.config_errors import ConfigError, explain
+from pbx.config_values import Number, Table
+from pbx.forwarding.callers import BlackList
+from pbx.forwarding.rules import AdvancedForm
+from pbx.forwarding.simple import SimpleForm
+from pbx.store import forwarding, live
+from pbx.store.forwarding import Row
+
+TABLE = "user_rules"
+
+
+class UserRules(Table):
+    """One of `[[user_rules]]`: a form of either kind, or none, and a black list."""
+
+    extension: Number
+    simple: SimpleForm | None = None
+    advanced: AdvancedForm | None = None
+    black_list: BlackList = Field(default_factory=BlackList)
+
+    @model_validator(mode="after")
+    def _has_one_form(self) -> UserRules:
+        if self.simple is not None and self.advanced is not None:
+            raise ValueError("has two forms, leave out one")
+        return self
+
+
+class UserRulesFile(Table):
+    """The part of a file that has them."""
+
+    user_rules: tuple[UserRules, ...] = ()
+
+
+def exported_rules(connection: Connection) -> list[dict[str, Any]]:
+    """Those of every user who has set something, by extension."""
+    entries = []
+    for number, row in sorted(forwarding.all_rows(connection).items()):
+        entry: dict[str, Any] = {"extension": number}
+        if row.interface is not None:
+            entry[row.interface] = _without_none(row.form)
+        black_list = BlackList(numbers=row.rejected, reject_anonymous=row.reject_anonymous)
+        if black_list != BlackList():
+            entry["black_list"] = black_list.model_dump(mode="json")
+        entries.append(entry)
+    return entries
+
+
+def brought_in_rules(data: Mapping[str, Any]) -> Callable[[Connection], None]:
+    """The change that takes those of a file over; who is not in it keeps what he has set. Raises ConfigError."""
+    part = {TABLE: data.get(TABLE, [])}
+    try:
+        file = UserRulesFile.model_validate(part)
+    except ValidationError as error:
+        raise ConfigError(*explain(error, UserRulesFile, part)) from None
+
+    def change(connection: Connection) -> None:
+        known = live.versions(connection)
+        for entry in file.user_rules:
+            if entry.extension in known:
+                forwarding.put(entry.extension, _row(entry), connection)
+        if file.user_rules:
+            live.changed(connection)
+
+    return change
+
+
+def _row(entry: UserRules) -> Row:
+    interface = "simple" if entry.simple else "advanced" if entry.advanced else None
+    form = entry.simple or entry.advanced
+    black_list = entry.black_list
+    dumped = None if form is None else form.model_dump(mode="json")
+    return Row(interface, dumped, black_list.numbers, black_list.reject_anonymous)
+
+
+def _without_none(value: Any) -> Any:
+    """TOML has no word for nothing; what is not there is the default, which it is wherever nothing is possible."""
+    if isinstance(value, dict):
+        return {name: _without_none(item) for name, item in value.items() if item is not None}
+    return [_without_none(item) for item in value] if isinstance(value, list) else value
