@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from media.messages import RecordingEnded, RecordingFailed
 from pbx.happenings import VoicemailLeft
 from pbx.mailbox_files import MailboxFiles, Salvaged
+from pbx.recording_files import FOLDER, RecordingFiles
 from pbx.store import live
 from pbx.store import voicemails as rows
 from pbx.store.errors import StoreError
@@ -71,6 +72,7 @@ class Mailboxes:
         self.config = config.voicemail
         self.environment = environment
         self.files = MailboxFiles(config.store.data_dir / "voicemail")
+        self._recordings = RecordingFiles(config.store.data_dir / FOLDER)
         self.claims: Counter[str] = Counter()
         """Messages that are being left, by mailbox: each has its place already."""
         self.mail_queued: Callable[[], None] = lambda: None
@@ -108,11 +110,12 @@ class Mailboxes:
 
     async def clear(self, removed: Mapping[int, str]) -> None:
         """Leave nothing of extensions that were removed (see `pbx.store.live.removed`): their numbers may be given
-        to others. Raises StoreUnavailable and OSError.
+        to others. Recordings of their calls are put aside. Raises StoreUnavailable and OSError.
         """
         for number in removed.values():
             self._counts.pop(number, None)
             await self._blocking.run(partial(self.files.clear, number))
+            await self._blocking.run(partial(self._recordings.put_aside, number, self.environment.wall()))
         if removed:
             await self._store.write(partial(live.forget_removed, list(removed)))
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +12,7 @@ from media.messages import Event, RecordCall, RecordingEnded, RecordingFailed, S
 from pbx.directory import RecordCalls
 from pbx.happenings import CallConnected, CallRecorded, RecordingFault
 from pbx.leg import LegState
+from pbx.recording_files import FOLDER, Recording, RecordingFiles, name_of
 
 if TYPE_CHECKING:
     from pbx.call import Call
@@ -22,17 +21,13 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-FOLDER = "recordings"
-_FOREIGN = re.compile(r"[^0-9A-Za-z+]+")
-MAX_NUMBER = 32
-"""Characters of a foreign number in the name of a file."""
-
 
 class Recordings:
     """What is being recorded, by the leg of whoever has it recorded."""
 
     def __init__(self, switch: Switch) -> None:
         self._switch = switch
+        self._kept = RecordingFiles(switch.config.store.data_dir / FOLDER)
         self._files: WeakKeyDictionary[Leg, Path] = WeakKeyDictionary()
         switch.happenings.subscribe(CallConnected, self._connected)
 
@@ -45,11 +40,10 @@ class Recordings:
         if leg in self._files or leg.extension is None:
             return None
         number, other = leg.extension.number, call.other(leg)
-        folder = self._switch.config.store.data_dir / FOLDER / number
         whom = other.party.number if other is not None and other.party is not None else call.dialled
-        path = folder / _name(self._switch.environment.wall(), whom, call.id)
+        path = self._kept.folder / number / name_of(self._switch.environment.wall(), whom, call.id)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            self._kept.prepare(number)
         except OSError as error:
             self._tell_fault(call.id, number, path, str(error))
             return None
@@ -66,13 +60,23 @@ class Recordings:
         """The file that what is said there goes into."""
         return self._files.get(leg)
 
+    async def listed(self, viewer: str) -> tuple[Recording, ...]:
+        """The recordings of those whose calls extension `viewer` is shown, the latest first. Raises MailboxError."""
+        sees = self._switch.board.rights_of(viewer).sees
+        return await self._switch.mailboxes.do(partial(self._kept.listed, sees))
+
+    async def find(self, viewer: str, extension: str, name: str) -> Path | None:
+        """The file of a recording; None where there is none, or none that `viewer` may hear. Raises MailboxError."""
+        if extension not in self._switch.board.rights_of(viewer).sees:
+            return None
+        return await self._switch.mailboxes.do(partial(self._kept.find, extension, name))
+
     def heard(self, leg: Leg, event: Event) -> None:
         """Whatever the media engine tells of a leg's stream: recordings of ours that end are told."""
         if not isinstance(event, RecordingEnded | RecordingFailed) or leg.extension is None:
             return
         path, number = Path(event.path), leg.extension.number
-        folder = self._switch.config.store.data_dir / FOLDER
-        if folder not in path.parents:
+        if self._kept.folder not in path.parents:
             return
         if leg.state is LegState.ENDED or self._files.get(leg) == path:
             self._files.pop(leg, None)
@@ -106,8 +110,3 @@ class Recordings:
         self._switch.happenings.tell(
             RecordingFault(at=at, call=call, extension=number, path=str(path), problem=problem)
         )
-
-
-def _name(at: datetime, whom: str, call: str) -> str:
-    """A name that sorts by time. Numbers may be anything that a stranger has made up."""
-    return f"{at:%Y%m%d-%H%M%S}-{_FOREIGN.sub('', whom)[:MAX_NUMBER] or 'unknown'}-{call[:8]}.wav"
