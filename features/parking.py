@@ -11,7 +11,7 @@ NOBODY_PARKED = prompts.Token(
 )
 
 
-@feature.dial("*0{orbit:digit}", summary="Transfer a call here to park it")
+@feature.dial("*0{orbit:digit}", summary="Transfer a call here to park it, or take it back")
 async def park(call: Call, orbit: str) -> None:
     """Keep whoever was transferred here. Raises Refused: 486 the orbit is full."""
     await parking.keep(call, orbit)

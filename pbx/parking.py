@@ -74,12 +74,16 @@ async def keep(call: Call, orbit: str) -> None:
     """Park the party that is served, as a step of its call. Raises Refused where the orbit is full.
 
     It stays until it is taken or hangs up. After the time-out the parker is called; if nobody answers, it waits again,
-    also where the parker forwards calls to an orbit. Who has only dialled the orbit waits as well, but not in it: he
-    may transfer another party to where he is.
+    also where the parker forwards calls to an orbit. Who has only dialled the orbit, and is in no other call, gets who
+    waits there: a key parks and takes back. Else he waits as well, but not in it: he may transfer another party to
+    where he is.
     """
     parker = _parker(call)
     if parker is None:
-        await _wait(call, 0)
+        if call.switch.parking.at(orbit) and _is_idle(call):
+            await retrieve(call, orbit)
+        else:
+            await _wait(call, 0)
     elif call in call.switch.parking.returning:
         raise Refused(480, "It Is Parked Already")
     else:
@@ -92,6 +96,14 @@ def _parker(call: Call) -> Party | None:
     if call.transfer_pending and call.transfer is not None:
         return call.transfer.party
     return call.switch.directory.find(call.trail[-1]) if call.trail else None
+
+
+def _is_idle(call: Call) -> bool:
+    """Whether the extension that calls is in no other call, and so has nobody to park."""
+    extension = call.caller_leg.extension
+    return extension is not None and not any(
+        leg.engaged and leg is not call.leg for leg in call.switch.legs_of(extension.number)
+    )
 
 
 async def _keep(parked: Parked) -> None:
@@ -139,7 +151,10 @@ async def _wait(call: Call, seconds: float) -> None:
 
 async def retrieve(call: Call, orbit: str, parked_by: str = "") -> None:
     """Connect the caller with who has waited longest in the orbit, of those whom an extension has parked if it is
-    named. Raises Refused where nobody waits, or nobody whom the caller may meet: both may be outside."""
+    named. Raises Refused where nobody waits, or nobody whom the caller may meet: both may be outside.
+
+    Who is transferred to where nobody waits is parked there: a key parks and takes back.
+    """
 
     def fits(parked: Parked) -> bool:
         may_meet = call.switch.router.outbound.may_meet(call.caller, parked.call.caller)
@@ -147,6 +162,9 @@ async def retrieve(call: Call, orbit: str, parked_by: str = "") -> None:
 
     parked = call.switch.parking.take(orbit, fits)
     if parked is None:
+        if call.transfer_pending and not parked_by and not call.switch.parking.at(orbit):
+            await keep(call, orbit)
+            return
         raise Refused(404, "Nobody Is Parked There")
     by = call.caller.number
     call.caller_leg.move_beside(parked.call.caller_leg)

@@ -57,6 +57,11 @@ class QueueRow:
     agents: tuple[AgentRow, ...]
 
     @property
+    def title(self) -> str:
+        """What a list calls it: 804 (804) Hunt Queues."""
+        return f"{self.number} ({self.number}) {self.name}".rstrip()
+
+    @property
     def logged_in(self) -> tuple[AgentRow, ...]:
         """The agents who are at work."""
         return tuple(agent for agent in self.agents if agent.logged_in)

@@ -113,6 +113,66 @@ async def test_an_orbit_holds_several_and_gives_the_first_or_that_of_one_extensi
     assert await lot.hear(again, lot.calls[1]) == [{1}, {0}]
 
 
+@pytest.mark.row("PARK-06")
+async def test_one_is_taken_at_a_time(make_lot: Callable[..., Awaitable[Lot]]) -> None:
+    lot = await make_lot()
+    bell, thomas, miller = [await lot.office.phone(number) for number in ("104", "105", "103")]
+    others = await connect(bell, "105", thomas)
+    assert await lot.calls[0].transfer("*00").outcome() == 200
+    assert await others[0].transfer("*00").outcome() == 200
+    taken = await lot.phones[2].call("*10")
+    assert lot.waiting("0") == ["105"]
+    assert await lot.hear(taken, lot.calls[1], others[1]) == [{1}, {0}, {MUSIC}]
+    again = await miller.call("*10")
+    assert lot.waiting("0") == []
+    assert await lot.hear(taken, lot.calls[1], again, others[1]) == [{1}, {0}, {3}, {2}]
+    assert len(lot.office.told_of(CallRetrieved)) == 2
+
+
+@pytest.mark.row("PARK-14")
+@pytest.mark.parametrize("key", ["*03", "*13"])
+async def test_a_key_shows_an_orbit_parks_in_a_call_and_takes_back_when_idle(
+    make_lot: Callable[..., Awaitable[Lot]], key: str
+) -> None:
+    """In a call the phone transfers it to the number of the key, else it dials that."""
+    lot = await make_lot()
+    lamps = [phone.lamp(key) for phone in (lot.phones[0], lot.phones[2])]
+    for lamp in lamps:
+        await lamp.told()
+    assert [lamp.light for lamp in lamps] == ["", ""]
+    assert await lot.calls[0].transfer(key).outcome() == 200
+    assert await lot.calls[0].over() == 200
+    await asyncio.sleep(0.1)
+    assert [lamp.light for lamp in lamps] == ["confirmed", "confirmed"]
+    assert lot.waiting("3") == ["101"]
+    taken = await lot.phones[2].call(key)
+    await asyncio.sleep(0.1)
+    assert [lamp.light for lamp in lamps] == ["", ""]
+    assert await lot.hear(lot.calls[1], taken) == [{1}, {0}]
+    assert await taken.transfer(key).outcome() == 200  # and so on, by the other
+    taken = await lot.phones[0].call(key)
+    assert await lot.hear(lot.calls[1], taken) == [{1}, {0}]
+    for lamp in lamps:
+        lamp.stop()
+    taken.hang_up()
+    assert await lot.calls[1].over() == 200
+    await lot.office.settle()
+
+
+@pytest.mark.row("PARK-09", "PARK-14")
+async def test_who_is_in_a_call_and_dials_an_orbit_takes_nobody_from_it(
+    make_lot: Callable[..., Awaitable[Lot]],
+) -> None:
+    lot = await make_lot()
+    bell, thomas = await lot.office.phone("104"), await lot.office.phone("105")
+    others = await connect(bell, "105", thomas)
+    assert await others[0].transfer("*05").outcome() == 200
+    consulting = await lot.phones[0].call("*05")
+    assert lot.waiting("5") == ["105"]
+    assert await lot.calls[0].transfer_to(consulting).outcome() == 200
+    assert lot.waiting("5") == ["105", "101"]
+
+
 @pytest.mark.parametrize("code", ["*10", "*10107"])
 async def test_an_empty_orbit_gives_nothing(make_lot: Callable[..., Awaitable[Lot]], code: str) -> None:
     lot = await make_lot()

@@ -11,7 +11,9 @@ from pbx import steering
 from pbx.happenings import QueueLogin
 from pbx.history.record import CallList
 from pbx.phone import CallFailed
+from pbx.presence import UserStatus
 from pbx.refused import Refused
+from pbx.statuses import OwnStatus, set_user_status, user_status
 from pbx.store.errors import StoreUnavailable
 from pbx.transfer import WrongState
 from tests.journeys.talking import connect
@@ -63,6 +65,41 @@ async def test_codes_log_in_and_out_of_all_queues(make_office: MakeOffice, tmp_p
         ("101", "805", False),
     ]
     await room.go_home()
+
+
+@pytest.mark.row("QUE-06", "STAT-06", "STAT-07", "STAT-08")
+async def test_a_user_reads_and_sets_status_and_queue_status_together(
+    make_office: MakeOffice, tmp_path: Path
+) -> None:
+    """In one call for all queues, as a page has it; nobody is logged in at first."""
+    room = waiting_room(make_office, tmp_path, SECOND, database=tmp_path / "myphone.db")
+    await room.open()
+    switch = room.office.switch
+    assert user_status(switch, "101") == OwnStatus("101", UserStatus.AVAILABLE, "", logged_in=False)
+    await set_user_status(switch, "101", UserStatus.AWAY, logged_in=True)
+    assert user_status(switch, "101") == OwnStatus("101", UserStatus.AWAY, "", logged_in=True)
+    assert room.queues.logged_in("101") == ("804", "805")
+    await set_user_status(switch, "101", UserStatus.AVAILABLE, "back at noon")  # the other stays
+    assert user_status(switch, "101") == OwnStatus(
+        "101", UserStatus.AVAILABLE, "back at noon", logged_in=True
+    )
+    await room.office.restart()
+    switch = room.office.switch
+    assert user_status(switch, "101") == OwnStatus(
+        "101", UserStatus.AVAILABLE, "back at noon", logged_in=True
+    )
+    await set_user_status(switch, "101", UserStatus.AVAILABLE, logged_in=False)
+    assert room.queues.logged_in("101") == ()
+    await room.go_home()
+
+
+async def test_who_serves_one_queue_of_two_is_logged_in(make_office: MakeOffice, tmp_path: Path) -> None:
+    room = waiting_room(make_office, tmp_path, SECOND)
+    await room.open()
+    await room.queues.log_in("101", "805")
+    assert user_status(room.office.switch, "101").logged_in
+    await set_user_status(room.office.switch, "101", UserStatus.AWAY, logged_in=False)
+    assert room.queues.logged_in("101") == ()
 
 
 async def test_nobody_outside_logs_in(make_office: MakeOffice, tmp_path: Path) -> None:

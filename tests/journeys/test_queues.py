@@ -20,7 +20,7 @@ from tests.journeys.test_trunks import LINES, lines, tables
 from tests.journeys.waiting_room import MakeOffice, until, waiting_room
 
 
-@pytest.mark.row("QUE-01", "QUE-08", "QUE-09", "QUE-11", "QUE-16", "ADM-11", "CORE-15")
+@pytest.mark.row("QUE-01", "QUE-08", "QUE-09", "QUE-10", "QUE-11", "QUE-16", "ADM-11", "CORE-15")
 async def test_a_caller_hears_music_until_an_agent_is_free(make_office: MakeOffice, tmp_path: Path) -> None:
     room = waiting_room(make_office, tmp_path)
     await room.open()
@@ -30,6 +30,7 @@ async def test_a_caller_hears_music_until_an_agent_is_free(make_office: MakeOffi
     await asyncio.sleep(4.2)
     [row] = room.queues.board()
     assert (row.number, row.name, row.strategy) == ("804", "Hunt Queues", "hunt")
+    assert row.title == "804 (804) Hunt Queues"
     [waiting] = row.waiting
     assert (waiting.caller, waiting.caller_name, waiting.waited) == ("100", "Lee Parker", "00:00:05")
     assert row.logged_in == ()

@@ -10,6 +10,8 @@ import pytest
 
 from features import status
 from pbx import statuses
+from pbx.forwarding import kept
+from pbx.forwarding.simple import SimpleForm
 from pbx.phone import CallFailed
 from pbx.plugin import StoreUnavailable
 from pbx.presence import DisplayState, UserStatus
@@ -69,6 +71,30 @@ async def test_calls_to_who_is_away_go_where_those_to_a_busy_phone_go(
     await statuses.set_status(office.switch, "102", UserStatus.AWAY)
     with pytest.raises(CallFailed, match="486"):
         await (await office.phone("103")).call("102")
+
+
+@pytest.mark.row("STAT-10")
+async def test_rules_say_what_comes_of_being_away_and_no_status_changes_them(
+    make_office: MakeOffice, tmp_path: Path
+) -> None:
+    office, _ = await open_office(make_office, tmp_path)
+    lee, taylor, miller = [await office.phone(number) for number in ("100", "102", "103")]
+    await office.phone("101")
+    richardson = office.switch.directory.find("101")
+    assert richardson is not None
+    before = office.switch.forwarding.settings(richardson)
+    await statuses.set_status(office.switch, "101", UserStatus.AWAY)
+    outgoing, _ = await connect(lee, "101", taylor)
+    outgoing.hang_up()
+    await outgoing.over()
+    form = SimpleForm(busy="extension:103")
+    await kept.set_form(office.switch, richardson, form)
+    outgoing, _ = await connect(lee, "101", miller)
+    outgoing.hang_up()
+    for status_ in (UserStatus.AVAILABLE, UserStatus.AWAY, UserStatus.AVAILABLE):
+        await statuses.set_status(office.switch, "101", status_)
+        after = office.switch.forwarding.settings(richardson)
+        assert (after.form, after.black_list) == (form, before.black_list)
 
 
 @pytest.mark.row("STAT-09")

@@ -62,7 +62,7 @@ async def test_a_message_lights_the_lamp_and_hearing_it_puts_it_out(office: Voic
     assert office.counts() == Counts(0, 0)
 
 
-@pytest.mark.row("VM-39")
+@pytest.mark.row("VM-39", "DC-10")
 async def test_pound_ends_a_message_and_the_caller_hears_that_it_is_kept(office: Voicemails) -> None:
     call = await (await office.phone("101")).call("*4100")
     await asyncio.sleep(2.1)

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import wave
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from email.message import EmailMessage
 from io import BytesIO
@@ -17,6 +18,7 @@ import pytest
 from pbx.mail import outbox
 from pbx.mail.outbox import FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS
 from pbx.mail.smtp import MailDeferred, MailRefused, MailServerUnavailable
+from pbx.mailboxes import MailboxError
 from pbx.store.voicemails import Counts
 from pbx.voicemail_settings import Mail
 from tests.interop.tones import RATE_HZ
@@ -92,6 +94,39 @@ async def test_a_notification_or_nothing(
     await office.set_up("100", email=ADDRESS)
     await office.leave("102", "100")
     assert len(postman.taken) == 1
+
+
+@pytest.mark.row("EML-04", "EML-07")
+async def test_users_choose_what_they_are_mailed_from_the_next_message_on(
+    make_office: Callable[..., Office], tmp_path: Path, postman: Postman
+) -> None:
+    office = await open_office(
+        make_office,
+        tmp_path,
+        mailer=postman,
+        mail=SERVER,
+        extensions={"100": {"email": ADDRESS}},
+        database=tmp_path / "myphone.db",
+    )
+    await office.leave()
+    assert postman.taken == []
+    wanted = replace(await office.mailbox().settings(), mail="notification")
+    await office.mailbox().set_up(wanted)
+    await office.leave()
+    assert len(postman.taken) == 1
+    with pytest.raises(MailboxError, match="no address"):
+        await office.mailbox("102").set_up(replace(await office.mailbox("102").settings(), mail="attachment"))
+    assert not (await office.mailbox("102").settings()).mailed
+    await office.office.restart()
+    assert await office.mailbox().settings() == wanted
+    for phone in office.office.phones:
+        await phone.register()
+    await office.leave()
+    assert len(postman.taken) == 2
+    await office.mailbox().set_up(replace(wanted, mail="none"))
+    await office.leave()
+    assert len(postman.taken) == 2
+    assert office.counts() == Counts(4, 0)
 
 
 @pytest.mark.row("EML-08", "MYP-16")
