@@ -46,7 +46,8 @@ def _line(record: CallRecord, at: datetime, number: str | None) -> str:
     """One call; `number`: in whose list. Numbers and names are what phones say, so they are printed in a safe form."""
     where = next((party.list for party in record.parties if party.number == number and party.list), None)
     caller = f"{record.caller or 'withheld'} {record.caller_name}".strip()
-    ended = f"{record.answered_by}, {record.talk_seconds:.0f} s" if record.answered_by else record.reason
+    taker = record.feature or record.answered_by
+    ended = f"{taker}, {record.talk_seconds:.0f} s" if taker else record.reason
     words = (
         f"{at:%Y-%m-%d %H:%M:%S}",
         where.value if where else "",
