@@ -27,19 +27,17 @@ class Whispers:
         """A party is gone; to call it for one that does not whisper does nothing."""
         if party in self._parties:
             self._parties.remove(party)
-            hearer = party.room.parties.get(party.whispers_to)
-            if hearer is not None:
-                hearer.whispered_to = False
 
     def take(self, present: bytearray) -> None:
         """Note who says something in this tick: to be called before the mixer has mixed."""
+        for _, hearer in self._heard:  # of the last tick
+            hearer.whispered_to = False
         self._heard.clear()
         for party in self._parties:
             hearer = party.room.parties.get(party.whispers_to)
-            if hearer is not None:
-                hearer.whispered_to = bool(present[party.row])
-                if hearer.whispered_to:
-                    self._heard.append((party, hearer))
+            if hearer is not None and present[party.row]:
+                hearer.whispered_to = True  # whatever others who whisper to it say
+                self._heard.append((party, hearer))
 
     def give(self) -> None:
         """Let it be heard: to be called after the mixer has mixed."""

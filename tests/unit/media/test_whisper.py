@@ -96,3 +96,27 @@ async def test_a_whisper_in_another_codec_is_heard_by_one_alone(
     own = set() if silent else {1}
     assert [tones_heard(peer, codec) for peer in peers] == [own | {3}, {0, 3}, own | {3}, own]
     studio.stop()
+
+
+@pytest.mark.parametrize("codec", [Codec.G722, Codec.OPUS])
+@pytest.mark.parametrize("speaks", [0, 1])
+async def test_of_two_who_whisper_to_one_nobody_else_hears_either(
+    simulation: Simulation, codec: Codec, speaks: int
+) -> None:
+    """All but one of them are silent: what they hear would be one sound for all, but for the whisper."""
+    studio = Studio(simulation)
+    peers: list[Peer] = []
+    streams: list[int] = []
+    for _ in range(4):
+        peer, stream = party(studio, codec)
+        peers.append(peer)
+        streams.append(stream)
+    agent, customer = 2, 3
+    studio.do(*(JoinRoom(streams[each], 1, whispers_to=streams[agent]) for each in (0, 1)))
+    await asyncio.sleep(2)
+    for peer in peers:
+        peer.heard()
+    await say(peers[speaks], codec, 440)
+    assert tones_heard(peers[agent], codec) == {0}
+    assert [tones_heard(peers[each], codec) for each in (customer, 1 - speaks)] == [set(), set()]
+    studio.stop()
