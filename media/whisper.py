@@ -30,8 +30,8 @@ class Whispers:
 
     def take(self, present: bytearray) -> None:
         """Note who says something in this tick: to be called before the mixer has mixed."""
-        for _, hearer in self._heard:  # of the last tick
-            hearer.whispered_to = False
+        for _, heard_last in self._heard:
+            heard_last.whispered_to = False
         self._heard.clear()
         for party in self._parties:
             hearer = party.room.parties.get(party.whispers_to)

@@ -484,9 +484,10 @@ class Call:
         self.callee = leg
         self.turn(partial(self.talk, leg, otherwise))
 
-    def refuse_ringing(self) -> bool:
-        """Stop the ringing, as if the user had declined; False where nothing rings."""
-        return self._fork is not None and not self.ending and self._fork.decline()
+    def refuse_ringing(self, number: str = "") -> bool:
+        """Stop the ringing, as if the user had declined; False where nothing rings. `number`: at that extension alone,
+        if others ring for themselves."""
+        return self._fork is not None and not self.ending and self._fork.decline(number)
 
     def turn(self, step: Step) -> None:
         """Do `step` from now on, with the party that is served; whoever rings is told that this is over."""

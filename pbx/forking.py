@@ -87,8 +87,9 @@ class Fork:
         self._decide(leg, ELSEWHERE)
         return True
 
-    def decline(self) -> bool:
-        """The user wants it to ring no more; False if it is decided already."""
+    def decline(self, number: str = "") -> bool:
+        """The user wants it to ring no more; False if it is decided already. All phones ring for one extension: who
+        declines at `number` does so for all."""
         if self._result.done():
             return False
         self._decide(Outcome.DECLINED)

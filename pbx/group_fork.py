@@ -63,9 +63,10 @@ class GroupFork:
         fork = self._forks[number] = self._new(number)
         return fork.take(leg)
 
-    def decline(self) -> bool:
-        """The users want it to ring no more; False if nothing does."""
-        declined = [fork.decline() for fork in list(self._forks.values())]
+    def decline(self, number: str = "") -> bool:
+        """The user of that extension wants it to ring no more, or all of them do; False if nothing rings there."""
+        forks = [fork for each, fork in self._forks.items() if number in ("", each)]
+        declined = [fork.decline() for fork in forks]
         return any(declined)
 
     def stop(self, reason: str | None = None) -> None:

@@ -92,7 +92,7 @@ def perform(call: Call, number: str, verb: Verb, target: str = "") -> None:
         return
     match verb:
         case Verb.REJECT:
-            reject(call)
+            reject(call, number)
         case Verb.DIVERT:
             divert(call, target)
         case Verb.TO_VOICEMAIL:
@@ -109,9 +109,10 @@ def perform(call: Call, number: str, verb: Verb, target: str = "") -> None:
             hang_up(call, number)
 
 
-def reject(call: Call) -> None:
-    """Refuse a ringing call, as if the user had pressed that key: what comes next is what comes after a 603."""
-    if not call.refuse_ringing():
+def reject(call: Call, number: str = "") -> None:
+    """Refuse a ringing call for the extension `number`, as if its user had pressed that key: what comes next is what
+    comes after a 603. The others of a group whose phones ring may still answer; without a number, all refuse it."""
+    if not call.refuse_ringing(number):
         raise WrongState("only a call that rings can be rejected")
 
 

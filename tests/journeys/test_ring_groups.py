@@ -11,6 +11,8 @@ from features.ring_groups import feature as ring_groups
 from pbx.happenings import CallRang
 from pbx.phone import CallFailed, Phone
 from pbx.presence import UserStatus
+from pbx.refused import Refused
+from pbx.steering import Verb, perform
 from tests.journeys.talking import assert_talk, connect
 from tests.journeys.test_forking import ELSEWHERE, reasons_of
 from tests.journeys.waiting_room import MakeOffice
@@ -109,4 +111,24 @@ async def test_a_member_who_calls_is_not_rung_and_who_hangs_up_rings_nobody(make
     incoming = [await member.incoming() for member in members[:2]]
     call.hang_up()
     assert [await one.over() for one in incoming] == [487, 487]
+    await office.settle()
+
+
+@pytest.mark.row("AST-16", "ADM-12")
+async def test_who_rejects_the_call_on_a_page_does_so_for_nobody_else(
+    make_office: MakeOffice, tmp_path: Path
+) -> None:
+    office, (lee, *members) = await open_office(make_office)
+    outgoing = lee.dial("810")
+    incoming = [await member.incoming() for member in members]
+    (call,) = office.switch.calls.values()
+    perform(call, "102", Verb.REJECT)
+    assert await incoming[1].over() == 487
+    assert call.rings_at == ("101", "103")
+    with pytest.raises(Refused):
+        perform(call, "102", Verb.REJECT)
+    incoming[0].answer()
+    await outgoing.answered()
+    await assert_talk(tmp_path, outgoing, incoming[0])
+    outgoing.hang_up()
     await office.settle()
