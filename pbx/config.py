@@ -40,6 +40,7 @@ from pbx.config_values import (
 from pbx.directory import BusyDetection, Diversions, RecordCalls
 from pbx.directory import Extension as DirectoryEntry
 from pbx.forwarding.book import ForwardingDefaults
+from pbx.limits import Limits
 from pbx.media_keys import Srtp
 from pbx.office_hours import OfficeHours
 from pbx.queues.settings import Queue
@@ -320,6 +321,7 @@ class Config(Table):
     media: Media = Media()
     nat: Nat = Nat()
     store: Store = Store()
+    limits: Limits = Limits()
     numbers: Numbers = Numbers()
     prompts: Prompts = Prompts()
     conference: Conference = Conference()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pbx.config_errors import Problem
 from pbx.destinations import ExtensionNumber, Number, Voicemail
 from pbx.forwarding.book import destination
+from pbx.limits import in_limits
 from pbx.reception import numbers as reception_numbers
 from pbx.reception_checks import in_reception
 from pbx.trunks.checks import in_trunks, leads_outside
@@ -33,6 +34,7 @@ def contradictions(config: Config) -> Iterator[Problem]:
     yield from _in_realms(config)
     yield from in_trunks(config)
     yield from in_mail(config)
+    yield from in_limits(config)
     yield from in_reception(config)
     if config.events.min_expires > config.events.max_expires:
         yield Problem(

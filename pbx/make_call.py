@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pbx.call import Call
 from pbx.leg import Leg, LegState
+from pbx.limits import TOO_MANY_CALLS, is_full
 from pbx.party import ExternalParty, Party
 from pbx.refused import Refused
 from pbx.ringing import call_own_phones
@@ -28,7 +29,7 @@ def make_call(switch: Switch, number: str, target: str, *, intercom: bool = Fals
     that can do so answer by themselves.
 
     Raises Refused: 404 there is no such extension, or nobody has that number, 403 it may not be called, 480 the
-    extension has no phone. Nothing rings then.
+    extension has no phone, 503 there are too many calls. Nothing rings then.
     """
     extension = extension_of(switch, number)
     route = switch.router.route(target, caller=extension)
@@ -50,11 +51,13 @@ def first_ring(
 ) -> Call:
     """Begin `call` at the phones of an extension; the one that is picked up is served by `then`.
 
-    The phones show `shown`; sound is carried by the media worker of `beside`. Raises Refused (480) where there is no
-    phone.
+    The phones show `shown`; sound is carried by the media worker of `beside`. Raises Refused: 480 there is no phone,
+    503 there is no room for one more call.
     """
     if not call.switch.registered(extension.number):
         raise Refused(480, "No Phone Registered")
+    if is_full(call.switch, call.dialled, extension):
+        raise Refused(*TOO_MANY_CALLS)
 
     async def ring() -> None:
         fork = call.begin_fork(aside=True)

@@ -42,6 +42,7 @@ from pbx.history.history import History
 from pbx.info_digits import INFO_REMEDIES, BadInfo, read_info
 from pbx.keeping import Keeping
 from pbx.leg import Leg, LegState
+from pbx.limits import TOO_MANY_CALLS, is_full
 from pbx.live_changes import LiveChanges
 from pbx.live_data import fill
 from pbx.media_keys import Srtp
@@ -412,6 +413,11 @@ class Switch:
     ) -> None:
         """Serve a caller who was admitted; `destination` says what it leads to, where that is not to be looked up.
         `dids`: the forms of the number outside that was called."""
+        if is_full(self, dialled, caller):
+            status, reason = TOO_MANY_CALLS
+            logger.warning("a call of %s is refused, limits.max_calls is reached", caller.number)
+            self.driver.perform(invited.session.reject(status, self.loop.time(), reason))
+            return
         call = Call(self, self.new_call_id(), caller, dialled)
         call.dids = dids
         self.calls[call.id] = call
