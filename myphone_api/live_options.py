@@ -98,6 +98,7 @@ def _add_values(command: argparse.ArgumentParser) -> None:
     command.add_argument("--no-answer-seconds", type=float, metavar="N")
     command.add_argument("--busy-detection", choices=["pbx", "phone"])
     command.add_argument("--record-calls", choices=["none", "external", "all"])
+    command.add_argument("--language", choices=["", "en", "fr"], help="empty: that of [prompts]")
     for key in ("withhold_number", "manager", "barge_in"):
         option = f"--{key.replace('_', '-')}"
         command.add_argument(option, action=argparse.BooleanOptionalAction, default=None)

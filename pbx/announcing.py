@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from pbx.leg import LegState
 from pbx.refused import Refused
-from pbx.voice import Voice
+from pbx.voice import voice_for
 
 if TYPE_CHECKING:
     from media.prompts.tokens import Token
@@ -26,7 +26,5 @@ async def refuse_aloud(call: Call, status: int, reason: str, *prompts: Token | P
         raise Refused(status, reason)
     leg.send_early_media()
     if leg.plan is not None:
-        if leg.voice is None:
-            leg.voice = Voice(leg.stream, call.switch.media, call.switch.prompts)
-        await leg.voice.play(*prompts)
+        await voice_for(leg, call.switch).play(*prompts)
     raise Refused(status, reason)

@@ -42,7 +42,7 @@ from pbx.trunks.outbound import CallOut
 from pbx.trunks.outgoing import place, refuse
 from pbx.tunnel import Tunnel
 from pbx.verdict import verdict
-from pbx.voice import Voice
+from pbx.voice import Voice, voice_for
 from pbx.waiting import Waiting
 from sipcore.events.conference_info import Participant
 from sipcore.syntax.message import REASONS, Response
@@ -346,10 +346,8 @@ class Call:
         """What talks with the phone of a leg that has been answered."""
         if leg.tunnel is not None:
             leg.tunnel.close()
-        if leg.voice is None:
-            leg.voice = Voice(leg.stream, self.switch.media, self.switch.prompts)
         self.switch.media.send(ListenForDigits(leg.stream))
-        return leg.voice
+        return voice_for(leg, self.switch)
 
     @property
     def config(self) -> Config:

@@ -226,6 +226,8 @@ class Extension(Table):
     no_answer_seconds: Annotated[float, Field(ge=1, le=300)] = 60.0
     busy_detection: BusyDetection = BusyDetection.PBX
     record_calls: RecordCalls = RecordCalls.NONE
+    language: Literal["", "en", "fr"] = ""
+    """Of what it hears and is written; empty: that of `[prompts]`."""
     forward: Forward = Forward()
     manager: bool = False
     """Whether it is shown the calls of the whole company."""

@@ -52,6 +52,8 @@ class Extension:
     no_answer_seconds: float = 60.0
     busy_detection: BusyDetection = BusyDetection.PBX
     record_calls: RecordCalls = RecordCalls.NONE
+    language: str = ""
+    """What the system says to it, "en" or "fr"; empty: the language of the system."""
     diversions: Diversions = field(default_factory=Diversions)
     credentials: Credentials | None = field(default=None, repr=False)
     """Digest HA1 values; None for an extension that no phone may register."""

@@ -35,7 +35,8 @@ LIVE = ("extensions", *TABLES)
 
 _FORWARDS = ("always", "busy", "no_answer", "not_registered")
 _SAME = (
-    "first_name", "last_name", "sip_id", "outbound_caller_id", "withhold_number", "no_answer_seconds", "email"
+    "first_name", "last_name", "sip_id", "outbound_caller_id", "withhold_number", "no_answer_seconds", "email",
+    "language",
 )  # fmt: skip
 _RIGHTS = ("manager", "barge_in")
 

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 class PromptFiles(Protocol):
     """Finds or makes the files of prompts."""
 
-    async def files(self, prompts: Iterable[Token | Path]) -> tuple[str, ...]:
-        """What to play one after another; a prompt that nobody can say is left out."""
+    async def files(self, prompts: Iterable[Token | Path], language: str = "") -> tuple[str, ...]:
+        """What to play one after another; a prompt that nobody can say is left out. `language`: "en", "fr", or empty
+        for that of the system."""
 
     async def music(self) -> tuple[str, ...]:
         """What those who wait hear, again and again."""
@@ -25,7 +26,7 @@ class PromptFiles(Protocol):
 class Silence:
     """Says nothing."""
 
-    async def files(self, prompts: Iterable[Token | Path]) -> tuple[str, ...]:
+    async def files(self, prompts: Iterable[Token | Path], language: str = "") -> tuple[str, ...]:
         """Recordings alone."""
         return tuple(str(prompt) for prompt in prompts if isinstance(prompt, Path))
 
@@ -35,27 +36,30 @@ class Silence:
 
 
 class SpokenPrompts:
-    """Recordings, sound packs and speech, in one language; made in a thread, since speaking takes a while."""
+    """Recordings, sound packs and speech; made in a thread, since speaking takes a while."""
 
     def __init__(self, cache: Path, language: str, music: Path | None = None) -> None:
-        """`cache`: a folder for speech and music of our own. `music`: a folder of WAV files in place of that."""
+        """`cache`: a folder for speech and music of our own. `language`: where no other is asked for. `music`: a
+        folder of WAV files in place of our own."""
         self._cache = cache
         self._language = language
         self._music = music
         self._prompts: Prompts | None = None
-        self._known: dict[Token, tuple[str, ...]] = {}
+        self._known: dict[tuple[str, Token], tuple[str, ...]] = {}
         """Files of single tokens: these few are asked for again and again."""
 
-    async def files(self, prompts: Iterable[Token | Path]) -> tuple[str, ...]:
+    async def files(self, prompts: Iterable[Token | Path], language: str = "") -> tuple[str, ...]:
         """What to play one after another; a prompt that nobody can say is left out."""
+        language = language or self._language
         found: list[str] = []
         for prompt in prompts:
             if isinstance(prompt, Path):
                 found.append(str(prompt))
                 continue
-            if prompt not in self._known:
-                self._known[prompt] = await asyncio.to_thread(self._find, prompt)
-            found += self._known[prompt]
+            key = (language, prompt)
+            if key not in self._known:
+                self._known[key] = await asyncio.to_thread(self._find, prompt, language)
+            found += self._known[key]
         return tuple(found)
 
     async def music(self) -> tuple[str, ...]:
@@ -64,13 +68,13 @@ class SpokenPrompts:
 
     # Numpy and the voice come with these modules. A system that never speaks does not carry them.
 
-    def _find(self, token: Token) -> tuple[str, ...]:
+    def _find(self, token: Token, language: str) -> tuple[str, ...]:
         from media.prompts.resolve import Prompts
         from media.prompts.tokens import Language
 
         if self._prompts is None:
             self._prompts = Prompts(self._cache)
-        return tuple(map(str, self._prompts.paths([token], Language(self._language))))
+        return tuple(map(str, self._prompts.paths([token], Language(language))))
 
     def _find_music(self) -> tuple[str, ...]:
         from media.prompts.music import music_files

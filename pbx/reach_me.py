@@ -71,7 +71,8 @@ async def _pick_up(call: Call, offered: Offer, diverted: Diverted | None) -> Leg
 
 async def _accepts(call: Call, leg: Leg) -> bool:
     """Ask until one of the two keys is pressed; a leg that does not take the call is hung up."""
-    voice, announcement = call.voice_of(leg), _announcement(call)
+    voice = call.voice_of(leg)
+    announcement = _announcement(call, Language(voice.language))
     accepted = False
     try:
         async with asyncio.timeout(KEY_SECONDS) as limit:
@@ -111,7 +112,6 @@ async def _name(call: Call, number: str) -> tuple[Token | Path, ...]:
     return (recorded,) if recorded is not None else spoken.digits(number)
 
 
-def _announcement(call: Call) -> tuple[Token, ...]:
-    language = Language(call.config.prompts.language)
+def _announcement(call: Call, language: Language) -> tuple[Token, ...]:
     number = spoken.telephone_number(language, call.caller.number) if call.caller.number else ()
     return (CALL_FROM, *(number or (SOMEBODY,)), MENU)

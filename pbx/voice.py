@@ -29,7 +29,9 @@ from media.messages import (
 if TYPE_CHECKING:
     from media.prompts.tokens import Token
     from media.service import MediaService
+    from pbx.leg import Leg
     from pbx.prompts import PromptFiles
+    from pbx.switch import Switch
 
 MAX_KEYS = 64
 """Typed ahead; more are not remembered."""
@@ -65,7 +67,9 @@ class Steering:
 class Voice:
     """One phone's ears, mouth and keypad. Keys that are pressed early count: the prompt they answer is not played."""
 
-    def __init__(self, stream: int, media: MediaService, prompts: PromptFiles) -> None:
+    def __init__(self, stream: int, media: MediaService, prompts: PromptFiles, language: str) -> None:
+        """`language`: what prompts are said in, "en" or "fr"."""
+        self.language = language
         self._stream = stream
         self._media = media
         self._prompts = prompts
@@ -92,7 +96,7 @@ class Voice:
         if self._keys:
             return False
         number = self._playing = next(self._numbers)
-        files = await self._prompts.files(prompts)
+        files = await self._prompts.files(prompts, self.language)
         if not files and self._playing == number:
             self._playing = 0
         if self._playing == number and not self._keys:
@@ -165,7 +169,7 @@ class Voice:
         """Play prompts, and then the music of those who wait until something else is played or `quiet` is called."""
         number = self._playing = next(self._numbers)
         self._changed.set()
-        before, files = await self._prompts.files(prompts), await self._prompts.music()
+        before, files = await self._prompts.files(prompts, self.language), await self._prompts.music()
         if self._playing == number and (before or files):
             again = bool(files)
             self._media.send(PlayFiles(self._stream, before + files, again, number, once=len(before)))
@@ -221,7 +225,7 @@ class Voice:
 
     async def announce(self, *prompts: Token | Path) -> None:
         """Play prompts to everybody in the room, without waiting for the end."""
-        files = await self._prompts.files(prompts)
+        files = await self._prompts.files(prompts, self.language)
         if files:
             self._media.send(AnnounceFiles(self._stream, files))
 
@@ -253,3 +257,11 @@ class Voice:
                     await self._event()
         except TimeoutError:
             return
+
+
+def voice_for(leg: Leg, switch: Switch) -> Voice:
+    """What talks with the phone of a leg: in the language of its extension, else in that of the system."""
+    if leg.voice is None:
+        own = leg.extension.language if leg.extension is not None else ""
+        leg.voice = Voice(leg.stream, switch.media, switch.prompts, own or switch.config.prompts.language)
+    return leg.voice

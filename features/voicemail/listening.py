@@ -51,7 +51,7 @@ class Visit:
         self.voice = voice
         self.mailbox = mailbox
         self.menu = Menu()
-        self.language = prompts.Language(call.config.prompts.language)
+        self.language = prompts.Language(voice.language)
 
     async def run(self) -> None:
         """Tell how many messages there are, and do what keys ask for, until `#`."""

@@ -148,7 +148,7 @@ class Outbox:
         )
         return write(
             letter,
-            language=self._config.prompts.language,
+            language=mailbox.owner.language or self._config.prompts.language,
             voicemail=self._config.numbers.voicemail,
             message_id=f"<voicemail-{message.id}@{server.domain}>",
             now=self._now.astimezone(zone),

@@ -180,10 +180,9 @@ class Queues:
             call.ring()
         elif told.empty():  # else it is full: whoever cannot wait is not answered for that
             await (await call.answer()).music(*((queue.greeting,) if queue.greeting else ()))
-        language = Language(call.config.prompts.language)
         while isinstance(next_told := await told.get(), Announce):
             voice = await call.answer()  # another party may have come in the place of the one before
-            await voice.music(*words(next_told, language, with_wait=queue.announce_wait))
+            await voice.music(*words(next_told, Language(voice.language), with_wait=queue.announce_wait))
         return next_told
 
     # -- agents --------------------------------------------------------------------------------------

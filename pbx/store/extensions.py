@@ -33,6 +33,7 @@ extensions = Table(
     Column("voicemail_say_caller", Boolean, nullable=False, server_default=false()),
     Column("voicemail_say_time", Boolean, nullable=False, server_default=false()),
     Column("voicemail_mail", String(32), nullable=False, server_default="none"),
+    Column("language", String(8), nullable=False, server_default=""),
     Column("version", Integer, nullable=False, server_default="1"),
 )
 """One row a user. `ha1_*` are what digest authentication needs of the password (RFC 7616 section 3.4.2), for

@@ -261,7 +261,7 @@ class Keypad(Voice):
     """A phone that presses a key, or waits, whenever it is asked for one, or a message has begun."""
 
     def __init__(self, keys: Iterator[str], messages: Path) -> None:
-        super().__init__(0, cast(Any, None), Silence())
+        super().__init__(0, cast(Any, None), Silence(), "en")
         self._script = keys
         self._messages = messages
         self._quiet = False

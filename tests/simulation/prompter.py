@@ -19,14 +19,17 @@ class Prompter:
     def __init__(self, folder: Path) -> None:
         self.said: list[str | Path] = []
         """The names of prompts, and recordings, in the order in which they were asked for."""
+        self.languages: list[str] = []
+        """In which each of them was."""
         self._prompt, self._music = folder / "prompt.wav", folder / "music.wav"
         write_tone(self._prompt, PROMPT_HZ, PROMPT_SECONDS)
         write_tone(self._music, MUSIC_HZ, 1.0)
 
-    async def files(self, prompts: Iterable[Token | Path]) -> tuple[str, ...]:
+    async def files(self, prompts: Iterable[Token | Path], language: str = "") -> tuple[str, ...]:
         """A file for each."""
         asked = list(prompts)
         self.said += [prompt if isinstance(prompt, Path) else prompt.name for prompt in asked]
+        self.languages += [language] * len(asked)
         return tuple(str(prompt if isinstance(prompt, Path) else self._prompt) for prompt in asked)
 
     async def music(self) -> tuple[str, ...]:

@@ -208,16 +208,21 @@ def test_an_extension_is_changed(cli: Cli, tmp_path: Path) -> None:
         "--no-answer-seconds",
         20,
         "--barge-in",
+        "--language",
+        "fr",
         "--pin-file",
         pin,
     )
     assert cli.extensions()["100"]["first_name"] == "Leigh"
     assert cli.extensions()["100"]["no_answer_seconds"] == 20.0
     assert cli.extensions()["100"]["barge_in"]
+    assert cli.extensions()["100"]["language"] == "fr"
     assert cli.run("ext", "set", "100", "--no-barge-in", "--if-version", 2)[0] == "changed 100\n"
     _, errors = cli.run("ext", "set", "100", "--manager", "--if-version", 2, code=1)
     assert "somebody else has changed extension 100 meanwhile, it is of version 3 now" in errors
     assert "manager" not in cli.extensions()["100"]
+    cli.run("ext", "set", "100", "--language", "")
+    assert "language" not in cli.extensions()["100"]
 
 
 def test_an_extension_that_others_forward_to_is_not_removed(cli: Cli) -> None:

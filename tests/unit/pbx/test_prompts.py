@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from media.prompts.tokens import BEEP, PAUSE
+import pytest
+
+from media.prompts.tokens import BEEP, MAILBOX_FULL, PAUSE
 from media.wav import WavReader
 from pbx.prompts import Silence, SpokenPrompts
 
@@ -30,6 +32,20 @@ def test_a_file_is_made_once(tmp_path: Path) -> None:
     first, second = asyncio.run(twice())
     assert first == second
     assert len(first) == len(set(first)) == 2
+
+
+@pytest.mark.row("ADM-18")
+def test_what_is_said_is_another_file_in_another_language(tmp_path: Path) -> None:
+    """However often each is asked for: `MAILBOX_FULL` from a sound pack or spoken, in two languages."""
+    prompts = SpokenPrompts(tmp_path / "cache", "en")
+
+    async def asked() -> list[tuple[str, ...]]:
+        return [await prompts.files([MAILBOX_FULL], language) for language in ("", "fr", "en", "fr")]
+
+    own, french, english, again = asyncio.run(asked())
+    assert (own, french) == (english, again)
+    assert french != english
+    assert all(Path(file).stat().st_size > 8000 for file in french + english)
 
 
 def test_music_of_ones_own_is_played_in_order(tmp_path: Path) -> None:

@@ -41,12 +41,12 @@ class Booth:
         self.sent: list[Any] = []
         self.silent = False
         self.slowness = 0.0
-        self.voice = Voice(STREAM, cast(MediaService, self), self)
+        self.voice = Voice(STREAM, cast(MediaService, self), self, "en")
 
     def send(self, command: object) -> None:
         self.sent.append(command)
 
-    async def files(self, prompts: Iterable[Token | Path]) -> tuple[str, ...]:
+    async def files(self, prompts: Iterable[Token | Path], language: str = "") -> tuple[str, ...]:
         await asyncio.sleep(self.slowness)
         return () if self.silent else tuple(str(getattr(prompt, "name", prompt)) for prompt in prompts)
 
