@@ -290,3 +290,10 @@ class Baresip:
 
     def __exit__(self, *_: object) -> None:
         self.switch_off()
+
+
+def assert_talk(one: Baresip, other: Baresip, without: Baresip | None = None) -> None:
+    """Both hear each other, and neither themselves nor who has left."""
+    nobody = [without.tone_hz] if without is not None else []
+    one.wait_until_hears(other.tone_hz, one.tone_hz, *nobody)
+    other.wait_until_hears(one.tone_hz, other.tone_hz, *nobody)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.interop.baresip import Baresip
+from tests.interop.baresip import assert_talk
 from tests.interop.conftest import Phones, Softphones
 from tests.interop.server import MUSIC_HZ
 
@@ -119,10 +119,3 @@ def test_transfer_to_a_target_that_still_rings(softphone: Softphones, phone: Pho
     assert leaves.progress("callee_attends_early")[-1] == 200
     target.hang_up()
     stays.wait_for("CALL_CLOSED")
-
-
-def assert_talk(one: Baresip, other: Baresip, without: Baresip | None = None) -> None:
-    """Both hear each other, and neither themselves nor who has left."""
-    nobody = [without.tone_hz] if without is not None else []
-    one.wait_until_hears(other.tone_hz, one.tone_hz, *nobody)
-    other.wait_until_hears(one.tone_hz, other.tone_hz, *nobody)
