@@ -1,4 +1,4 @@
-"""`python -m tests [pytest arguments]`: lint, types, every test with coverage. What a change must pass."""
+"""`python -m tests [pytest arguments]`: lint, types, rows without tests, every test. What a change must pass."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CHECKS = {
     "ruff": ["ruff", "check", "--quiet", "."],
     "mypy": ["mypy", "--no-error-summary"],
+    "rows": ["tests.rows", "--groups"],
 }
 PYTEST = ["pytest", "--numprocesses=auto", "--dist=worksteal", "--cov", "--cov-report=term"]
 
