@@ -249,7 +249,7 @@ def _named(tables: dict[str, Any], number: str) -> dict[str, Any]:
 
 
 _KEYS = (
-    "first_name", "last_name", "sip_id", "outbound_caller_id", "withhold_number", "no_answer_seconds",
+    "first_name", "last_name", "email", "sip_id", "outbound_caller_id", "withhold_number", "no_answer_seconds",
     "busy_detection", "record_calls", "language", "manager", "barge_in",
 )  # fmt: skip
 """What `ext add` and `ext set` have an option for of the same name."""

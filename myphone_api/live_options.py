@@ -93,7 +93,7 @@ def _add_number(command: argparse.ArgumentParser) -> None:
 
 def _add_values(command: argparse.ArgumentParser) -> None:
     """An option for each key of `[[extensions]]` that is not set elsewhere."""
-    for key in ("first_name", "last_name", "sip_id", "outbound_caller_id"):
+    for key in ("first_name", "last_name", "email", "sip_id", "outbound_caller_id"):
         command.add_argument(f"--{key.replace('_', '-')}", metavar="TEXT")
     command.add_argument("--no-answer-seconds", type=float, metavar="N")
     command.add_argument("--busy-detection", choices=["pbx", "phone"])

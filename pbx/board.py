@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pbx.directory import Extension
+from pbx.directory_search import search
 from pbx.presence import ExtensionState, LineState
 from pbx.rights import NO_RIGHTS, Rights, rights
 
@@ -76,6 +77,10 @@ class Board:
         """Every extension once, by number: for a list without groups."""
         return self._rows(self._switch.directory, registered_only)
 
+    def search(self, text: str) -> tuple[Row, ...]:
+        """Those who are found by the begin of number, first or last name, in the order of their last names."""
+        return tuple(self._row(extension) for extension in search(self._switch.directory, text))
+
     def ports(self, viewer: str) -> tuple[PortStatus, ...]:
         """The trunks, if extension `viewer` is in a group whose members may see them; else none."""
         groups = self._switch.config.groups
@@ -94,9 +99,11 @@ class Board:
 
     def _rows(self, extensions: Iterable[Extension | None], registered_only: bool) -> tuple[Row, ...]:
         found = sorted((each for each in extensions if each is not None), key=lambda each: each.number)
-        of = self._switch.presence.of
-        rows = [Row(each.number, each.full_name, of(each.number)) for each in found]
+        rows = [self._row(each) for each in found]
         return tuple(row for row in rows if row.registered or not registered_only)
+
+    def _row(self, extension: Extension) -> Row:
+        return Row(extension.number, extension.full_name, self._switch.presence.of(extension.number))
 
 
 def _reached(call: Call) -> tuple[str, ...]:

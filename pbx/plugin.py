@@ -23,6 +23,7 @@ from pbx.announcing import refuse_aloud
 from pbx.call import Call
 from pbx.call_back import way_back
 from pbx.dial_table import DialCode, DialTableError, Handler, Pattern
+from pbx.directory_search import folded
 from pbx.mailboxes import Draft, Mailbox, MailboxError, MailboxFull
 from pbx.refused import Refused
 from pbx.sign_in import PinNotAllowed, TooManyTries, is_outside
@@ -52,6 +53,7 @@ __all__ = [
     "TooManyTries",
     "Voice",
     "destinations",
+    "folded",
     "happenings",
     "intercoms",
     "is_outside",

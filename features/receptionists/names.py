@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable
 from typing import Protocol
+
+from pbx.plugin import folded
 
 _KEYS = {
     letter: key
@@ -20,8 +21,6 @@ _KEYS = {
     }.items()
     for letter in letters
 }
-_IN_TWO = str.maketrans({"œ": "oe", "æ": "ae", "ß": "ss", "ø": "o", "ł": "l"})
-"""Letters that Unicode does not take apart."""
 
 
 class Named(Protocol):
@@ -37,8 +36,7 @@ class Named(Protocol):
 
 def spelt(name: str) -> str:
     """A name in keys: accents make no difference, and what is no letter is left out."""
-    plain = unicodedata.normalize("NFKD", name.casefold().translate(_IN_TWO))
-    return "".join(_KEYS.get(letter, "") for letter in plain)
+    return "".join(_KEYS.get(letter, "") for letter in folded(name))
 
 
 def matches(people: Iterable[Named], keys: str) -> list[str]:

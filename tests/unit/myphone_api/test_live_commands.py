@@ -205,6 +205,8 @@ def test_an_extension_is_changed(cli: Cli, tmp_path: Path) -> None:
         "100",
         "--first-name",
         "Leigh",
+        "--email",
+        "leigh@example.org",
         "--no-answer-seconds",
         20,
         "--barge-in",
@@ -214,6 +216,7 @@ def test_an_extension_is_changed(cli: Cli, tmp_path: Path) -> None:
         pin,
     )
     assert cli.extensions()["100"]["first_name"] == "Leigh"
+    assert cli.extensions()["100"]["email"] == "leigh@example.org"
     assert cli.extensions()["100"]["no_answer_seconds"] == 20.0
     assert cli.extensions()["100"]["barge_in"]
     assert cli.extensions()["100"]["language"] == "fr"
