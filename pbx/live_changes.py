@@ -105,11 +105,13 @@ class LiveChanges:
     def apply(self, config: Config, removed: frozenset[str] = frozenset()) -> None:
         """Let a configuration be in force whose live data may be others: all in one stretch, so no call sees half.
 
-        A number among the `removed` that is there nevertheless belongs to somebody else now.
+        A number among the `removed` that is there nevertheless belongs to somebody else now. Raises ConfigError
+        where dial codes clash; then nothing has changed.
         """
         switch = self._switch
         before, old = switch.config, {extension.number: extension for extension in switch.directory}
-        switch.config = config
+        codes = dial_table(switch.features, config)
+        switch.config, switch.dial_table = config, codes
         switch.directory.replace(config.directory())
         tables = tuple(name for name in TABLES if getattr(before, name) != getattr(config, name))
         if tables:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 TABLES = (
     "groups", "office_hours", "trunks", "outbound_rules", "inbound_rules", "queues", "ring_groups", "receptionists",
+    "dial_codes",
 )  # fmt: skip
 """Those that are kept as a whole; a table that is to be live is named here, and nowhere else."""
 

@@ -179,7 +179,7 @@ class Switch:
         self.directory = Directory(config.directory())
         self.features = features = tuple(features)
         self.dial_table = dial_table(features, config)
-        self.system_numbers = system_numbers(features, config, self.directory, self.dial_table)
+        self.system_numbers = system_numbers(features, config, self.directory, lambda: self.dial_table)
         self.trunks = Trunks(self)
         self.forwarding = Forwarding(
             environment.wall, config, self.trunks.outbound.plan, lambda number: self.presence.away(number)

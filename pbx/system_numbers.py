@@ -103,9 +103,12 @@ class SystemNumbers:
 
 
 def system_numbers(
-    features: Iterable[Feature], config: Config, directory: Directory, dial_table: DialTable
+    features: Iterable[Feature], config: Config, directory: Directory, codes: Callable[[], DialTable]
 ) -> SystemNumbers:
-    """No numbers yet, and all kinds that features serve. Raises ConfigError where two serve one kind."""
+    """No numbers yet, and all kinds that features serve; `codes` are those of the moment.
+
+    Raises ConfigError where two serve one kind.
+    """
     services: dict[str, Service] = {}
     for feature in features:
         for kind, service in feature.destinations.items():
@@ -118,7 +121,7 @@ def system_numbers(
     reserved = config.numbers.reserved()
 
     def owner(number: str) -> str:
-        code, extension = dial_table.match(number), directory.find(number)
+        code, extension = codes().match(number), directory.find(number)
         if number in reserved:
             return f"the {reserved[number]} number"
         if code is not None:

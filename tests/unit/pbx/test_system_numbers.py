@@ -34,7 +34,8 @@ def feature(name: str, *kinds: str) -> Feature:
 
 def numbers(*features: Feature) -> SystemNumbers:
     config = parse({"extensions": PEOPLE})
-    return system_numbers(features, config, Directory(config.directory()), dial_table(features, config))
+    codes = dial_table(features, config)
+    return system_numbers(features, config, Directory(config.directory()), lambda: codes)
 
 
 def test_a_number_is_there_until_it_is_removed() -> None:
@@ -96,7 +97,7 @@ def test_two_features_cannot_serve_one_kind() -> None:
     theirs.destination("queue", summary="")(ours.destinations["queue"].handler.run)
     config = parse({"extensions": PEOPLE})
     with pytest.raises(ConfigError, match=r"queues\.serve and more_queues\.serve both serve queue"):
-        system_numbers([ours, theirs], config, Directory(()), dial_table([], config))
+        system_numbers([ours, theirs], config, Directory(()), lambda: dial_table([], config))
 
 
 def test_one_feature_serves_a_kind_once() -> None:
