@@ -50,7 +50,7 @@ async def set_user_status(
 ) -> None:
     """Set all of it: `logged_in` to all queues of the extension, or out of all; None leaves that as it is.
 
-    Raises StoreUnavailable and ValueError, as `set_status`, which changes nothing then.
+    Raises StoreUnavailable and ValueError as `set_status`. The status comes first: it may be set if the rest fails.
     """
     await set_status(switch, number, status, note)
     if logged_in is not None:
