@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 def add_live(commands: Commands, make: Make) -> None:
     """Add these commands; `make` makes a parser of a name and a summary."""
-    export = make(commands, "export", "write extensions, groups, trunks, rules and office hours to a file")
+    export = make(commands, "export", "write extensions, groups, trunks, rules, dial codes and the like to a file")
     export.add_argument("--output", type=Path, metavar="FILE", help="for your eyes only (default: print it)")
     _finish(export, "export")
-    import_ = make(commands, "import", "take extensions, groups, trunks, rules and office hours from a file")
+    import_ = make(commands, "import", "take extensions, groups, trunks, rules, dial codes and the like from a file")
     import_.add_argument("file", type=Path, metavar="FILE", help="an exported file, or a configuration file")
     import_.add_argument(
         "--replace", action="store_true", help="remove the extensions that the file does not have"

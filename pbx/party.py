@@ -17,6 +17,8 @@ class ExternalParty:
     """What the carrier shows; empty if it shows none."""
     trunk: str = ""
     """The name of the trunk between us."""
+    language: str = ""
+    """What the system says to it, "en" or "fr"; empty: the language of the system."""
 
 
 Party = Extension | ExternalParty

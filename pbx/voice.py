@@ -260,8 +260,8 @@ class Voice:
 
 
 def voice_for(leg: Leg, switch: Switch) -> Voice:
-    """What talks with the phone of a leg: in the language of its extension, else in that of the system."""
+    """What talks with the phone of a leg: in the language of its party, else in that of the system."""
     if leg.voice is None:
-        own = leg.extension.language if leg.extension is not None else ""
+        own = leg.party.language if leg.party is not None else ""
         leg.voice = Voice(leg.stream, switch.media, switch.prompts, own or switch.config.prompts.language)
     return leg.voice

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -167,6 +167,7 @@ class Trunks:
         calling = forms(caller.number, plan)
         for rule in self._rules:
             if rule.fits(caller.trunk, called, calling):
+                caller = replace(caller, language=rule.language)
                 return Arrival(
                     caller, called, rule.leads_to(open_=self._switch.config.office_hours.open_at(at))
                 )

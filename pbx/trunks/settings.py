@@ -186,6 +186,8 @@ class InboundRule(Table):
     """An extension, a number of the system, a dial code: whatever could be dialled; or a destination."""
     otherwise: Literal[""] | Target = ""
     """Where calls go outside office hours; empty: to `target` as well."""
+    language: Literal["", "en", "fr"] = ""
+    """What callers hear; empty: that of `[prompts]`."""
 
     def fits(self, trunk: str, did: tuple[str, ...], caller: tuple[str, ...]) -> bool:
         """Whether the rule is about a call; numbers come in all the forms that they are known in."""

@@ -12,7 +12,7 @@ import pytest
 from pbx.phone import CallFailed
 from pbx.voicemail_settings import Mail
 from tests.journeys.test_live_changes import changed
-from tests.journeys.test_trunks import lines
+from tests.journeys.test_trunks import LINES, lines, tables
 from tests.journeys.test_voicemail_from_outside import DID, outside
 from tests.journeys.voicemails import Voicemails, open_office
 from tests.simulation.office import Office
@@ -104,3 +104,22 @@ async def test_mails_are_in_the_language_of_who_gets_them(make_office: MakeOffic
         "100": "Nouveau message vocal de Richardson Bailey (101)",
         "102": "New voice message from Richardson Bailey (101)",
     }
+
+
+@pytest.mark.row("ADM-18")
+async def test_callers_from_outside_hear_the_language_of_the_number_they_called(
+    make_office: MakeOffice, tmp_path: Path
+) -> None:
+    rules = [
+        {"did": "+33140000001", "target": "voicemail:100", "language": "fr"},
+        {"did": "+33140000002", "target": "voicemail:100"},
+    ]
+    office = await open_office(make_office, tmp_path, **tables(LINES, inbound_rules=rules))
+    gateway = await lines(office.office)
+    for number, language in ((DID, "fr"), ("0140000002", "en")):
+        call = gateway.call_in(number, caller="0612345678")
+        await call.answered()
+        await asyncio.sleep(2)
+        call.hang_up()
+        await asyncio.sleep(1)
+        assert languages_of(office) == {language}
