@@ -53,15 +53,20 @@ def barge_in(switch: Switch, number: str, call: Call, supervised: str, mode: Mod
     assert leg.party is not None, "found by its extension"
     own = Call(switch, switch.new_call_id(), supervisor, supervised)
     own.served_by = FEATURE
-    return first_ring(own, supervisor, leg.party, partial(_attend, own, leg, mode), beside=leg)
+    then = partial(_attend, own, leg, conversation, mode)
+    return first_ring(own, supervisor, leg.party, then, beside=leg)
 
 
-async def _attend(call: Call, supervised: Leg, mode: Mode) -> None:
-    """Be in on what the leg talks about, until that is over."""
+async def _attend(call: Call, supervised: Leg, conversation: Conversation, mode: Mode) -> None:
+    """Be in on that conversation of the leg, until it is over: not on the one that follows after a transfer, which
+    nobody was asked about."""
     worker = call.switch.media.worker_of(supervised.stream)
-    if worker is None or not await bring(call.caller_leg, worker) or supervised.conversation is None:
+    if (
+        worker is None
+        or not await bring(call.caller_leg, worker)
+        or supervised.conversation is not conversation
+    ):
         raise Refused(480, "Call Is Over")
-    conversation = supervised.conversation
     voice = await call.answer()
     voice.quiet()
     over = asyncio.get_running_loop().create_future()

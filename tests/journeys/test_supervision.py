@@ -12,7 +12,7 @@ from pbx.call import Call
 from pbx.happenings import CallEnded
 from pbx.phone import PhoneCall
 from pbx.refused import Refused
-from pbx.steering import WrongState
+from pbx.steering import WrongState, transfer_by
 from pbx.supervision import Mode, barge_in
 from tests.journeys.talking import MUSIC, connect, listen
 from tests.simulation.office import Office
@@ -130,5 +130,26 @@ async def test_a_call_that_only_rings_is_not_joined_nor_one_that_ends_meanwhile(
     await incoming.over()
     supervisor.answer()
     assert await supervisor.over() == 200
+    await office.settle()
+    assert not office.switch.calls
+
+
+@pytest.mark.row("AST-22")
+async def test_who_talks_to_another_meanwhile_is_not_joined_there(office: Office, tmp_path: Path) -> None:
+    """The supervisor's phone rings yet when the agent's customer is transferred: that call was not asked for."""
+    taylor, lee, miller, bell = [await office.phone(number) for number in ("102", "100", "103", "104")]
+    customer, agent = await connect(taylor, "100", lee)
+    call = the_call(office)
+    barge_in(office.switch, "103", call, "100")
+    supervisor = await miller.incoming()
+    transfer_by(call, "102", "104")
+    other = await bell.incoming()
+    other.answer()
+    await customer.over()
+    await asyncio.sleep(0.5)
+    supervisor.answer()
+    assert await supervisor.over() == 200
+    assert await listen(tmp_path, agent, other) == [{1}, {0}]
+    agent.hang_up()
     await office.settle()
     assert not office.switch.calls
