@@ -122,7 +122,7 @@ def calls(
     table = call_records if number is None else call_parties
     found = select(table.c.call).order_by(table.c.started_at.desc(), table.c.call).limit(limit)
     if number is not None:
-        found = found.where(call_parties.c.number == number, call_parties.c.list.is_not(None))
+        found = found.where(call_parties.c.number == _text(number), call_parties.c.list.is_not(None))
     if kind is not None:
         found = found.where(call_parties.c.list == kind.value)
     if before is not None:
@@ -176,7 +176,10 @@ def _record_row(record: CallRecord) -> dict[str, Any]:
 
 def _party_rows(record: CallRecord) -> Iterable[dict[str, Any]]:
     for position, party in enumerate(record.parties):
-        row = _values(party, _PARTY) | {"role": party.role.value, "list": party.list.value if party.list else None}
+        row = _values(party, _PARTY) | {
+            "role": party.role.value,
+            "list": party.list.value if party.list else None,
+        }
         yield _plain(row | {"call": record.call, "position": position, "started_at": record.started_at})
 
 

@@ -132,5 +132,6 @@ def test_whatever_a_phone_says_its_name_is_can_be_kept(database: Database, forei
     assert kept is not None
     assert len(kept.caller_name) <= calls.MAX_TEXT
     assert kept.caller == kept.caller_name == kept.dialled == kept.reasons[0] == kept.parties[0].number
+    assert "c" in found(database, foreign), "asked for by what was said"
     assert kept.caller[:5] == foreign.replace("\0", "\N{REPLACEMENT CHARACTER}").replace("\ud800", "?")[:5]
     assert found(database) == ["d", "c"]
