@@ -110,6 +110,9 @@ def _take_over(call: Call, old: Leg, invited: Invited, extension: Extension, rep
     if new.state is not LegState.ENDED:
         new.answer(other.codec)
         call.replace(old, new)
+        recordings = call.switch.recordings
+        if recordings.of(old) is not None:
+            recordings.begin(call, new)
         old.hang_up()
 
 

@@ -16,7 +16,11 @@ MAX_NUMBER = 32
 """Characters of a foreign number in the name of a file."""
 PRIVATE = 0o700
 _FOREIGN = re.compile(r"[^0-9A-Za-z+]+")
-_NAME = re.compile(rf"(\d{{8}}-\d{{6}})-([0-9A-Za-z+]{{1,{MAX_NUMBER}}})-[^/\\\s]{{1,8}}\.wav", re.ASCII)
+_NAME = re.compile(
+    rf"(\d{{8}}-\d{{6}})-([0-9A-Za-z+]{{1,{MAX_NUMBER}}})-[^/\\\s]{{1,8}}([.-][^/\\\s]{{1,32}})?\.wav",
+    re.ASCII,
+)
+"""After the call: which of several of one second, or which part of one that has moved or was recovered."""
 _TIME = "%Y%m%d-%H%M%S"
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from media.messages import Event, RecordCall, RecordingEnded, RecordingFailed, StopRecording
+from media.messages import Event, RecordCall, RecordingEnd, RecordingEnded, RecordingFailed, StopRecording
 from pbx.directory import RecordCalls
 from pbx.happenings import CallConnected, CallRecorded, RecordingFault
 from pbx.leg import LegState
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+RECENT = 100
+"""So many names are remembered: of older recordings the files are there."""
+
 
 class Recordings:
     """What is being recorded, by the leg of whoever has it recorded."""
@@ -29,6 +33,8 @@ class Recordings:
         self._switch = switch
         self._kept = RecordingFiles(switch.config.store.data_dir / FOLDER)
         self._files: WeakKeyDictionary[Leg, Path] = WeakKeyDictionary()
+        self._named: deque[Path] = deque(maxlen=RECENT)
+        """Files that may not be in their places yet."""
         switch.happenings.subscribe(CallConnected, self._connected)
 
     def begin(self, call: Call, leg: Leg) -> Path | None:
@@ -44,10 +50,12 @@ class Recordings:
         path = self._kept.folder / number / name_of(self._switch.environment.wall(), whom, call.id)
         try:
             self._kept.prepare(number)
+            path = self._new(path)
         except OSError as error:
             self._tell_fault(call.id, number, path, str(error))
             return None
         self._files[leg] = path
+        self._named.append(path)
         self._switch.media.send(RecordCall(leg.stream, str(path)))
         return path
 
@@ -78,8 +86,9 @@ class Recordings:
         path, number = Path(event.path), leg.extension.number
         if self._kept.folder not in path.parents:
             return
-        if leg.state is LegState.ENDED or self._files.get(leg) == path:
-            self._files.pop(leg, None)
+        moves = isinstance(event, RecordingEnded) and event.reason is RecordingEnd.CLOSED
+        if leg.state is LegState.ENDED or (self._files.get(leg) == path and not moves):
+            self._files.pop(leg, None)  # where it moves to another worker, it goes on in a second file
         if isinstance(event, RecordingFailed):
             self._tell_fault(leg.call_id, number, path, event.problem)
             return
@@ -90,6 +99,14 @@ class Recordings:
 
     def __len__(self) -> int:
         return len(self._files)
+
+    def _new(self, path: Path) -> Path:
+        """A path that no other recording has, such as one of the same call that was begun in the same second."""
+        stem, number = path.stem, 0
+        while path in self._named or path.exists():
+            number += 1
+            path = path.with_stem(f"{stem}.{number}")
+        return path
 
     def _connected(self, connected: CallConnected) -> None:
         call = self._switch.calls.get(connected.call)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from media.plan import Codec
-from pbx.happenings import CallAnswered, CallEnded, CallStarted
+from pbx.happenings import CallAnswered, CallEnded, CallRecorded, CallStarted
 from pbx.phone import CallFailed, Phone, PhoneCall
 from pbx.phone_transfer import pick_up
 from sipcore.dialog.transfer import Replaces
@@ -145,3 +146,25 @@ async def test_who_has_no_codec_in_common_leaves_it_ringing(office: Office) -> N
     assert await status_of(pick_up(taylor, "101", named(ringing))) == 488
     ringing.answer()
     await outgoing.answered()
+
+
+@pytest.mark.row("AST-21")
+async def test_a_call_that_is_recorded_is_so_at_the_other_phone_too(
+    make_office: Callable[..., Office], tmp_path: Path
+) -> None:
+    office = make_office(store={"data_dir": tmp_path / "data"}, extensions={"101": {"record_calls": "all"}})
+    await office.open()
+    lee, richardson = await office.phone("100"), await office.phone("101")
+    other_phone = await office.phone("101")
+    other_phone.refuse_with = 486
+    calls = await connect(lee, "101", richardson)
+    await asyncio.sleep(1)
+    taken = pick_up(other_phone, "100", named(calls[1]))
+    await taken.answered()
+    await asyncio.sleep(2)
+    calls[0].hang_up()
+    await taken.over()
+    await office.settle()
+    told = office.told_of(CallRecorded)
+    assert [each.extension for each in told] == ["101", "101"]
+    assert [each.seconds for each in told] == [pytest.approx(1, abs=0.3), pytest.approx(2, abs=0.3)]

@@ -215,3 +215,21 @@ async def test_a_hung_up_call_is_over_for_both(office: Office) -> None:
     with pytest.raises(CallFailed) as failed:
         await again.answered()
     assert failed.value.status == 487
+
+
+@pytest.mark.row("AST-21")
+async def test_two_recordings_of_one_second_are_two_files(office: Office) -> None:
+    lee, richardson = await office.phone("100"), await office.phone("101")
+    outgoing, _ = await connect(lee, "101", richardson)
+    await asyncio.sleep(1)
+    call = the_call(office)
+    for _ in range(3):
+        perform(call, "101", Verb.RECORD)
+        await asyncio.sleep(0.2)
+        perform(call, "101", Verb.STOP_RECORDING)
+    outgoing.hang_up()
+    await office.settle()
+    paths = [Path(told.path) for told in office.told_of(CallRecorded)]
+    assert len({*paths}) == 3
+    assert len(await office.switch.recordings.listed("101")) == 3
+    assert all(path.is_file() for path in paths)

@@ -14,9 +14,11 @@ from features.parking import feature as parking
 from media.messages import CloseStream
 from media.service import PortsExhausted
 from pbx.call import Call
-from pbx.happenings import CallQuality
+from pbx.happenings import CallQuality, CallRecorded
 from pbx.media_keys import Srtp
 from pbx.phone import Phone, PhoneCall
+from pbx.recording_files import FOLDER, RecordingFiles
+from pbx.steering import Verb, perform
 from sipcore.dialog.transfer import Replaces
 from sipcore.effects import Effect, Offered
 from tests.interop.tones import read_samples
@@ -126,9 +128,7 @@ async def test_where_one_phone_does_not_move_the_other_does(
     await hang_up(office, target, stays)
 
 
-async def test_a_call_of_which_no_phone_moves_ends(
-    office: Office, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_call_of_which_no_phone_moves_ends(office: Office, caplog: pytest.LogCaptureFixture) -> None:
     held, stays, consulting, target = await consult(office)
     refuse_changes(stays)
     refuse_changes(target)
@@ -377,3 +377,26 @@ async def test_a_phone_that_does_not_move_joins_a_conference_elsewhere_by_a_tunn
     first.hang_up()
     await office.settle()
     assert len(office.told_of(CallQuality)) == 2
+
+
+@pytest.mark.row("AST-21", "CORE-13")
+async def test_a_recording_that_moves_with_its_leg_can_be_ended(office: Office) -> None:
+    held, stays, consulting, target = await consult(office)
+    switch, numbers = office.switch, ("101", "102")
+    for number in numbers:
+        [leg] = switch.legs.of(number)
+        perform(switch.calls[leg.call_id], number, Verb.RECORD)
+    before = workers(office, *numbers)
+    assert await held.transfer_to(consulting).outcome() == 200
+    await asyncio.sleep(0.5)
+    assert workers(office, *numbers) != before
+    for number in numbers:
+        [leg] = switch.legs.of(number)
+        perform(switch.calls[leg.call_id], number, Verb.STOP_RECORDING)
+    assert len(switch.recordings) == 0
+    await asyncio.sleep(0.5)
+    assert len(office.told_of(CallRecorded)) == 3, "one of them in two parts"
+    files = RecordingFiles(office.config.store.data_dir / FOLDER)
+    assert len(files.listed(numbers)) == 3
+    await hang_up(office, stays, target)
+    assert len(office.told_of(CallRecorded)) == 3
