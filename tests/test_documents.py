@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
+from myphone_api.cli import make_parser
 from pbx.config import Config, Forward
 from pbx.config_values import Table
 
@@ -70,3 +72,12 @@ def test_every_key_of_the_configuration_is_documented(section: str, table: type[
     (body,) = re.findall(rf"^## `{re.escape(section)}`(.*?)(?=^## |\Z)", text, re.M | re.S)
     rows = [row.split("|")[1] for row in re.findall(r"^\| `.*\|$", body, re.M)]
     assert sorted(key for row in rows for key in re.findall(r"`(\w+)`", row)) == sorted(table.model_fields)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_that_a_page_has_among_its_examples_is_one(page: Path) -> None:
+    examples = re.findall(r"^```sh\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
+    commands = re.findall(r"^(?:\w+=\S+ )?myphone (.+)$", "".join(examples), re.M)
+    for command in commands:
+        make_parser().parse_args(shlex.split(command, comments=True))
+    assert commands or page.name != "administration.md"
