@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from functools import partial
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from pbx.switch import Switch
 
 
+BATCH_SECONDS = 0.5
+"""How long a registration may wait to be noted: a phone that comes again meanwhile is noted once."""
+
+
 class Keeping:
     """Notes what changes, and brings it back at the start.
 
@@ -32,6 +37,9 @@ class Keeping:
         self._switch = switch
         self._durable = switch.store.durable
         """In memory there is nothing to come back from."""
+        self._registered: set[str] = set()
+        """Extensions whose registrations have changed, and are not noted yet."""
+        self._timer: asyncio.TimerHandle | None = None
         if self._durable:
             switch.presence.on_said = self._note_status
             switch.trunks.ledger.on_claim = self._note_call
@@ -57,8 +65,18 @@ class Keeping:
         """The bindings of some extensions have come, gone, or been refreshed."""
         if not self._durable:
             return
+        self._registered.update(extensions)
+        if self._registered and self._timer is None:
+            self._timer = self._switch.loop.call_later(BATCH_SECONDS, self.flush)
+
+    def flush(self) -> None:
+        """Hand over to the store what waits to be noted."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        extensions, self._registered = self._registered, set()
         now, wall = self._switch.loop.time(), self._switch.environment.wall()
-        for extension in set(extensions):
+        for extension in extensions:
             oldest_first = self._switch.registrar.bindings(extension, now)[::-1]
             rows = [
                 _row(binding) | {"expires_at": wall + timedelta(seconds=binding.expires_at - now)}

@@ -287,6 +287,7 @@ class Switch:
         await self.media.stop()
         self.queues.stop()
         self.history.stop()
+        self.keeping.flush()
         await self.voicemail.stop()
         await self.store.close()
 
