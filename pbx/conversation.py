@@ -94,10 +94,27 @@ class Conversation:
             guest.ended()
 
     def admit(self, guest: Guest) -> None:
-        """Let somebody in on it, who is carried by the same media worker; or change what he may do."""
+        """Let somebody in on it; or change what he may do."""
         self._guests = [*(each for each in self._guests if each.leg is not guest.leg), guest]
-        if not self._room:
-            self._room = self._media.room_beside(guest.leg.stream)
+        self._gather()
+
+    def guest_of(self, number: str) -> Guest | None:
+        """The extension with that number, if it has been let in."""
+        legs = {each.leg.extension.number: each for each in self._guests if each.leg.extension is not None}
+        return legs.get(number)
+
+    def _gather(self) -> None:
+        """Put all into a room of the media worker in which the two are. While one of them is on its way to the other,
+        they talk as they did, and the guests wait."""
+        if not self._guests or self._over or not self._together:
+            return
+        one, _ = self.legs
+        worker = self._media.worker_of(one.stream)
+        if not self._room or self._media.worker_of_room(self._room) != worker:
+            self._room = self._media.room_beside(one.stream)
+        for guest in self._guests:
+            if self._media.worker_of(guest.leg.stream) != worker:
+                guest.leg.move_beside(one)
         self._join()
         self._play_music()
 
@@ -116,7 +133,7 @@ class Conversation:
 
     def _join(self) -> None:
         one, other = self.legs
-        if not self._guests:
+        if not self._guests or not self._room:
             self._media.send(Bridge(one.stream, other.stream))
             return
         for leg in self.legs:
@@ -143,6 +160,7 @@ class Conversation:
         if there or self._over:
             self._moves = False
             self._meet()
+            self._gather()
         else:
             mover.move_beside(stays, self._moved_at_last)
 
@@ -150,6 +168,7 @@ class Conversation:
         self._moves = False
         if there or self._over or self._together:
             self._meet()
+            self._gather()
             return
         leg, _ = self.legs
         logger.error("call %s: neither phone takes a change of its media port, the call ends", leg.call_id)

@@ -14,6 +14,7 @@ from functools import partial
 
 from pbx.call import Call
 from pbx.destinations import Voicemail
+from pbx.directory import Extension
 from pbx.leg import Leg, LegState
 from pbx.parking import check_room, keep
 from pbx.refused import Refused
@@ -65,6 +66,8 @@ def allowed(call: Call, number: str) -> frozenset[Verb]:
     if number in call.rings_at:
         return frozenset({Verb.REJECT, Verb.DIVERT, Verb.TO_VOICEMAIL})
     leg = _find_leg(call, number)
+    if _begins_with(call, number):
+        return frozenset({Verb.HANG_UP})
     if leg is None:
         return frozenset(_MODES) if _supervisable(call, number) else frozenset()
     verbs = {Verb.HANG_UP}
@@ -82,7 +85,7 @@ def perform(call: Call, number: str, verb: Verb, target: str = "") -> None:
     Raises Refused, WrongState.
     """
     if verb not in allowed(call, number):
-        mine = number in call.rings_at or _find_leg(call, number) is not None
+        mine = number in call.rings_at or _find_leg(call, number) or _begins_with(call, number)
         if not mine and (verb not in _MODES or not call.switch.board.rights_of(number).barges_in):
             raise Refused(403, "Not Your Call")
         raise WrongState(f"{verb.value} does not go with a call in this state")
@@ -164,10 +167,18 @@ def park(call: Call, number: str, orbit: str) -> None:
 
 def hang_up(call: Call, number: str) -> None:
     """End the part that the extension `number` has in a call, as if its phone had."""
+    if _begins_with(call, number):
+        call.cancel()
+        return
     leg = _leg_of(call, number)
     watcher, status = leg.watcher, 200 if leg.state is LegState.ANSWERED else 487
     leg.reject(status)  # which hangs up where it was answered
     watcher.leg_ended(leg, status)
+
+
+def _begins_with(call: Call, number: str) -> bool:
+    """Whether a call that a page has made for an extension rings at its own phones yet."""
+    return call.leg is None and isinstance(call.caller, Extension) and call.caller.number == number
 
 
 def _supervisable(call: Call, number: str) -> tuple[str, ...]:

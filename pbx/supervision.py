@@ -7,6 +7,7 @@ as before; when their conversation ends, or one of them is transferred, the supe
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING
@@ -37,7 +38,8 @@ class Mode(Enum):
 
 
 def barge_in(switch: Switch, number: str, call: Call, supervised: str, mode: Mode = Mode.BARGE) -> Call:
-    """Let the extension `number` join the conversation in `call` of the extension `supervised`.
+    """Let the extension `number` join the conversation in `call` of the extension `supervised`; who is in it already is
+    heard as `mode` says from now on.
 
     Returns the supervisor's own call. Raises Refused: 403 it has not the right to, or is in that call itself, 404 there
     is no such extension, 480 it has no phone; WrongState where the two do not talk.
@@ -51,6 +53,10 @@ def barge_in(switch: Switch, number: str, call: Call, supervised: str, mode: Mod
     if any(each.extension is not None and each.extension.number == number for each in conversation.legs):
         raise Refused(403, "Own Call")
     assert leg.party is not None, "found by its extension"
+    present = conversation.guest_of(number)
+    if present is not None:
+        conversation.admit(_guest(present.leg, present.ended, leg, mode))
+        return switch.calls[present.leg.call_id]
     own = Call(switch, switch.new_call_id(), supervisor, supervised)
     own.served_by = FEATURE
     then = partial(_attend, own, leg, conversation, mode)
@@ -76,12 +82,16 @@ async def _attend(call: Call, supervised: Leg, conversation: Conversation, mode:
         if not over.done():
             over.set_result(None)
 
-    whispers_to = supervised if mode is Mode.WHISPER else None
-    conversation.admit(Guest(leg, ended, muted=mode is Mode.LISTEN, whispers_to=whispers_to))
+    conversation.admit(_guest(leg, ended, supervised, mode))
     try:
         await over
     finally:
         conversation.dismiss(leg)
+
+
+def _guest(leg: Leg, ended: Callable[[], None], supervised: Leg, mode: Mode) -> Guest:
+    whispers_to = supervised if mode is Mode.WHISPER else None
+    return Guest(leg, ended, muted=mode is Mode.LISTEN, whispers_to=whispers_to)
 
 
 def _supervised(call: Call, number: str) -> Leg:

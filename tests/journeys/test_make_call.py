@@ -12,6 +12,7 @@ from pbx.happenings import CallConnected, CallEnded, CallStarted
 from pbx.history.record import CallList
 from pbx.make_call import make_call
 from pbx.refused import Refused
+from pbx.steering import Verb, allowed, perform
 from tests.journeys.talking import caller_shown, listen
 from tests.simulation.office import Office
 from tests.simulation.prompter import Prompter
@@ -90,6 +91,21 @@ async def test_a_user_who_hangs_up_stops_the_ringing(office: Office) -> None:
     other = await richardson.incoming()
     own.hang_up()
     assert await other.over() == 487
+
+
+@pytest.mark.row("AST-23")
+async def test_a_user_who_thinks_better_of_it_hangs_up_on_the_page(office: Office) -> None:
+    lee, richardson = await office.phone("100"), await office.phone("101")
+    call = make_call(office.switch, "100", "101")
+    own = await lee.incoming()
+    assert allowed(call, "100") == {Verb.HANG_UP}
+    assert not allowed(call, "101")
+    perform(call, "100", Verb.HANG_UP)
+    assert await own.over() == 487
+    await office.settle()
+    assert not richardson.calls
+    [ended] = office.told_of(CallEnded)
+    assert ended.status == 487
 
 
 async def test_a_call_that_is_not_answered_ends_at_the_users_phone(office: Office) -> None:

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pbx.call import Call
-from pbx.happenings import CallEnded
+from pbx.happenings import CallEnded, CallTransferred
 from pbx.phone import PhoneCall
 from pbx.refused import Refused
 from pbx.steering import WrongState, transfer_by
 from pbx.supervision import Mode, barge_in
 from tests.journeys.talking import MUSIC, connect, listen
+from tests.simulation.impairment import LAN
 from tests.simulation.office import Office
 from tests.simulation.prompter import Prompter
 
 EXTENSIONS = {"103": {"manager": True, "barge_in": True}, "104": {"manager": True}, "105": {"barge_in": True}}
+SLOW = replace(LAN, delay_seconds=0.3)
 
 
 @pytest.fixture(params=[0, 2], ids=["inline", "workers"])
@@ -82,6 +85,60 @@ async def test_a_held_customer_hears_music_and_the_others_go_on(office: Office, 
     agent.resume()
     await asyncio.sleep(0.5)
     assert await listen(tmp_path, customer, agent, supervisor) == [{1, 2}, {0, 2}, {0, 1}]
+
+
+@pytest.mark.row("AST-22")
+async def test_a_supervisor_who_is_there_is_heard_by_others_from_now_on(
+    office: Office, tmp_path: Path
+) -> None:
+    calls = await supervised(office, Mode.LISTEN)
+    call = next(each for each in office.switch.calls.values() if each.dialled == "100" and each.callee)
+    for mode, customer, agent in (
+        (Mode.WHISPER, {1}, {0, 2}),
+        (Mode.BARGE, {1, 2}, {0, 2}),
+        (Mode.LISTEN, {1}, {0}),
+    ):
+        barge_in(office.switch, "103", call, "100", mode)
+        await asyncio.sleep(0.3)
+        assert await listen(tmp_path, *calls) == [customer, agent, {0, 1}]
+    assert len(office.switch.calls) == 2
+
+
+@pytest.mark.parametrize("whom", ["102", "104"])
+async def test_who_picks_up_while_the_two_are_brought_together_hears_both(
+    make_office: Callable[..., Office], tmp_path: Path, whom: str
+) -> None:
+    """After a transfer, two whom different media workers carry have one of them change: over slow lines here."""
+    office = make_office(prompts=Prompter(tmp_path), extensions=EXTENSIONS, media={"workers": 2})
+    await office.open()
+    lee, miller = await office.phone("100"), await office.phone("103")
+    taylor, bell = [await office.phone(number, link=SLOW) for number in ("102", "104")]
+    first, customer = await connect(lee, "102", taylor)
+    second, agent = await connect(lee, "104", bell)
+    await asyncio.sleep(0.5)
+    miller.auto_answer = True
+    refer = first.transfer_to(second)
+    assert await refer.outcome() == 200
+    assert [told.to for told in office.told_of(CallTransferred)] == ["104"]
+    call = next(each for each in office.switch.calls.values() if _talks(each, "102", "104"))
+    media = office.switch.media
+    assert len({media.worker_of(leg.stream) for leg in (call.leg, call.callee) if leg is not None}) == 2
+    barge_in(office.switch, "103", call, whom)
+    await asyncio.sleep(0.1)
+    [supervisor] = miller.calls
+    assert len({media.worker_of(leg.stream) for leg in (call.leg, call.callee) if leg is not None}) == 2
+    await asyncio.sleep(3)
+    assert await listen(tmp_path, customer, agent, supervisor, seconds=2) == [{1, 2}, {0, 2}, {0, 1}]
+    supervisor.hang_up()
+    await asyncio.sleep(2)
+    assert await listen(tmp_path, customer, agent, seconds=2) == [{1}, {0}]
+
+
+def _talks(call: Call, *numbers: str) -> bool:
+    legs = (call.leg, call.callee)
+    return {leg.extension.number for leg in legs if leg is not None and leg.extension is not None} == set(
+        numbers
+    )
 
 
 async def test_two_supervisors(office: Office, tmp_path: Path) -> None:
