@@ -38,6 +38,14 @@ def require(program: str) -> str:
     return path
 
 
+def until(condition: Callable[[], object], what: str, seconds: float = PATIENCE_SECONDS) -> None:
+    """Poll until a condition holds, of whatever no program of ours tells. Fails after so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain for {what}"
+        time.sleep(POLL_SECONDS)
+
+
 class Program:
     """A running program whose output goes to a file. As a context manager it is ended on leaving."""
 

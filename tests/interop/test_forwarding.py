@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from media.wav import HEADER_BYTES
 from tests.interop.baresip import assert_talk
 from tests.interop.conftest import Softphones
-from tests.interop.programs import PATIENCE_SECONDS
+from tests.interop.programs import until
 from tests.interop.server import PASSWORD, Server
 from tests.interop.tones import AMPLITUDE, level, read_samples, write_tone
 
@@ -37,13 +36,6 @@ def server(network: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     write_tone(mailbox / "greeting.wav", GREETING_HZ, seconds=60)
     with Server(folder, f"{network}.1", ["130", "132", "133"], tables=TABLES) as server:
         yield server
-
-
-def until(condition: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, f"waited in vain for {what}"
-        time.sleep(0.05)
 
 
 @pytest.mark.row("FWD-04", "FWD-06", "FWD-54")

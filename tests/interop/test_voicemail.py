@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from media.wav import HEADER_BYTES
 from tests.interop.baresip import Baresip
 from tests.interop.conftest import Softphones
-from tests.interop.programs import PATIENCE_SECONDS
+from tests.interop.programs import PATIENCE_SECONDS, until
 from tests.interop.server import Server
 from tests.interop.tones import AMPLITUDE, level, read_samples
 
@@ -19,13 +18,6 @@ CALLER_HZ, OWNER_HZ = 440.0, 1000.0
 MESSAGE_SECONDS = 8.0
 KEY_SECONDS = 0.4
 """Between one key and the next, as fingers have it."""
-
-
-def until(condition: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + 2 * PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, f"waited in vain for {what}"
-        time.sleep(0.05)
 
 
 def said(folder: Path) -> float:
@@ -49,7 +41,7 @@ def test_a_message_is_left_by_one_phone_and_heard_by_another(server: Server, sof
     folder = server.folder / "data" / "voicemail"
     caller.dial("*4131")
     caller.wait_for("CALL_ESTABLISHED")
-    until(lambda: said(folder) > MESSAGE_SECONDS, "a recording")
+    until(lambda: said(folder) > MESSAGE_SECONDS, "a recording", 2 * PATIENCE_SECONDS)
     caller.press("#")
     caller.wait_for("CALL_CLOSED")
     [message] = (folder / "131").glob("130-*.wav")
@@ -70,6 +62,7 @@ def test_a_message_is_left_by_one_phone_and_heard_by_another(server: Server, sof
             owner.hang_up()
             owner.wait_for("CALL_CLOSED")
     owner.press("3")
-    until(lambda: not list((folder / "131").glob("*.wav")), "the message to be deleted")
+    left = folder / "131"
+    until(lambda: not list(left.glob("*.wav")), "the message to be deleted", 2 * PATIENCE_SECONDS)
     owner.hang_up()
     owner.wait_for("CALL_CLOSED")
