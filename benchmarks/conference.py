@@ -3,9 +3,10 @@
 python -m benchmarks.conference [--scenario FILE] [--rooms 8] [--parties 32] [--talkers 4] [--loss 0] [--find-limit]
 
 The worker is the process that the system runs, commanded as the switch commands it. Phones in a process of their own
-send a packet every 20 ms over real sockets. The yardstick is a C program that does the same work
-(benchmarks/reference/conference.c, where there is gcc); both take turns. Figures are CPU time of the process, the
-kernel's part of sending and receiving included.
+(benchmarks/reference/phones.c, where there is gcc; in Python else) send a packet every 20 ms over real sockets. The
+yardstick is a C program that does the same work (benchmarks/reference/conference.c); both take turns. The servers run
+on the first core alone, their phones on the last. Figures are CPU time of the process, the kernel's part of sending and
+receiving included.
 """
 
 from __future__ import annotations
@@ -26,14 +27,22 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
-from benchmarks.conference_load import Heard, Load
-from benchmarks.harness import HOST, cpu_seconds, parse_with_scenario, print_table, resident_bytes
+from benchmarks.conference_load import CLoad, Heard, Load, PythonLoad
+from benchmarks.harness import (
+    HOST,
+    cpu_seconds,
+    mode_ticks,
+    parse_with_scenario,
+    pin,
+    print_table,
+    resident_bytes,
+)
 from media.messages import Event, FillPorts, JoinRoom, OpenStream, PortsReady, ReportTicks, TicksReported
 from media.plan import Codec, StreamPlan
 from media.ticker import Punctuality
 from media.worker import WorkerProcess
 
-SOURCE = Path(__file__).parent / "reference" / "conference.c"
+SOURCES = Path(__file__).parent / "reference"
 PORTS = (20000, 29998)
 LEAD_SECONDS = 1.5
 """Until buffers are filled and every code path has been run."""
@@ -57,11 +66,21 @@ class Options(argparse.Namespace):
 
 
 @dataclass(frozen=True, slots=True)
+class Programs:
+    """In C; None without gcc."""
+
+    server: Path | None
+    phones: Path | None
+
+
+@dataclass(frozen=True, slots=True)
 class Figures:
     """Of one turn."""
 
     cpu_us: float
     """Per participant and frame."""
+    kernel_share: float
+    """Of that, 0 to 1."""
     work_ms: float
     """A tick: from its begin until the last packet is sent."""
     ticks: Punctuality
@@ -154,18 +173,21 @@ class CServer:
 
 
 @asynccontextmanager
-async def worker(rooms: int, options: Options) -> AsyncIterator[tuple[Server, Load, float]]:
+async def worker(
+    rooms: int, options: Options, programs: Programs
+) -> AsyncIterator[tuple[Server, Load, float]]:
     """A worker with all parties in their rooms, their phones, and what the memory grew by with each party (bytes)."""
     started = Worker()
     parties = rooms * options.parties
     ports = await started.start(parties)
+    assert started.pid is not None
+    pin(started.pid, first=True)
     try:
-        with load(ports, options) as phones:
+        with load(ports, options, programs) as phones:
             remotes = [phones.addresses[number // options.parties] for number in range(parties)]
             started.join(0, ports[0], remotes[0], 0)
             phones.begin(LEAD_SECONDS)
             await _end(phones)
-            assert started.pid is not None
             before = resident_bytes(started.pid)
             for number in range(1, parties):
                 started.join(number, ports[number], remotes[number], number // options.parties)
@@ -177,17 +199,20 @@ async def worker(rooms: int, options: Options) -> AsyncIterator[tuple[Server, Lo
 
 
 @asynccontextmanager
-async def c_server(program: Path, rooms: int, options: Options) -> AsyncIterator[tuple[Server, Load]]:
+async def c_server(
+    program: Path, rooms: int, options: Options, programs: Programs
+) -> AsyncIterator[tuple[Server, Load]]:
     """The C program, and its phones."""
     parties = rooms * options.parties
     first = _free_range(parties)
     process = await asyncio.create_subprocess_exec(
         program, str(rooms), str(options.parties), str(first), stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
+    pin(process.pid, first=True)
     try:
         assert process.stdout is not None
         await process.stdout.readline()
-        with load([first + 2 * number for number in range(parties)], options) as phones:
+        with load([first + 2 * number for number in range(parties)], options, programs) as phones:
             phones.begin(LEAD_SECONDS)
             await _end(phones)
             yield CServer(process), phones
@@ -198,22 +223,30 @@ async def c_server(program: Path, rooms: int, options: Options) -> AsyncIterator
 
 
 @contextmanager
-def load(ports: list[int], options: Options) -> Iterator[Load]:
+def load(ports: list[int], options: Options, programs: Programs) -> Iterator[Load]:
     """Phones that send to these ports, room by room."""
-    size = options.parties
+    size, talkers, loss = options.parties, options.talkers, options.loss
     rooms = [ports[at : at + size] for at in range(0, len(ports), size)]
-    with Load(rooms, options.talkers, options.loss) as phones:
+    opened = (
+        PythonLoad(rooms, talkers, loss)
+        if programs.phones is None
+        else CLoad(programs.phones, rooms, talkers, loss)
+    )
+    with opened as phones:
+        pin(phones.pid, first=False)
         yield phones
 
 
-def c_program(folder: str) -> Path | None:
-    """conference.c, compiled in a folder; None without gcc."""
+def compiled(folder: str) -> Programs:
+    """The programs in C, compiled in a folder."""
     compiler = shutil.which("gcc")
     if compiler is None:
-        return None
-    target = Path(folder) / "conference"
-    subprocess.run([compiler, "-O2", "-o", str(target), str(SOURCE)], check=True)
-    return target
+        return Programs(None, None)
+    targets = []
+    for name in ("conference", "phones"):
+        targets.append(Path(folder) / name)
+        subprocess.run([compiler, "-O2", "-o", targets[-1], SOURCES / f"{name}.c"], check=True)
+    return Programs(*targets)
 
 
 def _free_range(parties: int) -> int:
@@ -239,26 +272,28 @@ async def measure(server: Server, phones: Load, parties: int, seconds: float) ->
     phones.begin(seconds + 2 * TAIL_SECONDS)
     await asyncio.sleep(TAIL_SECONDS)
     await server.punctuality()
-    before = cpu_seconds(server.pid)
+    before, modes = cpu_seconds(server.pid), mode_ticks(server.pid)
     await asyncio.sleep(seconds)
     spent = cpu_seconds(server.pid) - before
+    user, kernel = (after - then for after, then in zip(mode_ticks(server.pid), modes, strict=True))
     ticks = await server.punctuality()
     heard = await _end(phones)
-    return Figures(spent / parties / (ticks.ticks - ticks.missed) * 1e6, ticks.work_ms, ticks, heard)
+    cpu_us = spent / parties / (ticks.ticks - ticks.missed) * 1e6
+    return Figures(cpu_us, kernel / max(user + kernel, 1), ticks.work_ms, ticks, heard)
 
 
-async def compare(options: Options, program: Path | None) -> dict[str, object]:
+async def compare(options: Options, programs: Programs) -> dict[str, object]:
     """The worker and the yardstick in turn; the figures."""
     parties = options.rooms * options.parties
     ours: list[Figures] = []
     theirs: list[Figures] = []
     memory: list[float] = []
     for _ in range(options.turns):
-        async with worker(options.rooms, options) as (server, phones, grown):
+        async with worker(options.rooms, options, programs) as (server, phones, grown):
             ours.append(await measure(server, phones, parties, options.seconds / options.turns))
             memory.append(grown)
-        if program is not None:
-            async with c_server(program, options.rooms, options) as (server, phones):
+        if programs.server is not None:
+            async with c_server(programs.server, options.rooms, options, programs) as (server, phones):
                 theirs.append(await measure(server, phones, parties, options.seconds / options.turns))
     expected = sum(each.heard.sent for each in ours)
     result: dict[str, object] = {
@@ -267,6 +302,7 @@ async def compare(options: Options, program: Path | None) -> dict[str, object]:
         "talkers": options.talkers,
         "loss": options.loss,
         "cpu_us": statistics.median(each.cpu_us for each in ours),
+        "kernel_share": statistics.median(each.kernel_share for each in ours),
         "work_ms": statistics.median(each.work_ms for each in ours),
         "late": sum(each.ticks.late for each in ours),
         "ticks": sum(each.ticks.ticks for each in ours),
@@ -277,7 +313,9 @@ async def compare(options: Options, program: Path | None) -> dict[str, object]:
         "sent": expected,
         "received": sum(each.heard.received for each in ours),
         "loud": sum(each.heard.loud for each in ours),
+        "missing": sum(each.heard.missing or 0 for each in ours),
         "phones_behind": max(each.heard.behind for each in ours),
+        "phones_latest_ms": max(each.heard.latest_ms or 0.0 for each in ours),
         "c_us": statistics.median(each.cpu_us for each in theirs) if theirs else None,
         "c_work_ms": statistics.median(each.work_ms for each in theirs) if theirs else None,
         "c_late": sum(each.ticks.late for each in theirs),
@@ -287,12 +325,12 @@ async def compare(options: Options, program: Path | None) -> dict[str, object]:
     return result
 
 
-async def find_limit(options: Options) -> int:
+async def find_limit(options: Options, programs: Programs) -> int:
     """How many rooms a worker carries with at most 1 % of its ticks late."""
 
     async def carries(rooms: int) -> bool:
         for _ in range(2):  # the machine may have been busy with something else
-            async with worker(rooms, options) as (server, phones, _):
+            async with worker(rooms, options, programs) as (server, phones, _):
                 found = await measure(server, phones, rooms * options.parties, LIMIT_SECONDS)
             share = found.ticks.late / found.ticks.ticks
             print(
@@ -320,7 +358,8 @@ def table(found: dict[str, object]) -> list[tuple[str, str]]:
     """The lines of the result."""
     us, c_us = found["cpu_us"], found["c_us"]
     assert isinstance(us, float)
-    lines = [("per participant and frame", f"{us:.2f} us")]
+    kernel = float(str(found["kernel_share"]))
+    lines = [("per participant and frame", f"{us:.2f} us, {us * kernel:.2f} of it in the kernel")]
     if isinstance(c_us, float):
         lines += [
             ("the same work in C", f"{c_us:.2f} us"),
@@ -330,7 +369,7 @@ def table(found: dict[str, object]) -> list[tuple[str, str]]:
         ]
     else:
         lines += [
-            ("the same work in C", f"not measured: gcc is missing to compile {SOURCE.name}"),
+            ("the same work in C", "not measured: there is no gcc to compile it"),
             ("mix and send, a tick", f"{found['work_ms']:.2f} ms"),
         ]
     return [
@@ -343,9 +382,13 @@ def table(found: dict[str, object]) -> list[tuple[str, str]]:
         ("memory per participant", f"{float(str(found['memory_bytes'])) / 1024:.1f} KB"),
         (
             "packets",
-            f"{found['sent']} sent, {found['received']} received, {found['loud']} of them with sound",
+            f"{found['sent']} sent, {found['received']} received, {found['loud']} of them with sound, "
+            f"{found['missing']} missing between them",
         ),
-        ("phones themselves late", f"{float(str(found['phones_behind'])):.1%}"),
+        (
+            "phones themselves late",
+            f"{float(str(found['phones_behind'])):.1%} of the time, by {found['phones_latest_ms']:.1f} ms at most",
+        ),
     ]
 
 
@@ -366,13 +409,14 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the figures to this file, too")
     options = parse_with_scenario(parser, Options())
     with tempfile.TemporaryDirectory() as folder:
-        found = asyncio.run(compare(options, c_program(folder)))
-    lines = table(found)
-    if options.find_limit:
-        found["limit_rooms"] = limit = asyncio.run(find_limit(options))
-        lines.append(
-            ("rooms that one worker carries", f"{limit}, {limit * options.parties} parties, of 1 core")
-        )
+        programs = compiled(folder)
+        found = asyncio.run(compare(options, programs))
+        lines = table(found)
+        if options.find_limit:
+            found["limit_rooms"] = limit = asyncio.run(find_limit(options, programs))
+            lines.append(
+                ("rooms that one worker carries", f"{limit}, {limit * options.parties} parties, of 1 core")
+            )
     title = f"Conference, {options.rooms} rooms of {options.parties}, {options.talkers} of them talking"
     print_table(f"{title}, loss {options.loss:.0%}; CPU of the media worker", lines)
     if options.json is not None:

@@ -1,7 +1,8 @@
 """The phones of benchmarks/conference.py, in a process of their own: each sends a packet every 20 ms, and hears.
 
 The phones of a room share a socket, so that they cost little beside what is measured. They do not send all at once:
-their packets are spread over the 20 ms.
+their packets are spread over the 20 ms. With gcc they are a C program (benchmarks/reference/phones.c): those of 48
+rooms take less than half a core. In Python, those of 30 rooms fill one.
 """
 
 from __future__ import annotations
@@ -12,10 +13,13 @@ import multiprocessing
 import random
 import socket
 import struct
+import subprocess
 import time
+from array import array
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import Self
+from pathlib import Path
+from typing import Protocol, Self
 
 from benchmarks.harness import HOST
 from media.codecs import g711
@@ -39,6 +43,10 @@ class Heard:
     """Of those received, packets that are not silent."""
     behind: float
     """Share of slices that the phones were late by more than 5 ms themselves: the machine has too much to do."""
+    missing: int | None = None
+    """Packets that should have come between those received, by their numbers; None: not counted."""
+    latest_ms: float | None = None
+    """How late the latest slice was."""
 
 
 def voice(pitch_hz: float) -> list[bytes]:
@@ -51,6 +59,10 @@ def voice(pitch_hz: float) -> list[bytes]:
     return [g711.encode(Codec.PCMU, pcm[at : at + 320]) for at in range(0, len(pcm), 320)]
 
 
+def _pitch_hz(talker: int) -> int:
+    return 100 + 20 * talker
+
+
 class Phones:
     """All phones, as their process has them."""
 
@@ -61,7 +73,7 @@ class Phones:
         self._slices: list[list[tuple[socket.socket, tuple[str, int], bytearray, list[bytes]]]] = [
             [] for _ in range(SLICES)
         ]
-        voices = [voice(100 + 20 * talker) for talker in range(talkers)]
+        voices = [voice(_pitch_hz(talker)) for talker in range(talkers)]
         self.addresses: list[tuple[str, int]] = []
         """Of each room's phones."""
         for ports in rooms:
@@ -132,8 +144,30 @@ def _serve(pipe: Connection, rooms: list[list[int]], talkers: int, loss: float) 
         pipe.send(phones.talk(seconds))
 
 
-class Load:
+class Load(Protocol):
     """The process of the phones, as the benchmark sees it."""
+
+    addresses: list[tuple[str, int]]
+    """Where the phones of each room hear."""
+
+    @property
+    def pid(self) -> int:
+        """The process."""
+
+    def begin(self, seconds: float) -> None:
+        """Let the phones talk for a while."""
+
+    def end(self) -> Heard:
+        """Wait until they have."""
+
+    def __enter__(self) -> Self:
+        """As a context it ends with it."""
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+class PythonLoad:
+    """Phones in Python."""
 
     def __init__(self, rooms: list[list[int]], talkers: int, loss: float) -> None:
         """`rooms`: the media ports of each, which the phones send to."""
@@ -143,7 +177,12 @@ class Load:
         self._process.start()
         theirs.close()
         self.addresses: list[tuple[str, int]] = self._pipe.recv()
-        """Where the phones of each room hear."""
+
+    @property
+    def pid(self) -> int:
+        """The process."""
+        assert self._process.pid is not None
+        return self._process.pid
 
     def __enter__(self) -> Self:
         return self
@@ -161,3 +200,47 @@ class Load:
         heard = self._pipe.recv()
         assert isinstance(heard, Heard)
         return heard
+
+
+class CLoad:
+    """Phones in C (benchmarks/reference/phones.c)."""
+
+    def __init__(self, program: Path, rooms: list[list[int]], talkers: int, loss: float) -> None:
+        """`rooms`: the media ports of each, which the phones send to; as many in each."""
+        arguments = [str(program), str(len(rooms)), str(len(rooms[0])), str(talkers), str(loss)]
+        self._process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._commands, self._answers = self._process.stdin, self._process.stdout
+        self._commands.write(array("H", [port for ports in rooms for port in ports]).tobytes())
+        for talker in range(talkers):
+            self._commands.write(b"".join(voice(_pitch_hz(talker))))
+        self._commands.write(SILENCE * _SECOND_FRAMES)
+        self._commands.flush()
+        self.addresses = [(HOST, int(port)) for port in self._answers.readline().split()]
+        self._slices = 0
+
+    @property
+    def pid(self) -> int:
+        """The process."""
+        return self._process.pid
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._commands.close()
+        self._answers.close()
+        self._process.wait()
+
+    def begin(self, seconds: float) -> None:
+        """Let the phones talk for a while."""
+        frames = round(seconds / TICK_SECONDS)
+        self._slices = frames * SLICES
+        self._commands.write(b"%d\n" % frames)
+        self._commands.flush()
+
+    def end(self) -> Heard:
+        """Wait until they have."""
+        sent, received, loud, missing, behind, latest_us = map(int, self._answers.readline().split())
+        return Heard(sent, received, loud, behind / self._slices, missing, latest_us / 1000)

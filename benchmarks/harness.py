@@ -34,6 +34,15 @@ def cpu_seconds(pid: int) -> float:
     return own + sum(cpu_seconds(child) for child in _children(pid))
 
 
+def pin(pid: int, *, first: bool) -> None:
+    """Let a process run on the first core of this machine alone, or on the last one; nothing where it has but one."""
+    if not hasattr(os, "sched_setaffinity"):
+        return
+    cores = sorted(os.sched_getaffinity(0))
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        os.sched_setaffinity(int(thread.name), {cores[0 if first else -1]})
+
+
 def mode_ticks(pid: int) -> tuple[int, int]:
     """Clock ticks that a process and its children have spent outside the kernel and in it."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
