@@ -54,7 +54,7 @@ from media.messages import (
     TicksReported,
 )
 from media.net import MediaNetwork
-from media.player import Player
+from media.player import Place, Player
 from media.ports import Ports
 from media.recorder import Recorder
 from media.stream import Stream
@@ -103,6 +103,8 @@ class MediaEngine:
         """Of files, by the stream that hears them."""
         self._opening: dict[int, Player] = {}
         """Those that are heard as soon as their first file is open."""
+        self._music: dict[int, tuple[tuple[str, ...], Place]] = {}
+        """What each stream has heard last that is played again and again, and how far: it goes on from there."""
         self._rooms: Rooms | None = None
         """Made when the first is joined: an engine without conferences does not carry numpy."""
         self._waiting: list[StreamCommand] = []
@@ -154,8 +156,8 @@ class MediaEngine:
                 stream.play(ToneSource(tone).frame)
             case PlayFile(_, path):
                 self._play(stream, Player((path,), disk=self._library))
-            case PlayFiles(_, paths, again, number, once):
-                self._play(stream, Player(paths, again=again, once=once, disk=self._library), number)
+            case PlayFiles():
+                self._play_files(stream, command)
             case PausePlaying(_, on):
                 if (player := self._player(stream.id)) is not None:
                     player.paused = on
@@ -208,6 +210,7 @@ class MediaEngine:
         if self._ears is not None:
             self._ears.ignore(stream)
         closed = StreamClosed(stream.id, stream.close())
+        self._music.pop(stream.id, None)
         if stream.recordings.unfinished:  # what they became is told first: after the end nobody listens
             self._tell_when_recorded(stream, closed)
         else:
@@ -296,6 +299,24 @@ class MediaEngine:
 
     # -- files ------------------------------------------------------------------------------------------
 
+    def _play_files(self, stream: Stream, command: PlayFiles) -> None:
+        if stream.id in self._players:
+            self._note_music(stream.id, self._players[stream.id])
+        again = command.paths[command.once :] if command.again else ()
+        heard, place = self._music.get(stream.id, ((), None))
+        player = Player(
+            command.paths,
+            again=command.again,
+            once=command.once,
+            place=place if heard == again else None,
+            disk=self._library,
+        )
+        self._play(stream, player, command.number)
+
+    def _note_music(self, stream: int, player: Player) -> None:
+        if player.place is not None:
+            self._music[stream] = player.again, player.place
+
     def _play(self, stream: Stream, player: Player, number: int = 0) -> None:
         self._opening[stream.id] = player
         player.open(lambda playable: self._opened(stream, player, number, playable))
@@ -316,7 +337,9 @@ class MediaEngine:
         return self._opening.get(stream) or self._players.get(stream)
 
     def _end_playing(self, stream: int) -> None:
-        self._players.pop(stream).close()
+        player = self._players.pop(stream)
+        self._note_music(stream, player)
+        player.close()
 
     def _give_up_opening(self, stream: int) -> None:
         """Something else is to be heard."""

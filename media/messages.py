@@ -77,7 +77,11 @@ class PlayFile:
 
 @dataclass(frozen=True)
 class PlayFiles:
-    """Play WAV files one after another; `PlayEnded` tells the end of the last. With `again`, without end."""
+    """Play WAV files one after another; `PlayEnded` tells the end of the last.
+
+    With `again`, without end, and from where the stream has heard these files last: music goes on after an
+    announcement.
+    """
 
     stream: int
     paths: tuple[str, ...]

@@ -19,6 +19,9 @@ PIECE_FRAMES = 25
 """So many frames are read at once, and so many are left when the next are asked for."""
 _SILENCE = bytes(2 * FRAME_SAMPLES)
 
+Place = tuple[int, float]
+"""A file by its position among others, and so many seconds in it."""
+
 
 @dataclass(slots=True)
 class _Piece:
@@ -43,10 +46,12 @@ class _Piece:
 class _Files:
     """Opens files, and reads them."""
 
-    def __init__(self, paths: tuple[str, ...], *, again: bool, once: int) -> None:
+    def __init__(self, paths: tuple[str, ...], *, again: bool, once: int, place: Place | None) -> None:
         self._paths = paths
         self._again = again
         self._once = once
+        self._place = place
+        """Where to begin what is played again, until that is done."""
         self._next = 0
         self._reader: WavReader | None = None
         self._heard = False
@@ -94,11 +99,18 @@ class _Files:
                     return False
                 self._next, self._heard = self._once, False
                 continue
+            seconds = 0.0
+            if self._place is not None and self._next == self._once:
+                (file, seconds), self._place = self._place, None
+                self._next, self._heard = self._once + file, True  # what precedes it is still to come
             path = self._paths[self._next]
             self._next += 1
             try:
                 self._reader = open_regular(Path(path))
+                if seconds:
+                    self._reader.seek(seconds)
             except (OSError, WavError) as error:
+                self.close()
                 piece.problems.append((path, error))
             else:
                 piece.opened = True
@@ -113,13 +125,23 @@ class Player:
     slow, there is silence."""
 
     def __init__(
-        self, paths: tuple[str, ...], *, again: bool = False, once: int = 0, disk: Disk | None = None
+        self,
+        paths: tuple[str, ...],
+        *,
+        again: bool = False,
+        once: int = 0,
+        place: Place | None = None,
+        disk: Disk | None = None,
     ) -> None:
-        """`again`: begin anew at the end, but for the first `once` files."""
+        """`again`: begin anew at the end, but for the first `once` files. `place`: begin there in what is played again,
+        the first time."""
         self.problem = ""
+        self.again = paths[once:] if again else ()
+        """What is played again and again."""
+        self._once = once
         self.paused = False
         """Whether silence is heard, and the file waits."""
-        self._files = _Files(paths, again=again, once=once)
+        self._files = _Files(paths, again=again, once=once, place=place)
         self._disk = disk or PatientDisk()
         self._pieces: deque[_Piece] = deque()
         self._present: tuple[int, float] | None = None
@@ -160,6 +182,14 @@ class Player:
         """How much of the present file has been played, in seconds."""
         present = self._wanted or self._present
         return 0.0 if present is None else present[1]
+
+    @property
+    def place(self) -> Place | None:
+        """Where it is in what is played again and again; None outside that."""
+        present = self._present
+        if not self.again or present is None or present[0] < self._once:
+            return None
+        return present[0] - self._once, present[1]
 
     def seek(self, seconds: float) -> None:
         """Go on from another place of the present file, the nearest there is."""

@@ -19,8 +19,8 @@ class PromptFiles(Protocol):
         """What to play one after another; a prompt that nobody can say is left out. `language`: "en", "fr", or empty
         for that of the system."""
 
-    async def music(self) -> tuple[str, ...]:
-        """What those who wait hear, again and again."""
+    async def music(self, folder: Path | None = None) -> tuple[str, ...]:
+        """What those who wait hear, again and again. `folder`: WAV files in place of those of the system."""
 
 
 class Silence:
@@ -30,7 +30,7 @@ class Silence:
         """Recordings alone."""
         return tuple(str(prompt) for prompt in prompts if isinstance(prompt, Path))
 
-    async def music(self) -> tuple[str, ...]:
+    async def music(self, folder: Path | None = None) -> tuple[str, ...]:
         """None."""
         return ()
 
@@ -62,9 +62,9 @@ class SpokenPrompts:
             found += self._known[key]
         return tuple(found)
 
-    async def music(self) -> tuple[str, ...]:
-        """What those who wait hear, again and again."""
-        return await asyncio.to_thread(self._find_music)
+    async def music(self, folder: Path | None = None) -> tuple[str, ...]:
+        """What those who wait hear, again and again. A `folder` without a file that can be played counts as none."""
+        return await asyncio.to_thread(self._find_music, folder)
 
     # Numpy and the voice come with these modules. A system that never speaks does not carry them.
 
@@ -76,7 +76,7 @@ class SpokenPrompts:
             self._prompts = Prompts(self._cache)
         return tuple(map(str, self._prompts.paths([token], Language(language))))
 
-    def _find_music(self) -> tuple[str, ...]:
+    def _find_music(self, folder: Path | None) -> tuple[str, ...]:
         from media.prompts.music import music_files
 
-        return tuple(map(str, music_files(self._music, self._cache)))
+        return tuple(map(str, music_files((folder, self._music), self._cache)))

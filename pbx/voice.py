@@ -165,11 +165,12 @@ class Voice:
             key = await self.key(seconds=pause)
         return digits
 
-    async def music(self, *prompts: Token | Path) -> None:
-        """Play prompts, and then the music of those who wait until something else is played or `quiet` is called."""
+    async def music(self, *prompts: Token | Path, folder: Path | None = None) -> None:
+        """Play prompts, and then the music of those who wait until something else is played or `quiet` is called. It
+        goes on from where it was heard last. `folder`: WAV files in place of those of the system."""
         number = self._playing = next(self._numbers)
         self._changed.set()
-        before, files = await self._prompts.files(prompts, self.language), await self._prompts.music()
+        before, files = await self._prompts.files(prompts, self.language), await self._prompts.music(folder)
         if self._playing == number and (before or files):
             again = bool(files)
             self._media.send(PlayFiles(self._stream, before + files, again, number, once=len(before)))

@@ -6,6 +6,7 @@ The piece ("Waiting by the window") is computed, note by note, when it is first 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -19,20 +20,15 @@ logger = logging.getLogger(__name__)
 Samples = npt.NDArray[np.float64]
 
 
-def music_files(folder: Path | None, cache: Path) -> list[Path]:
-    """What there is to play: the WAV files of `folder` by name, else the piece of our own; empty if neither is there.
+def music_files(folders: Iterable[Path | None], cache: Path) -> list[Path]:
+    """What there is to play: the WAV files of the first of the folders that has any, by name; else the piece of our
+    own; empty if that is not there either.
 
     Blocks: every file is opened, and our piece may have to be computed.
     """
-    files: list[Path] = []
-    if folder is not None:
-        try:
-            files = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".wav")
-        except OSError as error:
-            logger.warning("music on hold: no files of yours: %s", error)
-        files = [path for path in files if _is_music(path)]
-    if files:
-        return files
+    for folder in folders:
+        if folder is not None and (files := _files_in(folder)):
+            return files
     path = cache / f"music-{EDITION}.wav"
     if not _is_music(path, ours=True):
         try:
@@ -41,6 +37,15 @@ def music_files(folder: Path | None, cache: Path) -> list[Path]:
             logger.warning("music on hold: silence, as our own piece cannot be kept: %s", error)
             return []
     return [path]
+
+
+def _files_in(folder: Path) -> list[Path]:
+    try:
+        files = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".wav")
+    except OSError as error:
+        logger.warning("music on hold: no files of yours: %s", error)
+        return []
+    return [path for path in files if _is_music(path)]
 
 
 def _is_music(path: Path, *, ours: bool = False) -> bool:

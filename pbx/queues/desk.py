@@ -179,10 +179,12 @@ class Queues:
         if queue.hears is Hearing.RINGING:
             call.ring()
         elif told.empty():  # else it is full: whoever cannot wait is not answered for that
-            await (await call.answer()).music(*((queue.greeting,) if queue.greeting else ()))
+            greeting = (queue.greeting,) if queue.greeting else ()
+            await (await call.answer()).music(*greeting, folder=queue.music)
         while isinstance(next_told := await told.get(), Announce):
             voice = await call.answer()  # another party may have come in the place of the one before
-            await voice.music(*words(next_told, Language(voice.language), with_wait=queue.announce_wait))
+            said = words(next_told, Language(voice.language), with_wait=queue.announce_wait)
+            await voice.music(*said, folder=queue.music)
         return next_told
 
     # -- agents --------------------------------------------------------------------------------------

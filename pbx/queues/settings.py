@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from pbx.config_values import Name, Number, ReadableFile, Table, Target
+from pbx.config_values import Name, Number, ReadableFile, ReadableFolder, Table, Target
 
 DAY = 86400
 
@@ -76,6 +76,8 @@ class Queue(Table):
     hears: Hearing = Hearing.MUSIC
     greeting: ReadableFile | None = None
     """WAV that a caller hears first; an agent may answer meanwhile."""
+    music: ReadableFolder | None = None
+    """WAV files for those who wait; none: the music of the system."""
     announce_seconds: Annotated[float, Field(ge=5, le=DAY)] | Literal[0] = 0
     """How often callers are told their position; 0: never."""
     announce_wait: bool = False
@@ -83,9 +85,10 @@ class Queue(Table):
 
     @model_validator(mode="after")
     def _spoken_to_those_who_hear(self) -> Queue:
-        if self.hears is Hearing.RINGING and (self.greeting or self.announce_seconds):
+        if self.hears is Hearing.RINGING and (self.greeting or self.music or self.announce_seconds):
             raise ValueError(
-                'greeting and announce_seconds need an answered call, set hears = "music" or leave them out'
+                "greeting, music and announce_seconds need an answered call, "
+                'set hears = "music" or leave them out'
             )
         numbers = [agent.extension for agent in self.agents]
         if len(set(numbers)) < len(numbers):

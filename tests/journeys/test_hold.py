@@ -136,7 +136,7 @@ async def test_a_held_call_ends_for_both_and_leaves_nothing(pair: Pair, ends: in
 class SlowPrompter(Prompter):
     """Takes a while to find its music."""
 
-    async def music(self) -> tuple[str, ...]:
+    async def music(self, folder: Path | None = None) -> tuple[str, ...]:
         await asyncio.sleep(2)
         return await super().music()
 

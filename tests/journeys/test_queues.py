@@ -13,7 +13,7 @@ from pbx.phone import CallFailed
 from pbx.phone_transfer import pick_up
 from pbx.presence import UserStatus
 from tests.interop.tones import write_tone
-from tests.journeys.talking import MUSIC, assert_talk, caller_shown, connect
+from tests.journeys.talking import MUSIC, TONES_HZ, assert_talk, caller_shown, connect
 from tests.journeys.test_forking import ELSEWHERE, reasons_of
 from tests.journeys.test_pickup import named
 from tests.journeys.test_trunks import LINES, lines, tables
@@ -140,6 +140,31 @@ async def test_positions_are_told_and_nobody_waits_for_that(make_office: MakeOff
     assert said[-4:] == ["queue.first", "queue.wait", "number.1", "time.minute"]
     assert room.waiting() == ["103"]
     second.hang_up()
+    await room.go_home()
+
+
+async def test_a_queue_has_music_of_its_own_which_goes_on_after_an_announcement(
+    make_office: MakeOffice, tmp_path: Path
+) -> None:
+    folder = tmp_path / "waltz"
+    folder.mkdir()
+    write_tone(folder / "1.wav", TONES_HZ[2], 6.0)
+    write_tone(folder / "2.wav", TONES_HZ[3], 60.0)
+    room = waiting_room(make_office, tmp_path, music=str(folder), announce_seconds=10)
+    await room.open(phones=("100", "101"))
+    call = room.phones["100"].dial("804")
+    await call.answered()
+    assert await room.hear(call) == [{2}]
+    await asyncio.sleep(6)
+    assert await room.hear(call) == [{3}]
+    await asyncio.sleep(3)  # announced meanwhile
+    assert "queue.first" in room.prompter.said
+    assert await room.hear(call) == [{3}]
+    await room.queues.log_in("101")
+    incoming = await room.phones["101"].incoming()
+    assert await room.hear(call) == [{3}]  # nobody rings in the ear of who waits
+    incoming.answer()
+    assert await room.hear(call, incoming) == [{1}, {0}]
     await room.go_home()
 
 

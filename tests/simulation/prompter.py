@@ -32,7 +32,7 @@ class Prompter:
         self.languages += [language] * len(asked)
         return tuple(str(prompt if isinstance(prompt, Path) else self._prompt) for prompt in asked)
 
-    async def music(self) -> tuple[str, ...]:
-        """One file."""
+    async def music(self, folder: Path | None = None) -> tuple[str, ...]:
+        """One file, or those of a folder."""
         self.said.append("music")
-        return (str(self._music),)
+        return tuple(map(str, sorted(folder.iterdir()))) if folder is not None else (str(self._music),)

@@ -23,6 +23,7 @@ from media.messages import (
     PausePlaying,
     PlayEnded,
     PlayFile,
+    PlayFiles,
     PlayTone,
     PortsReady,
     Quiet,
@@ -221,6 +222,42 @@ async def test_a_file_waits_and_goes_on_elsewhere(simulation: Simulation, tmp_pa
     await asyncio.sleep(0.1)
     assert len(studio.told_of(PlayEnded)) == 1
     studio.do(PausePlaying(stream))
+    studio.stop()
+
+
+async def test_music_goes_on_after_an_announcement_where_it_was(
+    simulation: Simulation, tmp_path: Path
+) -> None:
+    def stairs(name: str, numbers: range) -> str:
+        writer = WavWriter(tmp_path / name)
+        for number in numbers:
+            writer.write((100 * number).to_bytes(2, "little", signed=True) * 160)
+        writer.close()
+        return str(tmp_path / name)
+
+    song, other = stairs("song.wav", range(1, 100)), stairs("other.wav", range(1, 100))
+    prompt = stairs("prompt.wav", range(-10, -5))
+    studio, lee, stream = talk(simulation)
+
+    async def heard(seconds: float, *commands: Command) -> list[int]:
+        studio.do(*commands)
+        await asyncio.sleep(seconds)
+        studio.do(Quiet(stream))
+        await asyncio.sleep(0.1)
+        pcm = [g711.decode(Codec.PCMU, payload)[:2] for payload in lee.heard()]
+        return [round(int.from_bytes(sample, "little", signed=True) / 100) for sample in pcm]
+
+    music = PlayFiles(stream, (song,), again=True)
+    announced = PlayFiles(stream, (prompt, song), again=True, once=1)
+    first = await heard(0.2, music)
+    assert first == pytest.approx(list(range(1, len(first) + 1)), abs=1)
+    assert len(await heard(0.06, announced)) == 3  # something else comes before the music is heard again
+    then = await heard(0.2, announced)
+    assert then[:5] == pytest.approx([-10, -9, -8, -7, -6], abs=1)
+    assert then[5:8] == pytest.approx([first[-1] + 1, first[-1] + 2, first[-1] + 3], abs=1)
+    assert (await heard(0.1, music))[0] == pytest.approx(then[-1] + 1, abs=1)
+    for files in (PlayFiles(stream, (other,), again=True), music):  # it is not what was heard last
+        assert (await heard(0.1, files))[0] == pytest.approx(1, abs=1)
     studio.stop()
 
 

@@ -57,6 +57,28 @@ def test_what_is_played_once_is_not_played_again(tmp_path: Path) -> None:
     assert played(Player((wav(tmp_path, 1),), again=True, once=1)) == [1, 1]
 
 
+def test_what_is_played_again_goes_on_where_it_was_after_a_prompt(tmp_path: Path) -> None:
+    prompt, *music = (wav(tmp_path, sample, 3) for sample in (1, 2, 3))
+    player = Player((*music,), again=True)
+    assert (player.place, played(player, 5)) == (None, [2, 2, 2, 3, 3])
+    place = player.place
+    player.close()
+    assert place is not None
+    assert place == pytest.approx((1, 0.04))
+    player = Player((prompt, *music), again=True, once=1, place=place)
+    assert (played(player, 2), player.place) == ([1, 1], None)
+    assert played(player, 9) == [1, 3, 2, 2, 2, 3, 3, 3, 2]
+    player.close()
+
+
+def test_what_has_been_deleted_meanwhile_is_passed_over(tmp_path: Path) -> None:
+    first, gone = wav(tmp_path, 1), str(tmp_path / "gone.wav")
+    player = Player((first, gone), again=True, place=(1, 1.0))
+    assert played(player, 3) == [1, 1, 1]
+    player.close()
+    assert played(Player((gone,), again=True, place=(0, 1.0))) == []
+
+
 @pytest.mark.parametrize("again", [False, True])
 def test_what_cannot_be_played_is_passed_over_and_named(tmp_path: Path, again: bool) -> None:
     player = Player((str(tmp_path / "none.wav"), wav(tmp_path, 1), "\0"), again=again)

@@ -29,7 +29,8 @@ HUNDRED = {"number": "100", "name": "x"}
         ),
         (
             {"queues": [QUEUE | {"hears": "ringing", "announce_seconds": 20}]},
-            'queues[0]: greeting and announce_seconds need an answered call, set hears = "music" or leave them out',
+            "queues[0]: greeting, music and announce_seconds need an answered call, "
+            'set hears = "music" or leave them out',
         ),
         ({"queues": [HUNDRED]}, "queues[0].number: 100 is extension 100 already, choose another"),
         (

@@ -50,7 +50,7 @@ class Booth:
         await asyncio.sleep(self.slowness)
         return () if self.silent else tuple(str(getattr(prompt, "name", prompt)) for prompt in prompts)
 
-    async def music(self) -> tuple[str, ...]:
+    async def music(self, folder: Path | None = None) -> tuple[str, ...]:
         await asyncio.sleep(self.slowness)
         return () if self.silent else ("music.wav",)
 

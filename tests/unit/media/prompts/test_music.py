@@ -28,7 +28,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 def test_the_files_of_a_folder_are_in_order(tmp_path: Path) -> None:
     second, first = record(tmp_path / "b.wav", [2] * FRAME), record(tmp_path / "a.WAV", [1] * FRAME)
     (tmp_path / "cover.jpg").touch()
-    assert music_files(tmp_path, tmp_path / "cache") == [first, second]
+    assert music_files([tmp_path], tmp_path / "cache") == [first, second]
 
 
 # -- what to play ----------------------------------------------------------------------------------
@@ -39,18 +39,18 @@ def test_without_files_of_the_user_our_own_piece_is_played(
     tmp_path: Path, piece: Samples, folder: str | None
 ) -> None:
     record(tmp_path / "broken" / "a.wav", [1], rate_hz=44_100)
-    files = music_files(None if folder is None else tmp_path / folder, tmp_path / "cache")
+    files = music_files([None if folder is None else tmp_path / folder], tmp_path / "cache")
     assert [path.parent for path in files] == [tmp_path / "cache"]
     assert np.array_equal(samples_of(listen(files[0])), piece)
 
 
 def test_our_piece_is_composed_once(tmp_path: Path, piece: Samples) -> None:
-    (path,) = music_files(None, tmp_path)
+    (path,) = music_files([None], tmp_path)
     before = path.stat().st_mtime_ns, path.stat().st_ino
-    assert music_files(None, tmp_path) == [path]
+    assert music_files([None], tmp_path) == [path]
     assert (path.stat().st_mtime_ns, path.stat().st_ino) == before
     path.write_bytes(b"damaged")
-    assert music_files(None, tmp_path) == [path]
+    assert music_files([None], tmp_path) == [path]
     assert np.array_equal(samples_of(listen(path)), piece)
 
 
@@ -59,7 +59,7 @@ def test_without_a_cache_there_is_silence_and_a_line_in_the_log(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, cache: str
 ) -> None:
     (tmp_path / "file").touch()
-    assert music_files(None, tmp_path / cache) == []
+    assert music_files([None], tmp_path / cache) == []
     assert len(warnings(caplog)) == 1
 
 
@@ -68,7 +68,7 @@ def test_a_user_file_that_is_not_ours_to_play_is_named(
 ) -> None:
     bad = record(tmp_path / "hifi.wav", [1], rate_hz=44_100)
     good = record(tmp_path / "phone.wav", [1])
-    assert music_files(tmp_path, tmp_path / "cache") == [good]
+    assert music_files([tmp_path], tmp_path / "cache") == [good]
     assert len(warnings(caplog)) == 1
     assert str(bad) in warnings(caplog)[0]
     assert "44100 Hz" in warnings(caplog)[0]
