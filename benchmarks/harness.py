@@ -85,10 +85,8 @@ def password_of(number: int) -> str:
 @contextmanager
 def server(extensions: range, *, workers: int = 1) -> Iterator[Server]:
     """Run the system with these extensions on a free port of the loopback address."""
-    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind((HOST, 0))
-        port = probe.getsockname()[1]
-        probe.close()
+    with tempfile.TemporaryDirectory() as folder:
+        port = free_port()
         config = Path(folder) / "bench.toml"
         config.write_text(_config(extensions, port, folder, workers))
         began = time.perf_counter()
@@ -98,10 +96,18 @@ def server(extensions: range, *, workers: int = 1) -> Iterator[Server]:
             stderr=None if os.environ.get("BENCH_LOG") else subprocess.DEVNULL,
         )
         try:
-            yield Server(process.pid, (HOST, port), _first_answer((HOST, port)) - began)
+            yield Server(process.pid, (HOST, port), first_answer((HOST, port)) - began)
         finally:
             process.terminate()
             process.wait(20)
+
+
+def free_port() -> int:
+    """A UDP port of the loopback address that nobody has at the moment."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def _config(extensions: range, port: int, folder: str, workers: int) -> str:
@@ -122,7 +128,7 @@ def _config(extensions: range, port: int, folder: str, workers: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _first_answer(address: tuple[str, int]) -> float:
+def first_answer(address: tuple[str, int]) -> float:
     """Send OPTIONS until something comes back; when that was."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.bind((HOST, 0))

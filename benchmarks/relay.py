@@ -15,6 +15,7 @@ import socket
 import statistics
 import struct
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -74,6 +75,17 @@ def connect(caller: BarePhone, callee: BarePhone) -> tuple[Side, Side]:
     first.connect((HOST, answered))
     second.connect((HOST, offered))
     return Side(first), Side(second)
+
+
+def talk(sides: Sequence[Side], packets: int) -> int:
+    """Send at the pace of real phones but for the waiting: one packet of each side, then the next; how many came."""
+    received = 0
+    for _ in range(packets):
+        for side in sides:
+            side.send()
+        time.sleep(0.002)  # the server's turn: phones do not send in bursts either
+        received += sum(side.drain() for side in sides)
+    return received
 
 
 class Nowhere:
@@ -136,13 +148,7 @@ def main() -> None:
         counts = {"sent": 0, "received": 0}
 
         def unit() -> int:
-            """Send at the pace of real phones but for the waiting: one packet of each side, then the next."""
-            received = 0
-            for _ in range(options.packets):
-                for side in sides:
-                    side.send()
-                time.sleep(0.002)  # the server's turn: phones do not send in bursts either
-                received += sum(side.drain() for side in sides)
+            received = talk(sides, options.packets)
             counts["sent"] += options.packets * len(sides)
             counts["received"] += received
             return received

@@ -1,0 +1,192 @@
+"""What does the same work cost Asterisk on this machine, in the same minutes?
+
+python -m benchmarks.asterisk [registration] [call] [relay] [--root FOLDER] [--rounds 5]
+
+Both systems run beside each other, each hears the same bare phones in turn, and what is compared is the CPU of all
+their processes. Asterisk is the one in the path, or the one of the Debian installation in FOLDER, which is entered by
+chroot(8) and so needs root:
+
+    debootstrap --variant=minbase --include=asterisk sid FOLDER http://deb.debian.org/debian
+    echo 127.0.0.1 localhost $(hostname) > FOLDER/etc/hosts
+
+It has the few modules that the work needs, no codec but G.711, no logs and no call records, and relays sound itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.harness import (
+    HOST,
+    Server,
+    cpu_seconds,
+    first_answer,
+    free_port,
+    password_of,
+    server,
+)
+from benchmarks.load import BarePhone, calling, in_step
+from benchmarks.relay import connect, talk
+
+EXTENSIONS = range(1000, 1020)
+MODULES = """
+res_pjproject res_sorcery_config res_sorcery_memory res_sorcery_astdb res_pjsip res_pjsip_session res_pjsip_pubsub
+res_pjsip_authenticator_digest res_pjsip_endpoint_identifier_user res_pjsip_registrar res_pjsip_sdp_rtp
+res_pjsip_caller_id res_pjsip_nat res_pjsip_rfc3326 res_pjsip_dtmf_info res_rtp_asterisk chan_pjsip app_dial
+bridge_simple bridge_native_rtp codec_ulaw codec_alaw func_callerid pbx_config res_timing_timerfd
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """CPU seconds of one unit of work: medians of several rounds."""
+
+    ours: float
+    theirs: float
+
+    def __str__(self) -> str:
+        return f"{self.ours * 1e6:8.1f} us, Asterisk {self.theirs * 1e6:8.1f} us, ratio {self.ours / self.theirs:.2f}"
+
+
+class NoAsterisk(Exception):
+    """There is no Asterisk to run; the text says where it was looked for."""
+
+
+@contextmanager
+def asterisk(extensions: range, root: Path) -> Iterator[Server]:
+    """Run Asterisk with these extensions on a free port of the loopback address."""
+    program = next(
+        (path for path in ("usr/sbin/asterisk", "usr/bin/asterisk") if (root / path).exists()), None
+    )
+    if program is None:
+        raise NoAsterisk(f"there is no Asterisk in {root}: install one, or name its installation with --root")
+    (root / "tmp").mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=root / "tmp") as folder:
+        port = free_port()
+        inside = Path("/") / Path(folder).relative_to(root)
+        for name, text in _configuration(extensions, port, inside, root).items():
+            (Path(folder) / name).write_text(text)
+        enter = [] if root == Path("/") else ["chroot", str(root)]
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            [*enter, f"/{program}", "-f", "-C", f"{inside}/asterisk.conf"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            yield Server(process.pid, (HOST, port), first_answer((HOST, port)) - began)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(20)
+
+
+def _configuration(extensions: range, port: int, folder: Path, root: Path) -> dict[str, str]:
+    """Asterisk's files by name. `folder` is theirs, as Asterisk sees it."""
+    modules = next((root / "usr/lib").glob("**/asterisk/modules"))
+    endpoints = "".join(
+        f"[{number}]\ntype=endpoint\ncontext=office\ndisallow=all\nallow=ulaw,alaw\ndirect_media=no\n"
+        f"media_address={HOST}\n"
+        f"auth=auth{number}\naors={number}\n"
+        f"[auth{number}]\ntype=auth\nauth_type=digest\nusername={number}\npassword={password_of(number)}\n"
+        f"[{number}]\ntype=aor\nmax_contacts=1\nremove_existing=yes\n"
+        for number in extensions
+    )
+    return {
+        "asterisk.conf": f"[directories]\nastetcdir => {folder}\nastmoddir => /{modules.relative_to(root)}\n"
+        f"astdbdir => {folder}\nastrundir => {folder}\nastlogdir => {folder}\nastspooldir => {folder}\n"
+        f"astdatadir => /usr/share/asterisk\nastvarlibdir => {folder}\n",
+        "modules.conf": "[modules]\nautoload=no\n" + "".join(f"load={name}.so\n" for name in MODULES.split()),
+        "logger.conf": "[logfiles]\n",
+        "rtp.conf": "[general]\nrtpstart=30000\nrtpend=31998\n",
+        "extensions.conf": "[office]\nexten => _XXXX,1,Dial(PJSIP/${EXTEN})\n",
+        "pjsip.conf": f"[udp]\ntype=transport\nprotocol=udp\nbind={HOST}:{port}\n" + endpoints,
+    }
+
+
+Work = Callable[[Server], Iterator[int]]
+"""Does a round of work for a server whenever it is asked for the next figure: how many units that was."""
+
+
+def registrations(running: Server) -> Iterator[int]:
+    """Digest registrations, all phones at once."""
+    phones = [BarePhone(number, running.address) for number in EXTENSIONS]
+    while True:
+        yield sum(in_step([phone.registering() for phone in phones]) for _ in range(100))
+
+
+def calls(running: Server) -> Iterator[int]:
+    """Calls from INVITE to BYE, each phone in one of them."""
+    pairs = _pairs(running)
+    while True:
+        yield sum(in_step([calling(*pair) for pair in pairs]) for _ in range(50))
+
+
+def relayed(running: Server) -> Iterator[int]:
+    """Packets of sound, in and out."""
+    sides = [side for pair in _pairs(running) for side in connect(*pair)]
+    while True:
+        yield talk(sides, 500)
+
+
+def _pairs(running: Server) -> Sequence[tuple[BarePhone, BarePhone]]:
+    phones = [BarePhone(number, running.address) for number in EXTENSIONS]
+    for phone in phones:
+        phone.register()
+    return list(zip(phones[::2], phones[1::2], strict=True))
+
+
+WORKS: dict[str, Work] = {"registration": registrations, "call": calls, "relay": relayed}
+
+
+def compare(name: str, ours: Server, theirs: Server, rounds: int) -> Cost:
+    """Let both do this work in turns."""
+    works = [(running, WORKS[name](running)) for running in (ours, theirs)]
+    figures: tuple[list[float], list[float]] = ([], [])
+    for _, work in works:
+        next(work)  # the first round warms caches up and is not counted
+    for _ in range(rounds):
+        for (running, work), kept in zip(works, figures, strict=True):
+            before = cpu_seconds(running.pid)
+            done = next(work)
+            time.sleep(0.3)
+            kept.append((cpu_seconds(running.pid) - before) / done)
+    return Cost(statistics.median(figures[0]), statistics.median(figures[1]))
+
+
+def main() -> int:
+    """Measure and print; 1 where there is no Asterisk."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("works", nargs="*", metavar="WORK", help="of those above (default: all)")
+    parser.add_argument(
+        "--root", type=Path, default=Path("/"), help="where Asterisk is installed (default: %(default)s)"
+    )
+    parser.add_argument("--rounds", type=int, default=5, help="the median of so many (default: %(default)s)")
+    options = parser.parse_args()
+    names = options.works or list(WORKS)
+    width = max(map(len, names))
+    try:
+        for name in names:
+            with server(EXTENSIONS) as ours, asterisk(EXTENSIONS, options.root) as theirs:
+                cost = compare(name, ours, theirs, options.rounds)
+                print(f"{name:<{width}}  {cost}")
+    except NoAsterisk as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
