@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from myphone_api.errors import ExitCode
+from myphone_api.ext_options import add_values
 
 if TYPE_CHECKING:
     Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -28,26 +29,30 @@ def add_live(commands: Commands, make: Make) -> None:
     )
     import_.add_argument("--dry-run", action="store_true", help="only say what would change")
     _finish(import_, "import_")
+    _add_ext(commands, make)
+    _add_queue(commands, make)
+
+
+def _add_ext(commands: Commands, make: Make) -> None:
     ext = make(commands, "ext", "list, add, change and remove extensions")
     actions = ext.add_subparsers(title="actions", metavar="ACTION", required=True)
-    _finish(make(actions, "list", "list the extensions"), "ext_list")
+    _finish(make(actions, "list", "list the extensions"), "ext_list", "ext_commands")
     add = make(actions, "add", "add an extension; its password is printed, unless one is given")
     _add_number(add)
-    _add_values(add)
+    add_values(add)
     add.set_defaults(new_password=False)
-    _finish(add, "ext_add")
+    _finish(add, "ext_add", "ext_commands")
     set_ = make(actions, "set", "change an extension")
     _add_number(set_)
-    _add_values(set_)
+    add_values(set_)
     set_.add_argument("--new-password", action="store_true", help="make one and print it")
     set_.add_argument(
         "--if-version", type=int, metavar="N", help="only if nobody has changed it since `ext list` said so"
     )
-    _finish(set_, "ext_set")
+    _finish(set_, "ext_set", "ext_commands")
     remove = make(actions, "remove", "remove an extension: its calls end, and its voicemail goes with it")
     _add_number(remove)
-    _finish(remove, "ext_remove")
-    _add_queue(commands, make)
+    _finish(remove, "ext_remove", "ext_commands")
 
 
 def _add_queue(commands: Commands, make: Make) -> None:
@@ -89,20 +94,3 @@ def _later(name: str, module: str) -> Run:
 
 def _add_number(command: argparse.ArgumentParser) -> None:
     command.add_argument("number", metavar="NUMBER", help="the number of the extension")
-
-
-def _add_values(command: argparse.ArgumentParser) -> None:
-    """An option for each key of `[[extensions]]` that is not set elsewhere."""
-    for key in ("first_name", "last_name", "email", "sip_id", "outbound_caller_id"):
-        command.add_argument(f"--{key.replace('_', '-')}", metavar="TEXT")
-    command.add_argument("--no-answer-seconds", type=float, metavar="N")
-    command.add_argument("--busy-detection", choices=["pbx", "phone"])
-    command.add_argument("--record-calls", choices=["none", "external", "all"])
-    command.add_argument("--language", choices=["", "en", "fr"], help="empty: that of [prompts]")
-    for key in ("withhold_number", "manager", "barge_in"):
-        option = f"--{key.replace('_', '-')}"
-        command.add_argument(option, action=argparse.BooleanOptionalAction, default=None)
-    command.add_argument(
-        "--password-file", type=Path, metavar="FILE", help="its first line is the password of the phones"
-    )
-    command.add_argument("--pin-file", type=Path, metavar="FILE", help="its first line is the PIN")

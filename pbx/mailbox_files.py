@@ -22,6 +22,8 @@ from pathlib import Path
 
 logger = logging.getLogger(__name__)
 
+VOICEMAIL_FOLDER = "voicemail"
+"""Within the data folder."""
 INCOMING = "incoming"
 GREETING, NAME = "greeting.wav", "name.wav"
 _COPY_SUFFIX = ".copy"

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 from media.messages import RecordingEnded, RecordingFailed
 from pbx.happenings import VoicemailLeft
-from pbx.mailbox_files import MailboxFiles, Salvaged
+from pbx.mailbox_files import VOICEMAIL_FOLDER, MailboxFiles, Salvaged
 from pbx.recording_files import FOLDER, RecordingFiles
 from pbx.store import live
 from pbx.store import voicemails as rows
@@ -71,7 +71,7 @@ class Mailboxes:
         """`changed` is told the number of a mailbox whose counts have changed, for its lamps."""
         self.config = config.voicemail
         self.environment = environment
-        self.files = MailboxFiles(config.store.data_dir / "voicemail")
+        self.files = MailboxFiles(config.store.data_dir / VOICEMAIL_FOLDER)
         self._recordings = RecordingFiles(config.store.data_dir / FOLDER)
         self.claims: Counter[str] = Counter()
         """Messages that are being left, by mailbox: each has its place already."""

@@ -54,21 +54,22 @@ def exported_rules(connection: Connection) -> list[dict[str, Any]]:
     return entries
 
 
-def brought_in_rules(data: Mapping[str, Any]) -> Callable[[Connection], None]:
-    """The change that takes those of a file over; who is not in it keeps what he has set. Raises ConfigError."""
+def brought_in_rules(data: Mapping[str, Any]) -> Callable[[Connection], tuple[str, ...]]:
+    """The change that takes those of a file over; who is not in it keeps what he has set. It returns the numbers of the
+    extensions that have other rules then. Raises ConfigError."""
     part = {TABLE: data.get(TABLE, [])}
     try:
         file = UserRulesFile.model_validate(part)
     except ValidationError as error:
         raise ConfigError(*explain(error, UserRulesFile, part)) from None
 
-    def change(connection: Connection) -> None:
-        known = live.versions(connection)
-        for entry in file.user_rules:
-            if entry.extension in known:
-                forwarding.put(entry.extension, _row(entry), connection)
-        if file.user_rules:
-            live.changed(connection)
+    def change(connection: Connection) -> tuple[str, ...]:
+        known, before = live.versions(connection), forwarding.all_rows(connection)
+        wanted = {entry.extension: _row(entry) for entry in file.user_rules if entry.extension in known}
+        others = tuple(number for number, row in wanted.items() if before.get(number) != row)
+        for number in others:
+            forwarding.put(number, wanted[number], connection)
+        return others
 
     return change
 

@@ -87,9 +87,10 @@ def cli(config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mo
 
 
 def test_the_first_command_takes_the_file_over(cli: Cli) -> None:
+    counts = {"groups": ["Management"], "version": 1, "phones": 0}
     assert cli.extensions() == {
-        "100": {"number": "100", "first_name": "Lee", "last_name": "Parker", "version": 1, "phones": 0},
-        "101": {"number": "101", "forward": {"busy": "100"}, "version": 1, "phones": 0},
+        "100": {"number": "100", "first_name": "Lee", "last_name": "Parker", "heads": ["Management"]} | counts,
+        "101": {"number": "101", "forward": {"busy": "100"}} | counts,
     }
     assert "100" in cli.run("ext", "list")[0]
     assert "Lee Parker" in cli.run("ext", "list")[0]
