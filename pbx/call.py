@@ -487,6 +487,11 @@ class Call:
         if others ring for themselves."""
         return self._fork is not None and not self.ending and self._fork.decline(number)
 
+    def move_ringing(self, number: str, to: Extension, seconds: float) -> None:
+        """Ring another extension for so long in the place of one of several; the others ring on."""
+        assert isinstance(self._fork, GroupFork), "several ring"
+        self._fork.move(number, to.number, partial(call_phones, self, to), seconds)
+
     def turn(self, step: Step) -> None:
         """Do `step` from now on, with the party that is served; whoever rings is told that this is over."""
         assert self._course is not None, "the call is over"

@@ -30,7 +30,8 @@ _WEIGHT = (Outcome.NOT_REACHED, Outcome.NOT_ACCEPTABLE, Outcome.BUSY, Outcome.DE
 Result = Leg | Outcome | Redirected
 """The phone that answered, or why none did."""
 
-_SENT_ON = 'SIP;cause=302;text="Call sent elsewhere"'
+SENT_ON = 'SIP;cause=302;text="Call sent elsewhere"'
+"""What the user's other phones are told when one of them sends the call on."""
 ELSEWHERE = 'SIP;cause=200;text="Call completed elsewhere"'
 """What keeps the other phones from showing a missed call (RFC 3326)."""
 
@@ -137,7 +138,7 @@ class Fork:
         self._ringing.pop(leg, None)
         redirected = None if leg.refusal is None else redirection(leg.refusal)
         if redirected is not None:  # the user has decided for all phones, as with a 603
-            self._decide(redirected, _SENT_ON)
+            self._decide(redirected, SENT_ON)
             return
         outcome = _OUTCOMES.get(status, Outcome.NOT_REACHED)
         self._refusal = max(self._refusal, outcome, key=_WEIGHT.index)

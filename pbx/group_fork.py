@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from functools import partial
 
 from media.service import PortsExhausted
-from pbx.forking import ELSEWHERE, Fork, Result
+from pbx.forking import ELSEWHERE, SENT_ON, Fork, Result
 from pbx.leg import Leg
 from pbx.routing import Outcome
 from sipcore.syntax.message import Response
@@ -21,11 +22,14 @@ class GroupFork:
         self._on_rang = on_rang
         self._on_result = on_result
         self._forks: dict[str, Fork] = {}
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        """Of those that ring for a time of their own."""
         self._rang: set[str] = set()
         self._taken = False
 
-    def ring(self, number: str, call_phones: Callable[[Fork], None]) -> None:
-        """Ring one extension more, whose phones `call_phones` calls; where there are none it is not reached."""
+    def ring(self, number: str, call_phones: Callable[[Fork], None], seconds: float | None = None) -> None:
+        """Ring one extension more, whose phones `call_phones` calls; where there are none it is not reached. After so
+        many `seconds` it has not answered; None: others see to that."""
         fork = self._new(number)
         self._forks[number] = fork
         self._rang.discard(number)
@@ -37,10 +41,23 @@ class GroupFork:
             fork.stop()  # of phones that were added after the first had failed already
         elif not fork.numbers:
             self._decided(fork, number, Outcome.NOT_REACHED)
+        if seconds is not None and self._forks.get(number) is fork:
+            loop = asyncio.get_running_loop()
+            self._timers[number] = loop.call_later(seconds, self._too_long, number)
+
+    def move(
+        self, number: str, to: str, call_phones: Callable[[Fork], None], seconds: float | None = None
+    ) -> None:
+        """Ring an extension in the place of one that rings, which has taken the call no more than by declining it."""
+        moved = self._take_out(number)
+        assert moved is not None, "only what rings is moved"
+        self.ring(to, call_phones, seconds)
+        moved.stop(SENT_ON)
+        self._on_result(number, Outcome.DECLINED)
 
     def withdraw(self, number: str, reason: str | None = None) -> None:
         """Let one extension ring no more; nothing is told of it. `reason`: see `Fork.stop`."""
-        fork = self._forks.pop(number, None)
+        fork = self._take_out(number)
         if fork is not None:
             fork.stop(reason)
 
@@ -71,9 +88,18 @@ class GroupFork:
 
     def stop(self, reason: str | None = None) -> None:
         """CANCEL every phone that rings; nothing is told of them."""
-        forks, self._forks = self._forks, {}
-        for fork in forks.values():
-            fork.stop(reason)
+        for number in list(self._forks):
+            self.withdraw(number, reason)
+
+    def _take_out(self, number: str) -> Fork | None:
+        timer = self._timers.pop(number, None)
+        if timer is not None:
+            timer.cancel()
+        return self._forks.pop(number, None)
+
+    def _too_long(self, number: str) -> None:
+        self.withdraw(number)
+        self._on_result(number, Outcome.NO_ANSWER)
 
     def _new(self, number: str) -> Fork:
         fork: Fork = Fork(
@@ -91,7 +117,7 @@ class GroupFork:
             if isinstance(result, Leg):
                 result.hang_up(ELSEWHERE)
             return
-        del self._forks[number]
+        self._take_out(number)
         if isinstance(result, Leg):
             self._taken = True
             self.stop(ELSEWHERE)

@@ -16,7 +16,7 @@ from pbx.leg import Leg
 from pbx.reception_settings import RingGroup, RingStrategy
 from pbx.refused import Refused
 from pbx.ringing import call_phones
-from pbx.routing import Outcome
+from pbx.routing import Outcome, Redirected, Refuse, Ring
 
 if TYPE_CHECKING:
     from pbx.call import Call
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 async def ring(call: Call, group: RingGroup) -> None:
     """Ring the members for the party that a call serves, as a step of the call. Raises Refused where nobody answers.
 
-    Nobody's forwards are followed, and what one member declines the others may still take.
+    Nobody's forwards are followed, and what one member declines the others may still take. A phone that sends the call
+    on to another extension (302) has that one ring in its place.
     """
     outcomes = await _Round(call, group).outcomes()
     if group.otherwise:
@@ -33,6 +34,13 @@ async def ring(call: Call, group: RingGroup) -> None:
         return
     busy = bool(outcomes) and outcomes <= {Outcome.BUSY}
     raise Refused(*((486, "Busy Here") if busy else (480, "Temporarily Unavailable")))
+
+
+def branch(call: Call, number: str, target: str) -> Ring | Refuse | None:
+    """What follows where one of several extensions that ring sends its part of the call on to `target`. None: neither,
+    for a mailbox or somebody outside would take the call away from the others."""
+    action = call.switch.router.route(target, (number,), caller=call.caller, dids=call.dids).action
+    return action if isinstance(action, Ring | Refuse) else None
 
 
 class _Round:
@@ -43,6 +51,8 @@ class _Round:
         self._group = group
         self._fork = GroupFork(self._on_rang, self._on_result)
         self._outcomes: set[Outcome] = set()
+        self._sent_on: set[str] = set()
+        """Whose phones have sent the call on, and where: it does not come back there."""
         self._failed = asyncio.Event()
         """Set whenever a member has not taken the call."""
 
@@ -92,10 +102,30 @@ class _Round:
         self._call.ring()
 
     def _on_result(self, number: str, result: Result) -> None:
-        if not isinstance(result, Leg):
-            self._outcomes.add(result if isinstance(result, Outcome) else Outcome.NOT_REACHED)
+        if isinstance(result, Redirected):
+            self._outcomes.add(Outcome.NOT_REACHED)
+            self._send_on(number, result)
+            self._failed.set()
+        elif not isinstance(result, Leg):
+            self._outcomes.add(result)
             self._failed.set()
         elif self._call.ending:
             result.hang_up(ELSEWHERE)
         else:
             self._call.join(result, partial(ring, self._call, self._group))
+
+    def _send_on(self, number: str, redirected: Redirected) -> None:
+        """Ring the first extension that can ring among those that the phone of a member names."""
+        call = self._call
+        if call.ending or not call.switch.router.follow_redirects:
+            return
+        self._sent_on.add(number)
+        for target in redirected.targets:
+            action = branch(call, number, target)
+            if not isinstance(action, Ring) or action.extension == call.caller_leg.extension:
+                continue
+            to = action.extension
+            if to.number not in self._sent_on and to.number not in self._fork.numbers:
+                self._sent_on.add(to.number)
+                self._fork.ring(to.number, partial(call_phones, call, to), action.seconds)
+                return

@@ -18,7 +18,8 @@ from pbx.directory import Extension
 from pbx.leg import Leg, LegState
 from pbx.parking import check_room, keep
 from pbx.refused import Refused
-from pbx.routing import Refuse
+from pbx.ring_groups import branch
+from pbx.routing import Refuse, Ring
 from pbx.supervision import Mode, barge_in
 from pbx.transfer import WrongState, begin, check_target, transfer
 
@@ -64,7 +65,8 @@ def allowed(call: Call, number: str) -> frozenset[Verb]:
     if call.ending:
         return frozenset()
     if number in call.rings_at:
-        return frozenset({Verb.REJECT, Verb.DIVERT, Verb.TO_VOICEMAIL})
+        mine = {Verb.REJECT, Verb.DIVERT}
+        return frozenset(mine if _others_ring(call, number) else {*mine, Verb.TO_VOICEMAIL})
     leg = _find_leg(call, number)
     if _begins_with(call, number):
         return frozenset({Verb.HANG_UP})
@@ -97,7 +99,7 @@ def perform(call: Call, number: str, verb: Verb, target: str = "") -> None:
         case Verb.REJECT:
             reject(call, number)
         case Verb.DIVERT:
-            divert(call, target)
+            divert(call, target, number)
         case Verb.TO_VOICEMAIL:
             to_voicemail(call, number)
         case Verb.TRANSFER:
@@ -119,16 +121,38 @@ def reject(call: Call, number: str = "") -> None:
         raise WrongState("only a call that rings can be rejected")
 
 
-def divert(call: Call, target: str) -> None:
-    """Send a ringing call on to `target`, a dialled string."""
+def divert(call: Call, target: str, number: str = "") -> None:
+    """Send a ringing call on to `target`, a dialled string.
+
+    Where others than the extension `number` ring too, it is their call as well: the target rings in its place, which
+    only another extension can.
+    """
     if not call.rings:
         raise WrongState("only a call that rings can be diverted")
     check_target(call, target, call.rings_at, call.caller_leg)
     extension = call.switch.directory.find(target)
     if extension is not None and extension.number in call.rings_at:
         raise WrongState("it rings there already")
+    if number and _others_ring(call, number):
+        _divert_for_oneself(call, target, number)
+        return
     call.dialled, call.trail = target, call.rings_at
     call.turn(call.serve)
+
+
+def _divert_for_oneself(call: Call, target: str, number: str) -> None:
+    action = branch(call, number, target)
+    if isinstance(action, Refuse):
+        raise Refused(action.status, action.reason)
+    if not isinstance(action, Ring):
+        raise WrongState("others ring too, beside whom only an extension can ring")
+    if action.extension.number in call.rings_at:
+        raise WrongState("it rings there already")
+    call.move_ringing(number, action.extension, action.seconds)
+
+
+def _others_ring(call: Call, number: str) -> bool:
+    return any(each != number for each in call.rings_at)
 
 
 def transfer_by(call: Call, number: str, target: str) -> None:
@@ -143,6 +167,8 @@ def to_voicemail(call: Call, number: str) -> None:
     if isinstance(action, Refuse):
         raise Refused(action.status, action.reason)
     if number in call.rings_at:
+        if _others_ring(call, number):
+            raise WrongState("others ring too, who may still take the call")
         call.trail = call.rings_at
     else:
         by = _leg_of(call, number)

@@ -25,6 +25,7 @@ STORMY = replace(AWFUL, bursts=None)
 """Each fifth packet gets lost, but never all of a transaction: then nobody could know of a BYE."""
 
 ELSEWHERE = 'SIP;cause=200;text="Call completed elsewhere"'
+SENT_ON = 'SIP;cause=302;text="Call sent elsewhere"'
 
 
 async def phones_at(office: Office, number: str, count: int) -> list[Phone]:

@@ -327,3 +327,24 @@ async def test_a_waiting_call_that_rings_at_an_agent_may_be_diverted(
     incoming.answer()
     assert await room.hear(call, incoming) == [{1}, {0}]
     await room.go_home()
+
+
+@pytest.mark.row("AST-17", "QUE-17")
+async def test_one_of_several_agents_diverts_for_himself_and_the_caller_keeps_the_place(
+    make_office: MakeOffice, tmp_path: Path
+) -> None:
+    room = waiting_room(make_office, tmp_path, strategy="ring_all", ring_seconds=30)
+    await room.open("101", "102", phones=("100", "101", "102", "104"))
+    outgoing = room.phones["100"].dial("804")
+    incoming = [await room.phones[number].incoming() for number in ("101", "102")]
+    (call,) = room.office.switch.calls.values()
+    steering.perform(call, "101", steering.Verb.DIVERT, "104")
+    diverted = await room.phones["104"].incoming()
+    assert await incoming[0].over() == 487
+    assert room.waiting() == ["100"]
+    assert set(call.rings_at) == {"102", "104"}
+    diverted.answer()
+    assert await incoming[1].over() == 487
+    assert await room.hear(outgoing, diverted) == [{1}, {0}]
+    assert room.left() == [("answered", "104")]
+    await room.go_home()

@@ -12,9 +12,9 @@ from pbx.happenings import CallRang
 from pbx.phone import CallFailed, Phone
 from pbx.presence import UserStatus
 from pbx.refused import Refused
-from pbx.steering import Verb, perform
+from pbx.steering import Verb, WrongState, allowed, perform
 from tests.journeys.talking import assert_talk, connect
-from tests.journeys.test_forking import ELSEWHERE, reasons_of
+from tests.journeys.test_forking import ELSEWHERE, SENT_ON, reasons_of
 from tests.journeys.waiting_room import MakeOffice
 from tests.simulation.office import Office
 
@@ -131,4 +131,113 @@ async def test_who_rejects_the_call_on_a_page_does_so_for_nobody_else(
     await outgoing.answered()
     await assert_talk(tmp_path, outgoing, incoming[0])
     outgoing.hang_up()
+    await office.settle()
+
+
+@pytest.mark.row("AST-17", "AST-20", "AST-23", "ADM-12")
+async def test_who_diverts_while_others_ring_does_so_for_himself_alone(
+    make_office: MakeOffice, tmp_path: Path
+) -> None:
+    office, (lee, *members) = await open_office(make_office)
+    bell = await office.phone("104")
+    reasons = reasons_of(members[1], "CANCEL")
+    outgoing = lee.dial("810")
+    incoming = [await member.incoming() for member in members]
+    (call,) = office.switch.calls.values()
+    assert allowed(call, "102") == {Verb.REJECT, Verb.DIVERT}
+    for target, refusal in (("100", Refused), ("555", Refused), ("103", WrongState), ("810", WrongState)):
+        with pytest.raises(refusal):
+            perform(call, "102", Verb.DIVERT, target)
+    with pytest.raises(WrongState):
+        perform(call, "102", Verb.TO_VOICEMAIL)
+    assert call.rings_at == ("101", "102", "103")
+    perform(call, "102", Verb.DIVERT, "104")
+    assert await incoming[1].over() == 487
+    assert reasons == [SENT_ON]
+    diverted = await bell.incoming()
+    assert call.rings_at == ("101", "103", "104")
+    with pytest.raises(Refused):
+        perform(call, "102", Verb.REJECT)
+    diverted.answer()
+    await outgoing.answered()
+    assert [await one.over() for one in (incoming[0], incoming[2])] == [487, 487]
+    await assert_talk(tmp_path, outgoing, diverted)
+    outgoing.hang_up()
+    await office.settle()
+
+
+@pytest.mark.row("AST-17", "AST-20", "AST-23")
+async def test_the_last_who_rings_decides_where_the_call_goes(
+    make_office: MakeOffice, tmp_path: Path
+) -> None:
+    office, (lee, *members) = await open_office(make_office)
+    bell = await office.phone("104")
+    outgoing = lee.dial("810")
+    incoming = [await member.incoming() for member in members]
+    for declined in incoming[:2]:
+        declined.reject(603)
+    await asyncio.sleep(0.1)
+    (call,) = office.switch.calls.values()
+    assert allowed(call, "103") == {Verb.REJECT, Verb.DIVERT, Verb.TO_VOICEMAIL}
+    perform(call, "103", Verb.DIVERT, "104")
+    diverted = await bell.incoming()
+    assert await incoming[2].over() == 487
+    diverted.answer()
+    await outgoing.answered()
+    await assert_talk(tmp_path, outgoing, diverted)
+    outgoing.hang_up()
+    await office.settle()
+
+
+@ROW
+async def test_a_phone_that_sends_the_call_on_does_so_for_itself_alone(
+    make_office: MakeOffice, tmp_path: Path
+) -> None:
+    office, (lee, *members) = await open_office(make_office)
+    bell, white = await office.phone("104"), await office.phone("105")
+    outgoing = lee.dial("810")
+    incoming = [await member.incoming() for member in (members[0], members[2])]
+    (await members[1].incoming()).redirect("104")
+    (await bell.incoming()).redirect("102", "105")  # not back to where it comes from
+    diverted = await white.incoming()
+    (call,) = office.switch.calls.values()
+    assert call.rings_at == ("101", "103", "105")
+    incoming[1].answer()
+    await outgoing.answered()
+    assert [await one.over() for one in (incoming[0], diverted)] == [487, 487]
+    await assert_talk(tmp_path, outgoing, incoming[1])
+    outgoing.hang_up()
+    await office.settle()
+
+
+@pytest.mark.parametrize("targets", [("102",), ("100",), ("810",), ("555",), ("102", "555")])
+@ROW
+async def test_a_phone_that_sends_the_call_nowhere_has_not_taken_it(
+    make_office: MakeOffice, tmp_path: Path, targets: tuple[str, ...]
+) -> None:
+    office, (lee, *members) = await open_office(make_office)
+    outgoing = lee.dial("810")
+    incoming = [await member.incoming() for member in members[1:]]
+    (await members[0].incoming()).redirect(*targets)
+    (call,) = office.switch.calls.values()
+    await asyncio.sleep(1)
+    assert call.rings_at == ("102", "103")
+    incoming[1].answer()
+    await outgoing.answered()
+    await assert_talk(tmp_path, outgoing, incoming[1])
+    outgoing.hang_up()
+    await office.settle()
+
+
+@ROW
+async def test_who_is_rung_instead_is_so_no_longer_than_the_others(make_office: MakeOffice) -> None:
+    office, (lee, *members) = await open_office(make_office)
+    bell = await office.phone("104")
+    outgoing = lee.dial("810")
+    await asyncio.sleep(5)
+    (await members[0].incoming()).redirect("104")
+    diverted = await bell.incoming()
+    assert await diverted.over() == 487
+    with pytest.raises(CallFailed, match="480"):
+        await outgoing.answered()
     await office.settle()

@@ -16,6 +16,7 @@ from sipcore.syntax.message import Response
 from tests.simulation.loop import JumpingLoop
 
 ELSEWHERE = 'SIP;cause=200;text="Call completed elsewhere"'
+SENT_ON = 'SIP;cause=302;text="Call sent elsewhere"'
 
 
 class Phone(Leg):
@@ -142,3 +143,28 @@ def test_each_extension_rings_once_however_many_phones_it_has() -> None:
         assert group.rang == ["100"]
 
     play(story)
+
+
+def test_another_rings_in_the_place_of_one_and_for_a_time_of_its_own() -> None:
+    async def scenario() -> None:
+        group = Group()
+        [lee], [taylor] = group.ring("100"), group.ring("102")
+        instead = Phone("103")
+
+        def call_instead(fork: Fork) -> None:
+            instead.watcher = fork
+            fork.add(instead)
+
+        group.fork.move("100", "103", call_instead, 5.0)
+        assert (lee.reasons, taylor.reasons) == ([SENT_ON], [])
+        assert group.results == [("100", Outcome.DECLINED)]
+        assert "103" in group.fork.numbers
+        await asyncio.sleep(4.9)
+        assert instead.reasons == []
+        await asyncio.sleep(0.2)
+        assert instead.reasons == [None]
+        assert group.results[1:] == [("103", Outcome.NO_ANSWER)]
+        assert group.fork.numbers == ("102",)
+
+    with asyncio.Runner(loop_factory=JumpingLoop) as runner:
+        runner.run(scenario())
