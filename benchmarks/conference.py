@@ -46,6 +46,8 @@ SOURCES = Path(__file__).parent / "reference"
 PORTS = (20000, 29998)
 LEAD_SECONDS = 1.5
 """Until buffers are filled and every code path has been run."""
+LEAD_SECONDS_EACH = 0.003
+"""For each party, as all come at once, which they do nowhere else."""
 TAIL_SECONDS = 0.3
 LIMIT_SECONDS = 5.0
 LIMIT = 0.01
@@ -191,7 +193,7 @@ async def worker(
             before = resident_bytes(started.pid)
             for number in range(1, parties):
                 started.join(number, ports[number], remotes[number], number // options.parties)
-            phones.begin(LEAD_SECONDS)
+            phones.begin(LEAD_SECONDS + LEAD_SECONDS_EACH * parties)
             await _end(phones)
             yield started, phones, (resident_bytes(started.pid) - before) / max(parties - 1, 1)
     finally:

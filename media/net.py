@@ -30,6 +30,9 @@ TURN_SECONDS = 0.005
 """After this the event loop has its turn, whatever else can be read: ticks may be due."""
 DRAIN = 16
 """Datagrams of one socket handled before others have their turn."""
+SIFT = 8
+"""So often that many before a socket is lent. Where hundreds of parties come at once, what each does by itself takes
+too long to empty the queues of all; lent, they cost a third."""
 
 Receive = Callable[[bytes, Address], None]
 Numbers: TypeAlias = "Sequence[int] | npt.NDArray[np.intp]"
@@ -290,9 +293,12 @@ class SystemMediaSocket:
 
     def lend(self) -> socket.socket | None:
         """The socket, for somebody who reads it in place of this, until `reclaim`; None where it has no peer, or
-        something of others may be queued."""
-        if self._peer is None or not self._sifted:
+        something of others may have been queued until now."""
+        if self._peer is None:
             return None
+        if not self._sifted:
+            self._sift()
+            return None  # what was queued may have changed what its user wants
         self._readers.remove_reader(self._socket.fileno())
         return self._socket
 
@@ -306,6 +312,11 @@ class SystemMediaSocket:
         if self._socket.fileno() >= 0:
             self._readers.remove_reader(self._socket.fileno())
             self._socket.close()
+
+    def _sift(self) -> None:
+        for _ in range(SIFT):
+            if not self._sifted:
+                self._readable()
 
     def _readable(self) -> None:
         try:

@@ -358,3 +358,34 @@ def test_a_port_that_somebody_else_has_bound_meanwhile_is_not_taken_for_one_that
         raise OSError("address already in use")
 
     run(story())
+
+
+class NoReaders:
+    """An event loop that never finds the time to read."""
+
+    def add_reader(self, fd: int, callback: object) -> None: ...
+
+    def remove_reader(self, fd: int) -> None: ...
+
+
+def test_who_lends_a_socket_first_reads_what_was_queued_of_others() -> None:
+    """Where the event loop has too much to do to come to an end with it: being lent is what would help."""
+
+    async def story() -> None:
+        received: list[bytes] = []
+        sent = [bytes([number]) for number in range(3 * DRAIN)]
+        with Phone() as phone, Phone() as stranger:
+            media = SystemMediaSocket((HERE, 0), lambda data, _: received.append(data), NoReaders())
+            try:
+                assert media.lend() is None  # it has no peer
+                stranger.send_to(b"stranger", media._local)
+                media.connect(phone.address)
+                for data in sent:
+                    phone.send_to(data, media._local)
+                assert media.lend() is None
+                await until(lambda: media.lend() is not None)
+                assert received == sent
+            finally:
+                media.close()
+
+    run(story())
