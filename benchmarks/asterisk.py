@@ -36,7 +36,7 @@ from benchmarks.harness import (
     server,
 )
 from benchmarks.load import BarePhone, calling, in_step
-from benchmarks.relay import connect, talk
+from benchmarks.relay_load import connect, talk
 
 EXTENSIONS = range(1000, 1020)
 MODULES = """

@@ -1,91 +1,120 @@
-"""What does a relayed RTP packet cost, in and out?
+"""What does a relayed RTP packet cost, in and out, and how long is it on its way?
 
-python -m benchmarks.relay [--calls 10] [--packets 500] [--rounds 5]
+python -m benchmarks.relay [--calls 10 50 200] [--seconds 3] [--rounds 5]
 
-Calls are set up between bare phones; then each side sends its packets, and what arrives on the other is counted.
-CPU of the server is told apart by whose it is: ours, and the kernel's, which sends and receives. The last line is a
-stream's work on a packet alone, from its bytes to those of the packet that goes out, without sockets and event loop.
+Calls are set up between bare phones. Then a C program (benchmarks/reference/callers.c, which needs gcc) is all phones:
+each sends a packet every 20 ms, at a moment of its own, as real ones do, and hears the other side. CPU of the server is
+that of all its processes; outside the kernel means in Python. The delay is that from a phone's call of the kernel until
+the kernel has the packet for the other phone. The last line is a stream's work on a packet alone, from its bytes to
+those of the packet that goes out, without sockets and event loop.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import socket
+import shutil
 import statistics
-import struct
+import subprocess
+import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from random import Random
+from typing import NamedTuple
 
-from benchmarks.harness import HOST, measure, print_table, server
+from benchmarks.harness import HOST, Measured, measure, print_table, server
 from benchmarks.load import BarePhone, connecting, finish
+from benchmarks.relay_load import HEADER, PAYLOAD, PCMU
 from media.net import Receive
 from media.plan import Address, Codec, StreamPlan
 from media.ports import PortPair
 from media.stream import Stream
 from media.ticker import Ticker
 
-PAYLOAD = bytes(range(160))
-HEADER = struct.Struct("!BBHII")
-PCMU = 0
+SOURCE = Path(__file__).parent / "reference" / "callers.c"
 
 
-@dataclass(slots=True)
-class Side:
-    """One phone of a call: where it sends RTP, and what it has sent."""
+class Heard(NamedTuple):
+    """What became of the packets of a round."""
 
-    socket: socket.socket
-    sequence: int = 0
-
-    def send(self) -> None:
-        """Send one packet of 20 ms."""
-        self.sequence += 1
-        header = HEADER.pack(0x80, PCMU, self.sequence & 0xFFFF, self.sequence * 160 & 0xFFFFFFFF, 0x1234)
-        self.socket.send(header + PAYLOAD)
-
-    def drain(self) -> int:
-        """How many packets have come."""
-        count = 0
-        while True:
-            try:
-                self.socket.recv(2048)
-            except (BlockingIOError, ConnectionRefusedError):
-                return count
-            count += 1
+    sent: int
+    late: int
+    """Of those sent, packets that the phones were late with themselves: the machine has too much to do."""
+    received: int
+    p50_ns: int
+    """Delay of a packet."""
+    p99_ns: int
 
 
-def media_socket() -> socket.socket:
-    """A socket for RTP on a free even port."""
-    while True:
-        bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        bound.bind((HOST, 0))
-        if bound.getsockname()[1] % 2 == 0:
-            bound.setblocking(False)
-            return bound
-        bound.close()
+class Phones:
+    """The media of all phones, in a process."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self.ports = [int(port) for port in self._answer().split()]
+
+    def call(self, servers: list[int]) -> None:
+        """Know the server's port for each."""
+        self._ask(" ".join(map(str, servers)))
+
+    def talk(self, seconds: float) -> Heard:
+        """Send and hear for a while."""
+        self._ask(str(round(1000 * seconds)))
+        return Heard(*map(int, self._answer().split()))
+
+    def _ask(self, line: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(line + "\n")
+        self._process.stdin.flush()
+
+    def _answer(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline()
 
 
-def connect(caller: BarePhone, callee: BarePhone) -> tuple[Side, Side]:
-    """Set a call up; it stays until the server ends."""
-    first, second = media_socket(), media_socket()
-    ports = first.getsockname()[1], second.getsockname()[1]
-    answered, offered = finish(connecting(caller, callee, ports))
-    first.connect((HOST, answered))
-    second.connect((HOST, offered))
-    return Side(first), Side(second)
+@contextmanager
+def phones_program() -> Iterator[Path]:
+    """The C program, compiled. Exits where there is no gcc."""
+    compiler = shutil.which("gcc")
+    if compiler is None:
+        raise SystemExit(f"gcc is missing, to compile {SOURCE}")
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / "callers"
+        subprocess.run([compiler, "-O2", "-o", str(target), str(SOURCE)], check=True)
+        yield target
 
 
-def talk(sides: Sequence[Side], packets: int) -> int:
-    """Send at the pace of real phones but for the waiting: one packet of each side, then the next; how many came."""
-    received = 0
-    for _ in range(packets):
-        for side in sides:
-            side.send()
-        time.sleep(0.002)  # the server's turn: phones do not send in bursts either
-        received += sum(side.drain() for side in sides)
-    return received
+@contextmanager
+def talking(program: Path, count: int) -> Iterator[Phones]:
+    """So many phones."""
+    with subprocess.Popen(
+        [program, str(count)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        yield Phones(process)
+        assert process.stdin is not None
+        process.stdin.close()
+
+
+def relay(program: Path, calls: int, rounds: int, seconds: float) -> tuple[Measured, list[Heard]]:
+    """Set so many calls up, and measure."""
+    numbers, heard = range(1000, 1000 + 2 * calls), list[Heard]()
+    with server(numbers) as running, talking(program, 2 * calls) as media:
+        bare = [BarePhone(number, running.address) for number in numbers]
+        for phone in bare:
+            phone.register()
+        servers: list[int] = []
+        for at in range(0, 2 * calls, 2):
+            servers += finish(connecting(bare[at], bare[at + 1], (media.ports[at], media.ports[at + 1])))
+        media.call(servers)
+        media.talk(1)  # latches, warms caches up, and is not counted
+
+        def unit() -> int:
+            heard.append(media.talk(seconds))
+            return heard[-1].received
+
+        return measure(rounds, unit, running.pid), heard
 
 
 class Nowhere:
@@ -130,47 +159,47 @@ async def without_sockets(packets: int) -> float:
     return spent / packets
 
 
+def rows(measured: Measured, heard: list[Heard]) -> list[tuple[str, str]]:
+    """What is told of so many calls."""
+    figure, yardstick, ours = measured
+    p50, p99 = (
+        statistics.median(times) / 1e6 for times in ((h.p50_ns for h in heard), (h.p99_ns for h in heard))
+    )
+    return [
+        ("per packet in and out", f"{figure * 1e6:.1f} us"),
+        ("of that outside the kernel", f"{ours:.0%}"),
+        ("bare Python UDP receive and send", f"{yardstick * 1e6:.1f} us"),
+        ("ratio", f"{figure / yardstick:.2f}"),
+        ("delay", f"{p50:.2f} ms p50, {p99:.2f} ms p99"),
+        (
+            "packets relayed of packets sent",
+            f"{sum(h.received for h in heard)} of {sum(h.sent for h in heard)}",
+        ),
+        ("sent late by the phones themselves", f"{sum(h.late for h in heard)}"),
+    ]
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--calls", type=int, default=10, help="at once (default: %(default)s)")
-    parser.add_argument("--packets", type=int, default=500, help="a side and round (default: %(default)s)")
+    parser.add_argument(
+        "--calls",
+        type=int,
+        nargs="+",
+        default=[10, 50, 200],
+        help="at once, one after another (default: 10 50 200)",
+    )
+    parser.add_argument("--seconds", type=float, default=3.0, help="of a round (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="the median of so many (default: %(default)s)")
     options = parser.parse_args()
-    numbers = range(1000, 1000 + 2 * options.calls)
-    with server(numbers) as running:
-        phones = [BarePhone(number, running.address) for number in numbers]
-        for phone in phones:
-            phone.register()
-        sides = [side for pair in zip(phones[::2], phones[1::2], strict=True) for side in connect(*pair)]
-        counts = {"sent": 0, "received": 0}
-
-        def unit() -> int:
-            received = talk(sides, options.packets)
-            counts["sent"] += options.packets * len(sides)
-            counts["received"] += received
-            return received
-
-        unit()  # the first round latches, warms caches up, and is not counted
-        time.sleep(0.2)
-        for side in sides:
-            side.drain()
-        counts.update(sent=0, received=0)
-        figure, yardstick, ours = measure(options.rounds, unit, running.pid)
-        alone = statistics.median(asyncio.run(without_sockets(20_000)) for _ in range(options.rounds))
-        print_table(
-            f"RTP relayed between two sides, {options.calls} calls, CPU of all server processes",
-            [
-                ("per packet in and out", f"{figure * 1e6:.1f} us"),
-                ("of that outside the kernel", f"{ours:.0%}"),
-                ("the stream's part, without sockets", f"{alone * 1e6:.2f} us"),
-                ("bare Python UDP receive and send", f"{yardstick * 1e6:.1f} us"),
-                ("ratio", f"{figure / yardstick:.2f}"),
-                ("packets relayed of packets sent", f"{counts['received']} of {counts['sent']}"),
-            ],
-        )
+    with phones_program() as program:
+        for calls in options.calls:
+            found = rows(*relay(program, calls, options.rounds, options.seconds))
+            print_table(f"RTP relayed between two sides, {calls} calls, CPU of all server processes", found)
+    alone = statistics.median(asyncio.run(without_sockets(20_000)) for _ in range(options.rounds))
+    print_table("Without sockets", [("a stream's part of a packet", f"{alone * 1e6:.2f} us")])
 
 
 if __name__ == "__main__":
