@@ -114,6 +114,7 @@ def revise(
     Raises Conflict where one of them is of another by now, ConfigError where the result cannot be, and whatever
     `change` and `check` raise; then nothing has changed.
     """
+    live.claim(connection)
     for name, version in (versions or {}).items():
         live.expect(name, version, connection)
     tables = told(connection)

@@ -23,6 +23,7 @@ from pbx.forwarding.rules import AdvancedForm
 from pbx.forwarding.simple import SimpleForm
 from pbx.happenings import ForwardingChanged
 from pbx.store import forwarding as rows
+from pbx.store import live
 from pbx.store.forwarding import Row
 
 if TYPE_CHECKING:
@@ -136,6 +137,7 @@ async def _change(switch: Switch, extension: Extension, change: Callable[[Settin
     seeded = book.seeded(extension)
 
     def within(connection: Connection) -> tuple[Settings, Settings, Profile]:
+        live.claim(connection)
         row = rows.find(number, connection)
         before = seeded if row is None else _settings(row, seeded)
         after = change(before)

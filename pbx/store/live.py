@@ -47,6 +47,12 @@ def revision(connection: Connection) -> int:
     return int(fact(REVISION, connection) or 0)
 
 
+def claim(connection: Connection) -> None:
+    """Be the only one who changes live data, to the end of the transaction: what is read from now on stays so. Who
+    writes into SQLite is alone anyhow; in PostgreSQL two who read the same would undo each other's changes."""
+    connection.execute(select(facts.c.value).where(facts.c.name == REVISION).with_for_update())
+
+
 def fact(name: str, connection: Connection) -> Any:
     """What is remembered; None if nothing is."""
     return connection.scalar(select(facts.c.value).where(facts.c.name == name))
@@ -87,6 +93,7 @@ def change_extension(
 
     Raises Conflict where it is of another version or gone.
     """
+    claim(connection)
     wanted = extensions.c.number == number
     if version is not None:
         wanted &= extensions.c.version == version
@@ -98,6 +105,7 @@ def change_extension(
 
 def remove_extension(number: str, connection: Connection, *, version: int | None = None) -> None:
     """Remove an extension and all that is its own. Raises Conflict as above."""
+    claim(connection)
     wanted = extensions.c.number == number
     if version is not None:
         wanted &= extensions.c.version == version
@@ -152,6 +160,7 @@ def tables(connection: Connection) -> dict[str, tuple[Any, int]]:
 
 def put_table(name: str, data: Any, connection: Connection, *, version: int | None = None) -> None:
     """Replace a table that is still of `version`, or whatever its version is. Raises Conflict."""
+    claim(connection)
     if version is not None:
         expect(name, version, connection)
     _, found = table(name, connection)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,10 +13,13 @@ from sqlalchemy import Connection, select
 
 from pbx.config import Config, ConfigError, parse
 from pbx.live_data import Report, merged, revise, take_over, told, write
+from pbx.live_file import brought_in, exported
 from pbx.store import live, pins
 from pbx.store.errors import Conflict
 from pbx.store.extensions import extensions
 from pbx.store.store import Store
+
+ROUNDS = 15
 
 FILE: dict[str, Any] = {
     "extensions": [
@@ -190,3 +195,82 @@ def test_another_realm_does_not_go_with_the_passwords_that_are_kept() -> None:
     store = store_of(parse(FILE))
     with pytest.raises(ConfigError, match=r"sip\.realm: there are passwords .* the realm 'myphone'"):
         take_over(parse(FILE | {"sip": {"realm": "elsewhere"}}), store)
+
+
+def test_of_two_administrators_at_once_neither_loses_what_the_other_sets(location: Path | str) -> None:
+    """Each changes another key of the extension and of a table, again and again, in a connection of its own."""
+    config = parse(FILE)
+    keys = ("first_name", "last_name")
+    stores = [Store.open(location) for _ in keys]
+    take_over(config, stores[0])
+
+    def administrate(store: Store, key: str) -> list[str]:
+        lost = []
+        for turn in range(ROUNDS):
+
+            def change(tables: dict[str, Any], turn: int = turn) -> None:
+                extension, hours = tables["extensions"][0], tables["office_hours"]
+                day = "tuesday" if key == "first_name" else "friday"
+                if turn and (extension[key], hours[day]) != (f"{key} {turn - 1}", [f"08:{turn - 1:02}-12:00"]):
+                    lost.append(f"{turn}: {extension[key]}, {hours[day]}")
+                extension[key], hours[day] = f"{key} {turn}", [f"08:{turn:02}-12:00"]
+
+            store.begin(partial(revise, config, change))
+        return lost
+
+    try:
+        with ThreadPoolExecutor(len(keys)) as both:
+            assert list(both.map(administrate, stores, keys)) == [[], []]
+        assert stores[0].read(versions)["100"] == 1 + ROUNDS * len(keys)
+    finally:
+        for store in stores:
+            store.abandon()
+
+
+def test_what_its_user_sets_meanwhile_is_not_lost_either(location: Path | str) -> None:
+    """A PIN is set at the phone while an administrator changes the name: other columns of one row."""
+    config = parse(FILE)
+    stores = [Store.open(location) for _ in range(2)]
+    take_over(config, stores[0])
+
+    def administrate() -> None:
+        for turn in range(ROUNDS):
+
+            def change(tables: dict[str, Any], turn: int = turn) -> None:
+                tables["extensions"][1]["first_name"] = f"name {turn}"
+
+            stores[0].begin(partial(revise, config, change))
+
+    def use() -> list[int]:
+        lost = []
+        for turn in range(ROUNDS):
+            stores[1].begin(partial(live.change_extension, "101", {"pin_hash": f"$argon2id${turn}"}))
+            if stores[1].read(told)["extensions"][1]["pin_hash"] != f"$argon2id${turn}":
+                lost.append(turn)
+        return lost
+
+    try:
+        with ThreadPoolExecutor(2) as both:
+            administration, lost = both.submit(administrate), both.submit(use)
+            administration.result()
+            assert lost.result() == []
+    finally:
+        for store in stores:
+            store.abandon()
+
+
+def test_an_import_takes_whole_extensions_and_the_later_one_counts(location: Path | str) -> None:
+    config = parse(FILE)
+    store = Store.open(location)
+    try:
+        take_over(config, store)
+        exported_before = store.read(exported)
+        store.begin(partial(live.change_extension, "100", {"last_name": "Parker", "email": "lee@example.org"}))
+        store.begin(partial(revise, config, brought_in(exported_before)))
+        row = store.read(told)["extensions"][0]
+        assert "last_name" not in row
+        assert store.read(versions)["100"] == 3  # whoever has seen 2 and says so is told
+        with pytest.raises(Conflict):
+            store.begin(partial(revise, config, lambda tables: None, versions={"100": 2}))
+    finally:
+        store.abandon()
