@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from pbx.plugin import Call, Feature, Voice, prompts
+from values import dataclass
 
 ROUNDS = 3
 """How often the ID is asked for."""

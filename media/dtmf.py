@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from media.tones import Tone, ToneSource
+from values import dataclass
 
 EVENTS = "0123456789*#ABCD"
 VOLUME = 10

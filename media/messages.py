@@ -5,12 +5,12 @@ They travel to worker processes; so they have no slots, which makes pickling the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 from media.plan import Address, StreamPlan
 from media.ticker import Punctuality
 from media.tones import Tone
+from values import dataclass
 
 # -- commands --------------------------------------------------------------------------------------
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from media.codecs import g711
 from media.mixer import FRAME_SAMPLES, GAIN_ONE, Format
 from media.plan import Codec
+from values import dataclass
 
 FRAME = struct.Struct(f"<{FRAME_SAMPLES}h")
 

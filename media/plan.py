@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import Final
+
+from values import dataclass
 
 Address = tuple[str, int]
 """IP address and UDP port."""

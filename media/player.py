@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from pathlib import Path
 
 from media.disk import Disk, PatientDisk, ignored
 from media.prompts.files import open_regular
 from media.wav import FRAME_SAMPLES, FRAMES_PER_SECOND, WavError, WavReader
+from values import dataclass
 
 logger = logging.getLogger(__name__)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from dataclasses import dataclass
 
 from media.net import MediaNetwork, MediaSocket
 from media.plan import Address
+from values import dataclass
 
 READY = 64
 """Pairs that are bound and wait, where the range has as many."""

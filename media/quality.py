@@ -8,7 +8,8 @@ echo that is heard later), and that by the codec and by loss.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+
+from values import dataclass
 
 BEST_R = 93.2
 """The rating of a connection without delay, with G.711 and without loss (G.107 section 7.7)."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from random import Random
 
 from media.rtp import RtpReceiver, RtpSender
+from values import dataclass
 
 SENDER_REPORT, RECEIVER_REPORT, SOURCE_DESCRIPTION, BYE = 200, 201, 202, 203
 INTERVAL_SECONDS = 5.0

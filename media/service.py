@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from itertools import count
 from random import Random
@@ -42,6 +42,7 @@ from media.ports import READY, Ports, PortsExhausted
 from media.process import START_SECONDS, ForkServer, start_anew
 from media.standing import Standing, together
 from media.worker import DiskThread, WorkerProcess
+from values import dataclass
 
 __all__ = ["MediaService", "MediaSettings", "PortsExhausted", "Reservation"]
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from media.rtcp import Report, ntp_middle
+from values import dataclass
 
 COMFORT_NOISE: Final = (13, 19)
 """Payload types of RFC 3551, of which the second is of old."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from media.messages import (
@@ -23,6 +23,7 @@ from media.messages import (
     StopRecording,
     StreamCommand,
 )
+from values import dataclass
 
 
 @dataclass(slots=True)

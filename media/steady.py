@@ -8,7 +8,6 @@ bytes and figures.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -18,6 +17,7 @@ from media.jitter import DROP_SECONDS, GROW, MAX_MS, NEED, SHRINK, WAIT_GAIN, Ji
 from media.mixer import FRAME_SAMPLES, Frames
 from media.playout_state import Steady
 from media.rtp import HEADER_BYTES, MAX_PACKET_BYTES, RtpReceiver
+from values import dataclass
 
 CLOCK_RATE: Final = 8000
 SLOTS: Final = 32

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from values import dataclass
 
 TICK_SECONDS = 0.02
 LATE_SECONDS = TICK_SECONDS / 2

@@ -9,10 +9,10 @@ hence after tones of 26 ms at the least and 37 at the most; it ends with three i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
+
+from values import dataclass
 
 Samples = npt.NDArray[np.int16]
 Floats = npt.NDArray[np.float32]

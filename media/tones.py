@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from array import array
-from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
+
+from values import dataclass
 
 RATE_HZ = 8000
 FRAME_SAMPLES = 160

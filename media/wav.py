@@ -6,12 +6,12 @@ import contextlib
 import struct
 import sys
 from array import array
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from media.codecs import g711
 from media.plan import Codec
+from values import dataclass
 
 if TYPE_CHECKING:
     from media.codecs.resample import Resampler

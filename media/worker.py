@@ -19,7 +19,6 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from media.disk import Done, Work, outcome
@@ -36,6 +35,7 @@ from media.process import (
     reap,
     start_anew,
 )
+from values import dataclass
 
 logger = logging.getLogger(__name__)
 

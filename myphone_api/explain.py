@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from myphone_api.errors import CommandError, ExitCode
@@ -25,6 +25,7 @@ from pbx.store.statuses import every_status
 from pbx.store.store import Store
 from pbx.switch import Switch
 from pbx.trunks.inbound import forms, readable_number
+from values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

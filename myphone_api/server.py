@@ -10,7 +10,6 @@ import logging
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,6 +32,7 @@ from pbx.store.errors import StoreError, StoreUnavailable
 from pbx.store.store import Store
 from pbx.switch import Switch
 from pbx.trace import open_trace
+from values import dataclass
 
 logger = logging.getLogger(__name__)
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from media.messages import Statistics
 from media.plan import StreamPlan
 from pbx.addresses import is_private
 from pbx.happenings import AudioCause, AudioDirection
+from values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

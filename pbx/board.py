@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pbx.directory import Extension
 from pbx.directory_search import search
 from pbx.presence import ExtensionState, LineState
 from pbx.rights import NO_RIGHTS, Rights, rights
+from values import dataclass
 
 if TYPE_CHECKING:
     from pbx.call import Call

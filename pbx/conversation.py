@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from media.messages import Bridge, JoinRoom, LeaveRoom, ListenForDigits, Quiet, SendDigits
 from pbx.waiting import Music
+from values import dataclass
 
 if TYPE_CHECKING:
     from media.service import MediaService

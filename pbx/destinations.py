@@ -18,7 +18,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from values import dataclass
 
 _DIGITS = re.compile(r"[0-9]{1,15}")
 _DIALLED = re.compile(r"\+?[0-9A-Za-z*#._-]{1,64}")

@@ -15,9 +15,10 @@ import inspect
 import re
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
+
+from values import dataclass
 
 if TYPE_CHECKING:
     from sipcore.syntax.uri import Uri

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 
 from sipcore.registrar.digest import Credentials
+from values import dataclass
 
 
 class BusyDetection(Enum):

@@ -7,7 +7,7 @@ import random
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from functools import partial
 
@@ -15,6 +15,7 @@ from media.net import MediaNetwork, SocketMediaNetwork
 from media.process import ForkServer
 from pbx.mail.smtp import Mailer, SmtpMailer
 from sipcore.net.network import Network, SystemNetwork
+from values import dataclass
 
 ENTROPY_BYTES = 32
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import datetime
 from enum import Enum
 from functools import partial
 from typing import Any, TypeVar, overload
+
+from values import dataclass
 
 logger = logging.getLogger(__name__)
 

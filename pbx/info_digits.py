@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from sipcore.syntax.message import Request
+from values import dataclass
 
 RELAY = "application/dtmf-relay"
 PLAIN = "application/dtmf"

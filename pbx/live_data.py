@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from pbx.directory import BusyDetection, RecordCalls
 from pbx.store import live, pins
 from pbx.store.extensions import extensions
 from pbx.voicemail_settings import Mailbox
+from values import dataclass
 
 if TYPE_CHECKING:
     from pbx.store.store import Store

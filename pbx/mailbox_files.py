@@ -16,9 +16,10 @@ import os
 import re
 import wave
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+from values import dataclass
 
 logger = logging.getLogger(__name__)
 

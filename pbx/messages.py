@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -23,6 +22,7 @@ from sipcore.page_message import ACCEPT, MAX_DATAGRAM_BYTES, PageMessage
 from sipcore.syntax.headers import NameAddress
 from sipcore.syntax.uri import Uri
 from sipcore.transport.flow import Flow
+from values import dataclass
 
 if TYPE_CHECKING:
     from pbx.leg import Leg

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from random import Random
 
 from media.plan import G711, Codec, Direction, SrtpKeys, SrtpSuite, StreamPlan
@@ -17,6 +17,7 @@ from pbx.media_keys import MediaKeys, Srtp, agreed
 from sipcore.sdp.description import MediaDescription, Origin, SessionDescription
 from sipcore.sdp.security import Crypto, cryptos
 from sipcore.syntax.remember import remembered
+from values import dataclass
 
 TELEPHONE_EVENT = "TELEPHONE-EVENT"
 OFFERED_DTMF_PAYLOAD_TYPE = 101

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 import phonenumbers
 from phonenumbers import CountryCodeSource, PhoneNumberFormat
+
+from values import dataclass
 
 NORTH_AMERICA = 1
 """A calling code of many countries: a number that no country owns may cost anything."""

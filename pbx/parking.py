@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from media.service import PortsExhausted
 from pbx.call import Call
 from pbx.happenings import CallParked, CallRetrieved
 from pbx.refused import Refused
+from values import dataclass
 
 if TYPE_CHECKING:
     from pbx.party import Party

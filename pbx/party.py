@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pbx.directory import Extension
+from values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,7 @@ from sipcore.syntax.headers import NameAddress
 from sipcore.syntax.message import Request, Response, response_to
 from sipcore.syntax.uri import Uri
 from sipcore.transport.flow import Address, Flow, Transport
+from values import dataclass
 
 SERVED = (*METHODS, "NOTIFY")
 

@@ -7,8 +7,9 @@ loudspeaker; most phones do that only where their own settings allow it.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum
+
+from values import dataclass
 
 NOBODY = "sip:intercom.invalid"
 """The headers have to name a resource, and no phone is to fetch one (RFC 2606 section 2)."""

@@ -7,11 +7,11 @@ and registrations that there are, so it cannot be wrong about them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
 from sipcore.events.presence import Activity, PresenceFacts
+from values import dataclass
 
 if TYPE_CHECKING:
     from pbx.leg import Leg

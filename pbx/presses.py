@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from enum import Enum
+
+from values import dataclass
 
 WINDOW_SECONDS = 0.6
 """So much later, another form still tells of the same press: an INFO that is lost comes again after T1, 500 ms

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
+
+from values import dataclass
 
 if TYPE_CHECKING:
     from pbx.config import Extension

@@ -15,7 +15,7 @@ Status codes to the caller (RFC 3261 section 21):
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from enum import Enum
 from typing import Protocol
@@ -31,6 +31,7 @@ from pbx.party import Party
 from pbx.system_numbers import SystemNumbers
 from pbx.trunks.outbound import Asker, Barred, CallOut, Outbound
 from sipcore.syntax.message import REASONS
+from values import dataclass
 
 MAX_DIVERSIONS = 10
 """How many extensions and system numbers one call may visit without anybody choosing."""

@@ -9,12 +9,12 @@ import asyncio
 import logging
 import re
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from pbx.store.pins import check_pin, set_pin
 from pbx.store.voicemails import pin_is_default
+from values import dataclass
 
 if TYPE_CHECKING:
     from pbx.call import Call

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from pbx.keeping import enter_status
 from pbx.presence import UserStatus
+from values import dataclass
 
 if TYPE_CHECKING:
     from pbx.switch import Switch

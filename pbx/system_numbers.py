@@ -18,11 +18,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pbx.config_errors import ConfigError, Problem
 from pbx.dial_table import DialTable, Handler
+from values import dataclass
 
 if TYPE_CHECKING:
     from pbx.config import Config

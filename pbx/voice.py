@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +24,7 @@ from media.messages import (
     SeekPlaying,
     StopRecording,
 )
+from values import dataclass
 
 if TYPE_CHECKING:
     from media.prompts.tokens import Token

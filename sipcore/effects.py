@@ -6,9 +6,10 @@ user of RFC 3261 section 5). All are frozen values: a test compares lists of the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
+
+from values import dataclass
 
 if TYPE_CHECKING:
     from sipcore.dialog.callee import CalleeSession

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from random import Random
 from typing import Any, Protocol
 
@@ -34,6 +34,7 @@ from sipcore.transaction.timers import Timers
 from sipcore.transport.flow import Address, Flow, Transport
 from sipcore.transport.response_routing import request_flow, response_flow, stamp_via
 from sipcore.usage import Usage
+from values import dataclass
 
 METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK", "REGISTER", "MESSAGE")
 KNOWN_METHODS = frozenset({*METHODS, "NOTIFY", "PUBLISH", "REFER", "SUBSCRIBE"})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from email.utils import format_datetime
 from random import Random
@@ -13,6 +13,7 @@ from sipcore.syntax.headers import NameAddress
 from sipcore.syntax.identifiers import Identifiers
 from sipcore.syntax.message import Request
 from sipcore.syntax.uri import Uri
+from values import dataclass
 
 PLAIN = "text/plain"
 IS_COMPOSING = "application/im-iscomposing+xml"

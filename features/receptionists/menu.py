@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import Enum
+
+from values import dataclass
 
 END = "#"
 """Ends a number, where the menu has no use for the key."""

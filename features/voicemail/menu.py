@@ -7,10 +7,10 @@ what is to be done, and is told what came of that.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import Enum, auto
 
 from pbx.plugin import Message
+from values import dataclass
 
 
 class Place(Enum):

@@ -6,7 +6,6 @@ Decoders and encoders keep state: one decoder for each party, one encoder for ea
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -14,6 +13,7 @@ import numpy.typing as npt
 
 from media.codecs import g711
 from media.plan import Codec
+from values import dataclass
 
 Samples = npt.NDArray[np.int16]
 Bytes = npt.NDArray[np.uint8]

@@ -7,9 +7,10 @@ are tried in turn. "fr" and "en" folders of such packs hold the same names.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
+
+from values import dataclass
 
 
 class Language(Enum):

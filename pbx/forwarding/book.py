@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Literal, Protocol
@@ -19,6 +19,7 @@ from pbx.forwarding.situation import Situation
 from pbx.numbers import NumberingPlan
 from pbx.office_hours import OfficeHours
 from pbx.party import ExternalParty, Party
+from values import dataclass
 
 
 class ForwardingDefaults(Table):

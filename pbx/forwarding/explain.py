@@ -6,7 +6,6 @@ Nothing is called for it. What the phones would answer is not known, so each ans
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +15,7 @@ from pbx.forwarding.rules import RuleType
 from pbx.party import Party
 from pbx.routing import Decision, Offer, Outcome, Refuse, Ring, Route, Router, Serve
 from pbx.trunks.outbound import CallOut
+from values import dataclass
 
 _FOLLOWED = {
     Outcome.NO_ANSWER: "if nobody answers",

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pbx.directory import BusyDetection
 from pbx.forwarding.callers import BlackList, all_forms
 from pbx.forwarding.index import Stage
 from pbx.forwarding.rules import AdvancedForm, CallType, Hours, Rule, RuleType
 from pbx.forwarding.situation import Situation
 from pbx.numbers import NumberingPlan
+from values import dataclass
 
 ARRIVAL = frozenset({RuleType.FORWARD_ALL, RuleType.CALLER_ID})
 """Tried when a call arrives; the three others each at a moment of their own."""

@@ -7,7 +7,6 @@ delivered (or a phone says 486), `no_answer` ones when it has rung for so long.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated, Any, Self
 
@@ -17,6 +16,7 @@ from pbx.config_values import Table
 from pbx.destinations import Destination, parse
 from pbx.directory import BusyDetection
 from pbx.office_hours import Week
+from values import dataclass
 
 MAX_RULES = 1000
 MAX_NUMBERS = 100

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from functools import cached_property
 
 from pbx.office_hours import DAY_MINUTES, OfficeHours
+from values import dataclass
 
 
 @dataclass(frozen=True)

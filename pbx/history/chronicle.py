@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +21,7 @@ from pbx.happenings import (
     QueueCallWithdrawn,
 )
 from pbx.history.record import CallRecord, HandOver, Participation, Role
+from values import dataclass
 
 MAX_PARTIES = 200
 MAX_STEPS = 100

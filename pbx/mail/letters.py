@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
+
+from values import dataclass
 
 LONGEST_NAME = 80
 """Of a name, or a number, so much is shown."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -51,6 +51,7 @@ from pbx.refused import Refused
 from pbx.ringing import call_phones
 from pbx.store import statuses
 from pbx.transfer import WrongState
+from values import dataclass
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

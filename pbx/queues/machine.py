@@ -13,11 +13,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import Enum
 
 from pbx.queues.settings import Queue, Strategy
 from pbx.queues.strategies import Candidate, chosen
+from values import dataclass
 
 WEIGHT = 0.2
 """Of the latest call in the mean time that a call keeps an agent."""

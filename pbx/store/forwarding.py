@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +21,7 @@ from sqlalchemy import (
 )
 
 from pbx.store.schema import Moment, metadata
+from values import dataclass
 
 
 def _extension(**options: Any) -> Column[str]:

@@ -6,7 +6,7 @@ Whatever changes messages gives back how many there are then: lamps are to show 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, astuple
 from datetime import datetime
 
 from sqlalchemy import (
@@ -31,6 +31,7 @@ from sqlalchemy import (
 from pbx.store import live
 from pbx.store.extensions import extensions
 from pbx.store.schema import Moment, metadata
+from values import dataclass
 
 NO_MAIL = "none"
 

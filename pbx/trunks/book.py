@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from pbx.trunks.settings import Trunk as TrunkSettings
 from pbx.trunks.trunk import PortStatus, Trunk
 from sipcore.syntax.message import Request
 from sipcore.transport.flow import Flow
+from values import dataclass
 
 if TYPE_CHECKING:
     from pbx.switch import Switch

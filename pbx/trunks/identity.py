@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pbx.party import ExternalParty, Party
 from pbx.trunks.settings import CallerIdStyle
 from sipcore.syntax.headers import NameAddress
 from sipcore.syntax.uri import Uri
+from values import dataclass
 
 if TYPE_CHECKING:
     from pbx.directory import Extension

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from pbx.destinations import Address
 from pbx.numbers import NumberingPlan, PhoneNumber
@@ -16,6 +16,7 @@ from pbx.party import ExternalParty, Party
 from pbx.trunks.settings import Dialing, OutboundRule
 from sipcore.errors import PeerError
 from sipcore.syntax.uri import Uri
+from values import dataclass
 
 NOT_OUT_AGAIN = "Calls From Outside Are Not Led Out Again"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -29,6 +28,7 @@ from sipcore.syntax.uri import Uri
 from sipcore.transport.failover import Servers, retry_after
 from sipcore.transport.flow import Flow, Transport
 from sipcore.transport.resolve import Target, locate
+from values import dataclass
 
 if TYPE_CHECKING:
     from pbx.switch import Switch

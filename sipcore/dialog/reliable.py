@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sipcore.errors import PeerError
 from sipcore.syntax.headers import CSeq
 from sipcore.syntax.message import Request, Response
+from values import dataclass
 
 if TYPE_CHECKING:
     from sipcore.transaction.timers import Timers

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from sipcore.sdp.description import SessionDescription
 from sipcore.syntax.headers import split_values
 from sipcore.syntax.message import Request, Response, response_to
 from sipcore.usage import Core
+from values import dataclass
 
 if TYPE_CHECKING:
     from sipcore.transaction.table import ClientTransaction, ServerTransaction

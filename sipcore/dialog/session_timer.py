@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 
 from sipcore.errors import PeerError
 from sipcore.syntax.headers import parse_parameters
 from sipcore.syntax.message import Message, Request, Response
+from values import dataclass
 
 OPTION = "timer"
 LONGEST_SECONDS = 7 * 86400

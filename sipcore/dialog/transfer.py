@@ -6,7 +6,6 @@ transferor. `Replaces` names the dialog that another one is to take the place of
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sipcore.errors import PeerError
@@ -14,6 +13,7 @@ from sipcore.syntax.headers import NameAddress, parse_parameters, split_values
 from sipcore.syntax.message import REASONS, Message, Request
 from sipcore.syntax.uri import Uri
 from sipcore.transaction.events import ResponseReceived
+from values import dataclass
 
 if TYPE_CHECKING:
     from sipcore.dialog.dialog import Dialog

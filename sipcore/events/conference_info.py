@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from sipcore.errors import PeerError
 from sipcore.events.dialog_info import address
 from sipcore.events.document import Document, Printed
 from sipcore.events.xml import HEADER, escaped, parse
+from values import dataclass
 
 EVENT = "conference"
 CONTENT_TYPE = "application/conference-info+xml"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 
 from sipcore.errors import PeerError
 from sipcore.events.document import Document, Printed
 from sipcore.events.xml import HEADER, Element, escaped, parse
 from sipcore.syntax.uri import Uri
+from values import dataclass
 
 EVENT = "dialog"
 CONTENT_TYPE = "application/dialog-info+xml"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from sipcore.errors import PeerError
 from sipcore.events.document import Document, Printed
+from values import dataclass
 
 EVENT = "message-summary"
 CONTENT_TYPE = "application/simple-message-summary"

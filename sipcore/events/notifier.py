@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sipcore.errors import PeerError
@@ -12,6 +12,7 @@ from sipcore.events.document import Printed
 from sipcore.events.subscription import Lifetimes, Reason, Subscription, event_of
 from sipcore.syntax.headers import split_values
 from sipcore.syntax.message import Request, response_to
+from values import dataclass
 
 if TYPE_CHECKING:
     from sipcore.effects import Arrived, Effect

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 from sipcore.errors import PeerError
 from sipcore.events.document import Document, Printed
 from sipcore.events.xml import HEADER, Element, escaped, parse
+from values import dataclass
 
 EVENT = "presence"
 CONTENT_TYPE = "application/pidf+xml"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sipcore.deadlines import Deadlines
 from sipcore.errors import PeerError
 from sipcore.events.subscription import Lifetimes, event_of
 from sipcore.syntax.message import Request, Response, response_to
+from values import dataclass
 
 if TYPE_CHECKING:
     from random import Random

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum
 from random import Random
 from typing import TYPE_CHECKING, Protocol
@@ -15,6 +14,7 @@ from sipcore.syntax.headers import parse_parameters
 from sipcore.syntax.message import Request, Response, response_to
 from sipcore.syntax.template import Template
 from sipcore.transaction.events import FlowFailed, ResponseReceived
+from values import dataclass
 
 if TYPE_CHECKING:
     from sipcore.effects import Effect

@@ -8,10 +8,11 @@ That is what hardened wrappers do as well; and so this package goes on to need t
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from xml.parsers import expat
 
 from sipcore.errors import PeerError
+from values import dataclass
 
 MAX_BYTES = 64 * 1024
 MAX_DEPTH = 16

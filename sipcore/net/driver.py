@@ -9,7 +9,7 @@ import logging
 import ssl
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import count
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from sipcore.transport.flow import Address, Flow, Transport
 from sipcore.transport.framing import PONG, StreamFramer
 from sipcore.transport.overload import newcomer
 from sipcore.transport.stun import is_stun
+from values import dataclass
 
 logger = logging.getLogger(__name__)
 

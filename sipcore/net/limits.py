@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from sipcore.transport.source import source_of
+from values import dataclass
 
 MAX_SOURCES = 20_000
 

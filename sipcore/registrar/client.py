@@ -6,7 +6,7 @@ sends what `request` builds, and gives the final response back: 408 for none, 50
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from random import Random
 
@@ -18,6 +18,7 @@ from sipcore.syntax.identifiers import Identifiers
 from sipcore.syntax.message import REASONS, Request, Response
 from sipcore.syntax.uri import Uri
 from sipcore.transport.failover import retry_after
+from values import dataclass
 
 REFRESH_SHARES = 0.75, 0.9
 """Of its life a registration is refreshed somewhere between these, so that not all come at once."""

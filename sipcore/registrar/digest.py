@@ -7,12 +7,12 @@ import hmac
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 
 from sipcore.errors import PeerError
 from sipcore.syntax.headers import resolve_quoted_pairs
 from sipcore.syntax.uri import Uri
+from values import dataclass
 
 NONCE_SECONDS = 300.0
 """How long a nonce may be used."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, NamedTuple
 
 from sipcore.registrar.digest import Algorithm, Authenticator, Credentials, Verdict, parse_digest
 from sipcore.syntax.message import Request
 from sipcore.transport.flow import Address, Flow
 from sipcore.transport.source import source_of
+from values import dataclass
 
 FREE_FAILURES = 5
 """Wrong guesses of a source that cost it nothing: people mistype."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from random import Random
 from typing import NamedTuple
@@ -15,6 +14,7 @@ from sipcore.syntax.message import Request, Response, response_to
 from sipcore.syntax.uri import Uri
 from sipcore.transport.flow import Flow
 from sipcore.transport.response_routing import request_flow
+from values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

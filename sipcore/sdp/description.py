@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from types import MappingProxyType
 
 from sipcore.errors import PeerError
+from values import dataclass
 
 MAX_BYTES = 65535
 MAX_MEDIA = 20

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 
 from sipcore.sdp.description import MediaDescription
+from values import dataclass
 
 KEY_BYTES = 30
 """Master key of 128 bits and master salt of 112, of either suite (section 6.2)."""

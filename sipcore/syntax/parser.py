@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from sipcore.errors import ParseError, PeerError
 from sipcore.syntax.headers import split_values
 from sipcore.syntax.message import Message, Request, Response
 from sipcore.syntax.remember import remembered
+from values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,9 @@ They stand among the effects that the methods of a transaction return, beside `T
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from values import dataclass
 
 if TYPE_CHECKING:
     from sipcore.syntax.message import Response

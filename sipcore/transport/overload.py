@@ -7,13 +7,13 @@ belongs to something that exists already is never refused, for that is work whic
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from hashlib import blake2s
 
 from sipcore.errors import PeerError
 from sipcore.syntax.headers import Via
 from sipcore.transport.flow import Address
 from sipcore.transport.response_routing import DEFAULT_PORT
+from values import dataclass
 
 _BEGINS = re.compile(
     rb"(INVITE|REGISTER|SUBSCRIBE|PUBLISH|OPTIONS|MESSAGE|REFER) sips?:([^@\s]*)@?[^ \r\n]* SIP/2\.0\r\n"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from random import Random
 from typing import Protocol
 
 from sipcore.syntax.uri import Uri
 from sipcore.transport.flow import Address, Transport
+from values import dataclass
 
 MAX_SERVERS = 16
 """Whatever the DNS says, no more are tried."""

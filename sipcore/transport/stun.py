@@ -9,10 +9,10 @@ from __future__ import annotations
 import ipaddress
 import struct
 import zlib
-from dataclasses import dataclass
 from random import Random
 
 from sipcore.transport.flow import Address
+from values import dataclass
 
 COOKIE = 0x2112A442
 BINDING_REQUEST, BINDING_SUCCESS, BINDING_ERROR = 0x0001, 0x0101, 0x0111

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted(
     path
-    for package in ("sipcore", "media", "pbx", "features", "myphone_api")
+    for package in ("values", "sipcore", "media", "pbx", "features", "myphone_api")
     for path in (ROOT / package).rglob("*.py")
 )
 

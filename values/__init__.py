@@ -1,0 +1,128 @@
+"""`dataclass` of the standard library, with the same meaning, defined in a fifth of the time.
+
+    from values import dataclass
+
+    @dataclass(frozen=True, slots=True)
+    class Address: ...
+
+A start is mostly the definition of classes. The standard library writes, compiles and runs a function for each method
+of each class, which is 0.7 ms for a frozen one with slots; three hundred of them were a third of all that a start
+does. Here one function is written for each class, `__init__`, which stores values without asking the guard that makes
+the class frozen, and so is quicker, too. What else a class needs is the same code for all.
+
+`fields`, `replace`, `asdict` and patterns know these classes as they know those of the standard library. A frozen
+class can be derived from one of either kind, but not one kind from the other.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import MISSING, FrozenInstanceError
+from operator import attrgetter
+from reprlib import recursive_repr
+from typing import TYPE_CHECKING, Any, NoReturn
+
+__all__ = ["dataclass"]
+
+_Class = type[Any]
+
+if TYPE_CHECKING:
+    from dataclasses import dataclass  # type checkers know all about it
+else:
+
+    def dataclass(*, frozen=False, slots=False, kw_only=False, eq=True, repr=True):
+        """As `dataclasses.dataclass`, with those of its options that are used here."""
+
+        def define(cls: _Class) -> _Class:
+            given = dict(vars(cls))
+            cls = dataclasses.dataclass(init=False, repr=False, eq=False, slots=slots, kw_only=kw_only)(cls)
+            methods: dict[str, Any] = {"__init__": _init(cls, frozen=frozen, slots=slots)}
+            if repr:
+                methods["__repr__"] = _repr(cls)
+            if eq:
+                methods |= _comparison(cls, frozen=frozen)
+            if frozen:
+                methods |= {"__setattr__": _refuse_to_set, "__delattr__": _refuse_to_delete}
+            if frozen and slots:
+                methods |= {"__getstate__": _state, "__setstate__": _set_state}
+            for name, method in methods.items():
+                if given.get(name) is None:
+                    setattr(cls, name, method)
+            return cls
+
+        return define
+
+
+def _init(cls: _Class, *, frozen: bool, slots: bool) -> Callable[..., None]:
+    """The one method that is compiled for a class, for it has the names of its fields as parameters."""
+    known: dict[str, Any] = {"MISSING": MISSING, "set_": object.__setattr__}
+    positional, by_name, body = ["self"], ["*"], []
+    for field in dataclasses.fields(cls):
+        name = value = parameter = field.name
+        if field.default_factory is not MISSING:
+            known[f"make_{name}"] = field.default_factory
+            parameter, value = f"{name}=MISSING", f"make_{name}() if {name} is MISSING else {name}"
+        elif field.default is not MISSING:
+            known[f"default_{name}"] = field.default
+            parameter = f"{name}=default_{name}"
+        (by_name if field.kw_only else positional).append(parameter)
+        if not frozen:
+            body.append(f"self.{name} = {value}")
+        elif slots:
+            known[f"set_{name}"] = getattr(cls, name).__set__
+            body.append(f"set_{name}(self, {value})")
+        else:
+            body.append(f"set_(self, {name!r}, {value})")
+    if hasattr(cls, "__post_init__"):
+        body.append("self.__post_init__()")
+    parameters = ", ".join(positional + (by_name if len(by_name) > 1 else []))
+    exec("\n ".join([f"def __init__({parameters}):", *(body or ["pass"])]), known)
+    init: Callable[..., None] = known["__init__"]
+    init.__qualname__ = f"{cls.__qualname__}.__init__"
+    return init
+
+
+def _repr(cls: _Class) -> Callable[[Any], str]:
+    names = [field.name for field in dataclasses.fields(cls) if field.repr]
+
+    @recursive_repr()
+    def __repr__(self: Any) -> str:
+        return f"{type(self).__qualname__}({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
+
+    return __repr__
+
+
+def _comparison(cls: _Class, *, frozen: bool) -> dict[str, Any]:
+    values = _values([field.name for field in dataclasses.fields(cls) if field.compare])
+
+    def __eq__(self: Any, other: Any) -> bool:
+        return values(self) == values(other) if type(other) is type(self) else NotImplemented
+
+    def __hash__(self: Any) -> int:
+        return hash(values(self))
+
+    return {"__eq__": __eq__, "__hash__": __hash__ if frozen else None}
+
+
+def _values(names: list[str]) -> Callable[[Any], Any]:
+    """What gives the values of these fields, as something to compare and to hash: the tuple of them, if not the one."""
+    return attrgetter(*names) if names else lambda _: ()
+
+
+def _refuse_to_set(self: Any, name: str, value: object) -> NoReturn:
+    raise FrozenInstanceError(f"cannot assign to field {name!r}")
+
+
+def _refuse_to_delete(self: Any, name: str) -> NoReturn:
+    raise FrozenInstanceError(f"cannot delete field {name!r}")
+
+
+def _state(self: Any) -> list[Any]:
+    """For pickles: the values of a frozen class with slots."""
+    return [getattr(self, field.name) for field in dataclasses.fields(self)]
+
+
+def _set_state(self: Any, state: list[Any]) -> None:
+    for field, value in zip(dataclasses.fields(self), state, strict=True):
+        object.__setattr__(self, field.name, value)
