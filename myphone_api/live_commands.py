@@ -54,7 +54,7 @@ class Live:
     def __init__(self, config: Config, features: tuple[Feature, ...], store: Store) -> None:
         self.config = config
         self.store = store
-        self._features = features
+        self.features = features
 
     def revise(
         self,
@@ -83,7 +83,7 @@ class Live:
             return rehearsed.report
 
     def _check(self, revised: Config) -> None:
-        dial_table(self._features, revised)
+        dial_table(self.features, revised)
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from myphone_api.errors import ExitCode
 from myphone_api.ext_options import add_values
+from myphone_api.rules_options import add_rules
 
 if TYPE_CHECKING:
     Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -53,6 +54,7 @@ def _add_ext(commands: Commands, make: Make) -> None:
     remove = make(actions, "remove", "remove an extension: its calls end, and its voicemail goes with it")
     _add_number(remove)
     _finish(remove, "ext_remove", "ext_commands")
+    add_rules(actions, make, _finish)
 
 
 def _add_queue(commands: Commands, make: Make) -> None:

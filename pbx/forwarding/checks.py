@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pbx.destinations import Address, ExtensionNumber, Number, SystemNumber, Voicemail
+from pbx.forwarding.edits import Add, Edit, Update
 from pbx.forwarding.rules import Action, AdvancedForm, ReachMe
 from pbx.forwarding.simple import SimpleForm, advanced
 from pbx.routing import Refuse
@@ -37,6 +38,12 @@ def check_form(form: SimpleForm | AdvancedForm, own: Extension, switch: Switch) 
         problem = objection(rule.action, own, switch)
         if problem:
             raise Rejected(rule.type.value if simple else f"rules[{index}].action", problem)
+
+
+def check_edit(edit: Edit, own: Extension, switch: Switch) -> None:
+    """Raises Rejected for a rule that extension `own` cannot have."""
+    if isinstance(edit, Add | Update) and (problem := objection(edit.rule.action, own, switch)):
+        raise Rejected("action", problem)
 
 
 def objection(action: Action, own: Extension, switch: Switch) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,8 @@ from sqlalchemy import Connection
 
 from pbx.forwarding.book import Interface, Settings
 from pbx.forwarding.callers import MAX_LISTED, BlackList
-from pbx.forwarding.checks import Rejected, check_form
+from pbx.forwarding.checks import Rejected, check_edit, check_form
+from pbx.forwarding.edits import Edit, EditError, edited
 from pbx.forwarding.profile import Profile
 from pbx.forwarding.rules import AdvancedForm
 from pbx.forwarding.simple import SimpleForm
@@ -65,27 +67,45 @@ async def set_form(switch: Switch, extension: Extension, form: SimpleForm | Adva
     return await _change(switch, extension, lambda settings: replace(settings, form=form))
 
 
+async def edit_rules(switch: Switch, extension: Extension, edit: Edit) -> Settings:
+    """Change one rule of the advanced form. Others may be changing theirs: what they have done stays.
+
+    Raises Rejected for an action that cannot be, EditError where the rule is gone or the simple form is in force.
+    """
+    check_edit(edit, extension, switch)
+    return await _change(switch, extension, partial(after_edit, edit=edit))
+
+
+def after_edit(settings: Settings, edit: Edit) -> Settings:
+    """The settings with a rule changed. Raises EditError."""
+    if not isinstance(settings.form, AdvancedForm):
+        raise EditError("the simple form is in force, go over to the advanced one first")
+    return replace(settings, form=edited(settings.form, edit))
+
+
 async def to_advanced(switch: Switch, extension: Extension) -> Settings:
     """Go over to the advanced form; it begins with the rules in force."""
+    return await _change(switch, extension, partial(after_advanced, number=extension.number))
 
-    def change(settings: Settings) -> Settings:
-        return replace(settings, form=settings.rules(extension.number))
 
-    return await _change(switch, extension, change)
+def after_advanced(settings: Settings, number: str) -> Settings:
+    """The settings of an extension with the advanced form in force."""
+    return replace(settings, form=settings.rules(number))
 
 
 async def to_simple(switch: Switch, extension: Extension, *, confirm: bool = False) -> Settings:
     """Go back to the simple form, at its defaults. The advanced rules are deleted, which wants to be confirmed: raises
     NotConfirmed. They stay among `replaced` for the administrator."""
+    return await _change(switch, extension, partial(after_simple, confirm=confirm))
 
-    def change(settings: Settings) -> Settings:
-        if isinstance(settings.form, SimpleForm):
-            return settings
-        if settings.form.rules and not confirm:
-            raise NotConfirmed(len(settings.form.rules))
-        return replace(settings, form=SimpleForm())
 
-    return await _change(switch, extension, change)
+def after_simple(settings: Settings, *, confirm: bool) -> Settings:
+    """The settings with the simple form in force. Raises NotConfirmed."""
+    if isinstance(settings.form, SimpleForm):
+        return settings
+    if settings.form.rules and not confirm:
+        raise NotConfirmed(len(settings.form.rules))
+    return replace(settings, form=SimpleForm())
 
 
 async def reject_caller(switch: Switch, extension: Extension, number: str) -> Settings:
@@ -138,13 +158,7 @@ async def _change(switch: Switch, extension: Extension, change: Callable[[Settin
 
     def within(connection: Connection) -> tuple[Settings, Settings, Profile]:
         live.claim(connection)
-        row = rows.find(number, connection)
-        before = seeded if row is None else _settings(row, seeded)
-        after = change(before)
-        if after != before:
-            rows.put(number, _row(after), connection)
-            if isinstance(before.form, AdvancedForm) and isinstance(after.form, SimpleForm):
-                rows.keep_replaced(number, before.form.model_dump(mode="json"), at, connection)
+        before, after = change_kept(number, change, seeded, at, connection)
         return before, after, book.prepared(extension, after)
 
     before, after, profile = await switch.store.write(within)
@@ -152,6 +166,30 @@ async def _change(switch: Switch, extension: Extension, change: Callable[[Settin
     if after != before:
         switch.happenings.tell(ForwardingChanged(at=at, extension=number))
     return after
+
+
+def change_kept(
+    number: str,
+    change: Callable[[Settings], Settings],
+    seeded: Settings,
+    at: datetime,
+    connection: Connection,
+) -> tuple[Settings, Settings]:
+    """Work a change of an extension's settings out from what is kept, and keep it: before and after. Raises what
+    `change` raises. `seeded`: what holds where nothing is kept."""
+    before = settings_of(number, seeded, connection)
+    after = change(before)
+    if after != before:
+        rows.put(number, _row(after), connection)
+        if isinstance(before.form, AdvancedForm) and isinstance(after.form, SimpleForm):
+            rows.keep_replaced(number, before.form.model_dump(mode="json"), at, connection)
+    return before, after
+
+
+def settings_of(number: str, seeded: Settings, connection: Connection) -> Settings:
+    """What is kept of an extension, else what is seeded."""
+    row = rows.find(number, connection)
+    return seeded if row is None else _settings(row, seeded)
 
 
 async def replaced(switch: Switch, extension: Extension) -> list[AdvancedForm]:

@@ -9,7 +9,8 @@ from pydantic import Field, model_validator
 from pbx.config_values import Table
 from pbx.destinations import End, Number, Voicemail, parse
 from pbx.directory import BusyDetection
-from pbx.forwarding.rules import Action, AdvancedForm, CallType, Hours, ReachMe, Rule, RuleType
+from pbx.forwarding.rules import SECONDS, Action, AdvancedForm, CallType, Hours, ReachMe, Rule, RuleType
+from pbx.forwarding.words import Help
 
 OWN_VOICEMAIL = "voicemail"
 
@@ -22,11 +23,35 @@ _Outside = Annotated[
 class ForwardAll(Table):
     """Where all calls go while the user is out of the office."""
 
-    to: Literal["voicemail"] | _Elsewhere | _Outside
-    offer: bool = False
+    to: Annotated[
+        Literal["voicemail"] | _Elsewhere | _Outside,
+        Help(
+            "Votre messagerie vocale, un autre poste, ou un numéro extérieur composé comme ici, préfixe compris.",
+            "Your voice mail, another extension, or a number outside as you dial it here, prefix included.",
+        ),
+    ]
+    offer: Annotated[
+        bool,
+        Help(
+            "Qui décroche à l'extérieur entend qui appelle, et peut laisser l'appel à la messagerie vocale d'ici.",
+            "Whoever answers the number outside hears who calls, and may leave the call to the voice mail here.",
+        ),
+    ] = False
     """Whether who answers a number outside is asked first, and may leave the call to the voicemail here."""
-    outside_office_hours: Literal["forward", "voicemail"] = "forward"
-    only_external: bool = False
+    outside_office_hours: Annotated[
+        Literal["forward", "voicemail"],
+        Help(
+            "Hors des heures de bureau : transférer aussi, ou laisser ces appels à votre messagerie vocale.",
+            "Outside the office hours of the company: forward too, or keep these calls for your voice mail.",
+        ),
+    ] = "forward"
+    only_external: Annotated[
+        bool,
+        Help(
+            "Seuls les appels de l'extérieur sont transférés ; ceux de l'intérieur vont à votre messagerie vocale.",
+            "Only calls from outside are forwarded; those from inside go to your voice mail.",
+        ),
+    ] = False
     """Whether calls from inside go to the voicemail instead."""
 
     @model_validator(mode="after")
@@ -39,14 +64,38 @@ class ForwardAll(Table):
 class SimpleForm(Table):
     """The page of an extension. A target is its own "voicemail", "extension:102", or the end of the call."""
 
-    no_answer_seconds: Annotated[float, Field(ge=1, le=300)] = 60.0
-    no_answer: Literal["voicemail", "end"] | _Elsewhere = "voicemail"
+    no_answer_seconds: Annotated[float, Field(ge=1, le=300), SECONDS] = 60.0
+    no_answer: Annotated[
+        Literal["voicemail", "end"] | _Elsewhere,
+        Help(
+            "Où va un appel auquel vous ne répondez pas, ou qui ne trouve aucun téléphone.",
+            "Where a call goes that you do not answer, or that finds no phone of yours.",
+        ),
+    ] = "voicemail"
     """For phones that cannot be reached at all, too."""
-    busy: Literal["voicemail", "busy"] | _Elsewhere = "voicemail"
+    busy: Annotated[
+        Literal["voicemail", "busy"] | _Elsewhere,
+        Help(
+            "Où va un appel pendant que vous êtes en ligne, ou absent.",
+            "Where a call goes while you are on the phone, or away.",
+        ),
+    ] = "voicemail"
     """For a user who is away, too."""
-    more_than_one_call: bool = False
+    more_than_one_call: Annotated[
+        bool,
+        Help(
+            "Votre téléphone sonne pour un autre appel pendant que vous êtes en ligne.",
+            "Your phone rings for another call while you are on the phone.",
+        ),
+    ] = False
     """Whether a phone in a call rings for the next one; the phone itself says then if it is busy."""
-    forward_all: ForwardAll | None = None
+    forward_all: Annotated[
+        ForwardAll | None,
+        Help(
+            "Pendant votre absence du bureau : tous les appels y vont, et tout ce qui est réglé plus haut attend.",
+            "While you are out of the office: all calls go there, and all that is set above waits.",
+        ),
+    ] = None
 
 
 def advanced(form: SimpleForm, own: str) -> AdvancedForm:

@@ -20,7 +20,8 @@ from pbx.forwarding import kept
 from pbx.forwarding.book import Interface
 from pbx.forwarding.callers import MAX_LISTED
 from pbx.forwarding.checks import Rejected
-from pbx.forwarding.rules import AdvancedForm, ReachMe, Rule, RuleType, moved
+from pbx.forwarding.edits import Add, Delete, EditError, Move, Update
+from pbx.forwarding.rules import AdvancedForm, ReachMe, Rule, RuleType
 from pbx.forwarding.simple import ForwardAll, SimpleForm, advanced
 from pbx.happenings import ForwardingChanged
 from pbx.plugin import StoreUnavailable
@@ -116,18 +117,39 @@ async def test_without_rules_nothing_is_to_be_confirmed(make_office: MakeOffice)
     assert user.form() == SimpleForm()
 
 
-@pytest.mark.row("FWD-62")
-@given(st.lists(st.integers(5, 100), unique=True, min_size=1, max_size=8), st.data())
-def test_rules_are_moved_up_and_down(seconds: list[int], data: st.DataObject) -> None:
-    rules = [Rule(type=RuleType.NO_ANSWER, action=Voicemail(str(number))) for number in seconds]
-    form = AdvancedForm(rules=tuple(rules))
-    index, by = data.draw(st.integers(0, len(rules) - 1)), data.draw(st.sampled_from([-1, 1]))
-    after = list(moved(form, index, by).rules)
-    assert sorted(map(str, after)) == sorted(map(str, rules))
-    other = index + by
-    if 0 <= other < len(rules):
-        rules[index], rules[other] = rules[other], rules[index]
-    assert after == rules
+@pytest.mark.row("FWD-61", "FWD-62")
+async def test_two_who_edit_at_once_lose_nothing_of_each_other(
+    make_office: MakeOffice, tmp_path: Path
+) -> None:
+    user = await opened(make_office, database=tmp_path / "myphone.db")
+    switch = user.office.switch
+    with pytest.raises(EditError, match="simple form"):
+        await kept.edit_rules(switch, user.extension, Delete(1))
+    await user.set(RULES)
+    rule = Rule(type=RuleType.BUSY, action=ExtensionNumber("104"))
+    await asyncio.gather(
+        *(kept.edit_rules(switch, user.extension, edit) for edit in (Move(2, -1), Add(rule), Update(1, rule)))
+    )
+    form = user.form()
+    assert isinstance(form, AdvancedForm)
+    assert [(each.id, each.action) for each in form.rules] == [
+        (2, ExtensionNumber("103")),
+        (1, rule.action),
+        (3, rule.action),
+    ]
+    assert form.no_answer_seconds == 25
+    await kept.edit_rules(switch, user.extension, Delete(3))
+    with pytest.raises(EditError, match="no rule 3"):
+        await kept.edit_rules(switch, user.extension, Update(3, rule))
+    with pytest.raises(Rejected, match="is no extension"):
+        await kept.edit_rules(
+            switch, user.extension, Add(Rule(type=RuleType.BUSY, action=ExtensionNumber("199")))
+        )
+    await user.office.restart()
+    await kept.edit_rules(switch := user.office.switch, user.extension, Add(rule))
+    form = user.form()
+    assert isinstance(form, AdvancedForm)
+    assert [each.id for each in form.rules] == [2, 1, 4]  # that of a rule that is gone is not given again
 
 
 # -- what is kept ----------------------------------------------------------------------------------
