@@ -39,6 +39,8 @@ from pbx.forwarding import kept
 from pbx.forwarding.book import Forwarding
 from pbx.happenings import ExtensionRegistered, ExtensionUnregistered, Happenings, Unregistration
 from pbx.history.history import History
+from pbx.history.journal import FILE as JOURNAL
+from pbx.history.journal import Journal
 from pbx.info_digits import INFO_REMEDIES, BadInfo, read_info
 from pbx.keeping import Keeping
 from pbx.leg import Leg, LegState
@@ -175,7 +177,7 @@ class Switch:
         self.codecs = config.media.spoken()
         self.loop = asyncio.get_running_loop()
         self.happenings = Happenings()
-        self.history = History(self.happenings, self.store, environment.wall, config.store.call_days)
+        self.history = self._history()
         self.directory = Directory(config.directory())
         self.features = features = tuple(features)
         self.dial_table = dial_table(features, config)
@@ -233,6 +235,13 @@ class Switch:
             self.system_numbers,
             self.forwarding,
         )
+
+    def _history(self) -> History:
+        settings, environment = self.config.store, self.environment
+        lasting = self.store.durable and settings.data_dir.is_dir()
+        journal = Journal(settings.data_dir / JOURNAL) if lasting else None
+        days, threads = settings.call_days, environment.threads
+        return History(self.happenings, self.store, environment.wall, days, journal, threads)
 
     def _nat(self) -> NatTraversal:
         return NatTraversal(

@@ -26,6 +26,8 @@ from values import dataclass
 MAX_PARTIES = 200
 MAX_STEPS = 100
 """A call that is sent round for hours does not grow for ever: reasons and hand-overs beyond are not kept."""
+SYSTEM_STOPPED = "System Stopped"
+"""The reason for the end of a call that was going on when the process was killed."""
 
 
 Key = tuple[str, str]
@@ -52,6 +54,8 @@ class Chronicle:
         """`finished` gets each record, once, when its call has ended."""
         self._finished = finished
         self._drafts: dict[str, _Draft] = {}
+        self.changed: set[str] = set()
+        """Calls that are going on, and of which something was told since whoever looks here has emptied it."""
         self._takes: dict[type[Happening], Callable[[_Draft, Any], None]] = {
             CallRouted: _routed,
             CallRang: _rang,
@@ -72,6 +76,7 @@ class Chronicle:
         """Whatever happened; what is of no call, or of one whose start was not told, is left alone."""
         if isinstance(happening, CallStarted):
             started = self._drafts[happening.call] = _Draft(happening)
+            self.changed.add(happening.call)
             _enter(started, (happening.caller, happening.trunk), Role.CALLER, happening.at)
             return
         draft = self._drafts.get(getattr(happening, "call", ""))
@@ -79,9 +84,16 @@ class Chronicle:
             return
         if isinstance(happening, CallEnded):
             del self._drafts[happening.call]
+            self.changed.discard(happening.call)
             self._finished(_record(draft, happening))
         elif take := self._takes.get(type(happening)):
+            self.changed.add(draft.started.call)
             take(draft, happening)
+
+    def going_on(self, at: datetime, calls: Iterable[str] | None = None) -> list[CallRecord]:
+        """What the records of these calls (of all, if none are given) will be if the system stops `at` this moment."""
+        drafts = self._drafts.values() if calls is None else map(self._drafts.__getitem__, calls)
+        return [_record(draft, _stopped(draft, at)) for draft in drafts]
 
     def __len__(self) -> int:
         return len(self._drafts)
@@ -166,6 +178,20 @@ def _transferred(draft: _Draft, transferred: CallTransferred) -> None:
     if len(draft.hand_overs) < MAX_STEPS:
         handed = HandOver(transferred.at, transferred.by, transferred.party, transferred.to)
         draft.hand_overs.append(handed)
+
+
+def _stopped(draft: _Draft, at: datetime) -> CallEnded:
+    """The end of a call that the end of the system has cut short."""
+    started, answered = draft.started, draft.answered
+    return CallEnded(
+        at=at,
+        call=started.call,
+        reason=SYSTEM_STOPPED,
+        status=200 if answered else 503,
+        seconds=(at - started.at).total_seconds(),
+        talk_seconds=(at - answered.at).total_seconds() if answered else 0.0,
+        internal=started.internal and not any(trunk for _, trunk in draft.parties),
+    )
 
 
 def _record(draft: _Draft, ended: CallEnded) -> CallRecord:

@@ -1,31 +1,48 @@
-"""Calls that are over, kept in the store: written in batches that no call waits for, and read again."""
+"""Calls that are over, kept in the store: written in batches that no call waits for, and read again.
+
+Of those that are going on a journal tells, so that they are among the others after a crash.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
+from concurrent.futures import Executor
 from datetime import datetime, timedelta
 from functools import partial
 
-from pbx.happenings import CallQuality, Happenings
+from pbx.happenings import CallQuality, CallStarted, Happenings
 from pbx.history.chronicle import Chronicle
+from pbx.history.journal import Journal
 from pbx.history.record import CallList, CallRecord
 from pbx.store import calls
 from pbx.store.store import Store
+
+logger = logging.getLogger(__name__)
 
 BATCH_SECONDS = 0.2
 """How long a record may wait for others to be written with it."""
 BATCH = 200
 DAY_SECONDS = 86400.0
+JOURNAL_SECONDS = 0.5
+"""How soon the journal tells of a call, and how often that it is still going on."""
 
 
 class History:
     """Listens to what happens, and keeps a record of each call for so many days."""
 
     def __init__(
-        self, happenings: Happenings, store: Store, wall: Callable[[], datetime], keep_days: int
+        self,
+        happenings: Happenings,
+        store: Store,
+        wall: Callable[[], datetime],
+        keep_days: int,
+        journal: Journal | None = None,
+        threads: Callable[[], Executor] | None = None,
     ) -> None:
-        """`keep_days`: 0 keeps them for ever."""
+        """`keep_days`: 0 keeps them for ever. `threads` makes an executor with a single thread, for the journal;
+        without it that is written at once."""
         self._store, self._wall, self._keep_days = store, wall, keep_days
         self._chronicle = Chronicle(self._add)
         for kind in self._chronicle.kinds:
@@ -35,18 +52,36 @@ class History:
         self._qualities: list[CallQuality] = []
         self._timer: asyncio.TimerHandle | None = None
         self._daily: asyncio.TimerHandle | None = None
+        self._journal = journal
+        self._journalist = threads() if threads is not None and journal is not None else None
+        self._journalling: asyncio.TimerHandle | None = None
+        if journal is not None:
+            happenings.subscribe(CallStarted, self._journal_soon)
 
     def start(self) -> None:
-        """Forget what is too old, now and every day."""
+        """Enter the calls that were going on when the system was killed, if it was. Then forget what is too old, now
+        and every day. Raises StoreUnavailable."""
+        if self._journal is not None:
+            cut_short = self._journal.recover()
+            entered = self._store.begin(partial(calls.add_missing, cut_short)) if cut_short else 0
+            if entered:
+                logger.warning("calls that the end of the system has cut short: %d; their records say so", entered)
+            self._journal.clear()
+        self._forget()
+
+    def _forget(self) -> None:
         if self._keep_days and self._store.durable:
             self._store.note(partial(calls.forget, self._wall() - timedelta(days=self._keep_days)))
-            self._daily = asyncio.get_running_loop().call_later(DAY_SECONDS, self.start)
+            self._daily = asyncio.get_running_loop().call_later(DAY_SECONDS, self._forget)
 
     def stop(self) -> None:
         """Hand over to the store what it has not got yet. The store is closed after this."""
         self._flush()
-        if self._daily is not None:
-            self._daily.cancel()
+        for timer in (self._daily, self._journalling):
+            if timer is not None:
+                timer.cancel()
+        if self._journalist is not None:
+            self._journalist.shutdown(wait=True)
 
     async def latest(
         self,
@@ -83,3 +118,29 @@ class History:
             self._store.note(partial(calls.add, tuple(self._records), tuple(self._qualities)))
             self._records.clear()
             self._qualities.clear()
+
+    # -- calls that are going on ------------------------------------------------------------------------------
+
+    def _journal_soon(self, _: CallStarted | None = None) -> None:
+        if self._journalling is None:
+            self._journalling = asyncio.get_running_loop().call_later(JOURNAL_SECONDS, self._write_journal)
+
+    def _write_journal(self) -> None:
+        self._journalling = None
+        at, chronicle, journal = self._wall(), self._chronicle, self._journal
+        assert journal is not None, "without one nothing is to be written"
+        if not (len(chronicle) or self._records or len(self._store)):
+            self._have_done(journal.clear)
+            return
+        if journal.full:
+            self._have_done(partial(journal.rewrite, at, chronicle.going_on(at)))
+        else:
+            self._have_done(partial(journal.append, at, chronicle.going_on(at, chronicle.changed)))
+        chronicle.changed.clear()
+        self._journal_soon()
+
+    def _have_done(self, work: Callable[[], None]) -> None:
+        if self._journalist is None:
+            work()
+        else:
+            self._journalist.submit(work)

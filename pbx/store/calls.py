@@ -107,6 +107,15 @@ def add(records: Sequence[CallRecord], qualities: Sequence[CallQuality], connect
         connection.execute(insert(call_quality), [_plain(_values(each, _QUALITY)) for each in qualities])
 
 
+def add_missing(records: Sequence[CallRecord], connection: Connection) -> int:
+    """Enter those of these calls that are not there yet; how many."""
+    wanted = call_records.c.call.in_([record.call for record in records])
+    known = set(connection.scalars(select(call_records.c.call).where(wanted)))
+    missing = [record for record in records if record.call not in known]
+    add(missing, (), connection)
+    return len(missing)
+
+
 def calls(
     connection: Connection,
     *,

@@ -56,11 +56,10 @@ class System:
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
-    def phone(self, number: str, password: str) -> Command:
+    def phone(self, number: str, password: str, *options: object) -> Command:
         """A phone that has registered."""
-        phone = self._run(
-            "phone", number, "--server", self._here, "--listen", self._here, "--json", password=password
-        )
+        where = ("--server", self._here, "--listen", self._here)
+        phone = self._run("phone", number, *where, "--json", *options, password=password)
         assert phone.told()["event"] == "registered"
         return phone
 

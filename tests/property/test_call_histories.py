@@ -157,19 +157,36 @@ def check_records(told: list[Happening]) -> None:
     """One record for each call; everybody in it finds it in one list. (Nobody transfers here, so talk comes once.)"""
     records: list[CallRecord] = []
     chronicle = Chronicle(records.append)
+    going_on: set[str] = set()
+    so_far: dict[str, str] = {}
     for happening in told:
         chronicle.take(happening)
+        if isinstance(happening, CallStarted):
+            going_on.add(happening.call)
+        elif isinstance(happening, CallEnded):
+            going_on.discard(happening.call)
+        elif isinstance(happening, CallConnected):
+            so_far[happening.call] = happening.to
+        cut_short = chronicle.going_on(happening.at)  # as a kill at this moment would leave them
+        assert {record.call for record in cut_short} == going_on
+        for record in cut_short:
+            check_lists(record, so_far)
     started = [each.call for each in told if isinstance(each, CallStarted)]
     talked = {each.call: each.to for each in told if isinstance(each, CallConnected)}
     assert sorted(record.call for record in records) == sorted(started)
     assert len(chronicle) == 0
     for record in records:
-        lists = [(party.number, party.list) for party in record.parties]
-        assert len(dict(lists)) == len(lists)
-        assert lists[0] == (record.caller, CallList.OUTBOUND)
-        for number, kept in lists[1:]:
-            assert kept is (CallList.RECEIVED if record.call in talked else CallList.MISSED), number
-        assert record.call not in talked or talked[record.call] in dict(lists)
+        check_lists(record, talked)
+
+
+def check_lists(record: CallRecord, talked: dict[str, str]) -> None:
+    """Everybody in the call finds it in one list; `talked`: who has answered which call."""
+    lists = [(party.number, party.list) for party in record.parties]
+    assert len(dict(lists)) == len(lists)
+    assert lists[0] == (record.caller, CallList.OUTBOUND)
+    for number, kept in lists[1:]:
+        assert kept is (CallList.RECEIVED if record.call in talked else CallList.MISSED), number
+    assert record.call not in talked or talked[record.call] in dict(lists)
 
 
 def act_on(calls: list[PhoneCall], step: Step) -> None:

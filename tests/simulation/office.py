@@ -148,6 +148,8 @@ class Office:
             )
             for port in (5060, 5061, *range(20000, 21000)):
                 behind.forward(port, PBX)
+        if isinstance(database, Path):
+            tables["store"] = {"data_dir": str(database.parent)} | dict(tables.get("store", {}))
         self.config = configuration(extensions or {}, **tables)
         self.phones: list[Phone] = []
         self.told: list[Happening] = []

@@ -16,6 +16,7 @@ from random import Random
 
 import pytest
 
+from pbx.history.journal import Journal
 from pbx.store.database import Database
 from pbx.store.errors import StoreUnavailable
 from pbx.store.migrations.upgrade import revision, upgrade
@@ -34,9 +35,9 @@ PATIENCE_SECONDS = 60.0
 class Killer:
     """Has writers forked, reads what they say, and kills them."""
 
-    def __init__(self, location: Path | str) -> None:
+    def __init__(self, location: Path | str, journal: Path) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.unit.pbx.store.writing", str(location)],
+            [sys.executable, "-m", "tests.unit.pbx.store.writing", str(location), str(journal)],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -70,16 +71,21 @@ class Killer:
         self._process.communicate()
 
 
-def test_whenever_it_is_killed_what_was_told_is_kept(location: Path | str, seed: int) -> None:
+def test_whenever_it_is_killed_what_was_told_is_kept(location: Path | str, seed: int, tmp_path: Path) -> None:
+    """In the store, and in the journal of calls that were going on."""
     random, told, before = Random(seed), set[int](), list[int]()
+    journal = Journal(tmp_path / "calls.journal")
     kills = KILLS["sqlite" if isinstance(location, Path) else "postgresql"]
-    killer = Killer(location)
+    killer = Killer(location, tmp_path / "calls.journal")
     try:
         for _ in range(kills):
             told |= set(killer.round(random.randrange(MOST_WRITES), random.random() * 0.01))
             now = _kept(location)
             assert told <= set(now)
             assert set(before) <= set(now)
+            cut_short = journal.recover()
+            assert told <= {int(record.call) for record in cut_short}
+            assert all(record.dialled == record.call for record in cut_short)
             for base in (0, NOTED):  # in the order in which they were asked for, so without a gap
                 of_this_kind = [number for number in now if base < number < base + NOTED]
                 assert of_this_kind == list(range(base + 1, base + 1 + len(of_this_kind)))

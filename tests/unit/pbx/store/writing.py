@@ -1,8 +1,8 @@
-"""A process to be killed: it writes into a store, and says what it was told is kept.
+"""A process to be killed: it writes into a store and a journal, and says what it was told is kept.
 
-Run as a module with the location of the database it waits for lines on standard input. For each it forks a writer,
-prints its process id, and waits for its end; whoever started it kills the writer. Forking spares each writer the
-second that it takes to import everything.
+Run as a module with the location of the database and the file of the journal it waits for lines on standard input.
+For each it forks a writer, prints its process id, and waits for its end; whoever started it kills the writer. Forking
+spares each writer the second that it takes to import everything.
 """
 
 from __future__ import annotations
@@ -11,11 +11,14 @@ import asyncio
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Connection, insert, select
 
+from pbx.history.journal import Journal
+from pbx.history.record import CallRecord, Participation, Role
 from pbx.store.database import Database
 from pbx.store.extensions import extensions
 from pbx.store.statuses import log_in, queue_logins, set_status, statuses
@@ -44,17 +47,29 @@ def kept(connection: Connection) -> list[int]:
     return sorted(map(int, found[0]))
 
 
+def open_call(number: int) -> CallRecord:
+    """What the journal is given of a call that goes on."""
+    at = datetime(2026, 1, 2, tzinfo=UTC) + timedelta(seconds=number)
+    parties = (Participation("100", Role.CALLER, at), Participation("101", Role.CALLEE, at, addressed=True))
+    words = ("100", "Lee Parker", "", str(number), True, 503, "System Stopped", 1.0, 0.0, "", "")
+    return CallRecord(str(number), at, at + timedelta(seconds=1), *words, parties, (), ())
+
+
 def first_free(numbers: list[int], base: int) -> int:
     """The next number of a kind, given all that are there."""
     return max((number for number in numbers if base <= number < base + NOTED), default=base) + 1
 
 
-async def _write(location: Path | str, told: int) -> None:
+async def _write(location: Path | str, file: str, told: int) -> None:
     store = Store.open(location, partial(ThreadPoolExecutor, max_workers=1))
-    numbers = store.read(kept)
+    numbers, journal = store.read(kept), Journal(Path(file))
     written, noted = first_free(numbers, 0), first_free(numbers, NOTED)
     while True:
         store.note(partial(step, noted))
+        call = open_call(written)
+        if journal.full:
+            journal.rewrite(call.ended_at, [call])
+        journal.append(call.ended_at, [call])
         await store.write(partial(step, written))
         os.write(told, f"{written}\n".encode())
         written, noted = written + 1, noted + 1
@@ -70,7 +85,7 @@ def main() -> None:
     for _ in sys.stdin:
         writer = os.fork()
         if not writer:
-            asyncio.run(_write(location, told))
+            asyncio.run(_write(location, sys.argv[2], told))
         os.write(told, f"pid {writer}\n".encode())
         os.waitpid(writer, 0)
         os.write(told, b"killed\n")

@@ -1,0 +1,113 @@
+"""The journal of calls that are going on: what it tells after a crash, however the crash has left it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from pbx.history import journal as module
+from pbx.history.journal import Journal
+from pbx.history.record import CallRecord, HandOver, Participation, Role
+
+AT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+STARTED = CallRecord(
+    call="c1",
+    started_at=AT,
+    ended_at=AT + timedelta(seconds=2),
+    caller="100",
+    caller_name='Lee "☎" \ud800 \r\n\0',
+    trunk="",
+    dialled="101",
+    internal=True,
+    status=503,
+    reason="System Stopped",
+    seconds=2.0,
+    talk_seconds=0.0,
+    answered_by="",
+    feature="",
+    parties=(
+        Participation("100", Role.CALLER, AT),
+        Participation("101", Role.CALLEE, AT, rang=True, addressed=True),
+    ),
+    hand_overs=(HandOver(AT, "101", "100", "103"),),
+    reasons=("ring 101",),
+)
+
+
+def after(seconds: float) -> datetime:
+    return AT + timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    return Journal(tmp_path / "calls.journal")
+
+
+def test_a_call_comes_back_with_the_last_moment_that_is_known(journal: Journal) -> None:
+    journal.append(after(2), [STARTED])
+    journal.append(after(7), [])
+    assert journal.recover() == (replace(STARTED, ended_at=after(7), seconds=7.0),)
+
+
+def test_the_last_line_of_a_call_counts(journal: Journal) -> None:
+    answered = replace(
+        STARTED,
+        ended_at=after(5),
+        seconds=5.0,
+        talk_seconds=1.0,
+        status=200,
+        answered_by="101",
+        parties=(STARTED.parties[0], replace(STARTED.parties[1], answered_at=after(4))),
+    )
+    other = replace(STARTED, call="c2", ended_at=after(5), seconds=5.0)
+    journal.append(after(2), [STARTED])
+    journal.append(after(5), [answered, other])
+    journal.append(after(6), [])
+    assert journal.recover() == (
+        replace(answered, ended_at=after(6), seconds=6.0, talk_seconds=2.0),
+        replace(other, ended_at=after(6), seconds=6.0),
+    )
+
+
+def test_what_was_written_in_part_is_left_out(journal: Journal, tmp_path: Path) -> None:
+    file = tmp_path / "calls.journal"
+    journal.append(after(2), [STARTED])
+    whole = file.read_bytes()
+    journal.append(after(3), [replace(STARTED, call="c2")])
+    both = file.read_bytes()
+    for cut in range(len(whole), len(both)):
+        file.write_bytes(both[:cut])
+        assert [record.call for record in journal.recover()][:1] == ["c1"]
+    for cut in range(len(whole)):
+        file.write_bytes(whole[:cut])
+        assert [record.call for record in journal.recover()] in ([], ["c1"])
+    file.write_bytes(b"\xff\0garbage\n[1]\n{}\n[[\n" + whole)
+    assert [record.call for record in journal.recover()] == ["c1"]
+
+
+def test_it_does_not_grow_for_ever_and_is_for_nobody_else(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LONGEST", 2000)
+    for second in range(100):
+        if journal.full:
+            journal.rewrite(after(second), [replace(STARTED, call="c2")])
+        journal.append(after(second), [STARTED] if second < 5 else [])
+        assert (tmp_path / "calls.journal").stat().st_size < 4000
+    assert (tmp_path / "calls.journal").stat().st_mode & 0o077 == 0
+    assert [record.call for record in journal.recover()] == ["c2"]
+    journal.clear()
+    assert list(tmp_path.iterdir()) == []
+    assert journal.recover() == ()
+
+
+def test_a_disk_that_takes_nothing_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    journal = Journal(tmp_path / "nowhere" / "calls.journal")
+    for second in range(3):
+        journal.append(after(second), [STARTED])
+    journal.rewrite(after(4), [STARTED])
+    assert caplog.text.count("calls that a crash cuts short will have no records") == 1
+    assert journal.recover() == ()
