@@ -37,7 +37,7 @@ MAX_KEYS = 64
 """Typed ahead; more are not remembered."""
 FIRST_KEY_SECONDS = 10.0
 """How long the first key is waited for, after the prompt."""
-NEXT_KEY_SECONDS = 3.0
+NEXT_KEY_SECONDS = 4.0
 """A pause of so long ends what is typed."""
 HEARD_PEAK = 1000
 """A recording with no louder sample (of 32767) holds silence."""

@@ -7,8 +7,6 @@ from pbx.plugin import Call, Mailbox, MailboxError, TooManyTries, Voice, is_outs
 
 TRIES = 3
 """So many wrong answers, and the call ends."""
-PAUSE_SECONDS = 4.0
-"""A pause of so long ends what is typed, as `#` does."""
 MOST_DIGITS = 16
 
 
@@ -21,7 +19,7 @@ async def sign_in(call: Call, voice: Voice) -> Mailbox | None:
     own = "" if outside else call.caller.number
     for _ in range(TRIES):
         number = await _ask_extension(call, voice, own)
-        pin = await voice.collect(prompts.ENTER_PIN, most=MOST_DIGITS, pause=PAUSE_SECONDS)
+        pin = await voice.collect(prompts.ENTER_PIN, most=MOST_DIGITS)
         try:
             admitted = await call.switch.voicemail.sign_in.admits(
                 number, pin, own_phone=number == own, outside=outside
@@ -45,7 +43,7 @@ async def _ask_extension(call: Call, voice: Voice, own: str) -> str:
     if own and not call.config.voicemail.ask_extension:
         return own
     for _ in range(TRIES):
-        number = await voice.entry(prompts.ENTER_MAILBOX, most=MOST_DIGITS, pause=PAUSE_SECONDS)
+        number = await voice.entry(prompts.ENTER_MAILBOX, most=MOST_DIGITS)
         if number or own:
             return own if number == "" else number or ""
         # Somebody else's phone: a `#` that comes first ended what was dialled before, at a receptionist say.
