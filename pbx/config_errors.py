@@ -45,11 +45,35 @@ class ConfigError(Exception):
 
 
 def explain(error: ValidationError, model: type[BaseModel], data: Mapping[str, Any]) -> Iterator[Problem]:
-    """The problems that pydantic found when it made a `model` of `data`."""
-    for detail in error.errors(include_url=False, include_input=False, include_context=False):
-        place = detail["loc"]
-        yield Problem(_key(place), _whose(place, data) + _remedy(detail["type"], detail["msg"], place, model))
+    """The problems that pydantic found when it made a `model` of `data`: one for each key.
 
+    Where a value may be this or that, pydantic tells for each of them why it is not; what lies deepest was meant.
+    """
+    found: dict[str, tuple[str, dict[str, None]]] = {}
+    for detail in error.errors(include_url=False, include_input=False, include_context=False):
+        place = _without_tags(detail["loc"], data)
+        remedies = found.setdefault(_key(place), (_whose(place, data), {}))[1]
+        remedies[_remedy(detail["type"], detail["msg"], place, model)] = None
+    for key, (whose, remedies) in found.items():
+        if not any(other.startswith((f"{key}.", f"{key}[")) for other in found):
+            yield Problem(key, whose + ", or ".join(remedies))
+
+
+def _without_tags(place: Sequence[str | int], data: Any) -> list[str | int]:
+    """A place without what pydantic calls the alternatives on the way, such as "literal[0]": no file has such keys."""
+    keys: list[str | int] = []
+    for step in place:
+        try:
+            data = data[step]
+        except (LookupError, TypeError):
+            if isinstance(step, str) and _TAG.fullmatch(step):
+                continue
+            data = None  # what is missing has its place, too
+        keys.append(step)
+    return keys
+
+
+_TAG = re.compile(r"\[key\]|(literal|dict|list|tuple)\[.*\]|constrained-\w+|str|int|float|bool")
 
 _REMEDIES = {
     "missing": "is missing, add it",
@@ -69,7 +93,7 @@ def _remedy(kind: str, message: str, place: Sequence[str | int], model: type[Bas
         return _unknown_key(str(place[-1]), _keys_beside(place, model))
     if kind in _REMEDIES:
         return _REMEDIES[kind]
-    return message.removeprefix("Value error, ").replace("Input should", "should")
+    return re.sub("^Value error, |^[A-Z][a-z]+ (?=should )", "", message)
 
 
 def _unknown_key(key: str, known: Sequence[str]) -> str:

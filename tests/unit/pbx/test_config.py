@@ -298,6 +298,26 @@ def test_a_config_cannot_be_changed() -> None:
             with_extension(sip_id="700"),
             "extensions[0].sip_id: (extension 100) is the conference number, change it or numbers.conference",
         ),
+        (
+            {"sip": {"session_expires": 5}},
+            "sip.session_expires: should be 0, or should be greater than or equal to 10",
+        ),
+        (
+            {"trunks": [{"name": "a", "qualify_seconds": "often"}]},
+            "trunks[0].qualify_seconds: should be 0, or should be a number, without quotes",
+        ),
+        (
+            {"dial_codes": {"parking": {"park": 5}}},
+            "dial_codes.parking.park: should be a text in quotes, or should be False",
+        ),
+        (
+            {"receptionists": [{"number": "800", "keys": {"q": "100"}}]},
+            "receptionists[0].keys.q: should match pattern '^[0-9*#]$'",
+        ),
+        (
+            {"media": {"port_range": [1, 2, 3]}},
+            "media.port_range: should have at most 2 items after validation, not 3",
+        ),
     ],
 )
 def test_a_mistake_is_one_line_with_key_and_remedy(data: dict[str, Any], problem: str) -> None:
