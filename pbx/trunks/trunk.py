@@ -222,8 +222,8 @@ class Trunk:
 
     def failed(self, target: Target, reason: str, rest_seconds: float = 0.0) -> None:
         """A server did not do what it is for; others come first for a while."""
-        logger.info("trunk %s: %s: %s", self.name, target, reason)
-        self.servers.failed(target, self._loop.time(), rest_seconds)
+        if self.servers.failed(target, self._loop.time(), rest_seconds):  # said once, not at each question
+            logger.info("trunk %s: %s: %s", self.name, target, reason)
         self._problem = reason
 
     async def _resolve(self) -> None:
@@ -395,8 +395,10 @@ class Trunk:
         self._told_up = up
         at, tell = self._switch.environment.wall(), self._switch.happenings.tell
         if up:
+            logger.info("trunk %s is up", self.name)
             tell(TrunkUp(at=at, trunk=self.name, port=self.port, round_trip_ms=self.round_trip_ms))
         else:
+            logger.warning("trunk %s is down, and gets no calls: %s", self.name, self._reason)
             tell(TrunkDown(at=at, trunk=self.name, port=self.port, reason=self._reason))
 
 

@@ -32,10 +32,12 @@ class Servers:
         working = [target for target in self._targets if target not in resting]
         return working + sorted(resting, key=lambda target: resting[target])
 
-    def failed(self, target: Target, now: float, seconds: float = REST_SECONDS) -> None:
-        """No answer, no connection, or a 503 that asks for so many seconds of rest."""
+    def failed(self, target: Target, now: float, seconds: float = REST_SECONDS) -> bool:
+        """No answer, no connection, or a 503 that asks for so many seconds of rest; whether it was thought to work."""
+        news = now >= self._resting.get(target, now)
         if target in self._targets:
             self._resting[target] = now + min(max(seconds, REST_SECONDS), LONGEST_REST_SECONDS)
+        return news
 
     def works(self, target: Target) -> None:
         """It has answered."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -328,7 +329,10 @@ async def test_a_caller_who_gives_up_outside_is_heard_of(make_office: Make) -> N
 
 
 @pytest.mark.row("ADM-08", "MYP-39", "MYP-40")
-async def test_a_gateway_that_goes_and_comes_back(make_office: Make) -> None:
+async def test_a_gateway_that_goes_and_comes_back(
+    make_office: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "pbx.trunks.trunk")
     office = make_office(**tables(LINES | {"qualify_seconds": 30, "port": 10002}))
     await office.open()
     gateway = await lines(office)
@@ -341,8 +345,16 @@ async def test_a_gateway_that_goes_and_comes_back(make_office: Make) -> None:
     await asyncio.sleep(60.0)
     [port] = office.switch.trunks.ports()
     assert port.text == "Down: the server does not answer"
+    await asyncio.sleep(3600.0)
     gateway.environment.network.plug()  # type: ignore[attr-defined]
     await asyncio.sleep(60.0)
+    logged = [record.getMessage() for record in caplog.records if record.name == "pbx.trunks.trunk"]
+    assert [line.removeprefix("trunk lines") for line in logged] == [
+        " is up",
+        ": UDP 203.0.113.10:5060: the server does not answer",
+        " is down, and gets no calls: the server does not answer",
+        " is up",
+    ]
     told = [happening for happening in office.told if isinstance(happening, TrunkUp | TrunkDown)]
     assert [type(happening) for happening in told] == [TrunkUp, TrunkDown, TrunkUp]
     assert {happening.port for happening in told} == {10002}
