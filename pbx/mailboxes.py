@@ -385,6 +385,13 @@ class Draft(Scratch):
         self._claims = mailboxes.claims
         self._claims[mailbox.number] += 1
 
+    async def __aenter__(self) -> Self:
+        try:
+            return await super().__aenter__()
+        except BaseException:  # whoever hangs up at once does not come to the end of the `async with`
+            self._claims[self._mailbox.number] -= 1
+            raise
+
     async def keep(self, recorded: RecordingEnded | RecordingFailed | None, *, told: bool = True) -> bool:
         """Keep what was recorded into `path`; False if it is too short, or nothing was said. Raises MailboxError.
 

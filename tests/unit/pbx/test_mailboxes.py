@@ -119,3 +119,30 @@ def test_whenever_it_is_killed_messages_are_whole_or_absent(tmp_path: Path, seed
     finally:
         office.stop()
     assert said > KILLS
+
+
+def test_who_hangs_up_before_the_begin_takes_no_place(tmp_path: Path) -> None:
+    asyncio.run(hang_up_before_the_begin(tmp_path))
+
+
+async def hang_up_before_the_begin(folder: Path) -> None:
+    mailboxes, store, blocking = await opened(folder)
+    owner = mailboxes.find(OWNER)
+    assert owner is not None
+    room = owner.room
+
+    async def leave() -> None:
+        async with owner.draft("0612345678", ""):
+            raise AssertionError("it is cancelled before it is begun")
+
+    try:
+        caller = asyncio.ensure_future(leave())
+        await asyncio.sleep(0)
+        assert owner.room == room - 1
+        caller.cancel()
+        await asyncio.wait([caller])
+        assert caller.cancelled()
+        assert owner.room == room
+    finally:
+        blocking.stop()
+        await store.close()
