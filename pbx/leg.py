@@ -166,6 +166,8 @@ class Leg:
         self._conversation: Conversation | None = None
         self.relocation: Relocation | None = None
         """To another media worker, while it goes on."""
+        self.when_agreed: Callable[[], None] | None = None
+        """Called once a far end that called without an offer has taken ours."""
         self.tunnel: Tunnel | None = None
         """To another media worker, where the phone does not follow."""
         self.refusal: Response | None = None
@@ -466,6 +468,9 @@ class Leg:
     def _on_acknowledged(self, effect: Acknowledged) -> None:
         if effect.answer is not None and not self._take_answer(effect.answer):
             self.fail(488)
+        elif self.plan is not None and (agreed := self.when_agreed) is not None:
+            self.when_agreed = None
+            agreed()
 
     def _on_offered(self, effect: Offered) -> None:
         """A re-INVITE or UPDATE: hold, resume, a new address or codec."""
@@ -542,7 +547,7 @@ class Leg:
 
     def _end(self, status: int) -> Watcher:
         """The leg is over; who has to be told. Ties are cut, so that nothing waits for the garbage collector."""
-        watcher, self.watcher = self.watcher, _NOBODY
+        watcher, self.watcher, self.when_agreed = self.watcher, _NOBODY, None
         self.state = LegState.ENDED
         if self.session is not None:
             self.session.owner = None

@@ -5,9 +5,13 @@ With Replaces, users also take their calls to other phones.
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from media.service import PortsExhausted
+from pbx.forking import ELSEWHERE
 from pbx.leg import Leg, LegState
 from pbx.negotiate import NotAcceptable
 from pbx.refused import Refused
@@ -54,6 +58,11 @@ async def pick_up(call: Call, number: str = "") -> None:
     leg.move_beside(wanted)
     leg.answer(_shared(leg, wanted))
     await call.answer()
+    if leg.plan is None:
+        await _agreed(leg)
+        found = found if found.rings else ringing(call.switch, picker, number)
+    if found is None:
+        raise Refused(404, "Nothing Rings There")
     found.claim(call.give_away())
 
 
@@ -94,7 +103,12 @@ def _pick_up(call: Call, old: Leg, invited: Invited, extension: Extension) -> No
     new = _leg(call, invited, extension)
     if new.state is not LegState.ENDED:
         new.answer(_shared(new, call.caller_leg))
-        call.claim(new)
+        _once_agreed(new, partial(_claim, call, new))
+
+
+def _claim(call: Call, new: Leg) -> None:
+    if not call.claim(new):
+        new.hang_up(ELSEWHERE)
 
 
 def _take_over(call: Call, old: Leg, invited: Invited, extension: Extension, replaces: Replaces) -> None:
@@ -109,11 +123,34 @@ def _take_over(call: Call, old: Leg, invited: Invited, extension: Extension, rep
     new = _leg(call, invited, extension)
     if new.state is not LegState.ENDED:
         new.answer(other.codec)
-        call.replace(old, new)
-        recordings = call.switch.recordings
-        if recordings.of(old) is not None:
-            recordings.begin(call, new)
-        old.hang_up()
+        _once_agreed(new, partial(_replace, call, old, new))
+
+
+def _replace(call: Call, old: Leg, new: Leg) -> None:
+    if call.other(old) is None:
+        new.hang_up()
+        return
+    call.replace(old, new)
+    recordings = call.switch.recordings
+    if recordings.of(old) is not None:
+        recordings.begin(call, new)
+    old.hang_up()
+
+
+def _once_agreed(leg: Leg, act: Callable[[], None]) -> None:
+    """Act when it is certain that the phone which has been answered speaks with us: one whose INVITE made no offer may
+    refuse ours in its ACK, and until then whoever waits, or talks, goes on doing so."""
+    if leg.plan is not None:
+        act()
+    else:
+        leg.when_agreed = act
+
+
+async def _agreed(leg: Leg) -> None:
+    """Wait for that."""
+    agreed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    _once_agreed(leg, lambda: None if agreed.done() else agreed.set_result(None))
+    await agreed
 
 
 def _leg(call: Call, invited: Invited, extension: Extension) -> Leg:
