@@ -7,22 +7,28 @@ media engine has to do. One audio stream is taken; all other media lines are dec
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from random import Random
 
 from media.plan import G711, Codec, Direction, SrtpKeys, SrtpSuite, StreamPlan
+from pbx.media_formats import (
+    DYNAMIC,
+    ENCODINGS,
+    REMEMBERED,
+    TELEPHONE_EVENT,
+    USUAL_PAYLOAD_TYPES,
+    MediaFormats,
+    media_formats,
+)
 from pbx.media_keys import MediaKeys, Srtp, agreed
-from sipcore.sdp.description import MediaDescription, Origin, SessionDescription
+from sipcore.sdp.description import Attributes, MediaDescription, Origin, SessionDescription
 from sipcore.sdp.security import Crypto, cryptos
 from sipcore.syntax.remember import remembered
 from values import dataclass
 
-TELEPHONE_EVENT = "TELEPHONE-EVENT"
-OFFERED_DTMF_PAYLOAD_TYPE = 101
 CLEAR, SECURE = "RTP/AVP", "RTP/SAVP"
-_DYNAMIC = range(96, 128)
 _REVERSE = {
     Direction.SENDRECV: Direction.SENDRECV,
     Direction.SENDONLY: Direction.RECVONLY,
@@ -35,10 +41,6 @@ class NotAcceptable(Exception):
     """Nothing in the description can be used: 488 (RFC 3261 section 21.4.26)."""
 
 
-KnownCodecs = list[tuple[Codec, int]]
-"""Codecs and their payload types."""
-
-
 @dataclass(frozen=True, slots=True)
 class Usable:
     """What can be taken of a description."""
@@ -47,7 +49,16 @@ class Usable:
     abilities: object
     """What we could do when we looked."""
     media: MediaDescription
-    known: KnownCodecs
+    formats: MediaFormats
+    codecs: dict[Codec, int]
+    """Those that we speak too and their payload types, in the order of the media section."""
+    secure: bool
+    """Whether it has a key that we can serve."""
+
+    @property
+    def codec(self) -> Codec:
+        """The first of them."""
+        return next(iter(self.codecs))
 
 
 class Negotiation:
@@ -106,8 +117,8 @@ class Negotiation:
 
     def receive_answer(self, answer: SessionDescription) -> None:
         """Take the answer to our offer. Raises NotAcceptable, and then nothing has changed."""
-        audio = self._usable_audio(answer).media
-        pair = None if self.local is None else _pair(self._usable_audio(self.local).media, audio)
+        theirs = self._usable_audio(answer)
+        pair = None if self.local is None else _pair(self._usable_audio(self.local), theirs)
         if self.keys is not None and pair is not None:
             self.keys.answered(pair[1])
         self._secured, self.offers_srtp = pair is not None, False
@@ -124,16 +135,14 @@ class Negotiation:
         """The codecs of the peer that we know too, in its order; empty before it has said anything."""
         if self.remote is None:
             return ()
-        return tuple([codec for codec, _ in self._usable_audio(self.remote).known])
+        return tuple(self._usable_audio(self.remote).codecs)
 
     @property
     def remote_opus_parameters(self) -> str:
         """How the peer wants its Opus (RFC 7587 section 6.1); empty if it says nothing of it."""
-        if self.remote is None:
+        if self.remote is None or Codec.OPUS not in self.codecs:
             return ""
-        audio = self._usable_audio(self.remote)
-        number = dict(audio.known).get(Codec.OPUS)
-        return "" if number is None else _opus_parameters(audio.media, number)
+        return self._usable_audio(self.remote).formats.opus_parameters
 
     # -- what we say --------------------------------------------------------------------------------------
 
@@ -142,7 +151,7 @@ class Negotiation:
     ) -> SessionDescription:
         """An offer of `codecs` first, then of all others we speak."""
         ordered = [codec for codec in dict.fromkeys([*codecs, *self.codecs]) if codec in self.codecs]
-        formats = {self._number(codec.rtpmap.upper()): codec for codec in ordered}
+        formats = {self._number(ENCODINGS[codec]): codec for codec in ordered}
         # Events are counted by the clock of the sound that they interrupt (RFC 4733 section 2.1).
         clocks = dict.fromkeys(codec.clock_rate for codec in ordered if self.telephone_events)
         events = {self._number(f"{TELEPHONE_EVENT}/{clock}"): clock for clock in clocks}
@@ -170,13 +179,13 @@ class Negotiation:
         """The answer to the peer's offer: one codec, `preferred` if it is among those offered (RFC 3264 section 6)."""
         assert self.remote is not None, "there is no offer to answer"
         usable = self._usable_audio(self.remote)
-        chosen, offered = usable.media, dict(usable.known)
-        codec = preferred if preferred in offered else next(iter(offered))
+        chosen, offered = usable.media, usable.codecs
+        codec = preferred if preferred in offered else usable.codec
         direction = _REVERSE[Direction(self.remote.direction_of(chosen))]
-        self._note_numbers(chosen)
-        events = _events(chosen, codec) if self.telephone_events else {}
-        audio = self._audio({offered[codec]: codec}, events, direction)
-        self._secured, self.offers_srtp = self._can_secure(chosen), False
+        self._numbers.update(usable.formats.numbers)
+        events = usable.formats.events_with(codec) if self.telephone_events else None
+        audio = self._audio({offered[codec]: codec}, dict([events] if events else ()), direction)
+        self._secured, self.offers_srtp = usable.secure, False
         if self.keys is not None and self._secured:
             audio = _with_key(replace(audio, protocol=chosen.protocol), self.keys.answer(chosen))
         return self._describe([audio if media is chosen else _decline(media) for media in self.remote.media])
@@ -191,10 +200,11 @@ class Negotiation:
         assert self.remote is not None, "nothing is agreed yet"
         of_theirs, of_ours = self._usable_audio(self.remote), self._usable_audio(self.local)
         theirs, ours = of_theirs.media, of_ours.media
-        codec, send_type = (of_ours if self._remote_offered else of_theirs).known[0]
-        receive_type = dict(of_ours.known).get(codec, send_type)
-        events_to, clock = next(iter(_events(theirs, codec).items()), (None, codec.clock_rate))
-        events_from = {rate: number for number, rate in _all_events(ours).items()}.get(clock)
+        answer = of_ours if self._remote_offered else of_theirs
+        codec, send_type = answer.codec, answer.codecs[answer.codec]
+        receive_type = of_ours.codecs.get(codec, send_type)
+        events_to, clock = of_theirs.formats.events_with(codec) or (None, codec.clock_rate)
+        events_from = of_ours.formats.events.get(clock)
         if events_to is None or events_from is None:  # only one side has said that it knows them
             events_to = events_from = None
         host = _literal(self.remote.address_of(theirs) or "") or signalling_host
@@ -210,8 +220,8 @@ class Negotiation:
             dtmf_send_payload_type=events_to,
             dtmf_receive_payload_type=events_from,
             dtmf_clock_rate=clock,
-            packet_ms=_packet_ms(theirs),
-            srtp=_srtp_keys(ours, theirs),
+            packet_ms=of_theirs.formats.packet_ms,
+            srtp=_srtp_keys(of_ours, of_theirs),
             moves=self.moves,
         )
 
@@ -223,18 +233,21 @@ class Negotiation:
         abilities = self.codecs, self.srtp, self.keys
         usable = self._usable.get(ours)
         if usable is None or usable.description is not description or usable.abilities != abilities:
-            media, known = self._find_usable_audio(description)
-            usable = self._usable[ours] = Usable(description, abilities, media, known)
+            usable = self._usable[ours] = self._find_usable_audio(description, abilities)
         return usable
 
-    def _find_usable_audio(self, description: SessionDescription) -> tuple[MediaDescription, KnownCodecs]:
+    def _find_usable_audio(self, description: SessionDescription, abilities: object) -> Usable:
         clear = None
         for media in description.media:
-            if media.kind == "audio" and media.port and (known := self._known(media)):
-                if self._can_secure(media):
-                    return media, known
-                if media.protocol == CLEAR and self.srtp is not Srtp.REQUIRED:
-                    clear = clear or (media, known)
+            if media.kind != "audio" or not media.port:
+                continue
+            formats = media_formats(media)
+            codecs = {codec: number for codec, number in formats.codecs if codec in self.codecs}
+            secure = not formats.keyless and self._can_secure(media)
+            if codecs and secure:
+                return Usable(description, abilities, media, formats, codecs, secure)
+            if codecs and media.protocol == CLEAR and self.srtp is not Srtp.REQUIRED:
+                clear = clear or Usable(description, abilities, media, formats, codecs, secure)
         if clear is None:
             raise NotAcceptable("no audio in a codec we know, or none that is as secure as it has to be")
         return clear
@@ -243,16 +256,6 @@ class Negotiation:
         """Whether it has a key that we can serve. Many phones that would rather have SRTP, but need not, write it
         below RTP/AVP, where the letter of RFC 4568 has none; they take an answer of the same kind."""
         return self.keys is not None and media.protocol in (CLEAR, SECURE) and bool(cryptos(media))
-
-    def _known(self, media: MediaDescription) -> KnownCodecs:
-        """The codecs we speak and their payload types, in the order of the media section."""
-        mapping = media.rtpmap
-        encodings = [(number, mapping.get(number, "").removesuffix("/1")) for number in media.formats]
-        return [
-            (codec, int(number))
-            for number, encoding in encodings
-            if (codec := _BY_ENCODING.get(encoding)) in self.codecs
-        ]
 
     def _describe(self, media: Sequence[MediaDescription]) -> SessionDescription:
         """Our next description; the version rises only if it says something new (RFC 3264 section 8)."""
@@ -264,15 +267,10 @@ class Negotiation:
         self.local = described
         return described
 
-    def _note_numbers(self, media: MediaDescription) -> None:
-        for number, encoding in media.rtpmap.items():
-            if number in media.formats and encoding in _USUAL_PAYLOAD_TYPES:
-                self._numbers[encoding] = int(number)
-
     def _number(self, encoding: str) -> int:
         """The payload type of an encoding in this session."""
         if encoding not in self._numbers:
-            free = (n for n in (_USUAL_PAYLOAD_TYPES[encoding], *_DYNAMIC) if n not in self._numbers.values())
+            free = (n for n in (USUAL_PAYLOAD_TYPES[encoding], *DYNAMIC) if n not in self._numbers.values())
             self._numbers[encoding] = next(free)
         return self._numbers[encoding]
 
@@ -280,76 +278,46 @@ class Negotiation:
         self, formats: dict[int, Codec], events: dict[int, int], direction: Direction
     ) -> MediaDescription:
         """`events`: clock rates of telephone-events by payload type."""
-        attributes: list[tuple[str, str | None]] = []
-        for number, codec in formats.items():
-            attributes.append(("rtpmap", f"{number} {codec.rtpmap}"))
-            if codec is Codec.OPUS and self.opus_parameters:
-                attributes.append(("fmtp", f"{number} {self.opus_parameters}"))
-        for number, clock in events.items():
-            attributes += [("rtpmap", f"{number} telephone-event/{clock}"), ("fmtp", f"{number} 0-16")]
-        attributes += [("ptime", "20"), (direction.value, None)]
+        attributes = _attributes(
+            tuple(formats.items()), tuple(events.items()), direction, self.opus_parameters
+        )
         numbers = tuple(map(str, [*formats, *events]))
-        return MediaDescription("audio", self.port, CLEAR, numbers, attributes=tuple(attributes))
+        return MediaDescription("audio", self.port, CLEAR, numbers, attributes=attributes)
 
 
-_BY_ENCODING = {codec.rtpmap.upper(): codec for codec in Codec}
-_USUAL_PAYLOAD_TYPES = {
-    f"{TELEPHONE_EVENT}/8000": OFFERED_DTMF_PAYLOAD_TYPE,
-    f"{TELEPHONE_EVENT}/48000": 110,
-    Codec.OPUS.rtpmap.upper(): 111,
-    **{codec.rtpmap.upper(): number for codec in Codec if (number := codec.static_payload_type) is not None},
-}
-"""What most call them in their offers."""
-
-
-def _all_events(media: MediaDescription) -> dict[int, int]:
-    """The payload types of telephone-events (RFC 4733), and the clock rate of each."""
-    mapping = media.rtpmap
-    found = {}
-    for number in media.formats:
-        name, _, clock = mapping.get(number, "").partition("/")
-        if name == TELEPHONE_EVENT and clock in ("8000", "48000") and int(number) in _DYNAMIC:
-            found[int(number)] = int(clock)
-    return found
-
-
-def _events(media: MediaDescription, codec: Codec) -> dict[int, int]:
-    """Those that go with a codec, of its clock; else of 8000, which many say beside Opus too. At most one."""
-    found = {clock: number for number, clock in reversed(_all_events(media).items())}
-    clock = codec.clock_rate if codec.clock_rate in found else 8000
-    return {found[clock]: clock} if clock in found else {}
-
-
-_OPUS_PARAMETER = re.compile(
-    r"(?:maxplaybackrate|sprop-maxcapturerate|maxaveragebitrate|maxptime|minptime|ptime|stereo|sprop-stereo|cbr"
-    r"|useinbandfec|usedtx)=[0-9]{1,6}"
-)
-
-
-def _opus_parameters(media: MediaDescription, number: int) -> str:
-    """What a description says of its Opus (RFC 7587 section 6.1), without what is nothing of it."""
-    for name, value in media.attributes:
-        written, _, parameters = (value or "").partition(" ")
-        if name == "fmtp" and written == str(number):
-            parts = (part.strip() for part in parameters.lower().split(";"))
-            return ";".join(dict.fromkeys(part for part in parts if _OPUS_PARAMETER.fullmatch(part)))
-    return ""
+@lru_cache(REMEMBERED)
+def _attributes(
+    formats: tuple[tuple[int, Codec], ...],
+    events: tuple[tuple[int, int], ...],
+    direction: Direction,
+    opus_parameters: str,
+) -> Attributes:
+    attributes: list[tuple[str, str | None]] = []
+    for number, codec in formats:
+        attributes.append(("rtpmap", f"{number} {codec.rtpmap}"))
+        if codec is Codec.OPUS and opus_parameters:
+            attributes.append(("fmtp", f"{number} {opus_parameters}"))
+    for number, clock in events:
+        attributes += [("rtpmap", f"{number} telephone-event/{clock}"), ("fmtp", f"{number} 0-16")]
+    return (*attributes, ("ptime", "20"), (direction.value, None))
 
 
 def _with_key(media: MediaDescription, key: Crypto) -> MediaDescription:
     return replace(media, attributes=(("crypto", str(key)), *media.attributes))
 
 
-def _pair(ours: MediaDescription, theirs: MediaDescription) -> tuple[Crypto, Crypto] | None:
+def _pair(ours: Usable, theirs: Usable) -> tuple[Crypto, Crypto] | None:
     """Our key and the peer's; None for sound in the clear. Raises NotAcceptable where the peer has another opinion:
     sound is not in the clear by accident."""
-    pair = agreed(ours, theirs)
-    if pair is None and (cryptos(ours) or theirs.protocol == SECURE):
+    if not ours.secure and theirs.media.protocol != SECURE:
+        return None
+    pair = agreed(ours.media, theirs.media)
+    if pair is None:
         raise NotAcceptable("the answer does not take the key that was offered")
     return pair
 
 
-def _srtp_keys(ours: MediaDescription, theirs: MediaDescription) -> SrtpKeys | None:
+def _srtp_keys(ours: Usable, theirs: Usable) -> SrtpKeys | None:
     pair = _pair(ours, theirs)
     return None if pair is None else SrtpKeys(SrtpSuite[pair[0].suite.name], pair[0].key, pair[1].key)
 
@@ -363,18 +331,10 @@ def _direction(ours: str, theirs: str) -> Direction:
     """What flows, as we see it: both sides have to want it."""
     sends = ours in ("sendrecv", "sendonly") and theirs in ("sendrecv", "recvonly")
     receives = ours in ("sendrecv", "recvonly") and theirs in ("sendrecv", "sendonly")
-    return {
-        (True, True): Direction.SENDRECV,
-        (True, False): Direction.SENDONLY,
-        (False, True): Direction.RECVONLY,
-        (False, False): Direction.INACTIVE,
-    }[sends, receives]
+    return _DIRECTIONS[sends, receives]
 
 
-def _packet_ms(media: MediaDescription) -> int:
-    """How much sound the peer wants in a packet (RFC 8866 section 6.4); 20 ms unless it says otherwise."""
-    text = media.attribute("ptime") or ""
-    return min(max(int(text), 10), 60) if text.isdecimal() and len(text) < 4 else 20
+_DIRECTIONS = {(direction.sends, direction.receives): direction for direction in Direction}
 
 
 @remembered(1024)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import field
 from functools import lru_cache
-from types import MappingProxyType
+from typing import NamedTuple
 
 from sipcore.errors import PeerError
 from values import dataclass
@@ -13,6 +13,10 @@ from values import dataclass
 MAX_BYTES = 65535
 MAX_MEDIA = 20
 MAX_LINES = 500
+REMEMBERED = 512
+"""Parts of descriptions: a phone says nearly the same in each, but for its origin, its port and its keys."""
+MAX_REMEMBERED_BYTES = 1000
+"""Longer parts are read anew each time."""
 
 Attributes = tuple[tuple[str, str | None], ...]
 DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
@@ -43,7 +47,6 @@ class MediaDescription:
     """Address of an own `c=` line."""
     attributes: Attributes = ()
     port_count: int = 1
-    _rtpmap: Mapping[str, str] | None = field(default=None, init=False, compare=False, repr=False)
 
     def attribute(self, name: str) -> str | None:
         """The first value of an attribute ("" for a property); None if it is absent."""
@@ -52,23 +55,13 @@ class MediaDescription:
     @property
     def rtpmap(self) -> Mapping[str, str]:
         """Payload type (a number below 128) -> `PCMU/8000`, upper-case name; static types of RFC 3551 included."""
-        mapping = self._rtpmap
-        if mapping is None:  # asked for at every turn of a negotiation
-            attributes = tuple([each for each in self.attributes if each[0] == "rtpmap"])
-            mapping = _rtpmap(self.formats, attributes)
-            object.__setattr__(self, "_rtpmap", mapping)
+        mapping = {number: _STATIC[number] for number in self.formats if number in _STATIC}
+        for name, value in self.attributes:
+            if name == "rtpmap" and value:
+                number, _, encoding = value.partition(" ")
+                if _is_number(number, 127):
+                    mapping[number] = encoding.strip().upper()
         return mapping
-
-
-@lru_cache(maxsize=1024)  # a phone always says the same of it
-def _rtpmap(formats: tuple[str, ...], attributes: Attributes) -> Mapping[str, str]:
-    mapping = {number: _STATIC[number] for number in formats if number in _STATIC}
-    for _, value in attributes:
-        if value:
-            number, _, encoding = value.partition(" ")
-            if _is_number(number, 127):
-                mapping[number] = encoding.strip().upper()
-    return MappingProxyType(mapping)
 
 
 _STATIC = {
@@ -133,68 +126,96 @@ class SessionDescription:
         return direction
 
 
+class _Lines(NamedTuple):
+    """The lines of a session, but for its origin, or of a media section, but for its first."""
+
+    values: Mapping[str, str]
+    """The first of each kind."""
+    connections: tuple[str, ...]
+    attributes: Attributes
+
+
+_ORIGIN_LINE, _MEDIA_LINE = re.compile(rb"(?:\A|[\r\n])o="), re.compile(rb"(?:\A|[\r\n])m=")
+_END_OF_LINE = re.compile(rb"[\r\n]|\Z")
+
+
 def _parse(data: bytes) -> SessionDescription:
     if len(data) > MAX_BYTES:
         raise PeerError("session description too large")
-    lines = [
-        line.decode("utf-8", "surrogateescape") for line in data.splitlines()
-    ]  # of bytes: at CR and LF only
-    if len(lines) > MAX_LINES:
+    if len(data) > MAX_LINES and len(data.splitlines()) > MAX_LINES:
         raise PeerError("session description too long")
-    session: dict[str, str] = {}
-    attributes: list[tuple[str, str | None]] = []
-    media: list[_Section] = []
-    current = attributes
-    for line in lines:
-        kind, equals, value = line.partition("=")
-        if not equals or len(kind) != 1:
-            if line.strip():
-                raise PeerError(f"no line of a session description: {line[:60]!r}")
-            continue
-        value = value.strip()
-        if kind == "m":
-            current = []
-            media.append(_Section(value, current))
-            if len(media) > MAX_MEDIA:
-                raise PeerError("too many media sections")
-        elif kind == "a":
-            name, colon, text = value.partition(":")
-            current.append((name, text if colon else None))
-        elif kind == "c" and media:
-            media[-1].connection = _address(value)
-        elif not media:
-            session.setdefault(kind, value)
-    if session.get("v") != "0" or "o" not in session:
+    head, *sections = _MEDIA_LINE.split(data)
+    if len(sections) > MAX_MEDIA:
+        raise PeerError("too many media sections")
+    before, *after = _ORIGIN_LINE.split(head, 1)
+    origin, rest = _first_line(after[0]) if after else (b"", b"")
+    session = _lines(before + rest)
+    if session.values.get("v") != "0" or not after:
         raise PeerError("no session description: v=0 and o= are missing")
     return SessionDescription(
-        _origin(session["o"]),
-        session.get("s") or "-",
-        _address(session["c"]) if "c" in session else None,
-        session.get("t", "0 0"),
-        tuple(attributes),
-        tuple([section.read() for section in media]),
+        _origin(_text(origin)),
+        session.values.get("s") or "-",
+        session.connections[0] if session.connections else None,
+        session.values.get("t", "0 0"),
+        session.attributes,
+        tuple([_media(section) for section in sections]),
     )
 
 
-class _Section:
-    """A media section whose lines are still being read."""
+def _media(section: bytes) -> MediaDescription:
+    first, rest = _first_line(section)
+    lines, text = _lines(rest), _text(first)
+    kind, port, protocol, *formats = parts if len(parts := text.split()) >= 4 else ("", "", "")
+    number, slash, count = port.partition("/")
+    if not _is_number(number, 65535) or (slash and not (_is_number(count, 65535) and int(count))):
+        raise PeerError(f"no media section: {text[:60]!r}")
+    connection = lines.connections[-1] if lines.connections else None
+    return MediaDescription(
+        kind, int(number), protocol, tuple(formats), connection, lines.attributes, int(count or 1)
+    )
 
-    __slots__ = ("attributes", "connection", "text")
 
-    def __init__(self, text: str, attributes: list[tuple[str, str | None]]) -> None:
-        self.text = text
-        self.attributes = attributes
-        self.connection: str | None = None
+def _first_line(part: bytes) -> tuple[bytes, bytes]:
+    """The rest of the line that a part begins in, and what follows."""
+    end = _END_OF_LINE.search(part)
+    assert end is not None, "there is always an end"
+    return part[: end.start()], part[end.start() :]
 
-    def read(self) -> MediaDescription:
-        kind, port, protocol, *formats = parts if len(parts := self.text.split()) >= 4 else ("", "", "")
-        number, slash, count = port.partition("/")
-        if not _is_number(number, 65535) or (slash and not (_is_number(count, 65535) and int(count))):
-            raise PeerError(f"no media section: {self.text[:60]!r}")
-        attributes = tuple(self.attributes)
-        return MediaDescription(
-            kind, int(number), protocol, tuple(formats), self.connection, attributes, int(count or 1)
-        )
+
+def _lines(part: bytes) -> _Lines:
+    if (
+        len(part) > MAX_REMEMBERED_BYTES or b"crypto" in part
+    ):  # keys are of one call, and nobody else's affair
+        return _read_lines(part)
+    return _remembered_lines(part)
+
+
+def _read_lines(part: bytes) -> _Lines:
+    values: dict[str, str] = {}
+    attributes: list[tuple[str, str | None]] = []
+    connections: list[str] = []
+    for line in part.splitlines():  # of bytes: at CR and LF only
+        text = _text(line)
+        kind, equals, value = text.partition("=")
+        if not equals or len(kind) != 1:
+            if text.strip():
+                raise PeerError(f"no line of a session description: {text[:60]!r}")
+            continue
+        value = value.strip()
+        values.setdefault(kind, value)
+        if kind == "a":
+            name, colon, rest = value.partition(":")
+            attributes.append((name, rest if colon else None))
+        elif kind == "c":
+            connections.append(_address(value))
+    return _Lines(values, tuple(connections), tuple(attributes))
+
+
+_remembered_lines = lru_cache(REMEMBERED)(_read_lines)
+
+
+def _text(line: bytes) -> str:
+    return line.decode("utf-8", "surrogateescape")
 
 
 def _origin(text: str) -> Origin:

@@ -1,0 +1,125 @@
+"""What a media section says of codecs and packets: read once for all that say the same, as a phone always does."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from media.plan import Codec
+from values import dataclass
+
+if TYPE_CHECKING:
+    from sipcore.sdp.description import Attributes, MediaDescription
+
+REMEMBERED = 256
+TELEPHONE_EVENT = "TELEPHONE-EVENT"
+DYNAMIC = range(96, 128)
+"""Payload types that mean what a description says (RFC 3551 section 6)."""
+
+ENCODINGS = {codec: codec.rtpmap.upper() for codec in Codec}
+USUAL_PAYLOAD_TYPES = {
+    f"{TELEPHONE_EVENT}/8000": 101,
+    f"{TELEPHONE_EVENT}/48000": 110,
+    ENCODINGS[Codec.OPUS]: 111,
+    **{ENCODINGS[codec]: number for codec in Codec if (number := codec.static_payload_type) is not None},
+}
+"""What most call them in their offers."""
+
+_CODECS = {encoding: codec for codec, encoding in ENCODINGS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class MediaFormats:
+    """Of one media section."""
+
+    codecs: tuple[tuple[Codec, int], ...]
+    """Those that we know and their payload types, the preferred ones first."""
+    numbers: Mapping[str, int]
+    """The payload types of all encodings that we may have a use for."""
+    events: Mapping[int, int]
+    """The payload types of telephone-events (RFC 4733) by their clock rate."""
+    opus_parameters: str
+    """How its sender wants its Opus (RFC 7587 section 6.1); empty where it says nothing of that."""
+    packet_ms: int
+    """How much sound its sender wants in a packet (RFC 8866 section 6.4)."""
+    keyless: bool
+    """Whether it has no `crypto` attribute, of whatever kind."""
+
+    def events_with(self, codec: Codec) -> tuple[int, int] | None:
+        """The payload type of telephone-events that go with a codec, and their clock rate: its own, else 8000, which
+        many say beside Opus too."""
+        clock = codec.clock_rate if codec.clock_rate in self.events else 8000
+        return (self.events[clock], clock) if clock in self.events else None
+
+
+_known: dict[tuple[tuple[str, ...], Attributes, bool], MediaFormats] = {}
+
+
+def media_formats(media: MediaDescription) -> MediaFormats:
+    """Read a media section. Its keys are of one call only, and are not remembered."""
+    lasting = tuple([attribute for attribute in media.attributes if attribute[0] != "crypto"])
+    key = media.formats, lasting, len(lasting) == len(media.attributes)
+    found = _known.get(key)
+    if found is None:
+        if len(_known) >= REMEMBERED:
+            _known.clear()
+        found = _known[key] = _read(media, keyless=key[2])
+    return found
+
+
+def _read(media: MediaDescription, *, keyless: bool) -> MediaFormats:
+    mapping = media.rtpmap
+    encodings = {number: mapping.get(number, "") for number in media.formats}
+    codecs = tuple(
+        [
+            (codec, int(number))
+            for number, encoding in encodings.items()
+            if (codec := _CODECS.get(encoding.removesuffix("/1"))) is not None
+        ]
+    )
+    opus = dict(codecs).get(Codec.OPUS)
+    return MediaFormats(
+        codecs=codecs,
+        numbers={
+            encoding: int(number)
+            for number, encoding in mapping.items()
+            if number in media.formats and encoding in USUAL_PAYLOAD_TYPES
+        },
+        events=_events(encodings),
+        opus_parameters="" if opus is None else _opus_parameters(media.attributes, opus),
+        packet_ms=_packet_ms(media),
+        keyless=keyless,
+    )
+
+
+def _events(encodings: Mapping[str, str]) -> dict[int, int]:
+    """The first of each clock rate."""
+    found: dict[int, int] = {}
+    for number, encoding in encodings.items():
+        name, _, clock = encoding.partition("/")
+        if name == TELEPHONE_EVENT and clock in ("8000", "48000") and int(number) in DYNAMIC:
+            found.setdefault(int(clock), int(number))
+    return found
+
+
+_OPUS_PARAMETER = re.compile(
+    r"(?:maxplaybackrate|sprop-maxcapturerate|maxaveragebitrate|maxptime|minptime|ptime|stereo|sprop-stereo|cbr"
+    r"|useinbandfec|usedtx)=[0-9]{1,6}"
+)
+
+
+def _opus_parameters(attributes: Attributes, number: int) -> str:
+    """Without what is no parameter of Opus."""
+    for name, value in attributes:
+        written, _, parameters = (value or "").partition(" ")
+        if name == "fmtp" and written == str(number):
+            parts = (part.strip() for part in parameters.lower().split(";"))
+            return ";".join(dict.fromkeys(part for part in parts if _OPUS_PARAMETER.fullmatch(part)))
+    return ""
+
+
+def _packet_ms(media: MediaDescription) -> int:
+    """20 ms unless it says otherwise."""
+    text = media.attribute("ptime") or ""
+    return min(max(int(text), 10), 60) if text.isdecimal() and len(text) < 4 else 20
