@@ -22,6 +22,4 @@ async def intercom(call: Call, extension: str) -> None:
     try:
         await intercoms.speak_at_once(call, extension)
     except Refused as refusal:
-        await refuse_aloud(
-            call, refusal.status, refusal.reason, _REASONS.get(refusal.status, prompts.CALL_FAILED)
-        )
+        await refuse_aloud(call, refusal.status, refusal.reason, _REASONS.get(refusal.status, prompts.CALL_FAILED))

@@ -17,7 +17,6 @@ def cores() -> int:
     """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
-
 LONGEST_FORWARD = 21
 """What a column of the store holds."""
 
@@ -84,9 +83,7 @@ def _named_once(names: tuple[str, ...]) -> tuple[str, ...]:
 
 def _forward(text: str) -> str:
     if len(text) > LONGEST_FORWARD:
-        raise ValueError(
-            f"should be {LONGEST_FORWARD} characters at most; users' own rules may have longer ones"
-        )
+        raise ValueError(f"should be {LONGEST_FORWARD} characters at most; users' own rules may have longer ones")
     if text != "voicemail":
         parse_target(text)
     return text

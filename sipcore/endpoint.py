@@ -481,9 +481,7 @@ class Endpoint:
     ) -> list[tuple[str, str]]:
         """With `extensions` beside those that go with every message, on one line: not every phone reads a second."""
         replaces = ["replaces"] if "REFER" in self.settings.methods else []
-        secure = (
-            scheme == "sips" and flow.transport.secure
-        )  # then TLS goes without saying (RFC 5630 section 3.1.1)
+        secure = scheme == "sips" and flow.transport.secure  # then TLS goes without saying (RFC 5630 section 3.1.1)
         plain = secure or flow.transport is Transport.UDP
         parameters = () if plain else (("transport", flow.transport.value.lower()),)
         host, port = self.advertised(flow)

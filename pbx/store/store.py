@@ -248,9 +248,7 @@ class Store:
                 for note in batch:
                     self._perform_notes([note])
                 return
-            level = (
-                logging.INFO if isinstance(error, Conflict) else logging.ERROR
-            )  # of what is gone meanwhile
+            level = logging.INFO if isinstance(error, Conflict) else logging.ERROR  # of what is gone meanwhile
             logger.log(level, "a fact cannot be kept: %s: %s", type(error).__name__, error)
         for _ in batch:
             self._notes.popleft()  # the loop only appends

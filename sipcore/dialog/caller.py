@@ -118,9 +118,7 @@ class CallerSession(InviteSession):
 
     def move(self, flow: Flow) -> None:
         super().move(flow)
-        self._acks = {
-            tag: None if ack is None else replace(ack, flow=flow) for tag, ack in self._acks.items()
-        }
+        self._acks = {tag: None if ack is None else replace(ack, flow=flow) for tag, ack in self._acks.items()}
 
     def hang_up(self, now: float, headers: Headers = ()) -> list[Effect]:
         if self.state is SessionState.SETTING_UP:

@@ -37,9 +37,7 @@ class InviteSession(ChangingSession):
     @property
     def deadline(self) -> float | None:
         """When `tick` wants to be called."""
-        if (
-            self._unacknowledged is None and self._retry is None and self._forsaken is None
-        ):  # most of the time
+        if self._unacknowledged is None and self._retry is None and self._forsaken is None:  # most of the time
             return self.timer.deadline
         deadlines = [pending[0] for pending in (self._retry, self._forsaken) if pending is not None]
         if self._unacknowledged is not None:

@@ -51,9 +51,7 @@ def upgrade(database: Database, file: Path | None = None, *, older: bool = True)
         database.migrate(_create)
         return
     if not older:
-        raise StoreError(
-            f"the database is of an older version ({found}): start `myphone serve`, which upgrades it"
-        )
+        raise StoreError(f"the database is of an older version ({found}): start `myphone serve`, which upgrades it")
     if file is not None:
         logger.warning("the database is upgraded; as it was it is kept in %s", _copy(database, file, found))
     database.migrate(follow)

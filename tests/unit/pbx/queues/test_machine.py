@@ -153,10 +153,7 @@ def test_an_accepted_call_rings_at_one_agent_alone() -> None:
     chosen = machine(queue(strategy=Strategy.RING_ALL))
     chosen.join("a", "804", 0.0)
     chosen.join("b", "804", 0.0)
-    assert chosen.accept("b", "102", 1.0) == [
-        Withdraw("a", "102", Why.ELSEWHERE),
-        Offer("b", "102", accepted=True),
-    ]
+    assert chosen.accept("b", "102", 1.0) == [Withdraw("a", "102", Why.ELSEWHERE), Offer("b", "102", accepted=True)]
     assert refusal(chosen, "b", "103") is Unacceptable.TAKEN
     assert chosen.accept("a", "101", 2.0) == [Withdraw("a", "103", Why.ELSEWHERE)]  # it rings there already
     assert chosen.waiting("804") == (
