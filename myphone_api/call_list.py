@@ -16,6 +16,7 @@ from myphone_api.server import opened, prepare, setup_errors
 from pbx.history.record import CallList, CallRecord
 from pbx.store import calls
 from pbx.store.errors import StoreUnavailable
+from pbx.store.store import Store
 
 
 def calls_command(options: argparse.Namespace) -> ExitCode:
@@ -31,6 +32,8 @@ def calls_command(options: argparse.Namespace) -> ExitCode:
             before = before.replace(tzinfo=zone)
         query = partial(calls.calls, number=options.extension, kind=kind, before=before, limit=options.limit)
         try:
+            if options.behind is not None:
+                query = partial(query, behind=_place(store, options.behind))
             found = store.read(query)
         except StoreUnavailable as error:
             raise CommandError(f"store: {error}") from error
@@ -40,6 +43,13 @@ def calls_command(options: argparse.Namespace) -> ExitCode:
     for record in found:
         print(_line(record, record.started_at.astimezone(zone), options.extension))
     return ExitCode.OK
+
+
+def _place(store: Store, call: str) -> calls.Place:
+    last = store.read(partial(calls.call, call=call))
+    if last is None:
+        raise CommandError(f"--behind: there is no call {call}, or no more", ExitCode.USAGE)
+    return last.started_at, last.call
 
 
 def _line(record: CallRecord, at: datetime, number: str | None) -> str:

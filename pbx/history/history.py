@@ -89,11 +89,12 @@ class History:
         kind: CallList | None = None,
         *,
         before: datetime | None = None,
+        behind: calls.Place | None = None,
         limit: int = 50,
     ) -> list[CallRecord]:
         """The latest calls that are over, as `pbx.store.calls.calls` has it. Raises StoreUnavailable."""
         self._flush()
-        query = partial(calls.calls, number=number, kind=kind, before=before, limit=limit)
+        query = partial(calls.calls, number=number, kind=kind, before=before, behind=behind, limit=limit)
         return await self._store.fetch(query)
 
     def _add(self, record: CallRecord) -> None:

@@ -31,6 +31,9 @@ from pbx.store.schema import Moment, metadata
 MAX_TEXT = 500
 """Characters of a name or number that are kept: phones may call themselves anything."""
 
+Place = tuple[datetime, str]
+"""Of a call in every list: its `started_at` and, for several may have begun at one moment, its ID."""
+
 call_records = Table(
     "call_records",
     metadata,
@@ -122,11 +125,12 @@ def calls(
     number: str | None = None,
     kind: CallList | None = None,
     before: datetime | None = None,
+    behind: Place | None = None,
     limit: int = 50,
 ) -> list[CallRecord]:
     """The latest calls, newest first: all, or those of the extension `number`, or those in one list (`kind`) of it.
 
-    `before` goes on from the `started_at` of the last that is known.
+    `before`: those that began before then. `behind`: the next page, those behind the last call of the one before.
     """
     table = call_records if number is None else call_parties
     found = select(table.c.call).order_by(table.c.started_at.desc(), table.c.call).limit(limit)
@@ -136,6 +140,10 @@ def calls(
         found = found.where(call_parties.c.list == kind.value)
     if before is not None:
         found = found.where(table.c.started_at < before)
+    if behind is not None:
+        at, last = behind
+        earlier = (table.c.started_at < at) | (table.c.call > last)
+        found = found.where(table.c.started_at <= at, earlier)
     return _read(connection, connection.scalars(found).all())
 
 

@@ -70,6 +70,22 @@ def test_older_ones_page_by_page(file: Path, capsys: pytest.CaptureFixture[str])
     assert line.startswith("2026-01-02 04:04:05")
 
 
+def test_the_next_page_is_behind_the_last_call_of_the_one_before(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = Store.open(file.parent / "data" / "myphone.db")
+    keep(store._database, record("b2", 1), record("b3", 1))
+    store.abandon()
+    pages: list[str] = []
+    behind: list[str] = []
+    while page := json.loads(printed(file, "--json", "--limit", "2", *behind, capsys=capsys)):
+        pages += [call["call"] for call in page]
+        behind = ["--behind", pages[-1]]
+    assert pages == ["c", "b", "b2", "b3", "a"]
+    assert main(["calls", "--config", str(file), "--behind", "gone"]) == 2
+    assert "there is no call gone, or no more" in capsys.readouterr().err
+
+
 def test_json_has_everybody_in_a_call(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     calls = json.loads(printed(file, "--json", "--limit", "1", capsys=capsys))
     assert [call["call"] for call in calls] == ["c"]

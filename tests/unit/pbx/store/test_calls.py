@@ -109,6 +109,21 @@ def test_long_lists_are_read_page_by_page(database: Database) -> None:
     assert found(database, before=first[-1].started_at, limit=2) == ["c3", "c2"]
 
 
+@pytest.mark.parametrize("number", [None, "101"])
+def test_no_page_skips_or_repeats_calls_of_one_moment(database: Database, number: str | None) -> None:
+    moments = [0, 1, 1, 1, 1, 1, 2, 2, 3, 3, 3]
+    keep(database, *[record(f"c{index % 4}{index}", minute) for index, minute in enumerate(moments)])
+    whole = found(database, number)
+    assert len(whole) == len(moments)
+    for limit in range(1, len(moments) + 1):
+        pages: list[str] = []
+        query = partial(calls.calls, number=number, limit=limit)
+        while page := database.query(query):
+            pages += [each.call for each in page]
+            query = partial(calls.calls, number=number, limit=limit, behind=(page[-1].started_at, page[-1].call))
+        assert pages == whole
+
+
 def test_what_is_too_old_goes_with_all_that_belongs_to_it(database: Database) -> None:
     database.transact(
         partial(calls.add, [record("old"), record("new", 10)], [quality("old"), quality("new")])
