@@ -190,7 +190,7 @@ def _add_calls(commands: Commands) -> None:
     )
     command.add_argument("--before", metavar="TIME", type=moment, help="those before, by the office's clock")
     command.add_argument(
-        "--behind", metavar="CALL", help='the next page: those behind the last one of the page before, its "call" in JSON'
+        "--behind", metavar="CALL", help='those behind this one, the last of the page before: its "call" in JSON'
     )
     command.add_argument(
         "--limit", type=count, default=50, metavar="N", help="how many at most (default: 50)"

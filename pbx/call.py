@@ -117,9 +117,9 @@ class Call:
             self.leg.call_id = self.id
             self.leg.receive_call(session, invited.offer)
         except PortsExhausted:
-            self._turn_away(invited, 503)
+            self._turn_away(invited, 503, "no media port is free")
         except NotAcceptable:
-            self._turn_away(invited, 488)
+            self._turn_away(invited, 488, "no codec that both sides know")
         else:
             self.begin(self._route if destination is None else partial(self.lead_to, destination))
 
@@ -147,12 +147,13 @@ class Call:
             self._cancelled_with = status
             self._course.cancel()
 
-    def _turn_away(self, invited: Invited, status: int) -> None:
+    def _turn_away(self, invited: Invited, status: int, why: str) -> None:
         if self.leg is not None:
             self.leg.reject(status)
         else:
             self.switch.driver.perform(invited.session.reject(status, self.switch.loop.time()))
         self.switch.forget(self)
+        self.switch.turned_away.tell(self.caller, self.dialled, status, why=why, call=self.id)
 
     def _finish(self, task: asyncio.Task[None]) -> None:
         """Hang up whatever is left and tell the end. Runs once, however the task ended, begun or not."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 TOO_MANY_CALLS = (503, "Too Many Calls")
 """The answer to a call for which there is no room."""
+LIMIT_REACHED = "limits.max_calls is reached"
 
 
 class Limits(Table):

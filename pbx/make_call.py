@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pbx.call import Call
 from pbx.leg import Leg, LegState
-from pbx.limits import TOO_MANY_CALLS, is_full
+from pbx.limits import LIMIT_REACHED, TOO_MANY_CALLS, is_full
 from pbx.party import ExternalParty, Party
 from pbx.refused import Refused
 from pbx.ringing import call_own_phones
@@ -57,6 +57,7 @@ def first_ring(
     if not call.switch.registered(extension.number):
         raise Refused(480, "No Phone Registered")
     if is_full(call.switch, call.dialled, extension):
+        call.switch.turned_away.tell(extension, call.dialled, *TOO_MANY_CALLS, why=LIMIT_REACHED)
         raise Refused(*TOO_MANY_CALLS)
 
     async def ring() -> None:

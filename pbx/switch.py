@@ -44,7 +44,7 @@ from pbx.history.journal import Journal
 from pbx.info_digits import INFO_REMEDIES, BadInfo, read_info
 from pbx.keeping import Keeping
 from pbx.leg import Leg, LegState
-from pbx.limits import TOO_MANY_CALLS, is_full
+from pbx.limits import LIMIT_REACHED, TOO_MANY_CALLS, is_full
 from pbx.live_changes import LiveChanges
 from pbx.live_data import fill
 from pbx.media_keys import Srtp
@@ -67,6 +67,7 @@ from pbx.store.store import Store
 from pbx.system_numbers import system_numbers
 from pbx.trunks.book import Trunks
 from pbx.trunks.gate import TrunkGate, trunk_named
+from pbx.turned_away import TurnedAway
 from pbx.voicemail import VoicemailSystem
 from sipcore.dialog.session_timer import TimerSettings
 from sipcore.effects import Arrived, Effect, Invited, RequestInDialog, Responded
@@ -190,6 +191,7 @@ class Switch:
         self.legs = Legs(lambda number: self.events.changed(number))
         self.prompts = prompts or Silence()
         self.calls: dict[str, Call] = {}
+        self.turned_away = TurnedAway(self)
         self.parking = ParkingLot(lambda orbit: self.events.orbit_changed(orbit))
         self.queues = Queues(self)
         sip = config.sip
@@ -408,6 +410,7 @@ class Switch:
         if not allows(invited.request, invited.session.flow) and not self.router.is_emergency(number, caller):
             status, headers = NOT_ALLOWED
             self.driver.perform(invited.session.reject(status, self.loop.time(), headers=headers))
+            self.turned_away.tell(caller, number, status, why="a sips: address, called in the clear")
         elif invited.request.has("Replaces"):
             take_place(self, invited, caller)
         else:
@@ -425,8 +428,8 @@ class Switch:
         `dids`: the forms of the number outside that was called."""
         if is_full(self, dialled, caller):
             status, reason = TOO_MANY_CALLS
-            logger.warning("a call of %s is refused, limits.max_calls is reached", caller.number)
             self.driver.perform(invited.session.reject(status, self.loop.time(), reason))
+            self.turned_away.tell(caller, dialled, status, reason, why=LIMIT_REACHED)
             return
         call = Call(self, self.new_call_id(), caller, dialled)
         call.dids = dids

@@ -145,15 +145,16 @@ class Trunks:
         trunk, switch = self._by_name[name], self._switch
         arrival = self.arrival(trunk, invited.request)
         if arrival.destination is None:
-            self._refuse(invited, arrival.caller, 404)
+            self._refuse(invited, arrival, 404, "no inbound rule fits")
         elif trunk.full:
-            self._refuse(invited, arrival.caller, 503)
+            self._refuse(invited, arrival, 503, f"max_calls of {name} is reached")
         else:
             switch.begin_call(invited, arrival.caller, arrival.dialled, arrival.destination, arrival.dids)
 
-    def _refuse(self, invited: Invited, caller: ExternalParty, status: int) -> None:
-        headers = refusal_headers(caller, status)
+    def _refuse(self, invited: Invited, arrival: Arrival, status: int, why: str) -> None:
+        headers = refusal_headers(arrival.caller, status)
         self._switch.driver.perform(invited.session.reject(status, self._switch.loop.time(), headers=headers))
+        self._switch.turned_away.tell(arrival.caller, arrival.dialled, status, why=why)
 
     def arrival(self, trunk: Trunk, request: Request) -> Arrival:
         """What an INVITE from a trunk says."""
