@@ -36,6 +36,7 @@ from pbx.config_values import (
     Secret,
     Table,
     cores,
+    nothing_said,
 )
 from pbx.directory import BusyDetection, Diversions, RecordCalls
 from pbx.directory import Extension as DirectoryEntry
@@ -319,27 +320,27 @@ class Events(Table):
 class Config(Table):
     """A whole configuration. Making one checks it: raises ConfigError where parts do not go together."""
 
-    sip: Sip = Sip()
-    media: Media = Media()
-    nat: Nat = Nat()
-    store: Store = Store()
-    limits: Limits = Limits()
-    numbers: Numbers = Numbers()
-    prompts: Prompts = Prompts()
-    conference: Conference = Conference()
-    events: Events = Events()
-    transfer: Transfer = Transfer()
-    parking: Parking = Parking()
-    pickup: Pickup = Pickup()
-    forwarding: ForwardingDefaults = ForwardingDefaults()
-    voicemail: Voicemail = Voicemail()
-    mail: Mail = Mail()
+    sip: Sip = nothing_said()
+    media: Media = nothing_said()
+    nat: Nat = nothing_said()
+    store: Store = nothing_said()
+    limits: Limits = nothing_said()
+    numbers: Numbers = nothing_said()
+    prompts: Prompts = nothing_said()
+    conference: Conference = nothing_said()
+    events: Events = nothing_said()
+    transfer: Transfer = nothing_said()
+    parking: Parking = nothing_said()
+    pickup: Pickup = nothing_said()
+    forwarding: ForwardingDefaults = nothing_said()
+    voicemail: Voicemail = nothing_said()
+    mail: Mail = nothing_said()
     dial_codes: dict[str, FeatureSetting] = Field(default_factory=dict)
     """By feature, and within it by handler: patterns in place of the features' own."""
     extensions: tuple[Extension, ...] = ()
     groups: tuple[Group, ...] = ()
-    office_hours: OfficeHours = OfficeHours()
-    dialing: Dialing = Dialing()
+    office_hours: OfficeHours = nothing_said()
+    dialing: Dialing = nothing_said()
     trunks: tuple[Trunk, ...] = ()
     outbound_rules: tuple[OutboundRule, ...] = ()
     inbound_rules: tuple[InboundRule, ...] = ()
@@ -378,7 +379,6 @@ def load(file: Path) -> Config:
 
 def parse(data: Mapping[str, Any], folder: Path | None = None) -> Config:
     """Check configuration data; relative paths start at `folder`. Raises ConfigError."""
-    data = {"store": {}, **data}  # there, so that its default too is a path from `folder`
     try:
         return Config.model_validate(data, context={"folder": folder or Path()})
     except ValidationError as error:

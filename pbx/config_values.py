@@ -123,6 +123,14 @@ FeatureSetting = Annotated[CodeSetting | dict[str, CodeSetting], BeforeValidator
 
 
 class Table(BaseModel):
-    """A table of the file: unknown keys are mistakes, and no value is repeated in an error."""
+    """A table of the file: unknown keys are mistakes, and no value is repeated in an error.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    Its validator is built when it is first needed by itself; the whole configuration has one for all tables in it.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True)
+
+
+def nothing_said() -> Any:
+    """The default of a table in another: whoever checks that makes it, so that it needs no validator of its own."""
+    return Field(default_factory=dict, validate_default=True)

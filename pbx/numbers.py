@@ -1,13 +1,17 @@
-"""Telephone numbers by the rules of a country, by way of the `phonenumbers` library; no other file knows it."""
+"""Telephone numbers by the rules of a country, by way of the `phonenumbers` library; no other file knows it.
+
+It is imported by what needs it, for it is large, and an office without lines to the outside never does.
+"""
 
 from __future__ import annotations
 
 from enum import Enum
-
-import phonenumbers
-from phonenumbers import CountryCodeSource, PhoneNumberFormat
+from typing import TYPE_CHECKING
 
 from values import dataclass
+
+if TYPE_CHECKING:
+    import phonenumbers
 
 NORTH_AMERICA = 1
 """A calling code of many countries: a number that no country owns may cost anything."""
@@ -61,6 +65,8 @@ class NumberingPlan:
 
     def read(self, text: str) -> PhoneNumber:
         """Make out a number that was dialled here, or that a carrier of this country shows."""
+        import phonenumbers
+
         prefix = self.international_prefix
         written = "+" + text[len(prefix) :] if prefix and text.startswith(prefix) else text
         try:
@@ -70,20 +76,25 @@ class NumberingPlan:
         country = self._country(number, written)
         if not phonenumbers.is_possible_number(number):
             return PhoneNumber(text, country=country)
-        e164 = phonenumbers.format_number(number, PhoneNumberFormat.E164)
+        e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
         return PhoneNumber(text, e164, country, self._national(number))
 
     def is_emergency(self, digits: str) -> bool:
         """Whether the country's rules have this for an emergency number: digits, for the library finds one in *15,
         and in any text around the digits too."""
-        plain = digits.isascii() and digits.isdecimal()
-        return plain and bool(self.country) and phonenumbers.is_emergency_number(digits, self.country)
+        if not (self.country and digits.isascii() and digits.isdecimal()):
+            return False
+        import phonenumbers
+
+        return bool(phonenumbers.is_emergency_number(digits, self.country))
 
     def _country(self, number: phonenumbers.PhoneNumber, written: str) -> str:
+        import phonenumbers
+
         region = phonenumbers.region_code_for_number(number)
         if region is not None:
             return str(region)
-        at_home = number.country_code_source == CountryCodeSource.FROM_DEFAULT_COUNTRY
+        at_home = number.country_code_source == phonenumbers.CountryCodeSource.FROM_DEFAULT_COUNTRY
         short = len(written) <= LONGEST_SHORT_NUMBER
         return self.country if at_home and (short or number.country_code != NORTH_AMERICA) else ""
 
@@ -95,8 +106,10 @@ class NumberingPlan:
         """What is dialled within the country."""
         if not self.country:
             return ""
+        import phonenumbers
+
         if number.country_code == phonenumbers.country_code_for_region(self.country):
-            text = phonenumbers.format_number(number, PhoneNumberFormat.NATIONAL)
+            text = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.NATIONAL)
         else:
             text = phonenumbers.format_out_of_country_calling_number(number, self.country)
         return "".join(character for character in text if character.isdigit())
@@ -104,4 +117,6 @@ class NumberingPlan:
 
 def is_country(code: str) -> bool:
     """Whether this is the ISO 3166 code of a country with telephones."""
+    import phonenumbers
+
     return code in phonenumbers.SUPPORTED_REGIONS

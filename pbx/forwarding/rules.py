@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from enum import Enum
+from functools import cache
 from itertools import count
 from typing import Annotated, Any, Self
 
@@ -97,6 +98,12 @@ class CallType(Enum):
     __hash__ = object.__hash__
 
 
+@cache
+def _any_time() -> Week:
+    """One for all rules that keep no times of their own."""
+    return Week()
+
+
 Caller = Annotated[str, Field(pattern=r"^[+0-9A-Za-z*#._()/ -]{1,64}$")]
 """A number as a phone shows it."""
 
@@ -133,7 +140,7 @@ class Rule(Table):
             "Vos propres heures, pour chaque jour de la semaine, comme 08:30-12:00.",
             "Times of your own, for each day of the week, such as 08:30-12:00.",
         ),
-    ] = Week()
+    ] = Field(default_factory=_any_time)
     """For `Hours.SPECIFIC`, by the clock of the office; office hours and holidays do not matter then."""
     calls: Annotated[
         CallType,
