@@ -234,7 +234,6 @@ async def _start(switch: Switch) -> None:
     except OSError as error:
         raise _NotStarted(str(error)) from error
     # What has been built by now lives as long as the process: the collector need not look at it again.
-    gc.collect()
     gc.freeze()
     # Nearly all that a call makes is freed without the collector; looking for cycles can wait for more of them.
     gc.set_threshold(COLLECT_AFTER)

@@ -11,7 +11,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from pbx.mail.letters import Letter, write
 from pbx.mail.smtp import MailError, MailRefused, MailServerUnavailable
 from pbx.mailboxes import MailboxError
 from pbx.store import voicemails as rows
@@ -129,6 +128,8 @@ class Outbox:
                 await mailbox.delete(message.id)
 
     async def _written(self, queued: QueuedMail, mailbox: Mailbox, settings: MailboxSettings) -> EmailMessage:
+        from pbx.mail.letters import Letter, write  # with the standard library's mail: most starts write none
+
         message, server = queued.message, self._config.mail
         sound = None
         if MailOption(settings.mail).attaches:

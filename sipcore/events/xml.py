@@ -19,15 +19,17 @@ MAX_DEPTH = 16
 MAX_ELEMENTS = 2000
 
 HEADER = '<?xml version="1.0" encoding="UTF-8"?>\n'
-_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML 1.0 (section 2.2) allows in no form."""
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]|[\ud800-\udfff]|[\ufffe-\uffff]")
+"""What XML 1.0 (section 2.2) allows in no form. (As one set it takes 5 ms to compile.)"""
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\t": " ", "\n": " ", "\r": " "}
 _SPECIAL = re.compile('[&<>"\t\n\r]')
 
 
 def escaped(text: str) -> str:
     """The text as content or as the value of an attribute; characters that XML forbids are dropped."""
-    return _SPECIAL.sub(lambda found: _ESCAPES[found[0]], _FORBIDDEN.sub("", text))
+    if not text.isprintable():  # nothing that is forbidden is
+        text = _FORBIDDEN.sub("", text)
+    return _SPECIAL.sub(lambda found: _ESCAPES[found[0]], text)
 
 
 @dataclass(slots=True)
