@@ -436,7 +436,7 @@ class Call:
         if joined is not None and joined is caller.conversation:
             joined.update()  # since its early media; before the answer nobody holds
         else:
-            Conversation(caller, leg, switch.media, switch.prompts)
+            Conversation(caller, leg, switch.media, switch.prompts, switch.between_workers)
 
     # -- ends that are replaced ----------------------------------------------------------------------------
 
@@ -532,7 +532,8 @@ class Call:
             new.watcher = self
         if heard is not None:
             self._stop_waiting()
-            Conversation(new, heard, self.switch.media, self.switch.prompts)
+            switch = self.switch
+            Conversation(new, heard, switch.media, switch.prompts, switch.between_workers)
             self.switch.audio_watch.watch(self.id)
         elif self._waiting is not None and self._ringing is not None:
             self._waiting.ring()

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from media.messages import Bridge, JoinRoom, LeaveRoom, ListenForDigits, Quiet, SendDigits
+from media.service import PortsExhausted
+from pbx.tunnel import Tunnel, line
 from pbx.waiting import Music
 from values import dataclass
 
@@ -34,14 +36,20 @@ class Guest:
 class Conversation:
     """Joins two legs until one of them ends, or `end` is called. The legs tell when what they want changes."""
 
-    def __init__(self, one: Leg, other: Leg, media: MediaService, prompts: PromptFiles) -> None:
+    def __init__(
+        self, one: Leg, other: Leg, media: MediaService, prompts: PromptFiles, between_workers: str
+    ) -> None:
+        """`between_workers`: the address by which media workers reach each other."""
         self.legs = one, other
         self._media = media
+        self._between_workers = between_workers
         self._held: tuple[Leg, ...] = ()
         """Those who hear music, if there is any."""
         self._music = Music(media, prompts)
         self._moves = False
         """Whether one of the legs is on its way to the media worker of the other."""
+        self._tunnel: Tunnel | None = None
+        """Where neither takes that."""
         self._guests: list[Guest] = []
         self._room = 0
         """Where all are while there are guests."""
@@ -69,7 +77,7 @@ class Conversation:
 
     def _play_music(self) -> None:
         if self._held:
-            self._music.play(*(leg.stream for leg in self._held))
+            self._music.play(*(line(leg) for leg in self._held))
 
     def pass_on(self, digit: str, sender: Leg) -> None:
         """Give the other leg a digit that came as a message, in the form that it understands. Music goes on."""
@@ -90,6 +98,8 @@ class Conversation:
         for leg in self.legs:
             if leg.conversation is self:
                 leg.conversation = None
+            if leg.tunnel is not None and leg.tunnel is self._tunnel:
+                leg.tunnel.close()
         for guest in guests:
             guest.ended()
 
@@ -109,12 +119,12 @@ class Conversation:
         if not self._guests or self._over or not self._together:
             return
         one, _ = self.legs
-        worker = self._media.worker_of(one.stream)
+        worker = self._media.worker_of(line(one))
         if not self._room or self._media.worker_of_room(self._room) != worker:
-            self._room = self._media.room_beside(one.stream)
+            self._room = self._media.room_beside(line(one))
         for guest in self._guests:
-            if self._media.worker_of(guest.leg.stream) != worker:
-                guest.leg.move_beside(one)
+            if worker is not None and self._media.worker_of(guest.leg.stream) != worker:
+                guest.leg.move_to(worker, lambda there: None)
         self._join()
         self._play_music()
 
@@ -134,18 +144,18 @@ class Conversation:
     def _join(self) -> None:
         one, other = self.legs
         if not self._guests or not self._room:
-            self._media.send(Bridge(one.stream, other.stream))
+            self._media.send(Bridge(line(one), line(other)))
             return
         for leg in self.legs:
-            self._media.send(Quiet(leg.stream))
-            self._media.send(JoinRoom(leg.stream, self._room))
+            self._media.send(Quiet(line(leg)))
+            self._media.send(JoinRoom(line(leg), self._room))
         for guest in self._guests:
-            whispers_to = 0 if guest.whispers_to is None else guest.whispers_to.stream
+            whispers_to = 0 if guest.whispers_to is None else line(guest.whispers_to)
             self._media.send(JoinRoom(guest.leg.stream, self._room, guest.muted, whispers_to))
 
     def _leave_room(self, *legs: Leg) -> None:
         for leg in legs:
-            self._media.send(LeaveRoom(leg.stream))
+            self._media.send(LeaveRoom(line(leg)))
 
     def _meet(self) -> None:
         """Bring legs together that different media workers carry: they hear each other once one has moved."""
@@ -170,14 +180,31 @@ class Conversation:
             self._meet()
             self._gather()
             return
-        leg, _ = self.legs
-        logger.error("call %s: neither phone takes a change of its media port, the call ends", leg.call_id)
-        leg.fail(500)
+        if not self._dig(*self.legs):
+            leg, _ = self.legs
+            logger.error("call %s: neither phone takes a change of its media port, the call ends", leg.call_id)
+            leg.fail(500)
+
+    def _dig(self, leg: Leg, stays: Leg) -> bool:
+        """Neither follows the other: bring the sound of one there by a tunnel. False where that cannot be."""
+        worker = self._media.worker_of(stays.stream)
+        if worker is None or leg.plan is None:
+            return False
+        try:
+            self._tunnel = Tunnel(leg, worker, self._between_workers)
+        except PortsExhausted:
+            return False
+        if leg.voice is not None:  # the keys are for the other leg
+            self._media.send(ListenForDigits(self._tunnel.far, on=False))
+        self._join()
+        self._play_music()
+        self._gather()
+        return True
 
     @property
     def _together(self) -> bool:
         one, other = self.legs
-        return self._media.worker_of(one.stream) == self._media.worker_of(other.stream)
+        return self._media.worker_of(line(one)) == self._media.worker_of(line(other))
 
     @property
     def _over(self) -> bool:

@@ -1,7 +1,7 @@
 """For a phone that takes no change of its media port: its sound is brought to another media worker by RTP.
 
 The leg's stream stays where it is and is bridged to the near end. Whatever speaks with the phone from then on, such as
-a conference room, has the far end, which sounds and hears as the phone does.
+a conference room or another phone, has the far end (`line`), which sounds and hears as the phone does.
 """
 
 from __future__ import annotations
@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 
 SOUND, EVENTS = 96, 101
 """The payload types between the ends: of a codec that has none of its own, and of telephone-events."""
+
+
+def line(leg: Leg) -> int:
+    """The stream by which the phone of a leg is spoken with."""
+    return leg.stream if leg.tunnel is None else leg.tunnel.far
 
 
 class Tunnel:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -128,10 +129,61 @@ async def test_where_one_phone_does_not_move_the_other_does(
     await hang_up(office, target, stays)
 
 
-async def test_a_call_of_which_no_phone_moves_ends(office: Office, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.row("CORE-13", "CORE-14")
+async def test_two_of_whom_none_moves_talk_by_a_tunnel(office: Office, tmp_path: Path) -> None:
     held, stays, consulting, target = await consult(office)
     refuse_changes(stays)
     refuse_changes(target)
+    assert await held.transfer_to(consulting).outcome() == 200
+    await asyncio.sleep(0.5)
+    assert workers(office, "101", "102") == [0, 1]
+    await assert_talk(tmp_path, stays, target)
+    stays.hold()
+    await asyncio.sleep(0.3)
+    assert await listen(tmp_path, stays, target) == [set(), {MUSIC}]
+    stays.resume()
+    await asyncio.sleep(0.3)
+    await assert_talk(tmp_path, stays, target)
+    target.hold()
+    await asyncio.sleep(0.3)
+    assert await listen(tmp_path, stays, target) == [{MUSIC}, set()]
+    target.resume()
+    await asyncio.sleep(0.3)
+    await assert_talk(tmp_path, stays, target)
+    await hang_up(office, stays, target)
+
+
+@pytest.mark.row("CORE-13")
+@pytest.mark.parametrize("by", [0, 1])
+async def test_who_talks_by_a_tunnel_can_be_transferred_and_parked(
+    office: Office, tmp_path: Path, by: int
+) -> None:
+    held, stays, consulting, target = await consult(office)
+    refuse_changes(stays)
+    refuse_changes(target)
+    held.transfer_to(consulting)
+    await asyncio.sleep(0.5)
+    parker, parked = (stays, target) if by == 0 else (target, stays)
+    assert await parker.transfer("*00").outcome() == 200
+    await asyncio.sleep(0.5)
+    assert await listen(tmp_path, parked) == [{MUSIC}]
+    [miller] = await phones_of(office, "103")
+    taken = await miller.call("*10")
+    await assert_talk(tmp_path, parked, taken)
+    await hang_up(office, taken, parked)
+
+
+async def test_a_call_of_which_no_phone_moves_ends_where_there_is_no_port_for_a_tunnel(
+    office: Office, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held, stays, consulting, target = await consult(office)
+    refuse_changes(stays)
+    refuse_changes(target)
+
+    def none_left(beside: int | None = None) -> NoReturn:
+        raise PortsExhausted
+
+    monkeypatch.setattr(office.switch.media, "reserve", none_left)
     held.transfer_to(consulting)
     assert (await stays.over(), await target.over()) == (200, 200)
     assert "neither phone takes a change of its media port" in caplog.text

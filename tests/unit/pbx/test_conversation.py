@@ -28,19 +28,19 @@ class Media:
 
 def leg(stream: int, *, voice: object = None, holds: bool = False) -> Leg:
     """What a conversation sees of a leg."""
-    return cast(Leg, SimpleNamespace(stream=stream, conversation=None, voice=voice, holds=holds))
+    return cast(Leg, SimpleNamespace(stream=stream, conversation=None, voice=voice, holds=holds, tunnel=None))
 
 
 async def test_a_leg_that_a_feature_served_is_listened_to_no_more() -> None:
     media = Media()
-    Conversation(leg(1, voice=object()), leg(2), cast(Any, media), Silence())
+    Conversation(leg(1, voice=object()), leg(2), cast(Any, media), Silence(), "127.0.0.1")
     assert media.sent == [ListenForDigits(1, on=False), Bridge(1, 2)]
 
 
 @pytest.mark.row("CORE-25")
 async def test_a_digit_of_either_goes_to_the_other() -> None:
     media, one, other = Media(), leg(1), leg(2)
-    conversation = Conversation(one, other, cast(Any, media), Silence())
+    conversation = Conversation(one, other, cast(Any, media), Silence(), "127.0.0.1")
     conversation.pass_on("5", one)
     conversation.pass_on("#", other)
     assert media.sent[1:] == [SendDigits(2, "5"), SendDigits(1, "#")]
