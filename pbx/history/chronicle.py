@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import field, replace
+from dataclasses import field, fields
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from pbx.happenings import (
@@ -29,17 +30,38 @@ MAX_STEPS = 100
 SYSTEM_STOPPED = "System Stopped"
 """The reason for the end of a call that was going on when the process was killed."""
 
+_values = attrgetter(*(field.name for field in fields(Participation)))
 
 Key = tuple[str, str]
 """Number and trunk: whoever calls from outside may say that he has the number of an extension."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
+class _Party:
+    """Somebody in a call that is not over: a `Participation` to be."""
+
+    number: str
+    role: Role
+    at: datetime
+    trunk: str
+    rang: bool = False
+    answered_at: datetime | None = None
+    taken_by: str = ""
+    blocked: bool = False
+    addressed: bool = False
+
+    @property
+    def was_called_in_vain(self) -> bool:
+        """Whether it was sought and has not answered."""
+        return self.role is Role.CALLEE and self.answered_at is None
+
+
+@dataclass(slots=True, eq=False)
 class _Draft:
     """A call that is not over."""
 
     started: CallStarted
-    parties: dict[Key, Participation] = field(default_factory=dict)
+    parties: dict[Key, _Party] = field(default_factory=dict)
     pending: set[Key] = field(default_factory=set)
     """Who is being sought, until somebody answers."""
     answered: CallAnswered | None = None
@@ -57,6 +79,7 @@ class Chronicle:
         self.changed: set[str] = set()
         """Calls that are going on, and of which something was told since whoever looks here has emptied it."""
         self._takes: dict[type[Happening], Callable[[_Draft, Any], None]] = {
+            CallStarted: _started,
             CallRouted: _routed,
             CallRang: _rang,
             CallWentOut: _went_out,
@@ -70,24 +93,22 @@ class Chronicle:
     @property
     def kinds(self) -> Iterable[type[Happening]]:
         """What it wants to be told: to ask for everything would have all be found out that nobody else asks for."""
-        return CallStarted, *self._takes, CallEnded
+        return *self._takes, CallEnded
 
-    def take(self, happening: Happening) -> None:
+    def take(self, happening: Any) -> None:
         """Whatever happened; what is of no call, or of one whose start was not told, is left alone."""
-        if isinstance(happening, CallStarted):
-            started = self._drafts[happening.call] = _Draft(happening)
-            self.changed.add(happening.call)
-            _enter(started, (happening.caller, happening.trunk), Role.CALLER, happening.at)
-            return
-        draft = self._drafts.get(getattr(happening, "call", ""))
+        kind, call = type(happening), getattr(happening, "call", "")
+        if kind is CallStarted:
+            self._drafts[call] = _Draft(happening)
+        draft = self._drafts.get(call)
         if draft is None:
             return
-        if isinstance(happening, CallEnded):
-            del self._drafts[happening.call]
-            self.changed.discard(happening.call)
+        if kind is CallEnded:
+            del self._drafts[call]
+            self.changed.discard(call)
             self._finished(_record(draft, happening))
-        elif take := self._takes.get(type(happening)):
-            self.changed.add(draft.started.call)
+        elif take := self._takes.get(kind):
+            self.changed.add(call)
             take(draft, happening)
 
     def going_on(self, at: datetime, calls: Iterable[str] | None = None) -> list[CallRecord]:
@@ -99,43 +120,50 @@ class Chronicle:
         return len(self._drafts)
 
 
-def _enter(draft: _Draft, key: Key, role: Role, at: datetime) -> Participation | None:
+def _enter(draft: _Draft, key: Key, role: Role, at: datetime) -> _Party | None:
     """Whoever that is, entered now if it is new; None where too many are in the call."""
     known = draft.parties.get(key)
     if known is None and len(draft.parties) < MAX_PARTIES:
         number, trunk = key
-        known = draft.parties[key] = Participation(number, role, at, trunk)
+        known = draft.parties[key] = _Party(number, role, at, trunk)
     return known
 
 
-def _seek(draft: _Draft, key: Key, at: datetime, *, rang: bool = False, addressed: bool = False) -> None:
+def _seek(draft: _Draft, key: Key, at: datetime) -> _Party | None:
+    """The same for somebody who is called."""
     party = _enter(draft, key, Role.CALLEE, at)
-    if party is not None:
-        draft.parties[key] = replace(party, rang=party.rang or rang, addressed=party.addressed or addressed)
-        if party.role is Role.CALLEE and party.answered_at is None:
-            draft.pending.add(key)
+    if party is not None and party.was_called_in_vain:
+        draft.pending.add(key)
+    return party
+
+
+def _started(draft: _Draft, started: CallStarted) -> None:
+    _enter(draft, (started.caller, started.trunk), Role.CALLER, started.at)
 
 
 def _routed(draft: _Draft, routed: CallRouted) -> None:
     room = MAX_STEPS - len(draft.reasons)
     draft.reasons += routed.reasons[: max(room, 0)]
     for number in routed.sought:
-        _seek(draft, (number, ""), routed.at, addressed=True)
+        if party := _seek(draft, (number, ""), routed.at):
+            party.addressed = True
 
 
 def _rang(draft: _Draft, rang: CallRang) -> None:
-    _seek(draft, (rang.extension, rang.trunk), rang.at, rang=True)
+    if party := _seek(draft, (rang.extension, rang.trunk), rang.at):
+        party.rang = True
 
 
 def _went_out(draft: _Draft, went: CallWentOut) -> None:
-    _seek(draft, (went.number, went.trunk), went.at, addressed=True)
+    if party := _seek(draft, (went.number, went.trunk), went.at):
+        party.addressed = True
 
 
 def _blocked(draft: _Draft, blocked: CallBlocked) -> None:
     key = blocked.extension, ""
     party = _enter(draft, key, Role.CALLEE, blocked.at)
     if party is not None:
-        draft.parties[key] = replace(party, blocked=True)
+        party.blocked = True
         draft.pending.discard(key)
 
 
@@ -150,14 +178,14 @@ def _connected(draft: _Draft, connected: CallConnected) -> None:
     if party is None or _has_it_back(draft, party):
         return
     if party.role is Role.CALLEE:
-        draft.parties[key] = replace(party, answered_at=connected.at, taken_by="")
+        party.answered_at, party.taken_by = connected.at, ""
         draft.pending.discard(key)
     for other in draft.pending:
-        draft.parties[other] = replace(draft.parties[other], taken_by=connected.to)
+        draft.parties[other].taken_by = connected.to
     draft.pending.clear()
 
 
-def _has_it_back(draft: _Draft, party: Participation) -> bool:
+def _has_it_back(draft: _Draft, party: _Party) -> bool:
     """Whether somebody talks again who has talked already, since a transfer has failed. A caller has not if nobody has:
     the call was sent on to another phone of his own."""
     if party.role is Role.CALLEE:
@@ -169,7 +197,7 @@ def _withdrawn(draft: _Draft, withdrawn: QueueCallWithdrawn) -> None:
     """The agent's phone has rung for nothing: the call is not among those of the agent."""
     key = withdrawn.agent, ""
     party = draft.parties.get(key)
-    if party is not None and party.role is Role.CALLEE and party.answered_at is None and not party.addressed:
+    if party is not None and party.was_called_in_vain and not party.addressed:
         del draft.parties[key]
         draft.pending.discard(key)
 
@@ -211,7 +239,7 @@ def _record(draft: _Draft, ended: CallEnded) -> CallRecord:
         talk_seconds=ended.talk_seconds,
         answered_by=answered.by if answered else "",
         feature=answered.feature if answered else "",
-        parties=tuple(draft.parties.values()),
+        parties=tuple([Participation(*_values(party)) for party in draft.parties.values()]),
         hand_overs=tuple(draft.hand_overs),
         reasons=tuple(draft.reasons),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import (
@@ -20,16 +21,13 @@ from sqlalchemy import (
     Table,
     Text,
     delete,
-    insert,
     select,
 )
 
 from pbx.happenings import CallQuality
 from pbx.history.record import CallList, CallRecord, HandOver, Participation, Role
+from pbx.store.insertion import Insertion, storable
 from pbx.store.schema import Moment, metadata
-
-MAX_TEXT = 500
-"""Characters of a name or number that are kept: phones may call themselves anything."""
 
 Place = tuple[datetime, str]
 """Of a call in every list: its `started_at` and, for several may have begun at one moment, its ID."""
@@ -77,10 +75,6 @@ call_parties = Table(
 """`list` is worked out once, when the call has ended; NULL for whoever finds the call in none. `started_at` is that of
 the call: so the index has the lists as they are read."""
 
-_RECORD = tuple(column.name for column in call_records.c)
-_PARTY = tuple(field.name for field in fields(Participation))
-_QUALITY = tuple(field.name for field in fields(CallQuality))
-
 call_quality = Table(
     "call_quality",
     metadata,
@@ -99,15 +93,25 @@ call_quality = Table(
     Column("round_trip_ms", Float),
 )
 
+_LISTED = ("hand_overs", "reasons")
+_RECORD = tuple(column.name for column in call_records.c if column.name not in _LISTED)
+_PARTY = tuple(field.name for field in fields(Participation) if field.name != "role")
+_QUALITY = tuple(field.name for field in fields(CallQuality))
+_values_of_record, _values_of_party = attrgetter(*_RECORD), attrgetter(*_PARTY)
+_values_of_quality = attrgetter(*_QUALITY)
+
+_enter_records = Insertion(call_records, [*_RECORD, *_LISTED])
+_enter_parties = Insertion(call_parties, [*_PARTY, "role", "list", "call", "position", "started_at"])
+_enter_qualities = Insertion(call_quality, _QUALITY)
+
 
 def add(records: Sequence[CallRecord], qualities: Sequence[CallQuality], connection: Connection) -> None:
     """Enter calls, and how calls sounded that are entered now or before."""
     if records:
-        connection.execute(insert(call_records), [_record_row(record) for record in records])
-        parties = [row for record in records for row in _party_rows(record)]
-        connection.execute(insert(call_parties), parties)
+        _enter_records(connection, map(_record_row, records))
+        _enter_parties(connection, (row for record in records for row in _party_rows(record)))
     if qualities:
-        connection.execute(insert(call_quality), [_plain(_values(each, _QUALITY)) for each in qualities])
+        _enter_qualities(connection, map(_values_of_quality, qualities))
 
 
 def add_missing(records: Sequence[CallRecord], connection: Connection) -> int:
@@ -135,7 +139,7 @@ def calls(
     table = call_records if number is None else call_parties
     found = select(table.c.call).order_by(table.c.started_at.desc(), table.c.call).limit(limit)
     if number is not None:
-        found = found.where(call_parties.c.number == _text(number), call_parties.c.list.is_not(None))
+        found = found.where(call_parties.c.number == storable(number), call_parties.c.list.is_not(None))
     if kind is not None:
         found = found.where(call_parties.c.list == kind.value)
     if before is not None:
@@ -170,7 +174,7 @@ def _read(connection: Connection, ids: Sequence[str]) -> list[CallRecord]:
     parties: dict[str, list[Participation]] = {each: [] for each in ids}
     for row in connection.execute(query).mappings():
         values = {name: row[name] for name in _PARTY}
-        parties[row["call"]].append(Participation(**values | {"role": Role(row["role"])}))
+        parties[row["call"]].append(Participation(role=Role(row["role"]), **values))
     found = connection.execute(select(call_records).where(call_records.c.call.in_(ids)))
     records = {row["call"]: _record(dict(row), parties[row["call"]]) for row in found.mappings()}
     return [records[each] for each in ids if each in records]
@@ -182,35 +186,16 @@ def _record(row: dict[str, Any], parties: Iterable[Participation]) -> CallRecord
     return CallRecord(**row)
 
 
-def _record_row(record: CallRecord) -> dict[str, Any]:
-    row = _values(record, _RECORD)
-    row["hand_overs"] = [
-        [each.at.isoformat(), _text(each.by), _text(each.party), _text(each.to)] for each in record.hand_overs
+def _record_row(record: CallRecord) -> Sequence[object]:
+    handed = [
+        [each.at.isoformat(), storable(each.by), storable(each.party), storable(each.to)]
+        for each in record.hand_overs
     ]
-    row["reasons"] = [_text(reason) for reason in record.reasons]
-    return _plain(row)
+    return *_values_of_record(record), handed, [storable(reason) for reason in record.reasons]
 
 
-def _party_rows(record: CallRecord) -> Iterable[dict[str, Any]]:
+def _party_rows(record: CallRecord) -> Iterable[Sequence[object]]:
     for position, party in enumerate(record.parties):
-        row = _values(party, _PARTY) | {
-            "role": party.role.value,
-            "list": party.list.value if party.list else None,
-        }
-        yield _plain(row | {"call": record.call, "position": position, "started_at": record.started_at})
-
-
-def _values(record: object, names: Iterable[str]) -> dict[str, Any]:
-    """As they are: `asdict` would copy each of them, which costs more than all else here."""
-    return {name: getattr(record, name) for name in names}
-
-
-def _plain(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: _text(value) if isinstance(value, str) else value for name, value in row.items()}
-
-
-def _text(foreign: str) -> str:
-    """What a database takes: no NUL and no half of a surrogate pair, which phones may send, and not for ever."""
-    if len(foreign) <= MAX_TEXT and foreign.isprintable():  # as nearly all is
-        return foreign
-    return foreign[:MAX_TEXT].encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
+        kind = party.list
+        found_in = None if kind is None else kind.value
+        yield *_values_of_party(party), party.role.value, found_in, record.call, position, record.started_at

@@ -12,6 +12,7 @@ from pbx.happenings import CallQuality
 from pbx.history.record import CallList, CallRecord, HandOver, Participation, Role
 from pbx.store import calls
 from pbx.store.database import Database
+from pbx.store.insertion import MAX_TEXT
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 
@@ -145,7 +146,7 @@ def test_whatever_a_phone_says_its_name_is_can_be_kept(database: Database, forei
     keep(database, hostile, record("d", 1))
     kept = database.query(partial(calls.call, call="c"))
     assert kept is not None
-    assert len(kept.caller_name) <= calls.MAX_TEXT
+    assert len(kept.caller_name) <= MAX_TEXT
     assert kept.caller == kept.caller_name == kept.dialled == kept.reasons[0] == kept.parties[0].number
     assert "c" in found(database, foreign), "asked for by what was said"
     assert kept.caller[:5] == foreign.replace("\0", "\N{REPLACEMENT CHARACTER}").replace("\ud800", "?")[:5]
