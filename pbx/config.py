@@ -21,6 +21,7 @@ from pbx.config_values import (
     CodecNames,
     CodeSetting,
     DatabaseUrl,
+    Days,
     FeatureSetting,
     Folder,
     ForwardTarget,
@@ -169,8 +170,12 @@ class Store(Table):
     data_dir: Folder = Field(default=Path("data"), validate_default=True)
     url: DatabaseUrl = SecretStr("")
     """A PostgreSQL database; empty: an SQLite file in `data_dir`."""
-    call_days: Annotated[int, Field(strict=True, ge=0, le=36500)] = 365
+    call_days: Days = 365
     """How long records of calls are kept; 0: for ever."""
+    recording_days: Days = 0
+    """How long recordings of conversations are kept; 0: for ever."""
+    voicemail_days: Days = 0
+    """How long messages are kept, heard or not; 0: until somebody deletes them."""
 
     @property
     def location(self) -> Path | str:

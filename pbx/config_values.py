@@ -101,6 +101,7 @@ def _target(text: str) -> str:
 
 
 Port = Annotated[int, Field(strict=True, ge=0, le=65535)]
+Days = Annotated[int, Field(strict=True, ge=0, le=36500)]
 Seconds = Annotated[float, Field(gt=0, le=86400)]
 IpNetwork = Annotated[str, AfterValidator(_network)]
 HostAndPort = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,253}(:[0-9]{1,5})?$")]

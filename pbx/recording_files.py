@@ -23,6 +23,7 @@ _NAME = re.compile(
 )
 """After the call: which of several of one second, or which part of one that has moved or was recovered."""
 _TIME = "%Y%m%d-%H%M%S"
+_ASIDE = "removed-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,19 @@ class RecordingFiles:
         folder. Raises OSError."""
         own = self.folder / number
         if own.is_dir():
-            own.rename(self.folder / f"removed-{number}-{at:{_TIME}-%f}")
+            own.rename(self.folder / f"{_ASIDE}{number}-{at:{_TIME}-%f}")
+
+    def forget(self, before: datetime, most: int) -> int:
+        """Delete recordings that began before then, of whatever extension, and folders that were put aside and are
+        empty now; not more than `most`, and how many. Raises OSError."""
+        deleted = 0
+        for own in sorted(self.folder.iterdir()) if self.folder.is_dir() else ():
+            for recording in [each for each in self._of(own.name) if each.at < before][: most - deleted]:
+                (own / recording.name).unlink(missing_ok=True)
+                deleted += 1
+            if own.name.startswith(_ASIDE) and own.is_dir() and not any(own.iterdir()):
+                own.rmdir()
+        return deleted
 
     def _of(self, number: str) -> Iterable[Recording]:
         own = self.folder / number

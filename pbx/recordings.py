@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -78,6 +79,11 @@ class Recordings:
         if extension not in self._switch.board.rights_of(viewer).sees:
             return None
         return await self._switch.mailboxes.do(partial(self._kept.find, extension, name))
+
+    async def forget(self, before: datetime, most: int) -> int:
+        """Delete recordings that began before then, also of extensions that are gone; not more than `most`, and how
+        many. Raises MailboxError."""
+        return await self._switch.mailboxes.do(partial(self._kept.forget, before, most))
 
     def heard(self, leg: Leg, event: Event) -> None:
         """Whatever the media engine tells of a leg's stream: recordings of ours that end are told."""

@@ -60,6 +60,7 @@ from pbx.queues.desk import Queues
 from pbx.recordings import Recordings
 from pbx.referral import refer_in_dialog, refer_outside, subscribe_in_dialog
 from pbx.requests import Requests
+from pbx.retention import Retention
 from pbx.rosters import Rosters
 from pbx.routing import Router
 from pbx.sips import NOT_ALLOWED, allows
@@ -223,6 +224,7 @@ class Switch:
         self.messages = Messages(self)
         self.keeping = Keeping(self)
         self.live_changes = LiveChanges(self)
+        self.retention = Retention(self)
         self._expiry: asyncio.TimerHandle | None = None
         self._shared: dict[Callable[[], Any], Any] = {}
 
@@ -275,11 +277,13 @@ class Switch:
         self.events.start()
         self.certificate.start()
         self.live_changes.start()
+        self.retention.start()
 
     async def stop(self) -> None:
         """Hang up every call, wait for the phones to confirm it, and close the ports."""
         deadline = self.loop.time() + STOP_SECONDS
         self.live_changes.stop()
+        self.retention.stop()
         while self.calls and self.loop.time() < deadline:  # those included that begin meanwhile
             for call in list(self.calls.values()):
                 call.cancel(503)

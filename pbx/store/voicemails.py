@@ -215,6 +215,17 @@ def counts(connection: Connection, mailbox: str | None = None) -> dict[str, Coun
     return {number: Counts(*amounts) for number, amounts in found.items()}
 
 
+def older(connection: Connection, before: datetime, most: int) -> dict[str, list[str]]:
+    """IDs of messages that were left before then, by mailbox; not more than `most`."""
+    query = select(voicemails.c.mailbox, voicemails.c.id).where(
+        voicemails.c.left_at < before, voicemails.c.deleted == false()
+    )
+    found: dict[str, list[str]] = {}
+    for number, message_id in connection.execute(query.order_by(voicemails.c.left_at).limit(most)):
+        found.setdefault(number, []).append(message_id)
+    return found
+
+
 def all_messages(connection: Connection) -> tuple[tuple[Message, bool], ...]:
     """Every message, and whether it is deleted: for the start."""
     return tuple(

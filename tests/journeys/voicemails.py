@@ -107,7 +107,7 @@ class Voicemails:
 async def open_office(make_office: Callable[..., Office], folder: Path, **settings: Any) -> Voicemails:
     """A running one."""
     prompter = Prompter(folder)
-    store = {"data_dir": str(folder / "data")}
+    store = {"data_dir": str(folder / "data")} | settings.pop("days", {})
     features = [voicemail.feature, *settings.pop("features", ())]
     office = make_office(features=features, prompts=prompter, store=store, **settings)
     await office.open()

@@ -168,7 +168,7 @@ def test_a_config_cannot_be_changed() -> None:
         ({"sip": {"udp_prt": 1}}, "sip.udp_prt: unknown key, did you mean udp_port?"),
         (
             {"store": {"zzz": 1}},
-            "store.zzz: unknown key, known here: call_days, data_dir, url",
+            "store.zzz: unknown key, known here: call_days, data_dir, recording_days, url, voicemail_days",
         ),
         ({"sip": 5}, "sip: should be a table of keys"),
         ({"sip": {"udp_port": "5060"}}, "sip.udp_port: should be a whole number, without quotes"),
