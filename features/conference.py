@@ -54,15 +54,19 @@ class Conference:
             return
         if len(others) == 1:
             first.voice.quiet()
-        await party.voice.announce(party.announced, prompts.CONFERENCE_HAS_JOINED)
+        await self._announce(party.voice, party.announced, prompts.CONFERENCE_HAS_JOINED)
 
     async def exit(self, party: Party) -> None:
         """Tell those who stay; one who is left alone hears music again."""
         self.parties.remove(party)
         party.voice.leave()
         if len(self.parties) > 1:
-            await self.parties[0].voice.announce(party.announced, prompts.CONFERENCE_HAS_LEFT)
+            await self._announce(self.parties[0].voice, party.announced, prompts.CONFERENCE_HAS_LEFT)
         await self._entertain(party.announced, prompts.CONFERENCE_HAS_LEFT)
+
+    async def _announce(self, by: Voice, *said: prompts.Token | Path) -> None:
+        """Tell everybody, each in his language."""
+        await by.announce(*said, to=[party.voice for party in self.parties])
 
     async def _entertain(self, *before: prompts.Token | Path) -> None:
         """Music for one who is alone, after prompts that say why."""

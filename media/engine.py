@@ -164,8 +164,8 @@ class MediaEngine:
             case SeekPlaying(_, seconds, from_here):
                 if (player := self._player(stream.id)) is not None:
                     player.seek(seconds + player.position if from_here else seconds)
-            case AnnounceFiles(_, paths):
-                self._announce_files(stream, paths)
+            case AnnounceFiles():
+                self._announce_files(stream, command)
             case JoinRoom():
                 self._join(stream, command)
             case LeaveRoom():
@@ -347,8 +347,12 @@ class MediaEngine:
         if player is not None:
             player.close()
 
-    def _announce_files(self, stream: Stream, paths: tuple[str, ...]) -> None:
-        if self._rooms is None or not self._rooms.announce(stream, Player(paths, disk=self._library).frame):
+    def _announce_files(self, stream: Stream, command: AnnounceFiles) -> None:
+        from media.room import Announcement
+
+        first, then = (Player(paths, disk=self._library).frame for paths in (command.paths, command.otherwise))
+        said = Announcement(first, then if command.others else None, command.others)
+        if self._rooms is None or not self._rooms.announce(stream, said):
             logger.warning(
                 "nothing is announced: stream %d is in no room, or too much is waiting there", stream.id
             )

@@ -165,10 +165,16 @@ class LeaveRoom:
 
 @dataclass(frozen=True)
 class AnnounceFiles:
-    """Play WAV files to everybody in the room that the stream is in, after what is being announced there."""
+    """Play WAV files to everybody in the room that the stream is in, after what is being announced there.
+
+    The streams that are named by `others` hear `otherwise` in their place, at the same time: the same in another
+    language.
+    """
 
     stream: int
     paths: tuple[str, ...]
+    otherwise: tuple[str, ...] = ()
+    others: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)

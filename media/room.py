@@ -18,6 +18,7 @@ from media.opus_ticks import opus_ticks
 from media.plan import G711, Codec
 from media.transcode import Listener, Speaker
 from media.whisper import Whispers
+from values import dataclass
 
 if TYPE_CHECKING:
     import asyncio
@@ -152,19 +153,32 @@ class RecodedParty(Party):
         self.stream.send_payload(payload)
 
 
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """What a room is told."""
+
+    source: FrameSource
+    otherwise: FrameSource | None = None
+    """What some hear in its place; None: all hear the same."""
+    others: frozenset[int] = frozenset()
+    """The streams of those."""
+
+
 class Room:
     """One conference: its parties, and what is announced to all of them."""
 
-    __slots__ = ("_payloads", "_speakers", "announcements", "announcer", "number", "parties")
+    __slots__ = ("_payloads", "_speakers", "announcements", "announcer", "asides", "number", "parties")
 
     def __init__(self, number: int) -> None:
         self.number = number
         """In the mixer."""
         self.parties: dict[int, Party] = {}
         """By stream."""
-        self.announcements: deque[FrameSource] = deque()
+        self.announcements: deque[Announcement] = deque()
         self.announcer: int | None = None
         """The row that speaks to everybody, while there is something to say."""
+        self.asides: tuple[int, ...] = ()
+        """The two rows of what is said to some of them, and to the others."""
         self._speakers: dict[Codec, Speaker] = {}
         self._payloads: dict[Codec, bytes] = {}
         """Of the sum of all, in this tick."""
@@ -246,12 +260,12 @@ class Rooms:
         if number is not None and party is not None and party.codec is not stream.plan.codec:
             self.join(stream, number, muted=party.muted, whispers_to=party.whispers_to)
 
-    def announce(self, stream: Stream, source: FrameSource) -> bool:
-        """Let everybody in the stream's room hear a source, after those that wait; False if it is in none."""
+    def announce(self, stream: Stream, announcement: Announcement) -> bool:
+        """Let everybody in the stream's room hear this, after what waits; False if it is in none."""
         _, party = self._parties.get(stream.id, (None, None))
         if party is None or len(party.room.announcements) >= MAX_ANNOUNCEMENTS:
             return False
-        party.room.announcements.append(source)
+        party.room.announcements.append(announcement)
         return True
 
     def __len__(self) -> int:
@@ -269,11 +283,11 @@ class Rooms:
         singles = self._singles()
         for other in singles:
             other.take(mixer.present, now)
+        self._whispers.take(mixer.present)
         for room in self._rooms.values():
             room.begin()
-            if room.announcements or room.announcer is not None:
+            if room.announcements or room.announcer is not None or room.asides:
                 self._announce(room, mixer.present)
-        self._whispers.take(mixer.present)
         mixer.mix()
         self._whispers.give()
         if batch is not None:
@@ -308,23 +322,45 @@ class Rooms:
 
     def _announce(self, room: Room, present: bytearray) -> None:
         while room.announcements:
-            frame = room.announcements[0]()
-            if frame is not None:
-                if room.announcer is None and not self._add_announcer(room):
+            said = room.announcements[0]
+            frame, other = said.source(), None if said.otherwise is None else said.otherwise()
+            if frame is not None or other is not None:
+                if not self._add_announcer(room, apart=said.otherwise is not None):
                     return
-                assert room.announcer is not None
-                self._mixer.payload(room.announcer)[:] = frame
-                present[room.announcer] = 1
+                if said.otherwise is None and frame is not None:
+                    assert room.announcer is not None
+                    self._mixer.payload(room.announcer)[:] = frame
+                    present[room.announcer] = 1
+                else:
+                    self._tell_apart(room, (frame, other), said.others)
                 return
             room.announcements.popleft()
-        if room.announcer is not None:
-            self._mixer.remove_party(room.announcer)
-            room.announcer = None
+        self._end_announcing(room)
 
-    def _add_announcer(self, room: Room) -> bool:
-        """A row that speaks to the room; without one its announcements are dropped, and all else goes on."""
+    def _tell_apart(self, room: Room, frames: tuple[bytes | None, bytes | None], others: frozenset[int]) -> None:
+        """Each party by itself: that costs more than to tell all the same, and is seldom needed."""
+        for row, frame in zip(room.asides, frames, strict=True):
+            if frame is not None:
+                self._mixer.payload(row)[:] = frame
+        for stream, party in room.parties.items():
+            which = stream in others
+            if frames[which] is not None:
+                self._whispers.tell(room.asides[which], party)
+
+    def _end_announcing(self, room: Room) -> None:
+        rows, room.announcer, room.asides = (room.announcer, *room.asides), None, ()
+        for row in rows:
+            if row is not None:
+                self._mixer.remove_party(row)
+
+    def _add_announcer(self, room: Room, *, apart: bool) -> bool:
+        """The rows that speak to the room; without them its announcements are dropped, and all else goes on."""
         try:
-            room.announcer = self._mixer.add_party(room.number, LINEAR)
+            if not apart and room.announcer is None:
+                room.announcer = self._mixer.add_party(room.number, LINEAR)
+            while apart and len(room.asides) < 2:
+                room.asides += (self._mixer.add_party(room.number, LINEAR),)
+                self._mixer.set_gain(room.asides[-1], 0)  # whoever is to hear it is told
         except MixerFullError as error:
             logger.warning("%d announcements are not made: %s", len(room.announcements), error)
             room.announcements.clear()

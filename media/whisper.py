@@ -16,8 +16,8 @@ class Whispers:
     def __init__(self, mixer: Mixer) -> None:
         self._mixer = mixer
         self._parties: list[Party] = []
-        self._heard: list[tuple[Party, Party]] = []
-        """Who whispers in this tick, and who is to hear it."""
+        self._heard: list[tuple[int, Party]] = []
+        """The rows of what is whispered in this tick, and who is to hear it."""
 
     def add(self, party: Party) -> None:
         """A party is heard by nobody but the stream that it whispers to, if that is in its room."""
@@ -36,10 +36,14 @@ class Whispers:
         for party in self._parties:
             hearer = party.room.parties.get(party.whispers_to)
             if hearer is not None and present[party.row]:
-                hearer.whispered_to = True  # whatever others who whisper to it say
-                self._heard.append((party, hearer))
+                self.tell(party.row, hearer)  # whatever others who whisper to it say
+
+    def tell(self, row: int, hearer: Party) -> None:
+        """Let one party hear, in this tick, what is in a row of the mixer: to be called after `take`."""
+        hearer.whispered_to = True
+        self._heard.append((row, hearer))
 
     def give(self) -> None:
         """Let it be heard: to be called after the mixer has mixed."""
-        for party, hearer in self._heard:
-            self._mixer.add_to_output(hearer.row, party.row)
+        for row, hearer in self._heard:
+            self._mixer.add_to_output(hearer.row, row)

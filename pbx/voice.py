@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Iterable
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -224,11 +225,17 @@ class Voice:
         """Leave the room."""
         self._media.send(LeaveRoom(self._stream))
 
-    async def announce(self, *prompts: Token | Path) -> None:
-        """Play prompts to everybody in the room, without waiting for the end."""
-        files = await self._prompts.files(prompts, self.language)
-        if files:
-            self._media.send(AnnounceFiles(self._stream, files))
+    async def announce(self, *prompts: Token | Path, to: Iterable[Voice] = ()) -> None:
+        """Play prompts to everybody in the room, without waiting for the end. Those `to` whom another language is
+        spoken hear them in that, if they are there."""
+        files, others = await self._prompts.files(prompts, self.language), [*to]
+        other = next((each.language for each in others if each.language != self.language), self.language)
+        otherwise: tuple[str, ...] = ()
+        if other != self.language:
+            otherwise = await self._prompts.files(prompts, other)
+        if files or otherwise:
+            theirs = frozenset(each._stream for each in others if each.language == other != self.language)
+            self._media.send(AnnounceFiles(self._stream, files, otherwise, theirs))
 
     # -- events ----------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from sipcore.events.conference_info import read_conference
 from tests.interop.tones import level, read_samples
 from tests.journeys.talking import HEARD
 from tests.simulation.office import Office
-from tests.simulation.prompter import MUSIC_HZ, Prompter
+from tests.simulation.prompter import MUSIC_HZ, PROMPT_HZ, Prompter
 
 TALK_HZ = [300 + 37 * index for index in range(32)]
 """A tone for each party, far enough from its neighbours and from music."""
@@ -124,6 +124,49 @@ async def test_the_name_that_was_said_is_announced_to_all(hall: Hall) -> None:
     call.quiet()
     [heard, _] = await asyncio.gather(hall.hears(lee, seconds=3.0), keys(call, "1"))
     assert 1 in heard[0]
+
+
+@pytest.mark.row("CONF-11", "ADM-18")
+async def test_each_hears_who_comes_and_goes_in_a_language_of_his_own(
+    make_office: Callable[..., Office], tmp_path: Path
+) -> None:
+    prompter = Prompter(tmp_path)
+    store = {"data_dir": str(tmp_path / "data")}
+    extensions = {"101": {"language": "fr"}}
+    office = make_office(
+        features=[conference.feature], prompts=prompter, store=store, extensions=extensions
+    )
+    await office.open()
+    hall = Hall(office, prompter, tmp_path)
+
+    def languages(prompt: str) -> list[str]:
+        prompts = [said for said in prompter.said if said != "music"]
+        told = zip(prompts, prompter.languages, strict=True)
+        return [language for said, language in told if said == prompt]
+
+    lee = await hall.enter("100", first=True)
+    richardson = await hall.enter("101")
+    assert sorted(languages("conference.has_joined")) == ["en", "fr"]
+    taylor = await hall.dial("102")
+    await keys(taylor, "55#")
+    taylor.quiet()
+    await keys(taylor, "1")
+    path = [tmp_path / f"told-{place}.wav" for place in range(2)]
+    for call, each in zip((lee, richardson), path, strict=True):
+        call.quiet()
+        call.record(each)
+    await asyncio.sleep(2)
+    taylor.hang_up()
+    await asyncio.sleep(2)
+    for call in (lee, richardson):
+        call.record(tmp_path / "after.wav")
+    assert [level(read_samples(each), PROMPT_HZ) > 100 for each in path] == [True, True]
+    assert languages("conference.has_left") in (["en", "fr"], ["fr", "en"])
+    richardson.hang_up()
+    await asyncio.sleep(2)
+    assert languages("conference.has_left")[2:] == ["en"]  # nobody else is there
+    lee.hang_up()
+    await office.settle()
 
 
 @pytest.mark.row("CONF-06")

@@ -150,6 +150,20 @@ async def test_an_announcement_is_heard_by_all_and_mixed_with_the_voices(
     studio.stop()
 
 
+async def test_some_hear_an_announcement_in_another_language(simulation: Simulation, tmp_path: Path) -> None:
+    studio = Studio(simulation)
+    (lee, stream), (richardson, second), (taylor, _) = people(studio, 3)
+    english, french, both = (wav(tmp_path / f"{name}.wav", name, 0.4) for name in (4000, 6000, 8000))
+    studio.do(AnnounceFiles(stream, (english,), (french, french), frozenset({second, 4711})))
+    studio.do(AnnounceFiles(stream, (both,)))
+    await asyncio.sleep(2)
+    heard = [[each for each in peer.heard() if each != SILENCE] for peer in (lee, richardson, taylor)]
+    assert heard[0] == heard[2] == [sound(4000)] * 20 + [sound(8000)] * 20
+    assert heard[1] == [sound(6000)] * 40 + [sound(8000)] * 20
+    assert await talk([lee, richardson, taylor], 1000, 0, 0) == [set(), {sound(1000)}, {sound(1000)}]
+    studio.stop()
+
+
 async def test_announcements_wait_for_each_other(simulation: Simulation, tmp_path: Path) -> None:
     studio = Studio(simulation)
     [(lee, stream)] = people(studio, 1)
