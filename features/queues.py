@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
-from pbx.plugin import Call, Feature, Refused, StoreUnavailable, prompts, reception, refuse_aloud
+from pbx.plugin import Call, Feature, StoreUnavailable, dialler, prompts, reception, refuse_aloud
 
 if TYPE_CHECKING:
     from pbx.plugin import Switch
@@ -43,22 +43,14 @@ async def enter(call: Call, queue: str) -> None:
 
 @feature.dial("*62{queue?}", summary="Log in to all your queues, or to one")
 async def log_in(call: Call, queue: str = "") -> None:
-    """Say so. Raises Refused: 403 for who is no agent, 503 where nothing can be kept now."""
-    await _confirm(call, call.switch.queues.log_in(_caller(call), queue or None), LOGGED_IN)
+    """Say so. Raises Refused: 403 for who is no agent or was sent here, 503 where nothing can be kept now."""
+    await _confirm(call, call.switch.queues.log_in(dialler(call).number, queue or None), LOGGED_IN)
 
 
 @feature.dial("*63{queue?}", summary="Log out of all your queues, or of one")
 async def log_out(call: Call, queue: str = "") -> None:
-    """Say so. Raises Refused: 403 for who is no agent, 503 where nothing can be kept now."""
-    await _confirm(call, call.switch.queues.log_out(_caller(call), queue or None), LOGGED_OUT)
-
-
-def _caller(call: Call) -> str:
-    """The extension that calls. Raises Refused."""
-    extension = call.caller_leg.extension
-    if extension is None:
-        raise Refused(403, "For Extensions Only")
-    return extension.number
+    """Say so. Raises Refused: 403 for who is no agent or was sent here, 503 where nothing can be kept now."""
+    await _confirm(call, call.switch.queues.log_out(dialler(call).number, queue or None), LOGGED_OUT)
 
 
 async def _confirm(call: Call, change: Awaitable[tuple[str, ...]], said: prompts.Token) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pbx.plugin import Call, Feature, Refused, StoreUnavailable, prompts, refuse_aloud, statuses
+from pbx.plugin import Call, Feature, StoreUnavailable, dialler, prompts, refuse_aloud, statuses
 
 feature = Feature("status")
 
@@ -19,7 +19,8 @@ NOT_CHANGED = prompts.phrase(
 
 @feature.dial("*60", summary="Say that you are available")
 async def available(call: Call) -> None:
-    """Colleagues see it, and calls ring. Raises Refused: 403 for callers from outside, 503 nothing can be kept now."""
+    """Colleagues see it, and calls ring. Raises Refused: 403 for who is outside or was sent here, 503 nothing can
+    be kept now."""
     await _say(call, statuses.UserStatus.AVAILABLE, AVAILABLE)
 
 
@@ -30,11 +31,8 @@ async def away(call: Call) -> None:
 
 
 async def _say(call: Call, status: statuses.UserStatus, confirmation: prompts.Token) -> None:
-    extension = call.caller_leg.extension
-    if extension is None:
-        raise Refused(403, "For Extensions Only")
     try:
-        await statuses.set_status(call.switch, extension.number, status)
+        await statuses.set_status(call.switch, dialler(call).number, status)
     except StoreUnavailable:
         await refuse_aloud(call, 503, "Not Kept", NOT_CHANGED)
     await (await call.answer()).play(confirmation)

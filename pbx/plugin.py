@@ -25,6 +25,7 @@ from pbx.call_back import way_back
 from pbx.dial_table import DialCode, DialTableError, Handler, Pattern
 from pbx.directory_search import folded
 from pbx.mailboxes import Draft, Mailbox, MailboxError, MailboxFull
+from pbx.own_codes import dialler
 from pbx.refused import Refused
 from pbx.sign_in import PinNotAllowed, TooManyTries, is_outside
 from pbx.store.errors import StoreUnavailable
@@ -53,6 +54,7 @@ __all__ = [
     "TooManyTries",
     "Voice",
     "destinations",
+    "dialler",
     "folded",
     "happenings",
     "intercoms",

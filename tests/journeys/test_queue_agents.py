@@ -67,6 +67,18 @@ async def test_codes_log_in_and_out_of_all_queues(make_office: MakeOffice, tmp_p
     await room.go_home()
 
 
+@pytest.mark.row("DC-12", "QUE-05")
+async def test_nobody_is_logged_out_by_a_transfer(make_office: MakeOffice, tmp_path: Path) -> None:
+    room = waiting_room(make_office, tmp_path)
+    await room.open()
+    await dial(room, "101", "*62")
+    call, incoming = await connect(room.phones["101"], "102", room.phones["102"])
+    assert await incoming.transfer("*63").outcome() == 403
+    assert room.queues.logged_in("101") == ("804",)
+    call.hang_up()
+    await room.go_home()
+
+
 @pytest.mark.row("QUE-06", "STAT-06", "STAT-07", "STAT-08")
 async def test_a_user_reads_and_sets_status_and_queue_status_together(
     make_office: MakeOffice, tmp_path: Path

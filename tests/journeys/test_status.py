@@ -57,6 +57,23 @@ async def test_codes_set_the_status_of_who_dials_and_say_so(make_office: MakeOff
     assert b"away" not in watch.body
 
 
+@pytest.mark.row("STAT-01", "DC-11")
+async def test_nobody_is_made_to_dial_a_status(make_office: MakeOffice, tmp_path: Path) -> None:
+    office, _ = await open_office(make_office, tmp_path)
+    lee, richardson = await office.phone("100"), await office.phone("101")
+    _, incoming = await connect(lee, "101", richardson)
+    refer = incoming.transfer("*61")
+    assert await refer.outcome() == 403
+    incoming.hang_up()
+    await office.settle()
+    call = lee.dial("101")
+    (await richardson.incoming()).redirect("*61")
+    with pytest.raises(CallFailed) as failed:
+        await call.answered()
+    assert failed.value.status == 403
+    assert office.switch.presence.of("100").status is UserStatus.AVAILABLE
+
+
 @pytest.mark.row("STAT-02", "FWD-09")
 @pytest.mark.parametrize("registered", [True, False])
 async def test_calls_to_who_is_away_go_where_those_to_a_busy_phone_go(
