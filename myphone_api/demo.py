@@ -16,7 +16,7 @@ from media.process import ForkServer
 from myphone_api.errors import CommandError, ExitCode
 from myphone_api.logs import LogFormat, configure_logging
 from myphone_api.passwords import new_password
-from myphone_api.server import StartError, check, opened, run, setup_errors, tracing
+from myphone_api.server import StartError, check, held, opened, run, setup_errors, tracing
 from pbx.config import Config, ConfigError, parse
 from pbx.config_errors import Problem
 from pbx.switch import Switch
@@ -63,10 +63,10 @@ def demo(options: argparse.Namespace, forks: ForkServer | None) -> ExitCode:
         with setup_errors():
             config = demo_config(options, folder, passwords)
             features = check(config)
-        with opened(config, partial(_with_passwords, passwords)) as (store, known):
-            run(known, features, store, forks, tracing(options, known), announce)
+        with held(config) as hold, opened(config, partial(_with_passwords, passwords)) as (store, known):
+            run(known, features, store, forks, hold, tracing(options, known), announce)
     except StartError as error:
-        raise StartError(*_as_options(error.problems)) from error
+        raise StartError(*_as_options(error.problems), exit_code=error.exit_code) from error
     return ExitCode.OK
 
 

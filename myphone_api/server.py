@@ -29,6 +29,7 @@ from pbx.live_data import merged, revise, take_over
 from pbx.plugin import Feature, PluginError, load_features
 from pbx.prompts import SpokenPrompts
 from pbx.store.errors import StoreError, StoreUnavailable
+from pbx.store.hold import DatabaseHold, FolderHold, InUse
 from pbx.store.store import Store
 from pbx.switch import Switch
 from pbx.trace import open_trace
@@ -43,8 +44,8 @@ COLLECT_AFTER = 20_000
 class StartError(CommandError):
     """The system cannot start as the machine is now."""
 
-    def __init__(self, *problems: Problem) -> None:
-        super().__init__("\n".join(map(str, problems)), ExitCode.FAILED)
+    def __init__(self, *problems: Problem, exit_code: ExitCode = ExitCode.FAILED) -> None:
+        super().__init__("\n".join(map(str, problems)), exit_code)
         self.problems = problems
 
 
@@ -55,8 +56,8 @@ def serve(options: argparse.Namespace, forks: ForkServer | None) -> ExitCode:
         config, features = prepare(options.config)
     for weakness in weaknesses(config):
         logger.warning("%s", weakness)
-    with opened(config) as (store, known):
-        run(known, features, store, forks, tracing(options, known))
+    with held(config) as hold, opened(config) as (store, known):
+        run(known, features, store, forks, hold, tracing(options, known))
     return ExitCode.OK
 
 
@@ -91,6 +92,27 @@ def setup_errors() -> Iterator[None]:
         yield
     except (ConfigError, PluginError) as error:
         raise CommandError(str(error), ExitCode.USAGE) from error
+
+
+@contextlib.contextmanager
+def held(config: Config) -> Iterator[DatabaseHold | None]:
+    """Keep every other system from the data folder and the database of this one. Raises StartError, also where another
+    runs there already."""
+    if problems := tuple(unusable_folder(config.store)):
+        raise StartError(*problems)
+    url, key = config.store.url.get_secret_value(), "store.data_dir"
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.callback(FolderHold(config.store.data_dir).release)
+            key = "store.url"
+            hold = DatabaseHold(url) if url else None
+        except InUse as error:
+            raise StartError(Problem(key, str(error)), exit_code=ExitCode.USAGE) from error
+        except StoreError as error:
+            raise StartError(Problem("store", str(error))) from error
+        if hold is not None:
+            stack.callback(hold.release)
+        yield hold
 
 
 @contextlib.contextmanager
@@ -177,6 +199,7 @@ def run(
     features: tuple[Feature, ...],
     store: Store,
     forks: ForkServer | None,
+    hold: DatabaseHold | None,
     wanted: Tracing | None = None,
     announce: Callable[[Switch], None] | None = None,
 ) -> None:
@@ -186,7 +209,7 @@ def run(
     register, somebody sits at a terminal, and SIGHUP says that it was closed: a stop.
     """
     try:
-        run_until_complete(_run(config, features, store, forks, wanted, announce))
+        run_until_complete(_run(config, features, store, forks, hold, wanted, announce))
     except StoreUnavailable as error:
         raise StartError(Problem("store", str(error))) from error
     except _NotStarted as error:  # and the ports that could be opened are closed again
@@ -203,13 +226,14 @@ async def _run(
     features: tuple[Feature, ...],
     store: Store,
     forks: ForkServer | None,
+    hold: DatabaseHold | None,
     wanted: Tracing | None,
     announce: Callable[[Switch], None] | None,
 ) -> None:
     switch = Switch(Environment.real(forks), config, features, _prompts(config), store)
     stopped = asyncio.Event()
     reload = partial(_reload, switch) if announce is None else None
-    with _traced(switch, wanted), signals(stopped.set, reload):
+    with _traced(switch, wanted), _watched(hold), signals(stopped.set, reload):
         try:
             salvage(config.store.data_dir)
             await _start(switch)
@@ -221,6 +245,19 @@ async def _run(
         finally:
             await switch.stop()
     logger.info("stopped")
+
+
+@contextlib.contextmanager
+def _watched(hold: DatabaseHold | None) -> Iterator[None]:
+    """Have a hold that may be lost taken anew."""
+    if hold is None:
+        yield
+        return
+    watching = asyncio.get_running_loop().create_task(hold.watch(), name="hold")
+    try:
+        yield
+    finally:
+        watching.cancel()
 
 
 def _prompts(config: Config) -> SpokenPrompts:

@@ -37,7 +37,11 @@ _TRANSIENT = {
 _MIGRATING = 0x6D7970686F6E65
 """The advisory lock of PostgreSQL that whoever changes tables holds."""
 
-_PG_OPTIONS = f"-c lock_timeout={LOCK_SECONDS * 1000:.0f} -c statement_timeout={STATEMENT_SECONDS * 1000:.0f}"
+_PG_OPTIONS = (
+    f"-c lock_timeout={LOCK_SECONDS * 1000:.0f} -c statement_timeout={STATEMENT_SECONDS * 1000:.0f} "
+    "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
+)
+"""The last three: PostgreSQL forgets a machine that is gone, and what it holds there, within half a minute."""
 
 
 class Database:
