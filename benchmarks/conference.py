@@ -31,7 +31,6 @@ from benchmarks.conference_load import CLoad, Heard, Load, PythonLoad
 from benchmarks.harness import (
     HOST,
     cpu_seconds,
-    mode_ticks,
     parse_with_scenario,
     pin,
     print_table,
@@ -81,8 +80,6 @@ class Figures:
 
     cpu_us: float
     """Per participant and frame."""
-    kernel_share: float
-    """Of that, 0 to 1."""
     work_ms: float
     """A tick: from its begin until the last packet is sent."""
     ticks: Punctuality
@@ -274,14 +271,12 @@ async def measure(server: Server, phones: Load, parties: int, seconds: float) ->
     phones.begin(seconds + 2 * TAIL_SECONDS)
     await asyncio.sleep(TAIL_SECONDS)
     await server.punctuality()
-    before, modes = cpu_seconds(server.pid), mode_ticks(server.pid)
+    before = cpu_seconds(server.pid)
     await asyncio.sleep(seconds)
     spent = cpu_seconds(server.pid) - before
-    user, kernel = (after - then for after, then in zip(mode_ticks(server.pid), modes, strict=True))
     ticks = await server.punctuality()
     heard = await _end(phones)
-    cpu_us = spent / parties / (ticks.ticks - ticks.missed) * 1e6
-    return Figures(cpu_us, kernel / max(user + kernel, 1), ticks.work_ms, ticks, heard)
+    return Figures(spent / parties / (ticks.ticks - ticks.missed) * 1e6, ticks.work_ms, ticks, heard)
 
 
 async def compare(options: Options, programs: Programs) -> dict[str, object]:
@@ -304,7 +299,6 @@ async def compare(options: Options, programs: Programs) -> dict[str, object]:
         "talkers": options.talkers,
         "loss": options.loss,
         "cpu_us": statistics.median(each.cpu_us for each in ours),
-        "kernel_share": statistics.median(each.kernel_share for each in ours),
         "work_ms": statistics.median(each.work_ms for each in ours),
         "late": sum(each.ticks.late for each in ours),
         "ticks": sum(each.ticks.ticks for each in ours),
@@ -360,8 +354,7 @@ def table(found: dict[str, object]) -> list[tuple[str, str]]:
     """The lines of the result."""
     us, c_us = found["cpu_us"], found["c_us"]
     assert isinstance(us, float)
-    kernel = float(str(found["kernel_share"]))
-    lines = [("per participant and frame", f"{us:.2f} us, {us * kernel:.2f} of it in the kernel")]
+    lines = [("per participant and frame", f"{us:.2f} us")]
     if isinstance(c_us, float):
         lines += [
             ("the same work in C", f"{c_us:.2f} us"),

@@ -10,16 +10,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from media.mixer import FRAME_SAMPLES, Mixer
+from media.mixer import FRAME_SAMPLES, Frames, Mixer
 from media.net import SocketBatch
 from media.plan import G711, Codec
 from media.rtp import PLAIN_START
-from media.steady import RECORD, Rows, SteadyRows
+from media.steady import RECORD, Rows, SteadyRows, Times
 
 if TYPE_CHECKING:
     from media.room import G711Party
@@ -69,6 +69,8 @@ class Batch:
         self._steady = SteadyRows(capacity)
         self._records, self._packets, self._sockets = records, packets, sockets
         self._slots = _bytes_of(records)
+        self._tried: tuple[Rows, Times] | None = None
+        """Sizes and times of what was read first since the last tick, in the slots of their rows."""
         self._read = 0
         """Slots that have been read since the last tick."""
         self._read_at = -np.inf
@@ -78,19 +80,20 @@ class Batch:
         self._times = np.zeros(len(records))
         """When they came."""
         self._begun: list[int] = []
-        """The first slot of each reading."""
+        """The first slot of each reading after that."""
         self._slot_of = np.zeros(capacity, np.intp)
         self._parties: dict[int, G711Party] = {}
         """By row."""
-        self._sequence = np.zeros(capacity, np.int64)
-        self._timestamp = np.zeros(capacity, np.int64)
-        self._sent = np.zeros(capacity, np.int64)
-        """Packets that the stream's own sender does not know of."""
+        self._sequence = np.zeros(capacity, np.uint16)
+        self._timestamp = np.zeros(capacity, np.uint32)
+        """Of the last packet."""
+        self._one, self._samples = np.zeros(capacity, np.uint16), np.zeros(capacity, np.uint32)
+        """What is added to them for the next packet; 0 for who is not here."""
         self._frames = {codec: mixer.frames(codec) for codec in G711}
         self._apart: dict[int, G711Party] = {}
         """Who is here, but not steady, by row."""
-        self._sorted: list[tuple[Codec, Rows]] | None = None
-        """Who is here, by codec; None: to be made."""
+        self._order: _Order | None = None
+        """Of who is here; None: to be made."""
         self._tick = 0
 
     def __len__(self) -> int:
@@ -112,9 +115,10 @@ class Batch:
             return
         sender, packet = stream.sender, self._packets[row : row + 1]
         packet["start"], packet["ssrc"] = PLAIN_START | stream.plan.send_payload_type, sender.ssrc
-        self._sequence[row], self._timestamp[row], self._sent[row] = sender.sequence, sender.timestamp, 0
+        self._sequence[row], self._timestamp[row] = sender.sequence, sender.timestamp
+        self._one[row], self._samples[row] = 1, FRAME_SAMPLES
         self._parties[row] = self._apart[row] = party
-        party.batch, self._sorted = self, None
+        party.batch, self._order = self, None
 
     def dismiss(self, row: int) -> None:
         """Let a party go."""
@@ -123,18 +127,19 @@ class Batch:
         self.write_books(row)
         party = self._parties.pop(row)
         del self._apart[row]
-        party.batch, self._sorted = None, None
+        self._one[row] = self._samples[row] = 0
+        party.batch, self._order = None, None
         self._sockets.remove(party.stream.ports.rtp)
 
     def write_books(self, row: int) -> None:
         """Let the stream of a party know all that happened here."""
         if row in self._steady:
             self._steady.count(row)
-        sent, self._sent[row] = int(self._sent[row]), 0
-        self._sequence[row] += sent
-        self._timestamp[row] += sent * FRAME_SAMPLES
         sender = self._parties[row].stream.sender
-        sender.advance(sent, sent * FRAME_SAMPLES, sent * FRAME_SAMPLES)
+        ticks = (
+            int(self._timestamp[row]) - sender.timestamp & 0xFFFFFFFF
+        )  # reports are made more often than it wraps
+        sender.advance(ticks // FRAME_SAMPLES, ticks, ticks)
 
     def steady_rows(self) -> list[int]:
         """Whose packets are put in order here, too."""
@@ -156,6 +161,8 @@ class Batch:
     def read(self, now: float, rounds: int = 1) -> None:
         """Read what has come, at most so many datagrams of each socket. It is dealt with in the tick."""
         for _ in range(rounds if self._parties else 0):
+            if not self._read and self._try_all(now):
+                continue
             first = self._read
             rows, sizes, ages = self._sockets.read(first)
             if not len(rows):
@@ -168,16 +175,35 @@ class Batch:
                 self._put()
         self._read_at = now
 
+    def _try_all(self, now: float) -> bool:
+        """Read a datagram of each socket, if they can be tried all at once."""
+        count = self._ordered().size
+        tried = self._sockets.try_all(count)
+        if tried is None:
+            return False
+        sizes, ages = tried
+        times = np.subtract(now, ages, out=ages)
+        np.maximum(times, self._read_at, out=times)
+        self._tried, self._read = (sizes, np.minimum(times, now, out=times)), count
+        if count == len(self._rows):
+            self._put()
+        return True
+
     def _put(self) -> None:
         """Deal with what has been read."""
-        read, begun = self._read, self._begun
-        self._read, self._begun = 0, []
-        if not read:
+        tried, read, begun = self._tried, self._read, self._begun
+        self._tried, self._read, self._begun = None, 0, []
+        if tried is not None:
+            sizes, times = tried
+            for row in self._steady.put_first(sizes, self._records[: len(sizes)], times).tolist():
+                self._put_odd(row, self._slots[row, : int(sizes[row])].tobytes(), float(times[row]))
+        if not begun:
             return
-        rows, slots = self._rows[:read], np.arange(read)
+        first = begun[0]
+        rows, slots = self._rows[first:read], np.arange(first, read)
         self._slot_of[rows] = slots
         if (self._slot_of.take(rows) == slots).all():
-            self._put_each_once(0, read)
+            self._put_each_once(first, read)
         else:
             for first, last in pairwise([*begun, read]):
                 self._put_each_once(first, last)
@@ -211,32 +237,63 @@ class Batch:
         """Give the mixer the frames that are due; those who are left are to be asked one by one."""
         self._put()
         self._tick += 1
+        if not self._parties:
+            return []
         for party in list(self._apart.values()):
             if not (self._tick + party.row) % REST_TICKS:
                 self._settle(party)
-        for codec, rows in self._by_codec():
-            steady = rows[self._steady.present.take(rows)]
-            taken, others = self._steady.take(steady, self._frames[codec][0], now)
-            self._present[taken] = 1
-            for row in others.tolist():
-                self._unsettle(row)
+        order = self._ordered()
+        taken, others = self._steady.take(order.size, order.payloads, now)
+        self._present[: order.size] = taken
+        for row in others.tolist():
+            self._unsettle(row)
         return list(self._apart.values())
 
     def send(self) -> None:
         """Send everybody here what the others say."""
-        packets = self._packets
-        for codec, rows in self._by_codec():
-            self._sent[rows] += 1
-            sent = self._sent[rows]
-            packets["sequence"][rows] = self._sequence[rows] + sent & 0xFFFF
-            packets["timestamp"][rows] = self._timestamp[rows] + FRAME_SAMPLES * sent & 0xFFFFFFFF
-            packets["payload"][rows] = self._frames[codec][1].take(rows)
+        order = self._ordered()
+        for numbers, step, written in order.headers:
+            np.add(numbers, step, out=numbers)
+            written[...] = numbers
+        if len(order.outputs) == 1:
+            [(outputs, _)] = order.outputs
+            order.written[...] = outputs[: order.size]
+        else:
+            for outputs, rows in order.outputs:
+                order.written[rows] = outputs.take(rows)
         self._sockets.send()
 
-    def _by_codec(self) -> list[tuple[Codec, Rows]]:
-        if self._sorted is None:
+    def _ordered(self) -> _Order:
+        if self._order is None:
             rows: dict[Codec, list[int]] = {}
             for row, party in self._parties.items():
                 rows.setdefault(party.codec, []).append(row)
-            self._sorted = [(codec, np.array(those)) for codec, those in rows.items()]
-        return self._sorted
+            count = max(self._parties, default=-1) + 1
+            packets, frames = self._packets[:count], self._frames
+            self._order = _Order(
+                count,
+                [
+                    (self._sequence[:count], self._one[:count], packets["sequence"]),
+                    (self._timestamp[:count], self._samples[:count], packets["timestamp"]),
+                ],
+                [frames[codec][0] for codec in rows],
+                [(frames[codec][1], np.array(those)) for codec, those in rows.items()],
+                packets["payload"],
+            )
+        return self._order
+
+
+class _Order(NamedTuple):
+    """Of a batch, as long as nobody comes or goes. Where it can be, all is of the first rows, others among them: a part
+    of a table is had for nothing, and chosen rows are not."""
+
+    size: int
+    """Of those rows."""
+    headers: list[tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]]
+    """What is counted on, by how much, and where it is written."""
+    payloads: list[Frames]
+    """Where the mixer takes the frames of each codec from."""
+    outputs: list[tuple[Frames, Rows]]
+    """Where it puts them; whose they are."""
+    written: Frames
+    """Where they are sent from."""

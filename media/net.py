@@ -81,6 +81,11 @@ class SocketBatch(Protocol):
     def remove(self, socket: MediaSocket) -> None:
         """Give a socket back."""
 
+    def try_all(self, count: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float64]] | None:
+        """Write the next datagram of each socket to the slot of its number, all of which are below `count`; by slot the
+        sizes (-1: there was none), and how many seconds ago they came, until it is called again. None: who reads has to
+        ask first."""
+
     def read(self, first: int) -> tuple[Numbers, Numbers, Ages]:
         """Write the next datagram of each socket that has one to the slots from `first` on, of which there is one at
         least: whose they are, their sizes (-1: there was none after all), and how many seconds ago they came."""
@@ -217,6 +222,9 @@ class EpollSockets:
         fd = socket.reclaim()
         self._epoll.unregister(fd)
         del self._numbers[fd], self._receive[fd], self._sends[fd]
+
+    def try_all(self, count: int) -> None:
+        """That would be a system call for each."""
 
     def read(self, first: int) -> tuple[list[int], list[int], float]:
         """Write the next datagram of each socket that has one to the slots from `first` on."""

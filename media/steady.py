@@ -8,6 +8,7 @@ bytes and figures.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -27,13 +28,14 @@ MOST_WAITING: Final = 14
 PACKET_BYTES: Final = HEADER_BYTES + FRAME_SAMPLES
 RECORD: Final = np.dtype(
     {
-        "names": ["start", "sequence", "timestamp", "ssrc", "payload"],
-        "formats": [">u2", ">u2", ">u4", ">u4", f"V{FRAME_SAMPLES}"],
-        "offsets": [0, 2, 4, 8, HEADER_BYTES],
+        "names": ["head", "ssrc", "payload"],
+        "formats": [">u8", ">u4", f"V{FRAME_SAMPLES}"],
+        "offsets": [0, 8, HEADER_BYTES],
         "itemsize": 1536,
     }
 )
-"""A datagram as it is received. Longer ones are cut, and are none that count (`MAX_PACKET_BYTES`)."""
+"""A datagram as it is received; `head` is all of its header but the SSRC. Longer ones are cut, and are none that count
+(`MAX_PACKET_BYTES`)."""
 assert RECORD.itemsize > MAX_PACKET_BYTES
 
 Rows = npt.NDArray[np.intp]
@@ -41,10 +43,56 @@ Times = npt.NDArray[np.float64]
 _LONGEST: Final = CLOCK_RATE * MAX_MS // 1000
 _MOST_NEED: Final = max(_LONGEST - 3 * FRAME_SAMPLES, 0) / 2
 
-# Fields of a row: whole numbers, and others.
-_START, _SSRC, _HIGHEST, _NEXT, _STAMP, _RTP_TRANSIT = range(6)
-_DUE, _TRANSIT, _JITTER, _WAIT, _CORRECTION, _RTP_JITTER, _INSERT_AT, _DROP_AT = range(8)
-_NO_START: Final = -1
+_Flags = npt.NDArray[np.bool_]
+_NEXT_HEAD: Final = np.uint64((1 << 32) + FRAME_SAMPLES)
+"""From one head to the next. Where a sequence number or a timestamp wraps, what comes is not what this expects, and so
+is unusual for once."""
+_GROW: Final = np.array([[1 / 16], [GROW]])
+_SHRINK: Final = np.array([[1 / 16], [SHRINK]])
+_LEAPS: Final = np.array([[np.inf], [_LONGEST]])
+"""Of the two estimates of jitter, that for reports (RFC 3550 section A.8) and that of the buffer: how quickly they grow
+and shrink, and from which difference on they do not count."""
+_LEAST_SPARE, _MOST_SPARE = 0.0625, 1.5
+_least, _most = np.minimum.reduce, np.maximum.reduce
+_SPARE: Final = {0: 1.0, 1: 0.0, 2: -1.0, -1: 1.625, -2: 2.0}
+"""What has to be spare for each correction."""
+
+
+class _Columns:
+    """State of some rows, and room to reckon in. Times are in clock ticks."""
+
+    __slots__ = (
+        "ahead", "base", "differences", "drop_at", "due", "flags", "floats", "head", "insert_at", "jitters",
+        "least_steps", "new_stamp", "new_transits", "next", "numbers", "slots", "spare", "ssrc", "stamp", "steps",
+        "transits", "usual", "wait", "waiting", "waits",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        head: npt.NDArray[np.uint64],
+        ssrc: npt.NDArray[np.uint32],
+        numbers: npt.NDArray[np.int64],
+        floats: Times,
+        base: Rows,
+    ) -> None:
+        self.head = head
+        """Of the packet that comes next."""
+        self.ssrc = ssrc
+        self.base = base
+        """Of their places in the ring."""
+        self.numbers, self.floats = numbers, floats
+        self.next, self.waiting = numbers
+        """The number of the packet that is played next; how many wait. Who is not here has as many as can be."""
+        self.stamp, self.due, self.wait, self.spare, self.insert_at, self.drop_at = floats[:6]
+        """The stamp of the last packet. When the next frame is due. The mean wait; by how many frames it is longer than
+        the need. Seconds until which nothing is corrected."""
+        self.transits, self.jitters = floats[6:8], floats[8:10]
+        """As in reports, and as the buffer reckons."""
+        count = len(head)
+        self.usual, self.flags = np.empty((2, count), np.bool_)
+        self.slots = np.empty(count, np.intp)
+        self.ahead, self.waits, self.new_stamp = np.empty((3, count))
+        self.new_transits, self.differences, self.steps, self.least_steps = np.empty((4, 2, count))
 
 
 @dataclass(slots=True)
@@ -62,9 +110,17 @@ class SteadyRows:
     """Rows of a mixer, by its numbers."""
 
     def __init__(self, capacity: int) -> None:
-        self._whole = np.zeros((6, capacity), np.int64)
-        self._other = np.zeros((8, capacity), np.float64)
-        self._whole[_START] = _NO_START
+        self._all = _Columns(
+            np.zeros(capacity, np.uint64),
+            np.zeros(capacity, np.uint32),
+            np.zeros((2, capacity), np.int64),
+            np.zeros((10, capacity)),
+            SLOTS * np.arange(capacity),
+        )
+        self._all.waiting[:] = MOST_WAITING
+        self._all.spare[:] = _SPARE[0]
+        self._first = self._all
+        """Those from row 0 on, as many as there were in the last tick."""
         self._ring: Frames = np.zeros(capacity * SLOTS, f"V{FRAME_SAMPLES}")
         self.present = np.zeros(capacity, np.bool_)
         """Who is here."""
@@ -90,10 +146,14 @@ class SteadyRows:
         ):
             return False
         self._lent[row] = _Lent(buffer, receiver, state, state.highest)
-        self._whole[:, row] = start, state.ssrc, state.highest, state.next, state.stamp, receiver.transit
-        self._other[:, row] = (
-            state.due, state.transit, state.jitter, state.wait, state.correction, receiver.jitter,
-            state.insert_at, state.drop_at,
+        every, stamp = self._all, state.stamp
+        every.head[row] = start << 48 | (state.highest & 0xFFFF) << 32 | stamp & 0xFFFFFFFF
+        every.head[row] += _NEXT_HEAD
+        every.ssrc[row] = state.ssrc
+        every.numbers[:, row] = state.next, len(state.waiting)
+        every.floats[:, row] = (
+            stamp, state.due, state.wait, _SPARE[state.correction], state.insert_at, state.drop_at,
+            receiver.transit + (stamp & 0xFFFFFFFF) - stamp, state.transit, receiver.jitter, state.jitter,
         )  # fmt: skip
         self.present[row] = True
         self._last[row], self._dropped[row], self._discarded[row] = -1, 0, 0
@@ -105,26 +165,26 @@ class SteadyRows:
         """Give a row back, what happened here written to its buffer and receiver; the frame given last, if any."""
         self.count(row)
         lent = self._lent.pop(row)
-        began = lent.began
-        _, _, highest, following, stamp, _ = self._whole[:, row].tolist()
-        due, transit, jitter, wait, correction, _, insert_at, drop_at = self._other[:, row].tolist()
-        self._whole[_START, row] = _NO_START
+        every = self._all
+        following, waiting = every.numbers[:, row].tolist()
+        stamp, due, wait, spare, insert_at, drop_at, _, transit, _, jitter = every.floats[:, row].tolist()
+        every.waiting[row], every.spare[row] = MOST_WAITING, _SPARE[0]
         self.present[row] = False
-        waiting = [self._frame(row, number) for number in range(following, highest + 1)]
+        frames = [self._frame(row, number) for number in range(following, following + waiting)]
         last = self._frame(row, int(self._last[row])) if self._last[row] >= 0 else None
         lent.buffer.resume(
-            began._replace(
-                highest=highest,
+            lent.began._replace(
+                highest=following + waiting - 1,
                 next=following,
-                stamp=stamp,
+                stamp=int(stamp),
                 due=due,
                 transit=transit,
                 jitter=jitter,
                 wait=wait,
-                correction=int(correction),
+                correction=_correction(spare),
                 insert_at=insert_at,
                 drop_at=drop_at,
-                waiting=waiting,
+                waiting=frames,
                 dropped=int(self._dropped[row]),
                 discarded=int(self._discarded[row]),
             ),
@@ -134,9 +194,11 @@ class SteadyRows:
 
     def count(self, row: int) -> None:
         """Let the receiver of a row know what has come so far."""
-        lent, highest = self._lent[row], int(self._whole[_HIGHEST, row])
-        transit, jitter = int(self._whole[_RTP_TRANSIT, row]), float(self._other[_RTP_JITTER, row])
-        lent.receiver.resume(highest - lent.counted, transit, jitter)
+        lent, every = self._lent[row], self._all
+        highest = int(every.next[row] + every.waiting[row]) - 1
+        stamp = int(every.stamp[row])
+        transit = int(every.transits[0, row]) + stamp - (stamp & 0xFFFFFFFF)
+        lent.receiver.resume(highest - lent.counted, transit, float(every.jitters[0, row]))
         lent.counted = highest
 
     def _frame(self, row: int, number: int) -> bytes:
@@ -144,87 +206,110 @@ class SteadyRows:
 
     # -- what comes -----------------------------------------------------------------------------------
 
-    def put(self, rows: Rows, sizes: Rows, records: npt.NDArray[np.void], now: Times) -> Rows:
-        """Take in datagrams with the times they came at (seconds), at most one of each row; which are not taken."""
-        whole = self._whole.take(rows, axis=1)
-        other = self._other.take(rows, axis=1)
-        timestamp = records["timestamp"].astype(np.int64)
-        number = whole[_HIGHEST] + 1
-        stamp = whole[_STAMP] + FRAME_SAMPLES
-        clock = now * CLOCK_RATE
-        ahead = number - whole[_NEXT]
-        wait = ahead * FRAME_SAMPLES + other[_DUE] - clock
-        usual = (
-            (sizes == PACKET_BYTES)
-            & (records["start"] == whole[_START])
-            & (records["sequence"] == number & 0xFFFF)
-            & (records["ssrc"] == whole[_SSRC])
-            & (timestamp == stamp & 0xFFFFFFFF)
-            & (ahead < MOST_WAITING)
-            & ((wait <= _LONGEST) | (ahead > 0))
-        )
-        other_wait = (wait < 0) | (
-            wait > _LONGEST
-        )  # as the buffer reckons where the tick is late, or much waits
-        if other_wait.any():
-            wait = np.where(other_wait, ahead * FRAME_SAMPLES + np.maximum(other[_DUE] - clock, 0), wait)
-        if not usual.all():
-            kept = usual.nonzero()[0]
-            rows, whole, other, wait = rows[kept], whole[:, kept], other[:, kept], wait[kept]
-            number, stamp, timestamp, records = number[kept], stamp[kept], timestamp[kept], records[kept]
-            clock = clock[kept]
-        self._ring[rows * SLOTS + number % SLOTS] = records["payload"]
-        whole[_HIGHEST], whole[_STAMP] = number, stamp
-        _count(whole, other, timestamp, clock)
-        _watch(other, clock - stamp, np.minimum(wait, _LONGEST))
-        if (wait > _LONGEST).any():
-            self._catch_up(rows, whole, other, wait > _LONGEST)
-        self._whole[:, rows], self._other[:, rows] = whole, other
-        odd: Rows = (~usual).nonzero()[0]
+    def put_first(self, sizes: Rows, records: npt.NDArray[np.void], now: Times) -> Rows:
+        """Take in a datagram of each of the first rows, with the times they came at (seconds). A size below 0: there is
+        none. Which are there and not taken."""
+        part = self._firsts(len(sizes))
+        usual = self._put(part, sizes, records, now)
+        if usual.all():
+            return part.slots[:0]
+        odd: Rows = ((sizes >= 0) > usual).nonzero()[0]
         return odd
 
-    def _catch_up(
-        self, rows: Rows, whole: npt.NDArray[np.int64], other: Times, late: npt.NDArray[np.bool_]
-    ) -> None:
+    def put(self, rows: Rows, sizes: Rows, records: npt.NDArray[np.void], now: Times) -> Rows:
+        """The same for some rows, at most one datagram of each; which of them are not taken."""
+        every = self._all
+        columns = (every.head.take(rows), every.ssrc.take(rows), every.numbers.take(rows, 1))
+        part = _Columns(*columns, every.floats.take(rows, 1), rows * SLOTS)
+        odd: Rows = (~self._put(part, sizes, records, now)).nonzero()[0]
+        every.head[rows] = part.head
+        every.numbers[:, rows], every.floats[:, rows] = part.numbers, part.floats
+        return odd
+
+    def _firsts(self, count: int) -> _Columns:
+        if len(self._first.head) != count:
+            every, first = self._all, slice(0, count)
+            columns = (every.head[first], every.ssrc[first], every.numbers[:, first], every.floats[:, first])
+            self._first = _Columns(*columns, every.base[first])
+        return self._first
+
+    def _put(self, part: _Columns, sizes: Rows, records: npt.NDArray[np.void], now: Times) -> _Flags:
+        """Whose datagrams are usual; they are taken in. Nothing else changes but free places of the ring."""
+        usual, flags, clock = np.equal(sizes, PACKET_BYTES, out=part.usual), part.flags, part.new_transits[1]
+        usual &= np.equal(records["head"], part.head, out=flags)
+        usual &= np.equal(records["ssrc"], part.ssrc, out=flags)
+        usual &= np.less(part.waiting, MOST_WAITING, out=flags)
+        np.multiply(now, CLOCK_RATE, out=clock)
+        np.multiply(part.waiting, FRAME_SAMPLES, out=part.ahead)
+        wait = np.add(part.ahead, part.due, out=part.waits)
+        wait -= clock
+        late = None
+        if (
+            wait.min() < 0 or wait.max() > _LONGEST
+        ):  # as the buffer reckons where the tick is late, or much waits
+            usual &= (wait <= _LONGEST) | (part.waiting > 0)
+            elsewise = part.ahead + np.maximum(part.due - clock, 0)
+            np.copyto(wait, elsewise, where=(wait < 0) | (wait > _LONGEST))
+            late = (usual & (wait > _LONGEST)).nonzero()[0]
+            np.minimum(wait, _LONGEST, out=wait)
+        _watch(part)
+        np.add(part.next, part.waiting, out=part.slots)
+        part.slots &= SLOTS - 1
+        part.slots += part.base
+        self._ring[part.slots] = records["payload"]
+        np.add(part.head, _NEXT_HEAD, out=part.head, where=usual)
+        part.waiting += usual
+        if late is not None and len(late):
+            self._catch_up(part, late)
+        return usual
+
+    def _catch_up(self, part: _Columns, late: Rows) -> None:
         """`JitterBuffer._catch_up`, where too much waits."""
-        need = np.minimum(other[_JITTER, late] * NEED, _MOST_NEED).astype(np.int64)
-        highest, before = whole[_HIGHEST, late], whole[_NEXT, late]
-        following = np.maximum(highest - (need + FRAME_SAMPLES) // FRAME_SAMPLES, before)
-        whole[_NEXT, late] = following
-        other[_WAIT, late] = (highest - following) * FRAME_SAMPLES
-        other[_CORRECTION, late] = 0
-        self._discarded[rows[late]] += following - before
+        need = np.minimum(part.jitters[1, late] * NEED, _MOST_NEED).astype(np.int64)
+        before = part.waiting[late]
+        kept = np.minimum((need + FRAME_SAMPLES) // FRAME_SAMPLES + 1, before)
+        part.waiting[late] = kept
+        part.next[late] += before - kept
+        part.wait[late] = (kept - 1) * FRAME_SAMPLES
+        part.spare[late] = _SPARE[0]
+        self._discarded[part.base[late] // SLOTS] += before - kept
 
     # -- what goes ------------------------------------------------------------------------------------
 
-    def take(self, rows: Rows, frames: Frames, now: float) -> tuple[Rows, Rows]:
-        """Write the 20 ms that are due to `frames`, by row; the rows of which that is done, and the others."""
-        following, highest = self._whole[_NEXT].take(rows), self._whole[_HIGHEST].take(rows)
-        correction = self._other[_CORRECTION].take(rows)
-        usual = highest >= following
-        if correction.any():
-            due = ((correction > 0) & (now >= self._other[_INSERT_AT].take(rows))) | (
-                (correction < 0) & (now >= self._other[_DROP_AT].take(rows)) & (highest - following > 1)
-            )
-            for index in (due & usual).nonzero()[0].tolist():
-                row = int(rows[index])
-                if self._corrects(row, correction[index], int(following[index])):
-                    if correction[index] < 0:
-                        self._drop(row, now)
-                        following[index] += 1
-                    else:
-                        usual[index] = False
-        others = rows[:0]
-        if not usual.all():
-            others = rows[~usual]
-            rows, following = rows[usual], following[usual]
-        frames[rows] = self._ring.take(rows * SLOTS + following % SLOTS)
-        self._whole[_NEXT, rows] = following + 1
-        self._last[rows] = following
-        self._other[_DUE, rows] = now * CLOCK_RATE + FRAME_SAMPLES
-        return rows, others
+    def take(self, count: int, frames: Sequence[Frames], now: float) -> tuple[_Flags, Rows]:
+        """Write the 20 ms that are due to each of `frames`, by row, for the first so many rows; for which of them that
+        is done, and who else is here. Rows of others are written to, too."""
+        part, present = self._firsts(count), self.present[:count]
+        usual = np.greater(part.waiting, 0, out=part.usual)
+        usual &= present
+        if _least(part.spare) < _LEAST_SPARE or _most(part.spare) > _MOST_SPARE:
+            self._correct(part, now)
+        np.bitwise_and(part.next, SLOTS - 1, out=part.slots)
+        part.slots += part.base
+        for those in frames:
+            self._ring.take(part.slots, out=those[:count], mode="clip")
+        np.copyto(self._last[:count], part.next, where=usual)
+        part.next += usual
+        part.waiting -= usual
+        np.copyto(part.due, now * CLOCK_RATE + FRAME_SAMPLES, where=usual)
+        if np.count_nonzero(usual) == len(self._lent):
+            return usual, part.slots[:0]
+        others: Rows = (present > usual).nonzero()[0]
+        return usual, others
 
-    def _corrects(self, row: int, correction: float, following: int) -> bool:
+    def _correct(self, part: _Columns, now: float) -> None:
+        """Drop frames where that is due. Where one is to be inserted, nothing is usual."""
+        longer, shorter = part.spare < _LEAST_SPARE, part.spare > _MOST_SPARE
+        due = (longer & (now >= part.insert_at)) | (shorter & (now >= part.drop_at) & (part.waiting > 2))
+        for row in (due & part.usual).nonzero()[0].tolist():
+            correction = _correction(part.spare[row])
+            if self._corrects(row, correction, int(part.next[row])):
+                if correction < 0:
+                    self._drop(row, now)
+                else:
+                    part.usual[row] = False
+
+    def _corrects(self, row: int, correction: int, following: int) -> bool:
         """Whether a frame is to be dropped or inserted now that it may be."""
         if abs(correction) > 1:
             return True
@@ -233,33 +318,46 @@ class SteadyRows:
 
     def _drop(self, row: int, now: float) -> None:
         """`JitterBuffer._drops`."""
+        every = self._all
         self._dropped[row] += 1
-        self._other[_WAIT, row] -= FRAME_SAMPLES
-        self._other[_CORRECTION, row] = 0
-        self._other[[_INSERT_AT, _DROP_AT], row] = now + DROP_SECONDS
+        every.next[row] += 1
+        every.waiting[row] -= 1
+        every.wait[row] -= FRAME_SAMPLES
+        every.spare[row] = _SPARE[0]
+        every.insert_at[row] = every.drop_at[row] = now + DROP_SECONDS
 
 
-def _count(
-    whole: npt.NDArray[np.int64], other: Times, timestamp: npt.NDArray[np.int64], clock: Times
-) -> None:
-    """`RtpReceiver.count`."""
-    transit = clock.astype(np.int64) - timestamp
-    difference = np.abs(transit - whole[_RTP_TRANSIT])
-    wrapped = difference > 0x7FFFFFFF
-    if wrapped.any():
-        signed = np.abs((transit - whole[_RTP_TRANSIT] + 0x80000000 & 0xFFFFFFFF) - 0x80000000)
-        difference = np.where(wrapped, signed, difference)
-    other[_RTP_JITTER] += (difference - other[_RTP_JITTER]) / 16
-    whole[_RTP_TRANSIT] = transit
+def _watch(part: _Columns) -> None:
+    """`RtpReceiver.count` and `JitterBuffer._watch`, of packets that are usual and in time."""
+    usual, transits, differences, steps = part.usual, part.new_transits, part.differences, part.steps
+    np.floor(transits[1], out=transits[0])
+    np.add(part.stamp, FRAME_SAMPLES, out=part.new_stamp)
+    transits -= part.new_stamp
+    np.copyto(part.stamp, part.new_stamp, where=usual)
+    np.subtract(transits, part.transits, out=differences)
+    np.abs(differences, out=differences)
+    np.copyto(part.transits, transits, where=usual)
+    np.subtract(differences, part.jitters, out=steps)
+    np.multiply(steps, _SHRINK, out=part.least_steps)
+    steps *= _GROW
+    np.maximum(steps, part.least_steps, out=steps)  # either is the greater where it is to count
+    counts = differences < _LEAPS
+    counts &= usual
+    np.add(part.jitters, steps, out=part.jitters, where=counts)
+    change = np.subtract(part.waits, part.wait, out=part.waits)
+    change *= WAIT_GAIN
+    np.add(part.wait, change, out=part.wait, where=usual)
+    spare = np.multiply(part.jitters[1], NEED, out=part.waits)
+    np.minimum(spare, _MOST_NEED, out=spare)
+    np.subtract(part.wait, spare, out=spare)
+    spare /= FRAME_SAMPLES
+    np.copyto(part.spare, spare, where=usual)
 
 
-def _watch(other: Times, transit: Times, wait: Times) -> None:
-    """`JitterBuffer._watch`, of packets that are in time."""
-    jitter = other[_JITTER]
-    difference = np.abs(transit - other[_TRANSIT])
-    step = (difference - jitter) * np.where(difference > jitter, GROW, SHRINK)
-    np.add(jitter, step, out=jitter, where=difference < _LONGEST)
-    other[_TRANSIT] = transit
-    other[_WAIT] += (wait - other[_WAIT]) * WAIT_GAIN
-    spare = (other[_WAIT] - np.minimum(jitter * NEED, _MOST_NEED)) / FRAME_SAMPLES
-    other[_CORRECTION] = (spare < 0.0625) * 1.0 + (spare < -0.75) - (spare > 1.5) - (spare > 1.75)
+def _correction(spare: float) -> int:
+    """What `JitterBuffer` wants of a mean wait that is so many frames longer than the need."""
+    if spare < _LEAST_SPARE:
+        return 2 if spare < -0.75 else 1
+    if spare > _MOST_SPARE:
+        return -2 if spare > 1.75 else -1
+    return 0

@@ -36,6 +36,7 @@ _OFF_SQES = 0x10000000
 _RECVMSG, _SEND = 10, 26
 _MSG_DONTWAIT = 0x40
 _SO_TIMESTAMPNS = 35
+_IN_SECONDS: Final = np.array([1.0, 1e-9])
 _MOST_AGE = 1.0
 """Seconds: an older datagram has not waited so long, but somebody has set the clock."""
 
@@ -113,9 +114,13 @@ class Ring:
 
     def run(self, numbers: _Operations) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int32]]:
         """Do these operations: the numbers of those that were done, and their results, errors below 0."""
-        count, tail = len(numbers), self._submitted[0]
-        self._queue[self._count[:count] + tail & len(self._queue) - 1] = numbers
-        self._submitted[0] = tail + np.uint32(count)
+        count, tail, size = len(numbers), int(self._submitted[0]), len(self._queue)
+        first = tail & size - 1
+        if first + count <= size:
+            self._queue[first : first + count] = numbers
+        else:
+            self._queue[self._count[:count] + np.uint32(tail) & size - 1] = numbers
+        self._submitted[0] = tail + count & 0xFFFFFFFF
         begun = 0
         while begun < count:
             now = self._call(_ENTER, self._fd, count - begun, count - begun, _GETEVENTS, None, 0)
@@ -123,10 +128,13 @@ class Ring:
                 self._submitted[0] = self._submitted_head[0]  # short of memory: the others are left undone
                 break
             begun += max(now, 0)
-        head = self._completed_head[0]
-        done = int(self._completed[0] - head)
-        found = self._completions[self._count[:done] + head & len(self._completions) - 1]
-        self._completed_head[0] = self._completed[0]
+        head, tail, size = int(self._completed_head[0]), int(self._completed[0]), len(self._completions)
+        done, first = tail - head & 0xFFFFFFFF, head & size - 1
+        if first + done <= size:
+            found = self._completions[first : first + done].copy()
+        else:
+            found = self._completions[self._count[:done] + np.uint32(head) & size - 1]
+        self._completed_head[0] = tail
         return found["number"], found["result"]
 
 
@@ -161,12 +169,18 @@ class UringSockets:
         self._sends["code"], self._sends["message_flags"] = _SEND, _MSG_DONTWAIT
         self._sends["address"], self._sends["length"] = _addresses(self._packets), self._packets.shape[1]
         self._all_slots = np.arange(count, dtype=np.uint32)
+        self._sizes, self._ages = np.full(count, -1, np.intp), np.zeros(count)
+        self._since = np.zeros((count, 2), np.int64)
+        self._arrivals = self._controls.view(np.int64).reshape(count, 4)[:, 2:]
+        """When datagrams came: seconds, and billionths of them."""
         self._number_of = np.zeros(0, np.intp)
         """By file descriptor."""
         self._fds = np.full(len(self._packets), -1, np.intp)
         """By number; -1: there is none."""
         self._plan: _Plan | None = None
         """None: to be made."""
+        self._aimed = 0
+        """So many of the first slots are those of the sockets of their numbers."""
 
     def add(self, socket: MediaSocket, number: int) -> bool:
         """Take a socket over, until `remove`."""
@@ -190,35 +204,37 @@ class UringSockets:
         self._fds[self._number_of[fd]], self._plan = -1, None
 
     def read(self, first: int) -> tuple[_Numbers, _Numbers, npt.NDArray[np.float64]]:
-        """Write the next datagram of each socket that has one to the slots from `first` on.
-
-        Who begins with the first slot has read nothing yet, and most sockets have something: it is simply tried.
-        """
-        plan = self._planned()
-        if first == 0 and len(plan.fds) <= len(self._slots):
-            numbers, fds = plan.numbers, plan.fds
-        else:
-            ready = self._epoll.poll(0, len(self._slots) - first)
-            fds = np.array([fd for fd, _ in ready], np.intp)
-            numbers = self._number_of.take(fds)
-        sizes, ages = np.full(len(fds), -1, np.intp), np.zeros(len(fds))
+        """Write the next datagram of each socket that has one to the slots from `first` on."""
+        ready = self._epoll.poll(0, len(self._slots) - first)
+        fds = np.array([fd for fd, _ in ready], np.intp)
+        last = first + len(fds)
         if len(fds):
-            slots = slice(first, first + len(fds))
-            self._receives["fd"][slots] = fds
-            self._headers["control_bytes"][slots] = _CONTROL.itemsize
-            done, results = self._ring.run(self._all_slots[slots])
-            sizes[done.astype(np.intp) - first] = np.maximum(results, -1)
-            ages = self._ages(slots)
-        return numbers, sizes, ages
+            self._receives["fd"][first:last] = fds
+            self._aimed = min(self._aimed, first)
+            self._receive(self._all_slots[first:last], first, last)
+        return self._number_of.take(fds), self._sizes[first:last], self._ages[first:last]
 
-    def _ages(self, slots: slice) -> npt.NDArray[np.float64]:
-        """Seconds since each datagram came."""
-        controls = self._controls[slots]
-        since = time.time_ns() - 1_000_000_000 * controls["seconds"] - controls["nanoseconds"]
-        dated = self._headers["control_bytes"][slots] == _CONTROL.itemsize
-        ages: npt.NDArray[np.float64] = np.where(dated, since / 1e9, 0.0)
-        ages[(ages < 0) | (ages > _MOST_AGE)] = 0.0
-        return ages
+    def try_all(self, count: int) -> tuple[_Numbers, npt.NDArray[np.float64]]:
+        """Write the next datagram of each socket to the slot of its number."""
+        plan = self._planned()
+        if self._aimed < count:
+            self._receives["fd"][plan.numbers] = plan.fds
+            self._aimed = count
+        self._receive(plan.receives, 0, count)
+        return self._sizes[:count], self._ages[:count]
+
+    def _receive(self, slots: _Operations, first: int, last: int) -> None:
+        """Read to these slots, all of which are from `first` to `last`, and note sizes and ages."""
+        sizes, arrivals = self._sizes[first:last], self._arrivals[first:last]
+        self._headers["control_bytes"][first:last] = _CONTROL.itemsize
+        arrivals[:, 0] = 0  # so long ago is what has no date
+        sizes.fill(-1)
+        done, results = self._ring.run(slots)
+        self._sizes[done.astype(np.intp)] = np.maximum(results, -1)
+        now, since = divmod(time.time_ns(), 1_000_000_000), self._since[first:last]
+        ages = np.dot(np.subtract(now, arrivals, out=since), _IN_SECONDS, out=self._ages[first:last])
+        if np.minimum.reduce(ages) < 0 or np.maximum.reduce(ages) > _MOST_AGE:
+            ages[(ages < 0) | (ages > _MOST_AGE)] = 0.0
 
     def send(self) -> None:
         """Send all packets. One that cannot be sent now is lost, as on any network."""
@@ -230,7 +246,8 @@ class UringSockets:
         if self._plan is None:
             numbers = (self._fds >= 0).nonzero()[0]
             sends = (len(self._slots) + numbers).astype(np.uint32)
-            self._plan = _Plan(numbers, self._fds[numbers], sends)
+            self._plan = _Plan(numbers, self._fds[numbers], numbers.astype(np.uint32), sends)
+            self._aimed = 0
         return self._plan
 
 
@@ -239,6 +256,7 @@ class _Plan(NamedTuple):
 
     numbers: _Numbers
     fds: _Numbers
+    receives: _Operations
     sends: _Operations
 
 

@@ -11,6 +11,7 @@ from random import Random
 from typing import Any, cast
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -108,8 +109,8 @@ class Socket:
 class Reader:
     """A `SocketBatch` of such sockets."""
 
-    def __init__(self, *, knows_ages: bool = False) -> None:
-        self.knows_ages = knows_ages
+    def __init__(self, *, knows_ages: bool = False, tries_all: bool = False) -> None:
+        self.knows_ages, self._tries_all = knows_ages, tries_all
         self._sockets: dict[int, Socket] = {}
         self.read_together = 0
 
@@ -130,6 +131,19 @@ class Reader:
         removed.lent = False
         self._sockets = {number: each for number, each in self._sockets.items() if each is not removed}
         assert not removed.queue
+
+    def try_all(self, count: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float64]] | None:
+        if not self._tries_all:
+            return None
+        sizes, ages = np.full(count, -1, np.intp), np.zeros(count)
+        for number, each in self._sockets.items():
+            if each.queue:
+                data, came = each.queue.popleft()
+                data = data[: self._slots.shape[1]]
+                self._slots[number, : len(data)] = np.frombuffer(data, np.uint8)
+                sizes[number], ages[number] = len(data), each.timers.time() - came
+        self.read_together += int((sizes >= 0).sum())
+        return sizes, ages
 
     def read(self, first: int) -> tuple[list[int], list[int], Ages]:
         numbers: list[int] = []
@@ -396,12 +410,13 @@ def test_together_is_as_each_by_itself(
     plot: dict[int, list[tuple[int, str]]] = {}
     for tick, number, verb in verbs:
         plot.setdefault(4 * tick, []).append((number % len(phones), verb))
-    alone, together, seldom = (
+    alone, together, seldom, tried = (
         _play(World(reader, codecs, now), phones, plot, 4 * ticks + 1, stalls).result()
-        for reader in (None, Reader(), Reader(knows_ages=True))
+        for reader in (None, Reader(), Reader(knows_ages=True), Reader(knows_ages=True, tries_all=True))
     )
     assert together == alone
     assert seldom == alone
+    assert tried == alone
 
 
 def test_who_has_nothing_special_is_served_together() -> None:
@@ -416,9 +431,9 @@ def test_who_has_nothing_special_is_served_together() -> None:
     assert batch.steady_rows() == sorted(rows)
 
 
-@pytest.mark.parametrize("knows_ages", [False, True])
+@pytest.mark.parametrize(("knows_ages", "tries_all"), [(False, False), (True, False), (True, True)])
 def test_after_a_stall_all_are_still_served_together(
-    knows_ages: bool, monkeypatch: pytest.MonkeyPatch
+    knows_ages: bool, tries_all: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What waits too long is given up, frame by frame or at once. Else a loaded engine, for which each by itself is far
     more work, would never recover."""
@@ -440,7 +455,7 @@ def test_after_a_stall_all_are_still_served_together(
     phones = [Phone(codec, Profile(0, 0, 0, 0, 0), 300, stalls, dice) for codec in codecs]
     together, alone = (
         _play(World(reader, codecs, 100.0), phones, {}, 1201, stalls)
-        for reader in (Reader(knows_ages=knows_ages), None)
+        for reader in (Reader(knows_ages=knows_ages, tries_all=tries_all), None)
     )
     counted = done.count("_drop"), done.count("_catch_up")
     batches = [stream.party.batch for stream in together.streams if stream.party is not None]
