@@ -23,6 +23,7 @@ from pbx.recording_files import FOLDER, RecordingFiles
 from pbx.store import live
 from pbx.store import voicemails as rows
 from pbx.store.errors import StoreError
+from pbx.store.store import FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS
 from pbx.store.voicemails import Counts, MailboxSettings, Message
 from sipcore.events.message_summary import Messages
 
@@ -83,6 +84,9 @@ class Mailboxes:
         self._blocking = blocking
         self._changed = changed
         self._counts: dict[str, Messages] = {}
+        self._late: dict[str, Message] = {}
+        """Messages whose files are in their places, and that the database has not taken yet."""
+        self._entering: asyncio.Task[None] | None = None
 
     # -- life ------------------------------------------------------------------------------------------
 
@@ -118,6 +122,35 @@ class Mailboxes:
             await self._blocking.run(partial(self._recordings.put_aside, number, self.environment.wall()))
         if removed:
             await self._store.write(partial(live.forget_removed, list(removed)))
+
+    def stop(self) -> None:
+        """Enter nothing more: the next start does."""
+        if self._entering is not None:
+            self._entering.cancel()
+
+    def enter_later(self, message: Message) -> None:
+        """Enter a message whose file is in its place as soon as the database takes it."""
+        self._late[message.id] = message
+        if self._entering is None:
+            self._entering = asyncio.get_running_loop().create_task(self._enter_late(), name="late messages")
+
+    async def _enter_late(self) -> None:
+        seconds = FIRST_RETRY_SECONDS
+        while self._late:
+            await asyncio.sleep(seconds)
+            seconds = min(2 * seconds, LAST_RETRY_SECONDS)
+            for message in tuple(self._late.values()):
+                mailbox = self.find(message.mailbox)
+                try:
+                    if mailbox is None:
+                        await self.do(partial(self.files.remove, [self.path_of(message)]))
+                    else:
+                        await mailbox.enter_row(message)
+                        logger.warning("a message for %s is entered now", message.mailbox)
+                    del self._late[message.id]
+                except MailboxError as error:
+                    logger.debug("a message for %s still waits: %s", message.mailbox, error)
+        self._entering = None
 
     async def _salvage(self, one: Salvaged) -> None:
         """What was said when the system died has been left all the same."""
@@ -291,19 +324,23 @@ class Mailbox:
     ) -> None:
         """Keep a message: its file is put into its place, then its row is written. Raises MailboxError.
 
-        Where the row cannot be written, the file stays, to be entered at the next start; unless somebody is going to
-        be `told` that nothing was kept.
+        Where the row cannot be written, the file stays, to be entered when the database is back; unless somebody is
+        going to be `told` that nothing was kept.
         """
         path = self.path_of(message)
         await self._all.do(put_into_place)
         try:
-            await self._all.change(self.number, partial(rows.add, message=message))
-        except MailboxError:
+            await self.enter_row(message)
+        except MailboxError as error:
             if told or self._all.find(self.number) is None:  # nobody is left to hear it
                 await self._all.do(partial(self._all.files.remove, [path]))
-            else:
-                logger.error("%s is entered at the next start, the database does not take it now", path)
-            raise
+                raise
+            logger.warning("%s is entered when the database is back: %s", path, error)
+            self._all.enter_later(message)
+
+    async def enter_row(self, message: Message) -> None:
+        """The second half of this, which may have been done already. Raises MailboxError."""
+        await self._all.change(self.number, partial(rows.add_once, message=message))
         self._all.mail_queued()
         self._all.tell(
             VoicemailLeft(

@@ -38,5 +38,6 @@ class VoicemailSystem:
 
     async def stop(self) -> None:
         """Once all calls have ended."""
+        self.mailboxes.stop()
         await self.outbox.stop()
         self._blocking.stop()

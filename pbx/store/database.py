@@ -196,7 +196,8 @@ def _judged(error: DBAPIError | TimeoutError) -> Exception:
             "OperationalError",
             "InterfaceError",
         )
-    return StoreUnavailable(f"the database does not answer: {original}".strip()) if unavailable else error
+    first_line, *_ = str(original).strip().splitlines() or [""]
+    return StoreUnavailable(f"the database does not answer: {first_line}") if unavailable else error
 
 
 def _patiently(change: Callable[[Connection], Result], connection: Connection) -> Result:

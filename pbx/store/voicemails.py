@@ -157,6 +157,13 @@ def add(connection: Connection, message: Message) -> Counts:
     return counts_of(connection, message.mailbox)
 
 
+def add_once(connection: Connection, message: Message) -> Counts:
+    """The same, unless that was done before: of a database that went away nobody knows what it has still done."""
+    if connection.scalar(select(voicemails.c.id).where(voicemails.c.id == message.id)) is not None:
+        return counts_of(connection, message.mailbox)
+    return add(connection, message)
+
+
 def messages_in(connection: Connection, mailbox: str) -> tuple[Message, ...]:
     """The messages of a mailbox, the oldest first."""
     there = voicemails.c.mailbox == mailbox, voicemails.c.deleted == false()
