@@ -15,7 +15,7 @@ from pbx.config import Config
 from pbx.destinations import Destination, Number
 from pbx.environment import Environment
 from pbx.forwarding import kept
-from pbx.forwarding.explain import Explanation, explain
+from pbx.forwarding.explain import Considered, Explanation, explain, way_in
 from pbx.party import ExternalParty, Party
 from pbx.plugin import Feature
 from pbx.presence import UserStatus
@@ -52,6 +52,8 @@ class Question:
     destination: Destination
     dids: tuple[str, ...]
     at: datetime
+    way_in: tuple[Considered, ...] = ()
+    """The inbound rules that were asked."""
 
 
 def explain_command(options: argparse.Namespace) -> ExitCode:
@@ -88,7 +90,8 @@ async def _explain(
     explanation = explain(
         router, question.destination, caller=question.caller, dids=question.dids, at=question.at
     )
-    return question, explanation, config.office_hours.open_at(question.at)
+    considered = (*question.way_in, *explanation.considered)
+    return question, replace(explanation, considered=considered), config.office_hours.open_at(question.at)
 
 
 def _question(options: argparse.Namespace, switch: Switch, router: Router) -> Question:
@@ -105,10 +108,11 @@ def _question(options: argparse.Namespace, switch: Switch, router: Router) -> Qu
     dids = forms(options.did or "", plan)
     if options.to:
         return Question(caller, Number(options.to), dids, at)
-    arrival = switch.trunks.led(caller, dids, plan, at)
+    arrival, asked = switch.trunks.led(caller, dids, plan, at), way_in(switch.trunks.objections(caller, dids))
     if arrival.destination is None:
-        raise CommandError(f"no inbound rule is about {options.did}, the caller would get 404")
-    return Question(caller, arrival.destination, dids, at)
+        said = "\n".join((f"no inbound rule is about {options.did}, the caller would get 404", *map(str, asked)))
+        raise CommandError(said)
+    return Question(caller, arrival.destination, dids, at, asked)
 
 
 def _asked(question: Question, open_: bool) -> Iterator[str]:

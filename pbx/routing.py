@@ -294,7 +294,7 @@ class Router:
 
     def _outside(self, address: str, way: Route) -> Route | None:
         """The way outside, if there is one; on the account of whoever forwarded the call there, else of the caller."""
-        answer = self.outbound.route(address, self._asker(way))
+        answer = self.outbound.route(address, self.asker(way))
         if isinstance(answer, CallOut):
             return way.to(answer, f"{address} leads outside: {answer.rule}")
         if isinstance(answer, Barred):
@@ -304,12 +304,12 @@ class Router:
         return None
 
     def _to_address(self, address: Address, way: Route) -> Route:
-        plan = self.outbound.reach(address, self._asker(way))
+        plan = self.outbound.reach(address, self.asker(way))
         if plan is None:
             return way.to(_NOT_FOUND, f"there is no gateway for {address.scheme}:")
         return way.to(plan, f"to {address.uri} by a gateway")
 
-    def _asker(self, way: Route) -> Asker:
+    def asker(self, way: Route) -> Asker:
         """Who pays: the last extension that forwarded the call, else the caller."""
         from_trunk = not way.situation.internal
         own = "" if from_trunk else way.situation.caller

@@ -5,16 +5,17 @@ Nothing is called for it. What the phones would answer is not known, so each ans
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
-from pbx.destinations import Destination
+from pbx.destinations import Destination, Number
 from pbx.forwarding.profile import ARRIVAL
-from pbx.forwarding.rules import RuleType
+from pbx.forwarding.rules import Action, ReachMe, RuleType
 from pbx.party import Party
 from pbx.routing import Decision, Offer, Outcome, Refuse, Ring, Route, Router, Serve
 from pbx.trunks.outbound import CallOut
+from pbx.trunks.settings import InboundRule
 from values import dataclass
 
 _FOLLOWED = {
@@ -35,15 +36,17 @@ class Considered:
     """One rule that was looked at."""
 
     extension: str
+    """Whose it is; empty for one of the system."""
     stage: str
-    """When: "on arrival", "when busy"."""
+    """When: "on arrival", "when busy"; for rules of the system "on the way in", "on the way out"."""
     rule: str
     objection: str
     """Why it does not apply; empty for the one that does."""
 
     def __str__(self) -> str:
         verdict = f"no, {self.objection}" if self.objection else "applies"
-        return f"{self.extension}, {self.stage}: {self.rule}: {verdict}"
+        where = f"{self.extension}, {self.stage}" if self.extension else self.stage
+        return f"{where}: {self.rule}: {verdict}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,7 @@ class Explanation:
         return {
             "decision": _plain(self.decision),
             "considered": [
-                {"extension": each.extension, "stage": each.stage, "rule": each.rule}
+                {"extension": each.extension or None, "stage": each.stage, "rule": each.rule}
                 | {"applies": not each.objection, "why_not": each.objection or None}
                 for each in self.considered
             ],
@@ -89,11 +92,28 @@ def explain(
     at: datetime | None = None,
 ) -> Explanation:
     """What would become of a call to a destination."""
-    return _explained(router, router.lead_to(destination, caller=caller, dids=dids, at=at), 0, 0)
+    route = router.lead_to(destination, caller=caller, dids=dids, at=at)
+    return _explained(router, route, 0, 0, destination)
 
 
-def _explained(router: Router, route: Route, asked: int, told: int, *, follow: bool = True) -> Explanation:
-    """`asked`, `told`: how much of the route was explained before."""
+def way_in(looked_at: Iterable[tuple[InboundRule, str]]) -> tuple[Considered, ...]:
+    """What inbound rules have to do with a call from outside, each with its objection."""
+    return tuple(
+        Considered("", "on the way in", f"inbound rule {number} ({rule})", objection)
+        for number, (rule, objection) in enumerate(looked_at, 1)
+    )
+
+
+def _explained(
+    router: Router,
+    route: Route,
+    asked: int,
+    told: int,
+    sought: Action | None = None,
+    *,
+    follow: bool = True,
+) -> Explanation:
+    """`asked`, `told`: how much of the route was explained before. `sought`: where it leads if no rule applies."""
     then = {}
     if isinstance(route.action, Ring) and follow:
         for outcome, occasion in _FOLLOWED.items():
@@ -101,11 +121,11 @@ def _explained(router: Router, route: Route, asked: int, told: int, *, follow: b
             then[occasion] = _explained(
                 router, on, len(route.asked), len(route.reasons), follow=outcome is Outcome.NO_ANSWER
             )
-    considered = tuple(_considered(router, route, asked))
+    considered = tuple(_considered(router, route, asked, sought))
     return Explanation(route.action, considered, route.reasons[told:], then)
 
 
-def _considered(router: Router, route: Route, asked: int) -> Iterator[Considered]:
+def _considered(router: Router, route: Route, asked: int, sought: Action | None) -> Iterator[Considered]:
     for number, types in route.asked[asked:]:
         extension = router.directory.find(number)
         if extension is not None:
@@ -113,6 +133,22 @@ def _considered(router: Router, route: Route, asked: int) -> Iterator[Considered
             profile = router.forwarding.profile(extension)
             for applied, objection in profile.objections(types, route.situation):
                 yield Considered(number, stage, str(applied), objection)
+                if not objection:
+                    sought = applied.rule.action
+    dialled = sought.dialled if isinstance(sought, Number) else sought.number if isinstance(sought, ReachMe) else ""
+    if dialled and _leads_outside(route.action):
+        for place, (rule, objection) in enumerate(router.outbound.objections(dialled, router.asker(route)), 1):
+            yield Considered("", "on the way out", f"outbound rule {place} ({rule})", objection)
+
+
+def _leads_outside(decision: Decision) -> bool:
+    """Whether outbound rules have decided: a call for help asks none."""
+    match decision:
+        case (CallOut() as plan) | Offer(plan):
+            return not plan.emergency
+        case Refuse():
+            return bool(decision.barred)
+    return False
 
 
 def _text(decision: Decision) -> str:

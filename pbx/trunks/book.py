@@ -17,6 +17,7 @@ from pbx.trunks.gate import trunk_named
 from pbx.trunks.inbound import called_numbers, calling_party, forms
 from pbx.trunks.ledger import Ledger
 from pbx.trunks.outbound import Outbound
+from pbx.trunks.settings import InboundRule
 from pbx.trunks.settings import Trunk as TrunkSettings
 from pbx.trunks.trunk import PortStatus, Trunk
 from sipcore.syntax.message import Request
@@ -174,6 +175,17 @@ class Trunks:
                     caller, called, rule.leads_to(open_=self._switch.config.office_hours.open_at(at))
                 )
         return Arrival(caller, called, None)
+
+
+    def objections(self, caller: ExternalParty, called: tuple[str, ...]) -> list[tuple[InboundRule, str]]:
+        """Each inbound rule up to the one that `led` goes by, with why it does not fit; empty for the one that does."""
+        calling, looked_at = forms(caller.number, self.outbound.plan), []
+        for rule in self._rules:
+            objection = rule.objection(caller.trunk, called, calling)
+            looked_at.append((rule, objection))
+            if not objection:
+                break
+        return looked_at
 
 
 def gateways(trunks: Iterable[TrunkSettings]) -> dict[str, tuple[str, ...]]:

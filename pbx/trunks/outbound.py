@@ -91,6 +91,19 @@ class Outbound:
             barred = barred or answer
         return barred
 
+    def objections(self, dialled: str, asker: Asker) -> list[tuple[OutboundRule, str]]:
+        """Each rule up to the one by which `route` leads outside, with why it does not; empty for the one that does."""
+        looked_at = []
+        for rule in self.rules:
+            answer = self._by(rule, dialled, asker) if rule.fits(dialled) else None
+            objection = "it is about other numbers" if answer is None else ""
+            if isinstance(answer, Barred):
+                objection = answer.reason
+            looked_at.append((rule, objection))
+            if not objection:
+                break
+        return looked_at
+
     def dialled_for(self, shown: str, asker: Asker) -> str | None:
         """What `asker` dials to call a number that was shown; None where no rule leads to it."""
         number = self.plan.read(shown)

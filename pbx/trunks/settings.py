@@ -167,6 +167,10 @@ class OutboundRule(Table):
         least, most = self.lengths
         return dialled.startswith(self.prefix) and least <= len(dialled.removeprefix("+")) <= most
 
+    def __str__(self) -> str:
+        about = f"prefix {self.prefix}" if self.prefix else "any prefix"
+        return f"{self.name or about} -> {', '.join(self.trunks)}"
+
     def rewritten(self, dialled: str) -> str:
         """The number that is called."""
         return self.prepend + dialled[self.strip :]
@@ -191,11 +195,25 @@ class InboundRule(Table):
 
     def fits(self, trunk: str, did: tuple[str, ...], caller: tuple[str, ...]) -> bool:
         """Whether the rule is about a call; numbers come in all the forms that they are known in."""
-        return (
-            (not self.trunks or trunk in self.trunks)
-            and _matches(self.did, did)
-            and _matches(self.caller, caller)
-        )
+        return not self.objection(trunk, did, caller)
+
+    def objection(self, trunk: str, did: tuple[str, ...], caller: tuple[str, ...]) -> str:
+        """Why the rule is not about a call; empty if it is."""
+        if self.trunks and trunk not in self.trunks:
+            return f"the call comes through {trunk}"
+        if not _matches(self.did, did):
+            return "another number was called"
+        if not _matches(self.caller, caller):
+            return "somebody else calls" if caller else "the caller withholds the number"
+        return ""
+
+    def __str__(self) -> str:
+        about = [self.name] if self.name else []
+        about += [f"DID {self.did}"] if self.did else []
+        about += [f"from {self.caller}"] if self.caller else []
+        about += [f"through {', '.join(self.trunks)}"] if self.trunks else []
+        closed = f", outside office hours {self.otherwise}" if self.otherwise else ""
+        return f"{', '.join(about) or 'any call'} -> {self.target}{closed}"
 
     def leads_to(self, *, open_: bool) -> Destination:
         """Where a call goes while the office is open, or closed."""

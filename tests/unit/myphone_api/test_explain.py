@@ -24,6 +24,29 @@ country = "FR"
 name = "lines"
 addresses = ["127.0.0.9"]
 
+[[outbound_rules]]
+prefix = "9"
+lengths = [2, 3]
+trunks = ["lines"]
+
+[[outbound_rules]]
+name = "directors"
+prefix = "0"
+strip = 1
+extensions = ["101"]
+trunks = ["lines"]
+
+[[outbound_rules]]
+name = "all others"
+prefix = "0"
+strip = 1
+trunks = ["lines"]
+
+[[inbound_rules]]
+name = "of the week"
+caller = "+33699999999"
+target = "100"
+
 [[inbound_rules]]
 did = "+33140000001"
 target = "101"
@@ -74,6 +97,20 @@ def test_for_programs(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert told["reasons"][0] == "101 is away, which counts as busy"
     assert told["considered"] == [
         {
+            "extension": None,
+            "stage": "on the way in",
+            "rule": "inbound rule 1 (of the week, from +33699999999 -> number:100)",
+            "applies": False,
+            "why_not": "somebody else calls",
+        },
+        {
+            "extension": None,
+            "stage": "on the way in",
+            "rule": "inbound rule 2 (DID +33140000001 -> number:101, outside office hours voicemail:101)",
+            "applies": True,
+            "why_not": None,
+        },
+        {
             "extension": "101",
             "stage": "when busy",
             "rule": "rule 1 (busy -> busy)",
@@ -101,11 +138,50 @@ def test_a_did_outside_office_hours(file: Path, capsys: pytest.CaptureFixture[st
     )
 
 
+@pytest.mark.row("FWD-68", "ADM-09")
+@pytest.mark.parametrize(
+    ("caller", "number", "rules", "end"),
+    [
+        (
+            "100",
+            "00612345678",
+            ["1 (prefix 9 -> lines): no, it is about other numbers",
+             "2 (directors -> lines): no, Not Allowed For This Extension", "3 (all others -> lines): applies"],
+            "=> call +33612345678 outside by lines",
+        ),
+        (
+            "101",
+            "00612345678",
+            ["1 (prefix 9 -> lines): no, it is about other numbers", "2 (directors -> lines): applies"],
+            "=> call +33612345678 outside by lines",
+        ),
+        (
+            "101",
+            "0004420123456",
+            ["1 (prefix 9 -> lines): no, it is about other numbers",
+             "2 (directors -> lines): no, Calls To This Country Are Not Allowed",
+             "3 (all others -> lines): no, Calls To This Country Are Not Allowed"],
+            "=> end with 403 Calls To This Country Are Not Allowed",
+        ),
+        ("101", "112", [], "=> call 112 outside by lines"),
+    ],
+)  # fmt: skip
+def test_a_call_outside(
+    file: Path, caller: str, number: str, rules: list[str], end: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = asked(file, "--from", caller, "--to", number, capsys=capsys).splitlines()
+    assert [line.strip() for line in lines if "outbound rule " in line and "on the way out" in line] == [
+        f"on the way out: outbound rule {rule}" for rule in rules
+    ]
+    assert end in lines
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
         (["--from", "100"], 2, "say what is called: --to, --did, or both"),
         (["--from", "100", "--did", "0149999999"], 1, "no inbound rule is about 0149999999"),
+        (["--from", "", "--did", "0149999999"], 1, "from +33699999999 -> number:100): no, the"),
     ],
 )
 def test_what_cannot_be_asked(
