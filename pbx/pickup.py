@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 def ringing(switch: Switch, picker: Extension, number: str = "") -> Call | None:
     """The call that an extension picks up: of those that ring at `number`, or anywhere, the one that has rung longest.
+    The number of a queue or a ring group stands for all whom it rings.
 
     Where `[pickup]` says so, it is one for somebody in a group of the picker's.
     """
@@ -38,9 +39,17 @@ def ringing(switch: Switch, picker: Extension, number: str = "") -> Call | None:
         for call in switch.calls.values()
         if call.rings
         and call.caller != picker
-        and any(number in ("", each) and (within is None or each in within) for each in call.rings_at)
+        and any(
+            (number in ("", each) or _has_come_by(call, number)) and (within is None or each in within)
+            for each in call.rings_at
+        )
     ]
     return min(calls, key=lambda call: call.rings_since, default=None)
+
+
+def _has_come_by(call: Call, number: str) -> bool:
+    """Whether a call rings for a queue or a ring group."""
+    return number in call.trail and call.switch.system_numbers.find(number) is not None
 
 
 async def pick_up(call: Call, number: str = "") -> None:

@@ -24,6 +24,8 @@ class RingGroup(Table):
 
     number: Number
     name: Name = ""
+    caller_prefix: Name = ""
+    """What members' phones show in front of the caller's name."""
     strategy: RingStrategy = RingStrategy.RING_ALL
     members: tuple[Number, ...] = ()
     ring_seconds: Annotated[float, Field(ge=1, le=300)] = 20.0

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
 from pbx import destinations
 from pbx.directory import BusyDetection, Extension
-from pbx.forking import ELSEWHERE, Result
+from pbx.forking import ELSEWHERE, Fork, Result
 from pbx.group_fork import GroupFork
 from pbx.leg import Leg
 from pbx.reception_settings import RingGroup, RingStrategy
@@ -72,7 +72,7 @@ class _Round:
 
     async def _ring(self, members: list[Extension]) -> None:
         for member in members:
-            self._fork.ring(member.number, partial(call_phones, self._call, member))
+            self._fork.ring(member.number, self._phones_of(member))
         with suppress(TimeoutError):
             async with asyncio.timeout(self._group.ring_seconds):
                 while self._fork.numbers:
@@ -81,6 +81,9 @@ class _Round:
         if self._fork.numbers:
             self._outcomes.add(Outcome.NO_ANSWER)
             self._fork.stop()
+
+    def _phones_of(self, member: Extension) -> Callable[[Fork], None]:
+        return partial(call_phones, self._call, member, prefix=self._group.caller_prefix)
 
     def _free(self) -> Iterator[Extension]:
         """The members whose phones can ring now; of the others, why not."""
@@ -127,5 +130,5 @@ class _Round:
             to = action.extension
             if to.number not in self._sent_on and to.number not in self._fork.numbers:
                 self._sent_on.add(to.number)
-                self._fork.ring(to.number, partial(call_phones, call, to), action.seconds)
+                self._fork.ring(to.number, self._phones_of(to), action.seconds)
                 return

@@ -22,14 +22,18 @@ ANONYMOUS = "anonymous"
 """The user part of a caller who withholds the number (RFC 3323 section 4.1)."""
 
 
-def call_phones(call: Call, extension: Extension, fork: Fork, *, intercom: bool = False) -> None:
-    """Send an INVITE to every phone registered at `extension`; what they answer comes to `fork`.
+def call_phones(
+    call: Call, extension: Extension, fork: Fork, *, intercom: bool = False, prefix: str = ""
+) -> None:
+    """Send an INVITE to every phone registered at `extension`; what they answer comes to `fork`. `prefix`: what they
+    show in front of the caller's name.
 
     Raises PortsExhausted.
     """
     caller = call.caller_leg
     bindings = reachable(call.switch.bindings(extension), caller.invitation)
-    _call(call, extension, fork, bindings, shown=call.caller, beside=caller, intercom=intercom)
+    shown = call.caller
+    _call(call, extension, fork, bindings, shown=shown, beside=caller, intercom=intercom, prefix=prefix)
 
 
 def call_own_phones(
@@ -52,6 +56,7 @@ def _call(
     shown: Party,
     beside: Leg | None,
     intercom: bool,
+    prefix: str = "",
 ) -> None:
     switch = call.switch
     for binding in bindings:
@@ -65,7 +70,7 @@ def _call(
         leg.call(
             binding.contact,
             binding.flow,
-            from_=_name_address(shown, sip_host),
+            from_=_name_address(shown, sip_host, prefix),
             to=_name_address(extension, sip_host),
             codecs=() if beside is None else beside.negotiation.offered_codecs,
             route_set=binding.path,
@@ -86,5 +91,6 @@ def _referred_by(call: Call, host: str) -> tuple[tuple[str, str], ...]:
     return (("Referred-By", str(_name_address(call.transfer.party, host))),)
 
 
-def _name_address(party: Party, host: str) -> NameAddress:
-    return NameAddress(party.full_name or None, Uri("sip", party.number or ANONYMOUS, host=host), ())
+def _name_address(party: Party, host: str, prefix: str = "") -> NameAddress:
+    name = f"{prefix} {party.full_name}".strip()
+    return NameAddress(name or None, Uri("sip", party.number or ANONYMOUS, host=host), ())

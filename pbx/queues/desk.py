@@ -325,7 +325,8 @@ class Queues:
         if extension is None or away or switch.calls_of(offer.agent):
             self._do(self._machine.failed(offer.caller, offer.agent, self._now))
             return
-        waiting.fork.ring(offer.agent, partial(call_phones, waiting.call, extension))
+        prefix = waiting.queue.caller_prefix
+        waiting.fork.ring(offer.agent, partial(call_phones, waiting.call, extension, prefix=prefix))
 
     def _on_result(self, waiting: _Waiting, number: str, result: Result) -> None:
         """An agent, or somebody who picks up, has answered; or an agent has not."""

@@ -54,6 +54,8 @@ class Queue(Table):
 
     number: Number
     name: Name = ""
+    caller_prefix: Name = ""
+    """What agents' phones show in front of the caller's name."""
     strategy: Strategy = Strategy.HUNT
     agents: Agents = ()
     """Numbers, or tables with `extension` and `level`."""

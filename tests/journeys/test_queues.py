@@ -168,6 +168,14 @@ async def test_a_queue_has_music_of_its_own_which_goes_on_after_an_announcement(
     await room.go_home()
 
 
+async def test_agents_see_for_which_queue_a_call_is(make_office: MakeOffice, tmp_path: Path) -> None:
+    room = waiting_room(make_office, tmp_path, caller_prefix="Support:")
+    await room.open("101")
+    room.phones["100"].dial("804")
+    assert caller_shown(await room.phones["101"].incoming()) == ("Support: Lee Parker", "100")
+    await room.go_home()
+
+
 async def test_a_greeting_is_heard_first_but_an_agent_may_answer_meanwhile(
     make_office: MakeOffice, tmp_path: Path
 ) -> None:

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from features.pickup import feature as pickup
 from features.ring_groups import feature as ring_groups
 from pbx.happenings import CallRang
 from pbx.phone import CallFailed, Phone
 from pbx.presence import UserStatus
 from pbx.refused import Refused
 from pbx.steering import Verb, WrongState, allowed, perform
-from tests.journeys.talking import assert_talk, connect
+from tests.journeys.talking import assert_talk, caller_shown, connect
 from tests.journeys.test_forking import ELSEWHERE, SENT_ON, reasons_of
 from tests.journeys.waiting_room import MakeOffice
 from tests.simulation.office import Office
@@ -25,7 +26,7 @@ async def open_office(make_office: MakeOffice, **settings: object) -> tuple[Offi
     """Group 810 of 101, 102 and 103; their phones, and Lee's (100) before them."""
     group = {"number": "810", "members": ["101", "102", "103"], "ring_seconds": 10} | settings
     office = make_office(
-        features=[ring_groups], ring_groups=[group], extensions={"103": {"busy_detection": "phone"}}
+        features=[ring_groups, pickup], ring_groups=[group], extensions={"103": {"busy_detection": "phone"}}
     )
     await office.open()
     return office, [await office.phone(number) for number in ("100", "101", "102", "103")]
@@ -240,4 +241,41 @@ async def test_who_is_rung_instead_is_so_no_longer_than_the_others(make_office: 
     assert await diverted.over() == 487
     with pytest.raises(CallFailed, match="480"):
         await outgoing.answered()
+    await office.settle()
+
+
+@pytest.mark.row("PICK-01", "ADM-12")
+@pytest.mark.parametrize("strategy", ["ring_all", "hunt"])
+async def test_a_call_that_rings_for_a_group_is_picked_up_by_the_number_of_the_group(
+    make_office: MakeOffice, tmp_path: Path, strategy: str
+) -> None:
+    office, (lee, *members) = await open_office(make_office, strategy=strategy)
+    bell, white = await office.phone("104"), await office.phone("105")
+    other = bell.dial("103")  # rings longer
+    ringing = await members[2].incoming()
+    outgoing = lee.dial("810")
+    incoming = await members[0].incoming()
+    picked = white.dial("*20*810")
+    await picked.answered()
+    await outgoing.answered()
+    assert await incoming.over() == 487
+    await assert_talk(tmp_path, outgoing, picked)
+    with pytest.raises(CallFailed, match="404"):
+        await members[1].call("*20*810")
+    ringing.answer()
+    await other.answered()
+    for call in (outgoing, other):
+        call.hang_up()
+    await office.settle()
+
+
+@pytest.mark.row("ADM-12")
+async def test_phones_show_for_which_group_a_call_is(make_office: MakeOffice) -> None:
+    office, (lee, *members) = await open_office(make_office, caller_prefix='Sales "A":')
+    outgoing = lee.dial("810")
+    assert caller_shown(await members[0].incoming()) == ('Sales "A": Lee Parker', "100")
+    outgoing.hang_up()
+    outgoing = lee.dial("101")
+    assert caller_shown(await members[0].incoming()) == ("Lee Parker", "100")
+    outgoing.hang_up()
     await office.settle()
