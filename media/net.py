@@ -94,19 +94,34 @@ class SocketBatch(Protocol):
         """Send the packet of each socket to its peer. What cannot be sent now is lost, as on any network."""
 
 
+class Lane(Protocol):
+    """What reads and writes connected sockets in place of the event loop's readers."""
+
+    def take(self, socket: SystemMediaSocket, fd: int) -> int | None:
+        """Read a connected socket, in whose queue is nothing of others, until `release`, and give what comes to its
+        `receive`; its number, or None where there is no room."""
+
+    def release(self, number: int) -> None:
+        """Send what is to be sent, and read a socket no more."""
+
+    def send(self, number: int, data: bytes) -> None:
+        """Send a datagram to the peer soon; what cannot be sent then is lost, as on any network."""
+
+
 class SocketMediaNetwork:
     """The machine's own network."""
 
-    def __init__(self, *, io_uring: bool = True) -> None:
-        """`io_uring`: whether it is used where the kernel has it."""
+    def __init__(self, *, io_uring: bool = True, lane: Lane | None = None) -> None:
+        """`io_uring`: whether conferences use it where the kernel has it. `lane`: for connected sockets."""
         self._io_uring = io_uring
+        self._lane = lane
         self._readers: Readers | None = None
 
     def open_media(self, local: Address, receive: Receive) -> MediaSocket:
         """Bind a UDP port. Raises OSError."""
         if self._readers is None:
             self._readers = _readers()
-        return SystemMediaSocket(local, receive, self._readers)
+        return SystemMediaSocket(local, receive, self._readers, self._lane)
 
     def open_batch(self, slots: memoryview, packets: memoryview) -> SocketBatch | None:
         """What serves many sockets at once, if this system has it."""
@@ -261,14 +276,17 @@ def _rows(table: memoryview) -> list[memoryview]:
 class SystemMediaSocket:
     """A UDP socket on the running event loop. Connected, it saves a lookup per packet and keeps strangers out."""
 
-    __slots__ = ("_local", "_peer", "_readers", "_sifted", "_socket", "receive")
+    __slots__ = ("_lane", "_local", "_number", "_readers", "_sifted", "_socket", "peer", "receive")
 
-    def __init__(self, local: Address, receive: Receive, readers: Readers) -> None:
+    def __init__(self, local: Address, receive: Receive, readers: Readers, lane: Lane | None = None) -> None:
         self.receive = receive
-        self._peer: Address | None = None
+        self.peer: Address | None = None
+        """Whom it is connected to."""
         self._sifted = False
         """Whether all that was queued before connecting has been read: the kernel sorts out only what comes later."""
-        self._readers = readers
+        self._readers, self._lane = readers, lane
+        self._number: int | None = None
+        """In the lane; None: the readers read it."""
         self._socket = _bind(local)
         self._local: Address = self._socket.getsockname()[:2]
         self._readers.add_reader(self._socket.fileno(), self._readable)
@@ -276,37 +294,41 @@ class SystemMediaSocket:
     def send(self, data: bytes, remote: Address) -> None:
         """Send one datagram; what cannot be sent now is lost, as on any network."""
         try:  # cheaper than contextlib.suppress, and this runs for each packet
-            if remote == self._peer:
-                self._socket.send(data)
-            else:
+            if remote != self.peer:
                 self._socket.sendto(data, remote)
+            elif self._number is not None and self._lane is not None:
+                self._lane.send(self._number, data)
+            else:
+                self._socket.send(data)
         except (OSError, OverflowError):  # the latter: there is no such port
             return
 
     def connect(self, remote: Address) -> None:
         """From now on only this peer's datagrams come in."""
         with contextlib.suppress(OSError, OverflowError):
+            self._leave_lane()
             self._socket.connect(remote)
-            self._peer, self._sifted = remote, False
+            self.peer, self._sifted = remote, False
 
     def disconnect(self) -> None:
         """Anybody's datagrams come in again. The system call for that is out of reach: the port is opened anew. Raises
         OSError if somebody else was quicker; then nothing comes any more."""
-        if self._peer is None and self._socket.fileno() >= 0:
+        if self.peer is None and self._socket.fileno() >= 0:
             return
         self.close()
-        self._peer, self._sifted = None, False
+        self.peer, self._sifted = None, False
         self._socket = _bind(self._local)
         self._readers.add_reader(self._socket.fileno(), self._readable)
 
     def lend(self) -> socket.socket | None:
         """The socket, for somebody who reads it in place of this, until `reclaim`; None where it has no peer, or
         something of others may have been queued until now."""
-        if self._peer is None:
+        if self.peer is None:
             return None
         if not self._sifted:
             self._sift()
             return None  # what was queued may have changed what its user wants
+        self._leave_lane()
         self._readers.remove_reader(self._socket.fileno())
         return self._socket
 
@@ -318,8 +340,25 @@ class SystemMediaSocket:
     def close(self) -> None:
         """Free the port."""
         if self._socket.fileno() >= 0:
+            self._leave_lane()
             self._readers.remove_reader(self._socket.fileno())
             self._socket.close()
+
+    def left_lane(self) -> None:
+        """The lane reads it no more, by itself: as it is where the peer's machine says that nobody is there."""
+        self._number = None
+        self._readers.add_reader(self._socket.fileno(), self._readable)
+
+    def _leave_lane(self) -> None:
+        if self._number is not None and self._lane is not None:
+            self._lane.release(self._number)
+            self.left_lane()
+
+    def _enter_lane(self) -> None:
+        if self._lane is not None:
+            self._number = self._lane.take(self, self._socket.fileno())
+            if self._number is not None:
+                self._readers.remove_reader(self._socket.fileno())
 
     def _sift(self) -> None:
         for _ in range(SIFT):
@@ -328,15 +367,17 @@ class SystemMediaSocket:
 
     def _readable(self) -> None:
         try:
-            if self._sifted and self._peer is not None:  # the common case: one packet a wake-up
-                self.receive(self._socket.recv(MAX_DATAGRAM_BYTES), self._peer)
+            if self._sifted and self.peer is not None:  # the common case: one packet a wake-up
+                data = self._socket.recv(MAX_DATAGRAM_BYTES)
+                self._enter_lane()
+                self.receive(data, self.peer)
                 return
             for _ in range(DRAIN):
                 data, source = self._socket.recvfrom(MAX_DATAGRAM_BYTES)
-                if self._peer in (None, source[:2]):
+                if self.peer in (None, source[:2]):
                     self.receive(data, (source[0], source[1]))
         except BlockingIOError:
-            self._sifted = self._peer is not None
+            self._sifted = self.peer is not None
         except OSError:
             return  # nothing left, or an ICMP error of an earlier datagram
 

@@ -19,9 +19,11 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from media.disk import Done, Work, outcome
+from media.lane import UringLane, open_lane
 from media.messages import Command, Event, WorkerLost
 from media.ports import Ports
 from media.process import (
@@ -36,6 +38,9 @@ from media.process import (
     start_anew,
 )
 from values import dataclass
+
+if TYPE_CHECKING:
+    from media.net import Lane
 
 logger = logging.getLogger(__name__)
 
@@ -277,18 +282,20 @@ class PunctualSelector(selectors.DefaultSelector):
         return super().select(timeout)
 
 
-def _loop() -> asyncio.AbstractEventLoop:
-    return asyncio.SelectorEventLoop(PunctualSelector() if hasattr(select, "epoll") else None)
+def _loop(lane: UringLane | None) -> asyncio.AbstractEventLoop:
+    return asyncio.SelectorEventLoop(lane or (PunctualSelector() if hasattr(select, "epoll") else None))
 
 
-async def serve(pair: socket.socket, number: int, host: str, port_range: tuple[int, int]) -> None:
-    """Run an engine until the parent closes the pair."""
+async def serve(
+    pair: socket.socket, number: int, host: str, port_range: tuple[int, int], lane: Lane | None
+) -> None:
+    """Run an engine until the parent closes the pair. `lane`: of its own loop, for connected sockets."""
     from media.engine import MediaEngine
     from media.net import SocketMediaNetwork
 
     loop = asyncio.get_running_loop()
     closed = asyncio.Event()
-    network = SocketMediaNetwork()
+    network = SocketMediaNetwork(lane=lane)
     engine: MediaEngine | None = None
 
     def receive(command: Command) -> None:
@@ -314,9 +321,10 @@ def work(pair: socket.socket, arguments: list[str]) -> int:
     """Be a worker with the arguments NUMBER HOST FIRST LAST LOG-LEVEL; returns the exit code."""
     number, host, first, last, log_level = arguments
     logging.getLogger().setLevel(int(log_level))
+    lane = open_lane()
     try:
-        with asyncio.Runner(loop_factory=_loop) as runner:
-            runner.run(serve(pair, int(number), host, (int(first), int(last))))
+        with asyncio.Runner(loop_factory=partial(_loop, lane)) as runner:
+            runner.run(serve(pair, int(number), host, (int(first), int(last)), lane))
     except OSError as error:
         print(f"media worker {number}: {error}", file=sys.stderr)
         return 1

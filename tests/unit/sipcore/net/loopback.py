@@ -19,7 +19,10 @@ PATIENCE_SECONDS = 120.0
 Result = TypeVar("Result")
 
 
-def run(story: Coroutine[Any, Any, Result]) -> Result:
+def run(
+    story: Coroutine[Any, Any, Result],
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.SelectorEventLoop,
+) -> Result:
     """Run a story on a loop with real sockets; what any callback raises is a failure.
 
     What a story leaves open when it fails is closed at once: else an innocent test would fail by a ResourceWarning.
@@ -32,7 +35,7 @@ def run(story: Coroutine[Any, Any, Result]) -> Result:
             return await story
 
     try:
-        with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
             result = runner.run(limited())
     except BaseException as error:
         _close_what_is_open(error)

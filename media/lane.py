@@ -1,0 +1,126 @@
+"""The wait of a media worker: by one system call it sends the packets that go, and hears of those that come and of all
+else that the event loop waits for.
+
+A wake-up costs more than a packet does, most of all on a machine that does other things meanwhile. So there is at most
+one in `GATHER_SECONDS`: a packet that comes after a pause is read at once, one that follows another waits for its like.
+Sockets are here while they are connected to their peer; the others are read by `media.net.EpollReaders`.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import selectors
+import time
+from typing import TYPE_CHECKING, Final
+
+from media.ring import GOES_ON, HOLDS_DATAGRAM, Ring
+
+if TYPE_CHECKING:
+    from media.net import Lane, SystemMediaSocket
+
+logger = logging.getLogger(__name__)
+
+GATHER_SECONDS: Final = 0.002
+"""A packet of sound lasts ten times as long, and a phone's buffer as a rule twenty."""
+SOCKETS: Final = 1536
+"""A core can relay for fewer."""
+SENDS: Final = 510
+"""Packets for one system call."""
+BUFFERS: Final = 256
+"""Datagrams that are read at one wake-up. What does not fit waits in the sockets."""
+MOST: Final = 256
+"""Completions that are dealt with before the event loop has its turn."""
+
+
+class UringLane(selectors.DefaultSelector):
+    """A selector that reads media sockets, too."""
+
+    def __init__(self) -> None:
+        """Raises OSError where there is no io_uring, or none that is new enough."""
+        self._ring = Ring(SOCKETS, SENDS, BUFFERS)
+        super().__init__()
+        self._sockets: list[SystemMediaSocket | None] = [None] * SOCKETS
+        """By number; None: there is none, or its receiving is about to end."""
+        self._fds = [-1] * SOCKETS
+        self._free = list(range(SOCKETS - 1, -1, -1))
+        self._watched = False
+        """Whether the ring tells when others can be read."""
+
+    def take(self, socket: SystemMediaSocket, fd: int) -> int | None:
+        """Read a connected socket, in whose queue is nothing of others, until `release`; its number, if there is one
+        left."""
+        if not self._free:
+            return None
+        number = self._free.pop()
+        self._sockets[number], self._fds[number] = socket, fd
+        self._ring.receive(number, fd)
+        return number
+
+    def release(self, number: int) -> None:
+        """Send what is to be sent, and read a socket no more."""
+        self._sockets[number] = None
+        self._ring.cancel(number)
+
+    def send(self, number: int, data: bytes) -> None:
+        """Send a datagram to the peer before it is waited again, or lose it, as on any network."""
+        self._ring.send(self._fds[number], data)
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """Wait for events, at most so many seconds; packets of media sockets are handled, and are none."""
+        ring, until = self._ring, None if timeout is None else time.monotonic() + timeout
+        if not self._watched:
+            ring.watch(self.fileno())
+            self._watched = True
+        ring.wait(timeout, GATHER_SECONDS)
+        self._handle()
+        events = [] if self._watched else super().select(0)
+        if events or (until is not None and time.monotonic() >= until):
+            ring.flush()  # what the event loop has to do now may take long
+        return events
+
+    def close(self) -> None:
+        """Wait no more."""
+        super().close()
+        self._ring.close()
+
+    def _handle(self) -> None:
+        ring, sockets = self._ring, self._sockets
+        for number, result, flags in ring.completed(MOST):
+            if number < SOCKETS:
+                data = ring.datagram(result, flags) if flags & HOLDS_DATAGRAM else b""
+                socket = sockets[number]  # None: one that was called before has closed it
+                try:
+                    if result >= 0 and socket is not None and socket.peer is not None:
+                        socket.receive(data, socket.peer)
+                except Exception:  # of one stream; the others have packets, too
+                    logger.exception("a datagram could not be handled")
+                if not flags & GOES_ON:
+                    self._ended(number, result)
+            elif number == ring.poll:
+                self._watched = False
+        ring.give_back()
+
+    def _ended(self, number: int, result: int) -> None:
+        """A socket is received from no more."""
+        socket = self._sockets[number]
+        if socket is not None and (result >= 0 or result == -errno.ENOBUFS):
+            self._ring.receive(number, self._fds[number])
+            return
+        self._sockets[number] = None
+        self._free.append(number)
+        if socket is not None:  # its peer has gone, says an ICMP message
+            socket.left_lane()
+
+
+def open_lane() -> UringLane | None:
+    """A lane, if this system has it."""
+    try:
+        return UringLane()
+    except OSError as error:
+        logger.info("media sockets are read and written to one by one: there is no io_uring (%s)", error)
+        return None
+
+
+if TYPE_CHECKING:
+    _: type[Lane] = UringLane

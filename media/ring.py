@@ -1,0 +1,293 @@
+"""io_uring for sockets that wait: one system call sends what is to be sent, and waits for whatever comes
+(io_uring_setup(2), io_uring_enter(2), io_uring_register(2)).
+
+Every operation has a number, and stands ready at its place to be submitted by that. What a socket receives is written
+to one of a few buffers that all share (a provided buffer ring), as long as it is asked to (a multishot receive).
+
+The kernel touches the memory it shares with us within system calls of our own thread alone
+(`IORING_SETUP_DEFER_TASKRUN`), so nothing here needs barriers. numpy is not needed either: workers without conferences
+do not carry it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import mmap
+import os
+import struct
+import sys
+import weakref
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+_MACHINES: Final = {"x86_64", "aarch64", "riscv64", "ppc64le", "loongarch64"}
+"""Where the system calls have these numbers, and the low byte comes first."""
+_SETUP, _ENTER, _REGISTER = 425, 426, 427
+_SUBMIT_ALL, _SINGLE_ISSUER, _DEFER_TASKRUN = 1 << 7, 1 << 12, 1 << 13
+_GETEVENTS, _EXT_ARG = 1, 8
+_FEATURE_MIN_TIMEOUT = 1 << 15
+_OFF_SQES: Final = 0x10000000
+_REGISTER_BUFFERS: Final = 22
+_POLL, _CANCEL, _SEND, _RECEIVE = 6, 14, 26, 27
+_SELECT_BUFFER, _SKIP_SUCCESS = 1 << 5, 1 << 6
+_MULTISHOT: Final = 2
+_MSG_DONTWAIT: Final = 0x40
+_POLLIN: Final = 1
+HOLDS_DATAGRAM, GOES_ON = 1, 2
+"""Flags of completions; the latter: there will be more of the same operation."""
+_BUFFER_SHIFT: Final = 16
+
+_OPERATION = struct.Struct("<BBHiQQIIQHHiQQ")
+"""struct io_uring_sqe: code, flags, priority, fd, offset, address, length, the code's own flags, number, and others."""
+_COMPLETION = struct.Struct("<QiI")
+"""struct io_uring_cqe: number, result, flags."""
+_BUFFER = struct.Struct("<QIH")
+"""struct io_uring_buf, but for its last two bytes: those of the first are where the kernel looks for the end."""
+_BUFFER_BYTES: Final = 16
+_BUFFERS_AT = struct.Struct("<QIHHQQQ")
+"""struct io_uring_buf_reg."""
+
+_CANCEL_TRIES, _CANCEL_SECONDS = 10, 0.001
+_FOREVER: Final = 3600.0
+"""Seconds. The kernel takes no timeout for one that ends with the time to gather."""
+SLOT_BYTES: Final = 2048
+"""More than any RTP packet has: a longer datagram is cut, and refused above."""
+
+
+class Completion(NamedTuple):
+    """What has become of an operation."""
+
+    number: int
+    result: int
+    """Below 0: an error."""
+    flags: int
+
+
+class _Time(ctypes.Structure):
+    """struct __kernel_timespec."""
+
+    _fields_ = (("seconds", ctypes.c_int64), ("nanoseconds", ctypes.c_int64))
+
+
+class _Wait(ctypes.Structure):
+    """struct io_uring_getevents_arg."""
+
+    _fields_ = (
+        ("mask", ctypes.c_uint64),
+        ("mask_bytes", ctypes.c_uint32),
+        ("least_us", ctypes.c_uint32),
+        ("timeout", ctypes.c_uint64),
+    )
+
+
+class Ring:
+    """Receives, by number from 0, then sends; then one poll, and one cancellation."""
+
+    def __init__(self, receives: int, sends: int, buffers: int) -> None:
+        """All of them together, and `buffers`, are powers of two, less the last two numbers.
+
+        Raises OSError where the kernel does not offer it, or does not allow it.
+        """
+        if sys.platform != "linux" or os.uname().machine not in _MACHINES:
+            raise OSError(errno.ENOSYS, "not on this system")
+        self.poll, self._cancel = receives + sends, receives + sends + 1
+        self._first_send, self._sends = receives, sends
+        self._call = ctypes.CDLL(None, use_errno=True).syscall
+        self._call.argtypes = [ctypes.c_long] * 7
+        self._open(receives + sends + 2)
+        self._share_buffers(buffers)
+        self._outgoing = memoryview(mmap.mmap(-1, sends * SLOT_BYTES))
+        for index in range(sends):
+            address = _address(self._outgoing) + index * SLOT_BYTES
+            self._prepare(receives + index, _SEND, _SKIP_SUCCESS, address=address, special=_MSG_DONTWAIT)
+        self._unsent = 0
+        self._time, self._wait = _Time(), _Wait()
+        self._wait.timeout, self._wait_at = ctypes.addressof(self._time), ctypes.addressof(self._wait)
+        self._gathered = False
+        """Whether several had come when it was waited last."""
+
+    def _open(self, operations: int) -> None:
+        params = (ctypes.c_uint32 * 30)()
+        params[2] = _SUBMIT_ALL | _SINGLE_ISSUER | _DEFER_TASKRUN
+        self._fd = self._called(_SETUP, operations, ctypes.addressof(params))
+        self.close = weakref.finalize(self, os.close, self._fd)
+        """Ends all operations, some time after."""
+        self.gathers = bool(params[5] & _FEATURE_MIN_TIMEOUT)
+        """Whether the kernel itself knows how to wait for more than the first."""
+        entries, completions = params[0], params[1]
+        head, tail, _, _, _, _, array = params[10:17]
+        self._completed_head, self._completed_tail, _, _, _, completed = (at // 4 for at in params[20:26])
+        size = max(array + 4 * entries, 4 * completed + _COMPLETION.size * completions)
+        shared = memoryview(mmap.mmap(self._fd, size))
+        self._words = shared.cast("I")
+        self._head, self._tail = head // 4, tail // 4
+        self._queue, self._queue_mask = self._words[array // 4 :][:entries], entries - 1
+        self._completions = shared[4 * completed :][: _COMPLETION.size * completions]
+        self._completions_mask = completions - 1
+        self._operations = memoryview(mmap.mmap(self._fd, _OPERATION.size * entries, offset=_OFF_SQES))
+        self._fds, self._lengths = self._operations.cast("i"), self._operations.cast("I")
+
+    def _share_buffers(self, buffers: int) -> None:
+        self._incoming = mmap.mmap(-1, buffers * SLOT_BYTES)
+        self._buffers = memoryview(mmap.mmap(-1, buffers * _BUFFER_BYTES))
+        first = _address(memoryview(self._incoming))
+        for index in range(buffers):
+            address = first + index * SLOT_BYTES
+            _BUFFER.pack_into(self._buffers, index * _BUFFER_BYTES, address, SLOT_BYTES, index)
+        self._taken = self._most_at_once = buffers
+        """Of the buffers, those that were given to the kernel so far, again and again."""
+        registration = _BUFFERS_AT.pack(_address(self._buffers), buffers, 0, 0, 0, 0, 0)
+        held = ctypes.create_string_buffer(registration)
+        self._called(_REGISTER, self._fd, _REGISTER_BUFFERS, ctypes.addressof(held), 1)
+        self.give_back()
+
+    def _called(self, *arguments: int) -> int:
+        result: int = self._call(*arguments, *[0] * (7 - len(arguments)))
+        if result < 0:
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+        return result
+
+    def _prepare(
+        self,
+        number: int,
+        code: int,
+        flags: int,
+        *,
+        fd: int = -1,
+        address: int = 0,
+        special: int = 0,
+        shots: int = 0,
+    ) -> None:
+        _OPERATION.pack_into(
+            self._operations, number * _OPERATION.size,
+            code, flags, shots, fd, 0, address, 0, special, number, 0, 0, 0, 0, 0,
+        )  # fmt: skip
+
+    # -- what is to be done ----------------------------------------------------------------------------
+
+    def submit(self, number: int) -> None:
+        """Begin an operation with the next system call. Nobody submits it again before it has ended."""
+        words = self._words
+        tail = words[self._tail]
+        self._queue[tail & self._queue_mask] = number
+        words[self._tail] = tail + 1 & 0xFFFFFFFF
+
+    def receive(self, number: int, fd: int) -> None:
+        """Receive from a connected socket, again and again."""
+        self._prepare(number, _RECEIVE, _SELECT_BUFFER, fd=fd, shots=_MULTISHOT)
+        self.submit(number)
+
+    def watch(self, fd: int) -> None:
+        """Tell once that something can be read: operation `poll` is done."""
+        self._prepare(self.poll, _POLL, 0, fd=fd, special=_POLLIN)
+        self.submit(self.poll)
+
+    def send(self, fd: int, data: bytes) -> None:
+        """Send a packet with the next system call, or lose it, as on any network."""
+        if self._unsent == self._sends:
+            self.flush()
+        index, size = self._unsent, len(data)
+        if (
+            index == self._sends or size > SLOT_BYTES
+        ):  # the kernel is short of memory; or it is no packet of sound
+            return
+        self._unsent = index + 1
+        start, number = index * SLOT_BYTES, self._first_send + index
+        self._outgoing[start : start + size] = data
+        self._fds[16 * number + 1], self._lengths[16 * number + 6] = fd, size
+        self.submit(number)
+
+    def cancel(self, number: int) -> None:
+        """End an operation. Once this has returned the kernel holds its socket no more; what was told of it until then
+        is still among the completions."""
+        before = self._told()
+        self._prepare(self._cancel, _CANCEL, _SKIP_SUCCESS, address=number)
+        self.submit(self._cancel)
+        for _ in range(_CANCEL_TRIES):  # as a rule the first time; its packet may be on its way here just now
+            self._enter(self._told() + 1, _CANCEL_SECONDS, 0)
+            if any(_ends(each, number) or each.number == self._cancel for each in self._peek()[before:]):
+                return
+
+    # -- system calls ----------------------------------------------------------------------------------
+
+    def flush(self) -> None:
+        """Submit, and do not wait."""
+        if self._words[self._tail] != self._words[self._head]:
+            self._enter(0, 0.0, 0)
+
+    def wait(self, timeout: float | None, gather: float) -> None:
+        """Submit, and wait until something has come, at most so many seconds (None: forever).
+
+        What comes sooner than `gather` seconds after the last wait began stays there for so long, so that others
+        come meanwhile: no more than one wake-up in that time.
+        """
+        if timeout is None:
+            timeout = _FOREVER
+        if timeout <= 0 or self._told():
+            self._enter(0, 0.0, 0)
+        elif self.gathers:
+            self._enter(self._most_at_once, timeout, int(min(gather, timeout) * 1e6))
+        else:
+            if self._gathered:
+                self._enter(self._most_at_once, min(gather, timeout), 0)
+            if not self._told():
+                self._enter(1, max(timeout - gather, 0.0) if self._gathered else timeout, 0)
+            self._gathered = self._told() > 1
+
+    def _enter(self, least: int, timeout: float, gather_us: int) -> None:
+        words, wait = self._words, self._wait
+        self._time.seconds, self._time.nanoseconds = int(timeout), int(timeout % 1 * 1e9)
+        wait.least_us = gather_us
+        unsubmitted = words[self._tail] - words[self._head] & 0xFFFFFFFF
+        self._call(
+            _ENTER, self._fd, unsubmitted, least, _GETEVENTS | _EXT_ARG, self._wait_at, ctypes.sizeof(wait)
+        )
+        if (
+            words[self._tail] == words[self._head]
+        ):  # else the kernel is short of memory, and the rest comes next time
+            self._unsent = 0
+
+    # -- what has come ---------------------------------------------------------------------------------
+
+    def completed(self, most: int) -> Iterator[tuple[int, int, int]]:
+        """What has ended, or been received, as far as it was not told yet: the fields of `Completion`."""
+        words = self._words
+        count = min(self._told(), most)
+        first = words[self._completed_head] & self._completions_mask
+        data = self._between(first, count)
+        words[self._completed_head] = words[self._completed_head] + count & 0xFFFFFFFF
+        return _COMPLETION.iter_unpack(data)
+
+    def datagram(self, result: int, flags: int) -> bytes:
+        """What a receive tells of; until the next `give_back`."""
+        self._taken += 1
+        start = (flags >> _BUFFER_SHIFT) * SLOT_BYTES
+        return self._incoming[start : start + result]
+
+    def give_back(self) -> None:
+        """Let the kernel have the buffers again whose datagrams were asked for. It takes them in their order, round and
+        round, so what stands in the table of buffers never changes: only how many there are is told."""
+        self._buffers[14:16] = (self._taken & 0xFFFF).to_bytes(2, "little")
+
+    def _told(self) -> int:
+        words = self._words
+        return words[self._completed_tail] - words[self._completed_head] & 0xFFFFFFFF
+
+    def _peek(self) -> list[Completion]:
+        first = self._words[self._completed_head] & self._completions_mask
+        return [Completion(*fields) for fields in _COMPLETION.iter_unpack(self._between(first, self._told()))]
+
+    def _between(self, first: int, count: int) -> bytes:
+        size = _COMPLETION.size
+        found = bytes(self._completions[first * size : (first + count) * size])
+        beyond = first + count - self._completions_mask - 1
+        return found + self._completions[: beyond * size] if beyond > 0 else found
+
+
+def _ends(completion: Completion, number: int) -> bool:
+    return completion.number == number and not completion.flags & GOES_ON
+
+
+def _address(memory: memoryview) -> int:
+    return ctypes.addressof(ctypes.c_char.from_buffer(memory))
