@@ -27,6 +27,7 @@ from typing import NamedTuple
 from benchmarks.harness import HOST, Measured, measure, print_table, server
 from benchmarks.load import BarePhone, connecting, finish
 from benchmarks.relay_load import HEADER, PAYLOAD, PCMU
+from media.alarms import Alarms
 from media.net import Receive
 from media.plan import Address, Codec, StreamPlan
 from media.ports import PortPair
@@ -143,7 +144,7 @@ async def without_sockets(packets: int) -> float:
         remote = (HOST, 4000 + number)
         plan = StreamPlan(Codec.PCMU, PCMU, PCMU, remote, trusted_hosts=frozenset({HOST}))
         pair = PortPair(number, Nowhere(), Nowhere())
-        streams.append(Stream(number, pair, plan, Random(1), Ticker(loop), loop, lambda *facts: None))
+        streams.append(Stream(number, pair, plan, Random(1), Ticker(loop), Alarms(loop), lambda *facts: None))
     first, second = streams
     first.bridge(second)
     second.bridge(first)

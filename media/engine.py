@@ -13,6 +13,7 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from media.alarms import Alarms
 from media.disk import Disk
 from media.messages import (
     AnnounceFiles,
@@ -98,6 +99,7 @@ class MediaEngine:
         self._library = library
         self._loop = asyncio.get_running_loop()
         self._ticker = Ticker(self._loop)
+        self._alarms = Alarms(self._loop)
         self._streams: dict[int, Stream] = {}
         self._players: dict[int, Player] = {}
         """Of files, by the stream that hears them."""
@@ -143,6 +145,8 @@ class MediaEngine:
         if isinstance(command, _HEARD_INSTEAD):
             self._give_up_opening(stream.id)
         match command:
+            case CloseStream():
+                self._close(stream)
             case ChangeStream(_, plan):
                 stream.change(plan)
                 if self._rooms is not None:
@@ -185,8 +189,6 @@ class MediaEngine:
                 self._tell(StreamReported(stream.id, stream.statistics()))
             case Quiet():
                 stream.quiet()
-            case CloseStream():
-                self._close(stream)
 
     # -- streams ----------------------------------------------------------------------------------------
 
@@ -196,7 +198,7 @@ class MediaEngine:
             self._tell(StreamFailed(command.stream, f"port {command.port} is not ready"))
             return
         self._streams[command.stream] = Stream(
-            command.stream, pair, command.plan, self._random, self._ticker, self._loop, self._tell_of
+            command.stream, pair, command.plan, self._random, self._ticker, self._alarms, self._tell_of
         )
         self._announce(self._ports.fill())
 

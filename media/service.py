@@ -265,37 +265,42 @@ class MediaService:
         before the caller's media is known.
         """
         stream = command.stream
-        if isinstance(command, OpenStream) and stream in self._open and stream in self._moving:
+        if stream in self._reserved:
+            self._send_early(command)
+        elif isinstance(command, OpenStream) and stream in self._open and stream in self._moving:
             self._arrive(command)
-        elif isinstance(command, OpenStream) and stream in self._reserved:
-            self._open[stream] = self._reserved.pop(stream)[0]
-            self._pass_on(command)
-            for waiting in self._waiting.pop(stream, ()):
-                self.send(waiting)
-        elif isinstance(command, CloseStream) and stream in self._reserved:
-            worker, port = self._reserved.pop(stream)  # never opened: the port is as good as new
-            self._waiting.pop(stream, None)
-            worker.ready.append(port)
-            worker.streams.discard(stream)
-        elif stream in self._reserved:
-            self._waiting.setdefault(stream, []).append(command)
         elif isinstance(command, Bridge) and command.other in self._reserved:
             self._waiting.setdefault(command.other, []).append(command)
         else:
             self._pass_on(command)
 
+    def _send_early(self, command: StreamCommand) -> None:
+        """To a stream that is not open yet."""
+        stream = command.stream
+        if isinstance(command, OpenStream):
+            self._open[stream] = self._reserved.pop(stream)[0]
+            self._pass_on(command)
+            for waiting in self._waiting.pop(stream, ()):
+                self.send(waiting)
+        elif isinstance(command, CloseStream):
+            worker, port = self._reserved.pop(stream)  # never opened: the port is as good as new
+            self._waiting.pop(stream, None)
+            worker.ready.append(port)
+            worker.streams.discard(stream)
+        else:
+            self._waiting.setdefault(stream, []).append(command)
+
     def _pass_on(self, command: StreamCommand) -> None:
         opened = self._open.get(command.stream)
         if isinstance(command, CloseStream):
             self.stay(command.stream)
-        if opened is None:
-            return
-        if isinstance(command, Bridge) and command.other not in self._open:
+        if opened is None or (isinstance(command, Bridge) and command.other not in self._open):
             return
         if len(self._workers) > 1:  # else nothing moves
             self._standing.note(command)
-        if self._is_together(command):
-            opened.link.send(command)
+            if not self._is_together(command):
+                return
+        opened.link.send(command)
 
     def _is_together(self, command: StreamCommand) -> bool:
         """Whether what a command joins is in one engine; else it waits in `_standing` until somebody has moved."""

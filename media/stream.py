@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -10,6 +9,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from media import rtcp, rtp
+from media.alarms import Alarms
 from media.codecs import g711
 from media.dtmf import DIGIT_FRAMES, EventPacket, EventReceiver, event_packets, rescaled, tone_frames
 from media.latch import Latch
@@ -56,7 +56,7 @@ class Stream:
         plan: StreamPlan,
         random: Random,
         ticker: Ticker,
-        loop: asyncio.AbstractEventLoop,
+        alarms: Alarms,
         tell: Tell,
     ) -> None:
         self.id = stream_id
@@ -65,7 +65,8 @@ class Stream:
         self._latch = Latch(plan)
         self._random = random
         self._ticker = ticker
-        self._loop = loop
+        self._alarms = alarms
+        self._now = alarms.now
         self._tell = tell
         self.sender = RtpSender(random)
         self._sent_before = 0
@@ -104,7 +105,7 @@ class Stream:
         self._signs = SignsOfLife()
         self._reported_packets = 0
         silent = partial(tell, "silent", stream_id)
-        self._vigil = Vigil(self._latch, self.receiver, ports.rtp, loop, self._is_in_batch, silent)
+        self._vigil = Vigil(self._latch, self.receiver, ports.rtp, alarms, self._is_in_batch, silent)
         self._srtp: Srtp | None = None
         self._secured = False
         """Whether packets travel under the keys of `_srtp`, which else only remembers what it has counted."""
@@ -113,7 +114,7 @@ class Stream:
         if plan.srtp is not None:
             self._secure(plan.srtp)
         ports.rtcp.receive = self._receive_report
-        self._report_timer = loop.call_later(rtcp.next_interval(random), self._report)
+        self._next_report = alarms.set(rtcp.next_interval(random), self._report)
 
     # -- in a room --------------------------------------------------------------------------------------
 
@@ -224,7 +225,7 @@ class Stream:
 
     def close(self) -> Statistics:
         """End the stream, with a BYE to the peer."""
-        self._report_timer.cancel()
+        self._alarms.cancel(self._next_report)
         self._vigil.stop()
         self._ticker.remove(self.id)
         self.quiet()
@@ -248,7 +249,7 @@ class Stream:
             route, party = self._route, self.party
             if route is not None:
                 if start == route.start and ssrc == route.sender.source:
-                    self.receiver.count(sequence, timestamp, ssrc, self._loop.time())
+                    self.receiver.count(sequence, timestamp, ssrc, self._now())
                     payload = data[HEADER_BYTES:]
                     if route.table is not None:
                         payload = payload.translate(route.table)
@@ -261,7 +262,7 @@ class Stream:
                 and start == self._party_start
                 and not (self.recordings or self._listeners or self._ear)
             ):
-                now = self._loop.time() if now is None else now
+                now = self._now() if now is None else now
                 self.receiver.count(sequence, timestamp, ssrc, now)
                 party.put(sequence, timestamp, ssrc, data[HEADER_BYTES:], now)
                 return
@@ -275,7 +276,7 @@ class Stream:
             self._note_odd(packet, source)
             return
         if now is None:
-            now = self._loop.time()
+            now = self._now()
         if source != latch.locked:
             if not latch.admit(source, now, resumes=latch.doubted and self._vigil.resumes(packet)):
                 return
@@ -336,7 +337,7 @@ class Stream:
         if self.recordings:
             is_event = packet.payload_type != origin.plan.receive_payload_type
             sent = packet._replace(payload=b"") if is_event else packet
-            self.recordings.told(sent, theirs, self._loop.time())
+            self.recordings.told(sent, theirs, self._now())
         transcoder = None
         if theirs is not ours and (theirs, ours) not in g711.TRANSLATE:
             transcoder = self._transcoder_of(theirs, ours)
@@ -346,7 +347,7 @@ class Stream:
                 return
             payload_type = plan.send_payload_type
             if transcoder is not None:
-                if not transcoder.pace.admits(payload, self._loop.time()):
+                if not transcoder.pace.admits(payload, self._now()):
                     return
                 for made in transcoder.sound(packet):
                     data = self.sender.relayed(made, payload_type, made.payload, ours.frame_ticks)
@@ -407,7 +408,7 @@ class Stream:
             self._send_digit_frame()
         elif self._source is not None:
             self._send_frame(self._source())
-        self.recordings.tick(self._loop.time())
+        self.recordings.tick(self._now())
         if self._digits is None and self._source is None and not self.recordings:
             self._ticker.remove(self.id)
 
@@ -443,7 +444,7 @@ class Stream:
             if self.recordings:
                 packet = parse_rtp(data)
                 assert packet is not None
-                self.recordings.told(packet, plan.codec, self._loop.time())
+                self.recordings.told(packet, plan.codec, self._now())
 
     def _send_digit_frame(self) -> None:
         assert self._digits is not None
@@ -517,7 +518,7 @@ class Stream:
     def _report(self) -> None:
         self._take_books()
         self._send_report()
-        self._report_timer = self._loop.call_later(rtcp.next_interval(self._random), self._report)
+        self._next_report = self._alarms.set(rtcp.next_interval(self._random), self._report)
 
     def _send_report(self, *, bye: bool = False) -> None:
         remote = self.plan.remote_rtcp
@@ -533,7 +534,7 @@ class Stream:
             self.sender,
             self.receiver,
             cname,
-            self._loop.time(),
+            self._now(),
             self._signs.heard_report,
             sending=sending,
             bye=bye,
@@ -553,7 +554,7 @@ class Stream:
         if report is None or source[0] not in self.plan.trusted_hosts:
             self._latch.strangers += 1
             return
-        now = self._loop.time()
+        now = self._now()
         self._vigil.heard()
         self._signs.report(report, self.sender.ssrc, self.sender.packets, now)
 

@@ -6,11 +6,11 @@ opened for others then, and the latch doubts (`media.latch`). One that is silent
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable
 from typing import Final
 
+from media.alarms import Alarms
 from media.latch import Latch
 from media.net import MediaSocket
 from media.rtp import RtpPacket, RtpReceiver
@@ -30,7 +30,7 @@ class Vigil:
     """Over one stream."""
 
     __slots__ = (
-        "_is_flowing", "_latch", "_looks", "_loop", "_packets", "_receiver", "_silent", "_since", "_socket", "_timer",
+        "_alarm", "_alarms", "_is_flowing", "_latch", "_looks", "_packets", "_receiver", "_silent", "_since", "_socket",
     )  # fmt: skip
 
     def __init__(
@@ -38,7 +38,7 @@ class Vigil:
         latch: Latch,
         receiver: RtpReceiver,
         socket: MediaSocket,
-        loop: asyncio.AbstractEventLoop,
+        alarms: Alarms,
         is_flowing: Callable[[], bool],
         silent: Callable[[], object],
     ) -> None:
@@ -47,17 +47,17 @@ class Vigil:
         self._latch = latch
         self._receiver = receiver
         self._socket = socket
-        self._loop = loop
+        self._alarms = alarms
         self._is_flowing = is_flowing
         self._silent = silent
         self._packets = self._looks = 0
-        self._since = loop.time()
+        self._since = alarms.now()
         """When something was heard last."""
-        self._timer = loop.call_later(LOOK_SECONDS, self._look)
+        self._alarm = alarms.set(LOOK_SECONDS, self._look)
 
     def heard(self) -> None:
         """Something else than sound has come from the peer."""
-        self._since = self._loop.time()
+        self._since = self._alarms.now()
 
     def resumes(self, packet: RtpPacket) -> bool:
         """Whether a packet from elsewhere goes on where the silent peer has ended: nobody else knows its SSRC and where
@@ -69,12 +69,12 @@ class Vigil:
 
     def stop(self) -> None:
         """Look no more, and hold nothing that waits for a garbage collection."""
-        self._timer.cancel()
+        self._alarms.cancel(self._alarm)
         self._is_flowing = self._silent = _ended
 
     def _look(self) -> None:
-        self._timer = self._loop.call_later(LOOK_SECONDS, self._look)
-        now, packets = self._loop.time(), self._receiver.packets
+        self._alarm = self._alarms.set(LOOK_SECONDS, self._look)
+        now, packets = self._alarms.now(), self._receiver.packets
         if packets != self._packets or self._is_flowing():
             self._packets, self._looks, self._since = packets, 0, now
             self._trust()

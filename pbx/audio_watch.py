@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
+from media.alarms import Alarms
 from media.messages import ReportStream, Statistics
 from pbx.audio_faults import AudioFault, audio_fault
 from pbx.happenings import AudioDirection, CallAnswered, CallConnected, NoAudio, OneWayAudio
@@ -28,6 +30,7 @@ class AudioWatch:
 
     def __init__(self, switch: Switch) -> None:
         self._switch = switch
+        self._looks = Alarms(switch.loop)
         switch.happenings.subscribe(CallAnswered, self._answered)
         switch.happenings.subscribe(CallConnected, lambda connected: self.watch(connected.call))
 
@@ -41,7 +44,7 @@ class AudioWatch:
 
     def _look_later(self, call_id: str, pauses: Sequence[float]) -> None:
         if pauses:
-            self._switch.loop.call_later(pauses[0], self._look, call_id, pauses[1:])
+            self._looks.set(pauses[0], partial(self._look, call_id, pauses[1:]))
 
     def reported(self, leg: Leg, statistics: Statistics) -> None:
         """A stream has told how it goes."""

@@ -512,13 +512,16 @@ class Happenings:
 
         def unsubscribe() -> None:
             left = tuple(other for other in self._handlers.get(kind, ()) if other is not subscription)
-            self._handlers[kind] = left
+            if left:
+                self._handlers[kind] = left
+            else:
+                self._handlers.pop(kind, None)
 
         return unsubscribe
 
     def wanted(self, kind: type[Happening]) -> bool:
         """Whether anybody would hear of a fact of this class: some cost more to find out than to tell."""
-        return bool(self._handlers.get(kind) or self._handlers.get(None))
+        return kind in self._handlers or None in self._handlers
 
     def tell(self, happening: Happening) -> None:
         """Tell a fact: first those who wait for its kind, then those who hear everything."""

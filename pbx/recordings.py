@@ -116,15 +116,12 @@ class Recordings:
 
     def _connected(self, connected: CallConnected) -> None:
         call = self._switch.calls.get(connected.call)
-        if call is not None:  # once both streams are open
-            self._switch.loop.call_soon(partial(self._begin_by_policy, call))
+        if call is not None and any(_is_recorded(leg, call) for leg in (call.leg, call.callee)):
+            self._switch.loop.call_soon(partial(self._begin_by_policy, call))  # once both streams are open
 
     def _begin_by_policy(self, call: Call) -> None:
         for leg in (call.leg, call.callee):
-            if leg is None or leg.extension is None or leg.state is not LegState.ANSWERED:
-                continue
-            wanted = leg.extension.record_calls
-            if wanted is RecordCalls.ALL or (wanted is RecordCalls.EXTERNAL and not call.internal):
+            if leg is not None and leg.state is LegState.ANSWERED and _is_recorded(leg, call):
                 self.begin(call, leg)
 
     def _tell_fault(self, call: str, number: str, path: Path, problem: str) -> None:
@@ -133,3 +130,11 @@ class Recordings:
         self._switch.happenings.tell(
             RecordingFault(at=at, call=call, extension=number, path=str(path), problem=problem)
         )
+
+
+def _is_recorded(leg: Leg | None, call: Call) -> bool:
+    """Whether the calls of its extension are, by the configuration."""
+    if leg is None or leg.extension is None:
+        return False
+    wanted = leg.extension.record_calls
+    return wanted is RecordCalls.ALL or (wanted is RecordCalls.EXTERNAL and not call.internal)

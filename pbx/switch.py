@@ -106,9 +106,9 @@ IDLE_MARGIN_SECONDS = 60.0
 class Legs:
     """The legs that exist, by stream and by whose they are: an extension's, or a trunk's."""
 
-    def __init__(self, changed: Callable[[str], None]) -> None:
-        """`changed` is told the number of an extension whose legs come, go, or change."""
-        self._changed = changed
+    def __init__(self) -> None:
+        self.tell: Callable[[str], None] = lambda number: None
+        """Is told the number of an extension whose legs come, go, or change."""
         self._by_stream: dict[int, Leg] = {}
         self._by_line: dict[str, set[Leg]] = {}
 
@@ -136,7 +136,7 @@ class Legs:
     def changed(self, leg: Leg) -> None:
         """A leg is in another state, or talks to somebody else."""
         if leg.extension is not None:
-            self._changed(leg.extension.number)
+            self.tell(leg.extension.number)
 
     def lend(self, stream: int, leg: Leg) -> None:
         """What another stream tells is told to the leg too, until that is closed."""
@@ -189,7 +189,7 @@ class Switch:
             environment.wall, config, self.trunks.outbound.plan, lambda number: self.presence.away(number)
         )
         self.reroute()
-        self.legs = Legs(lambda number: self.events.changed(number))
+        self.legs = Legs()
         self.prompts = prompts or Silence()
         self.calls: dict[str, Call] = {}
         self.turned_away = TurnedAway(self)
@@ -211,6 +211,7 @@ class Switch:
         self.requests.handlers |= {"REGISTER": self._register, "REFER": partial(refer_outside, self)}
         self.nat = self._nat()
         self.events = Events(self, config.events)
+        self.legs.tell = self.events.changed
         self.presence = Presence(self, self.events.published, self.events.changed)
         self.board = Board(self)
         self.voicemail = VoicemailSystem(self)

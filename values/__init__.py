@@ -56,7 +56,7 @@ else:
 
 def _init(cls: _Class, *, frozen: bool, slots: bool) -> Callable[..., None]:
     """The one method that is compiled for a class, for it has the names of its fields as parameters."""
-    known: dict[str, Any] = {"MISSING": MISSING, "set_": object.__setattr__}
+    known: dict[str, Any] = {"MISSING": MISSING}
     positional, by_name, body = ["self"], ["*"], []
     for field in dataclasses.fields(cls):
         name = value = parameter = field.name
@@ -73,7 +73,9 @@ def _init(cls: _Class, *, frozen: bool, slots: bool) -> Callable[..., None]:
             known[f"set_{name}"] = getattr(cls, name).__set__
             body.append(f"set_{name}(self, {value})")
         else:
-            body.append(f"set_(self, {name!r}, {value})")
+            body.append(f"own[{name!r}] = {value}")
+    if frozen and not slots:
+        body.insert(0, "own = self.__dict__")
     if hasattr(cls, "__post_init__"):
         body.append("self.__post_init__()")
     parameters = ", ".join(positional + (by_name if len(by_name) > 1 else []))

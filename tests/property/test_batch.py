@@ -16,6 +16,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from media.alarms import Alarms
 from media.batch import ROUNDS
 from media.net import Ages, MediaSocket
 from media.plan import Address, Codec, Direction, StreamPlan
@@ -184,7 +185,7 @@ class World:
             rtp, rtcp = Socket(self.timers), Socket(self.timers)
             pair = PortPair(20000 + 2 * number, cast(MediaSocket, rtp), cast(MediaSocket, rtcp))
             tell = lambda *facts: self.told.append(facts)  # noqa: E731
-            self.streams.append(Stream(number, pair, plan_of(number, codec), dice, self.ticker, loop, tell))
+            self.streams.append(Stream(number, pair, plan_of(number, codec), dice, self.ticker, Alarms(loop), tell))
             self.sockets.append((rtp, rtcp))
             if in_rooms:
                 self.rooms.join(self.streams[number], number % 2)

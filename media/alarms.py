@@ -1,0 +1,86 @@
+"""Many alarms on one timer of the event loop.
+
+The loop makes much of each of its own timers, and most alarms of a stream are taken back before they ring.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from heapq import heappop, heappush
+from itertools import count
+
+logger = logging.getLogger(__name__)
+
+
+class Alarm:
+    """One that was set."""
+
+    __slots__ = ("ring",)
+
+    def __init__(self, ring: Callable[[], object]) -> None:
+        self.ring: Callable[[], object] | None = ring
+        """None once it has rung, or is taken back."""
+
+
+class Alarms:
+    """Those of one part of the system, such as an engine."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.now: Callable[[], float] = loop.time
+        """The time of the loop."""
+        self._loop = loop
+        self._heap: list[tuple[float, int, Alarm]] = []
+        """By when they ring, then in the order in which they were set."""
+        self._numbers = count()
+        self._set = 0
+        """How many are to ring."""
+        self._timer: asyncio.TimerHandle | None = None
+        self._due = 0.0
+        """When that looks."""
+
+    def set(self, seconds: float, ring: Callable[[], object]) -> Alarm:
+        """Have `ring` called in so many seconds. What it raises is logged."""
+        at, alarm = self.now() + seconds, Alarm(ring)
+        heappush(self._heap, (at, next(self._numbers), alarm))
+        self._set += 1
+        self._arm(at)
+        return alarm
+
+    def cancel(self, alarm: Alarm) -> None:
+        """Take an alarm back; to do so once more, or after it has rung, does nothing."""
+        if alarm.ring is None:
+            return
+        alarm.ring = None
+        self._set -= 1
+        if not self._set and self._timer is not None:  # nothing is left that the loop would have to wait for
+            self._heap.clear()
+            self._timer.cancel()
+            self._timer = None
+
+    def _arm(self, at: float) -> None:
+        if self._timer is not None:
+            if self._due <= at:
+                return
+            self._timer.cancel()
+        self._due = at
+        self._timer = self._loop.call_at(at, self._look)
+
+    def _look(self) -> None:
+        """Ring those whose time has come."""
+        self._timer = None
+        now, heap = self.now(), self._heap
+        while heap and heap[0][0] <= now:
+            alarm = heappop(heap)[2]
+            ring = alarm.ring
+            if ring is None:
+                continue
+            alarm.ring = None
+            self._set -= 1
+            try:
+                ring()
+            except Exception:
+                logger.exception("what an alarm was for has failed")
+        if heap:
+            self._arm(heap[0][0])

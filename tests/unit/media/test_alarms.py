@@ -1,0 +1,68 @@
+"""Many alarms on one timer of the loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+
+from media.alarms import Alarms
+from tests.simulation.simulation import Simulation
+
+
+async def test_alarms_ring_at_their_time_and_in_the_order_in_which_they_were_set(simulation: Simulation) -> None:
+    alarms, rung, begin = Alarms(simulation.loop), list[tuple[str, float]](), simulation.loop.time()
+
+    def ring(name: str) -> None:
+        rung.append((name, round(simulation.loop.time() - begin, 6)))
+
+    alarms.set(2.0, lambda: ring("late"))
+    alarms.set(1.0, lambda: ring("first"))
+    alarms.set(1.0, lambda: ring("second"))
+    taken_back = alarms.set(1.5, lambda: ring("never"))
+    alarms.cancel(taken_back)
+    alarms.cancel(taken_back)
+    await asyncio.sleep(5.0)
+    assert rung == [("first", 1.0), ("second", 1.0), ("late", 2.0)]
+
+
+async def test_an_alarm_that_rings_may_set_another_and_take_one_back(simulation: Simulation) -> None:
+    alarms, rung = Alarms(simulation.loop), list[str]()
+
+    def ring() -> None:
+        rung.append("once")
+        alarms.set(0.25, lambda: rung.append("again"))
+        alarms.cancel(other)
+
+    other = alarms.set(1.0, lambda: rung.append("other"))
+    first = alarms.set(0.5, ring)
+    await asyncio.sleep(2.0)
+    alarms.cancel(first)  # it has rung
+    assert rung == ["once", "again"]
+
+
+async def test_one_that_fails_keeps_no_other_from_ringing(
+    simulation: Simulation, caplog: pytest.LogCaptureFixture
+) -> None:
+    alarms, rung = Alarms(simulation.loop), list[str]()
+    alarms.set(1.0, lambda: 1 // 0)
+    alarms.set(1.0, lambda: rung.append("other"))
+    with caplog.at_level(logging.ERROR):
+        await asyncio.sleep(2.0)
+    assert rung == ["other"]
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_nothing_is_left_in_the_loop_once_all_are_taken_back() -> None:
+    loop = asyncio.new_event_loop()
+    try:
+        alarms = Alarms(loop)
+        several = [alarms.set(seconds, lambda: None) for seconds in (3.0, 1.0, 2.0)]
+        left = getattr(loop, "_scheduled")  # noqa: B009 - no public way, and mypy knows of none
+        assert not all(timer.cancelled() for timer in left)
+        for alarm in several:
+            alarms.cancel(alarm)
+        assert all(timer.cancelled() for timer in left)
+    finally:
+        loop.close()
