@@ -22,6 +22,8 @@ from pbx.phone import CallFailed, Phone, PhoneAccount, PhoneCall, RegistrationFa
 from sipcore.transport.flow import Address, Transport
 
 PASSWORD_VARIABLE = "MYPHONE_PASSWORD"
+SILENCE_HZ = 0.0
+"""A phone whose user says nothing sends silence; none at all would be taken for a firewall."""
 GOODBYE_SECONDS = 2.0
 """How long the end waits for a server that may be gone."""
 
@@ -202,6 +204,8 @@ class _Session:
             call.record(self._options.record)
         if self._options.play is not None:
             call.play(self._options.play)
+        else:
+            call.play_tone(SILENCE_HZ)
         if self._options.dtmf is not None:
             call.send_digits(self._options.dtmf)
         try:
