@@ -391,15 +391,19 @@ def parse(data: Mapping[str, Any], folder: Path | None = None) -> Config:
     raise ConfigError(*problems)
 
 
-_NOT_IN_DIRECTORY = {
-    "ha1", "password", "pin", "pin_hash", "forward", "manager", "barge_in", "email", "voicemail",
-}  # fmt: skip
-
-
 def _directory_entry(extension: Extension, realm: str) -> DirectoryEntry:
-    copied = extension.model_dump(exclude=_NOT_IN_DIRECTORY)
+    forward = extension.forward
     return DirectoryEntry(
-        **copied,
-        diversions=Diversions(**extension.forward.model_dump()),
+        number=extension.number,
+        first_name=extension.first_name,
+        last_name=extension.last_name,
+        sip_id=extension.sip_id,
+        outbound_caller_id=extension.outbound_caller_id,
+        withhold_number=extension.withhold_number,
+        no_answer_seconds=extension.no_answer_seconds,
+        busy_detection=extension.busy_detection,
+        record_calls=extension.record_calls,
+        language=extension.language,
+        diversions=Diversions(forward.always, forward.busy, forward.no_answer, forward.not_registered),
         credentials=extension.credentials(realm),
     )

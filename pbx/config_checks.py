@@ -63,7 +63,7 @@ def _too_patient(config: Config) -> Iterator[Problem]:
         for text in (rule.target, rule.otherwise)
         if text
     }
-    for index, extension in enumerate(config.extensions):
+    for index, extension in enumerate(config.extensions) if called else ():
         targets = {Number(extension.number), ExtensionNumber(extension.number)}
         if extension.no_answer_seconds > PATIENT_SECONDS and called & targets:
             remedy = (
@@ -133,10 +133,12 @@ def _in_addresses(extensions: tuple[Extension, ...]) -> Iterator[Problem]:
 def _in_forwards(config: Config) -> Iterator[Problem]:
     numbers = {extension.number for extension in config.extensions} | reception_numbers(config).keys()
     for index, extension in enumerate(config.extensions):
-        for occasion, target in extension.forward:
+        for occasion in type(extension.forward).model_fields:
+            target = getattr(extension.forward, occasion)
+            if target is None:
+                continue
             key = f"forward.{occasion}"
-            number = _forward_number(target or "", extension.number)
-            scheme = _scheme(target or "")
+            number, scheme = _forward_number(target, extension.number), _scheme(target)
             if scheme and not any(scheme in trunk.schemes for trunk in config.trunks):
                 remedy = f"needs a gateway for {scheme}:, add the scheme to that of a trunk"
                 yield _problem(index, extension, key, remedy)
@@ -148,7 +150,7 @@ def _in_forwards(config: Config) -> Iterator[Problem]:
 
 def _forward_number(target: str, own: str) -> str:
     """The number that has to exist for a forward of extension `own`; empty for what is not known before the start."""
-    match destination(target, own) if target else None:
+    match destination(target, own):
         case ExtensionNumber(number) | Number(number):
             return number
         case Voicemail(mailbox) if mailbox != own:

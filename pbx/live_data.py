@@ -10,14 +10,14 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from enum import Enum
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, SecretStr
 from sqlalchemy import Connection, insert, select
 
-from pbx.config import Config, Extension
-from pbx.directory import BusyDetection, RecordCalls
+from pbx.config import Config, Extension, Forward
 from pbx.store import live, pins
 from pbx.store.extensions import extensions
 from pbx.voicemail_settings import Mailbox
@@ -40,6 +40,8 @@ _SAME = (
     "language",
 )  # fmt: skip
 _RIGHTS = ("manager", "barge_in")
+_KEYS = (*_SAME, *_RIGHTS, "busy_detection", "record_calls")
+_MAILBOX = ("enabled", "say_caller", "say_time", "mail")
 
 
 # -- from a configuration into the store -----------------------------------------------------------
@@ -164,10 +166,11 @@ def _without_secrets(extension: Extension, realm: str) -> dict[str, Any]:
 def plain(value: Any) -> Any:
     """A value of the configuration as a file has it, without what is default anyhow; secrets in clear."""
     match value:
+        case str() | bool() | int() | float() | None:
+            return value  # first, for there are many
         case BaseModel():
-            fields = type(value).model_fields.items()
-            given = [(name, getattr(value, name), field.default) for name, field in fields]
-            return {name: plain(item) for name, item, default in given if item != default}
+            given = [(name, getattr(value, name), default) for name, default in _defaults(type(value))]
+            return {name: plain(item) for name, item, default in given if item is not default and item != default}
         case tuple():
             return [plain(item) for item in value]
         case SecretStr():
@@ -177,6 +180,12 @@ def plain(value: Any) -> Any:
         case Path():
             return str(value)
     return value
+
+
+@cache
+def _defaults(table: type[BaseModel]) -> tuple[tuple[str, Any], ...]:
+    """The keys of a table, each with its default."""
+    return tuple((name, field.default) for name, field in table.model_fields.items())
 
 
 def row_of(extension: Extension, realm: str) -> dict[str, Any]:
@@ -210,35 +219,34 @@ def merged(config: Config, connection: Connection) -> Config:
 
 def told(connection: Connection) -> dict[str, Any]:
     """The live data as a configuration file has them; secrets of trunks in clear."""
-    rows = connection.execute(select(extensions).order_by(extensions.c.number)).mappings()
-    found: dict[str, Any] = {"extensions": [_table_of(dict(row)) for row in rows]}
+    result = connection.execute(select(extensions).order_by(extensions.c.number))
+    columns = tuple(result.keys())
+    rows = [_table_of(dict(zip(columns, row, strict=True))) for row in result.all()]
     kept = live.tables(connection)
-    return found | {name: kept[name][0] for name in TABLES if name in kept}
+    return {"extensions": rows} | {name: kept[name][0] for name in TABLES if name in kept}
 
 
 def _table_of(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row as `[[extensions]]` has it, without what is default anyhow."""
-    table = {"number": row["number"], **{name: row[name] for name in (*_SAME, *_RIGHTS) if row[name]}}
+    table = {"number": row["number"], **_given(row, "", Extension, _KEYS)}
     if row["sip_id"] == f"ext{row['number']}":
         del table["sip_id"]
-    if row["no_answer_seconds"] == Extension.model_fields["no_answer_seconds"].default:
-        del table["no_answer_seconds"]
-    if row["busy_detection"] != BusyDetection.PBX.value:
-        table["busy_detection"] = row["busy_detection"]
-    if row["record_calls"] != RecordCalls.NONE.value:
-        table["record_calls"] = row["record_calls"]
-    forward = {name: row[f"forward_{name}"] for name in _FORWARDS if row[f"forward_{name}"] is not None}
-    if forward:
+    if forward := _given(row, "forward_", Forward, _FORWARDS):
         table["forward"] = forward
-    mailbox = {
-        "enabled": row["voicemail_enabled"],
-        "say_caller": row["voicemail_say_caller"],
-        "say_time": row["voicemail_say_time"],
-        "mail": row["voicemail_mail"],
-    }
-    if mailbox := plain(Mailbox.model_validate(mailbox)):
+    if mailbox := _given(row, "voicemail_", Mailbox, _MAILBOX):
         table["voicemail"] = mailbox
     table["ha1"] = {"realm": row["realm"], "md5": row["ha1_md5"], "sha256": row["ha1_sha256"]}
     if row["pin_hash"] is not None:
         table["pin_hash"] = row["pin_hash"]
     return table
+
+
+def _given(row: Mapping[str, Any], prefix: str, table: type[BaseModel], keys: tuple[str, ...]) -> dict[str, Any]:
+    """Those keys of a table whose columns say something else than the default."""
+    defaults = _plain_defaults(table)
+    return {key: value for key in keys if (value := row[prefix + key]) != defaults[key]}
+
+
+@cache
+def _plain_defaults(table: type[BaseModel]) -> dict[str, Any]:
+    return {name: plain(default) for name, default in _defaults(table)}
