@@ -136,9 +136,8 @@ class Batch:
         if row in self._steady:
             self._steady.count(row)
         sender = self._parties[row].stream.sender
-        ticks = (
-            int(self._timestamp[row]) - sender.timestamp & 0xFFFFFFFF
-        )  # reports are made more often than it wraps
+        # Reports are made more often than that wraps.
+        ticks = self._timestamp.item(row) - sender.timestamp & 0xFFFFFFFF
         sender.advance(ticks // FRAME_SAMPLES, ticks, ticks)
 
     def steady_rows(self) -> list[int]:

@@ -47,11 +47,11 @@ _Flags = npt.NDArray[np.bool_]
 _NEXT_HEAD: Final = np.uint64((1 << 32) + FRAME_SAMPLES)
 """From one head to the next. Where a sequence number or a timestamp wraps, what comes is not what this expects, and so
 is unusual for once."""
-_GROW: Final = np.array([[1 / 16], [GROW]])
-_SHRINK: Final = np.array([[1 / 16], [SHRINK]])
-_LEAPS: Final = np.array([[np.inf], [_LONGEST]])
-"""Of the two estimates of jitter, that for reports (RFC 3550 section A.8) and that of the buffer: how quickly they grow
-and shrink, and from which difference on they do not count."""
+_GROW: Final = np.array([[1 / 16], [GROW], [WAIT_GAIN]])
+_SHRINK: Final = np.array([[1 / 16], [SHRINK], [WAIT_GAIN]])
+_LEAPS: Final = np.array([[np.inf], [_LONGEST], [np.inf]])
+"""Of the jitter in reports (RFC 3550 section A.8), that of the buffer and the mean wait: how quickly they grow and
+shrink, and from which value on one does not count."""
 _LEAST_SPARE, _MOST_SPARE = 0.0625, 1.5
 _least, _most = np.minimum.reduce, np.maximum.reduce
 _SPARE: Final = {0: 1.0, 1: 0.0, 2: -1.0, -1: 1.625, -2: 2.0}
@@ -62,9 +62,9 @@ class _Columns:
     """State of some rows, and room to reckon in. Times are in clock ticks."""
 
     __slots__ = (
-        "ahead", "base", "differences", "drop_at", "due", "flags", "floats", "head", "insert_at", "jitters",
-        "least_steps", "new_stamp", "new_transits", "next", "numbers", "slots", "spare", "ssrc", "stamp", "steps",
-        "transits", "usual", "wait", "waiting", "waits",
+        "base", "checks", "drop_at", "due", "floats", "head", "insert_at", "jitter", "least_steps", "means",
+        "new_transits", "next", "numbers", "slots", "spare", "ssrc", "stamp", "steps", "transits", "usual", "values",
+        "wait", "waiting",
     )  # fmt: skip
 
     def __init__(
@@ -83,16 +83,17 @@ class _Columns:
         self.numbers, self.floats = numbers, floats
         self.next, self.waiting = numbers
         """The number of the packet that is played next; how many wait. Who is not here has as many as can be."""
-        self.stamp, self.due, self.wait, self.spare, self.insert_at, self.drop_at = floats[:6]
-        """The stamp of the last packet. When the next frame is due. The mean wait; by how many frames it is longer than
-        the need. Seconds until which nothing is corrected."""
-        self.transits, self.jitters = floats[6:8], floats[8:10]
-        """As in reports, and as the buffer reckons."""
+        self.stamp, self.due, self.spare, self.insert_at, self.drop_at = floats[:5]
+        """The stamp of the packet that comes next. When the next frame is due. By how many frames the mean wait is
+        longer than the need. Seconds until which nothing is corrected."""
+        self.transits, self.means = floats[5:7], floats[7:10]
+        """As in reports, and as the buffer reckons: of the last packet, and the jitter of all; the mean wait."""
+        self.jitter, self.wait = self.means[1:]
         count = len(head)
-        self.usual, self.flags = np.empty((2, count), np.bool_)
+        self.usual, self.checks = np.empty(count, np.bool_), np.empty((4, count), np.bool_)
         self.slots = np.empty(count, np.intp)
-        self.ahead, self.waits, self.new_stamp = np.empty((3, count))
-        self.new_transits, self.differences, self.steps, self.least_steps = np.empty((4, 2, count))
+        self.new_transits = np.empty((2, count))
+        self.values, self.steps, self.least_steps = np.empty((3, 3, count))
 
 
 @dataclass(slots=True)
@@ -152,8 +153,9 @@ class SteadyRows:
         every.ssrc[row] = state.ssrc
         every.numbers[:, row] = state.next, len(state.waiting)
         every.floats[:, row] = (
-            stamp, state.due, state.wait, _SPARE[state.correction], state.insert_at, state.drop_at,
-            receiver.transit + (stamp & 0xFFFFFFFF) - stamp, state.transit, receiver.jitter, state.jitter,
+            stamp + FRAME_SAMPLES, state.due, _SPARE[state.correction], state.insert_at, state.drop_at,
+            receiver.transit + (stamp & 0xFFFFFFFF) - stamp, state.transit,
+            receiver.jitter, state.jitter, state.wait,
         )  # fmt: skip
         self.present[row] = True
         self._last[row], self._dropped[row], self._discarded[row] = -1, 0, 0
@@ -167,7 +169,7 @@ class SteadyRows:
         lent = self._lent.pop(row)
         every = self._all
         following, waiting = every.numbers[:, row].tolist()
-        stamp, due, wait, spare, insert_at, drop_at, _, transit, _, jitter = every.floats[:, row].tolist()
+        stamp, due, spare, insert_at, drop_at, _, transit, _, jitter, wait = every.floats[:, row].tolist()
         every.waiting[row], every.spare[row] = MOST_WAITING, _SPARE[0]
         self.present[row] = False
         frames = [self._frame(row, number) for number in range(following, following + waiting)]
@@ -176,7 +178,7 @@ class SteadyRows:
             lent.began._replace(
                 highest=following + waiting - 1,
                 next=following,
-                stamp=int(stamp),
+                stamp=int(stamp) - FRAME_SAMPLES,
                 due=due,
                 transit=transit,
                 jitter=jitter,
@@ -195,10 +197,10 @@ class SteadyRows:
     def count(self, row: int) -> None:
         """Let the receiver of a row know what has come so far."""
         lent, every = self._lent[row], self._all
-        highest = int(every.next[row] + every.waiting[row]) - 1
-        stamp = int(every.stamp[row])
-        transit = int(every.transits[0, row]) + stamp - (stamp & 0xFFFFFFFF)
-        lent.receiver.resume(highest - lent.counted, transit, float(every.jitters[0, row]))
+        highest = every.next.item(row) + every.waiting.item(row) - 1
+        stamp = int(every.stamp.item(row)) - FRAME_SAMPLES
+        transit = int(every.transits.item(0, row)) + stamp - (stamp & 0xFFFFFFFF)
+        lent.receiver.resume(highest - lent.counted, transit, every.means.item(0, row))
         lent.counted = highest
 
     def _frame(self, row: int, number: int) -> bytes:
@@ -235,20 +237,22 @@ class SteadyRows:
 
     def _put(self, part: _Columns, sizes: Rows, records: npt.NDArray[np.void], now: Times) -> _Flags:
         """Whose datagrams are usual; they are taken in. Nothing else changes but free places of the ring."""
-        usual, flags, clock = np.equal(sizes, PACKET_BYTES, out=part.usual), part.flags, part.new_transits[1]
-        usual &= np.equal(records["head"], part.head, out=flags)
-        usual &= np.equal(records["ssrc"], part.ssrc, out=flags)
-        usual &= np.less(part.waiting, MOST_WAITING, out=flags)
-        np.multiply(now, CLOCK_RATE, out=clock)
-        np.multiply(part.waiting, FRAME_SAMPLES, out=part.ahead)
-        wait = np.add(part.ahead, part.due, out=part.waits)
+        checks, wait = part.checks, part.values[2]
+        np.equal(sizes, PACKET_BYTES, out=checks[0])
+        np.equal(records["head"], part.head, out=checks[1])
+        np.equal(records["ssrc"], part.ssrc, out=checks[2])
+        np.less(part.waiting, MOST_WAITING, out=checks[3])
+        usual = np.logical_and.reduce(checks, out=part.usual)
+        clock = np.multiply(now, CLOCK_RATE, out=part.new_transits[1])
+        np.multiply(part.waiting, FRAME_SAMPLES, out=wait)
+        wait += part.due
         wait -= clock
         late = None
         if (
             wait.min() < 0 or wait.max() > _LONGEST
         ):  # as the buffer reckons where the tick is late, or much waits
             usual &= (wait <= _LONGEST) | (part.waiting > 0)
-            elsewise = part.ahead + np.maximum(part.due - clock, 0)
+            elsewise = part.waiting * FRAME_SAMPLES + np.maximum(part.due - clock, 0)
             np.copyto(wait, elsewise, where=(wait < 0) | (wait > _LONGEST))
             late = (usual & (wait > _LONGEST)).nonzero()[0]
             np.minimum(wait, _LONGEST, out=wait)
@@ -265,7 +269,7 @@ class SteadyRows:
 
     def _catch_up(self, part: _Columns, late: Rows) -> None:
         """`JitterBuffer._catch_up`, where too much waits."""
-        need = np.minimum(part.jitters[1, late] * NEED, _MOST_NEED).astype(np.int64)
+        need = np.minimum(part.jitter[late] * NEED, _MOST_NEED).astype(np.int64)
         before = part.waiting[late]
         kept = np.minimum((need + FRAME_SAMPLES) // FRAME_SAMPLES + 1, before)
         part.waiting[late] = kept
@@ -329,25 +333,21 @@ class SteadyRows:
 
 def _watch(part: _Columns) -> None:
     """`RtpReceiver.count` and `JitterBuffer._watch`, of packets that are usual and in time."""
-    usual, transits, differences, steps = part.usual, part.new_transits, part.differences, part.steps
+    usual, transits, values, steps = part.usual, part.new_transits, part.values, part.steps
     np.floor(transits[1], out=transits[0])
-    np.add(part.stamp, FRAME_SAMPLES, out=part.new_stamp)
-    transits -= part.new_stamp
-    np.copyto(part.stamp, part.new_stamp, where=usual)
-    np.subtract(transits, part.transits, out=differences)
-    np.abs(differences, out=differences)
+    transits -= part.stamp
+    np.add(part.stamp, FRAME_SAMPLES, out=part.stamp, where=usual)
+    np.subtract(transits, part.transits, out=values[:2])
+    np.abs(values, out=values)
     np.copyto(part.transits, transits, where=usual)
-    np.subtract(differences, part.jitters, out=steps)
+    np.subtract(values, part.means, out=steps)
     np.multiply(steps, _SHRINK, out=part.least_steps)
     steps *= _GROW
     np.maximum(steps, part.least_steps, out=steps)  # either is the greater where it is to count
-    counts = differences < _LEAPS
+    counts = np.less(values, _LEAPS, out=part.checks[:3])
     counts &= usual
-    np.add(part.jitters, steps, out=part.jitters, where=counts)
-    change = np.subtract(part.waits, part.wait, out=part.waits)
-    change *= WAIT_GAIN
-    np.add(part.wait, change, out=part.wait, where=usual)
-    spare = np.multiply(part.jitters[1], NEED, out=part.waits)
+    np.add(part.means, steps, out=part.means, where=counts)
+    spare = np.multiply(part.jitter, NEED, out=values[0])
     np.minimum(spare, _MOST_NEED, out=spare)
     np.subtract(part.wait, spare, out=spare)
     spare /= FRAME_SAMPLES

@@ -62,7 +62,7 @@ _OPERATION = np.dtype(
     }
 )
 """struct io_uring_sqe."""
-_COMPLETION = np.dtype([("number", "u8"), ("result", "i4"), ("flags", "u4")])
+_COMPLETION = np.dtype([("number", "i8"), ("result", "i4"), ("flags", "u4")])
 """struct io_uring_cqe."""
 _HEADER = np.dtype(
     {
@@ -101,10 +101,10 @@ class Ring:
             of["sq_array"] + 4 * of["sq_entries"], of["cqes"] + _COMPLETION.itemsize * of["cq_entries"]
         )
         shared = mmap.mmap(self._fd, size)
-        numbers = np.frombuffer(shared, np.uint32, size // 4)
+        numbers = memoryview(shared)[: size // 4 * 4].cast("I")
         self._submitted_head, self._submitted = _at(numbers, of["sq_head"]), _at(numbers, of["sq_tail"])
         self._completed_head, self._completed = _at(numbers, of["cq_head"]), _at(numbers, of["cq_tail"])
-        self._queue = numbers[of["sq_array"] // 4 :][: of["sq_entries"]]
+        self._queue = np.frombuffer(shared, np.uint32, of["sq_entries"], of["sq_array"])
         self._completions = np.frombuffer(shared, _COMPLETION, of["cq_entries"], of["cqes"])
         self._count = np.arange(of["cq_entries"], dtype=np.uint32)
         operation_bytes = _OPERATION.itemsize * of["sq_entries"]
@@ -112,9 +112,19 @@ class Ring:
         """By number. The kernel reads them and does not change them."""
         self.operations["number"] = self._count[: of["sq_entries"]]
 
-    def run(self, numbers: _Operations) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int32]]:
+    def run(self, numbers: _Operations) -> tuple[_Numbers, npt.NDArray[np.int32]]:
         """Do these operations: the numbers of those that were done, and their results, errors below 0."""
-        count, tail, size = len(numbers), int(self._submitted[0]), len(self._queue)
+        done, first = self.begin(numbers)
+        if first + done <= len(self._completions):
+            found = self._completions[first : first + done].copy()
+        else:
+            found = self._completions[self._count[:done] + np.uint32(first) & len(self._completions) - 1]
+        return found["number"], found["result"]
+
+    def begin(self, numbers: _Operations) -> tuple[int, int]:
+        """The same where the results do not matter: how many were done, and where the first result stands until the
+        next time."""
+        count, tail, size = len(numbers), self._submitted[0], len(self._queue)
         first = tail & size - 1
         if first + count <= size:
             self._queue[first : first + count] = numbers
@@ -128,17 +138,12 @@ class Ring:
                 self._submitted[0] = self._submitted_head[0]  # short of memory: the others are left undone
                 break
             begun += max(now, 0)
-        head, tail, size = int(self._completed_head[0]), int(self._completed[0]), len(self._completions)
-        done, first = tail - head & 0xFFFFFFFF, head & size - 1
-        if first + done <= size:
-            found = self._completions[first : first + done].copy()
-        else:
-            found = self._completions[self._count[:done] + np.uint32(head) & size - 1]
+        head, tail = self._completed_head[0], self._completed[0]
         self._completed_head[0] = tail
-        return found["number"], found["result"]
+        return tail - head & 0xFFFFFFFF, head & len(self._completions) - 1
 
 
-def _at(numbers: _Operations, offset: int) -> _Operations:
+def _at(numbers: memoryview[int], offset: int) -> memoryview[int]:
     return numbers[offset // 4 :][:1]
 
 
@@ -161,7 +166,10 @@ class UringSockets:
         self._headers = np.zeros(count, _HEADER)
         self._parts["address"], self._parts["length"] = _addresses(self._slots), self._slots.shape[1]
         self._headers["parts"], self._headers["part_count"] = _addresses(self._parts), 1
-        self._headers["control"] = _addresses(self._controls)
+        self._headers["control"], self._headers["control_bytes"] = (
+            _addresses(self._controls),
+            _CONTROL.itemsize,
+        )
         self._receives = self._ring.operations[:count]
         self._receives["code"], self._receives["message_flags"] = _RECVMSG, _MSG_DONTWAIT
         self._receives["address"], self._receives["length"] = _addresses(self._headers), 1
@@ -225,14 +233,16 @@ class UringSockets:
 
     def _receive(self, slots: _Operations, first: int, last: int) -> None:
         """Read to these slots, all of which are from `first` to `last`, and note sizes and ages."""
-        sizes, arrivals = self._sizes[first:last], self._arrivals[first:last]
-        self._headers["control_bytes"][first:last] = _CONTROL.itemsize
-        arrivals[:, 0] = 0  # so long ago is what has no date
-        sizes.fill(-1)
+        ages, dates = self._ages[first:last], self._headers["control_bytes"][first:last]
         done, results = self._ring.run(slots)
-        self._sizes[done.astype(np.intp)] = np.maximum(results, -1)
+        if len(done) < last - first:
+            self._sizes[first:last] = -1
+        self._sizes[done] = results
         now, since = divmod(time.time_ns(), 1_000_000_000), self._since[first:last]
-        ages = np.dot(np.subtract(now, arrivals, out=since), _IN_SECONDS, out=self._ages[first:last])
+        np.dot(np.subtract(now, self._arrivals[first:last], out=since), _IN_SECONDS, out=ages)
+        if np.minimum.reduce(dates) < _CONTROL.itemsize:
+            ages[dates < _CONTROL.itemsize] = 0.0
+            dates[...] = _CONTROL.itemsize
         if np.minimum.reduce(ages) < 0 or np.maximum.reduce(ages) > _MOST_AGE:
             ages[(ages < 0) | (ages > _MOST_AGE)] = 0.0
 
@@ -240,7 +250,7 @@ class UringSockets:
         """Send all packets. One that cannot be sent now is lost, as on any network."""
         plan = self._planned()
         if len(plan.sends):
-            self._ring.run(plan.sends)
+            self._ring.begin(plan.sends)
 
     def _planned(self) -> _Plan:
         if self._plan is None:

@@ -277,7 +277,8 @@ class PunctualSelector(selectors.DefaultSelector):
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Wait for events, at most so many seconds."""
         if timeout is not None and timeout > 0:
-            select.select([self], [], [], timeout)  # in microseconds
+            if not select.select([self], [], [], timeout)[0]:  # in microseconds
+                return []
             timeout = 0
         return super().select(timeout)
 
