@@ -488,10 +488,10 @@ class Call:
         if others ring for themselves."""
         return self._fork is not None and not self.ending and self._fork.decline(number)
 
-    def move_ringing(self, number: str, to: Extension, seconds: float) -> None:
-        """Ring another extension for so long in the place of one of several; the others ring on."""
+    def move_ringing(self, number: str, to: str, calling: Callable[[Fork], None], seconds: float) -> None:
+        """Call somebody else for so long in the place of one of several who ring; the others ring on."""
         assert isinstance(self._fork, GroupFork), "several ring"
-        self._fork.move(number, to.number, partial(call_phones, self, to), seconds)
+        self._fork.move(number, to, calling, seconds)
 
     def turn(self, step: Step) -> None:
         """Do `step` from now on, with the party that is served; whoever rings is told that this is over."""

@@ -47,6 +47,8 @@ class Fork:
         self._on_progress = on_progress
         self._on_result = on_result
         self._ringing: dict[Leg, None] = {}
+        self._errand: asyncio.Task[None] | None = None
+        """Calls somebody in another way."""
         self._refusal = Outcome.NOT_REACHED
         self._loop = asyncio.get_running_loop()
         self._result: asyncio.Future[Result] = self._loop.create_future()
@@ -54,6 +56,16 @@ class Fork:
     def add(self, leg: Leg) -> None:
         """One more phone that rings; to be called before the leg can tell anything."""
         self._ringing[leg] = None
+
+    def send(self, errand: asyncio.Task[None]) -> None:
+        """Somebody is called in another way, who is put in by `take`, or given up by `fail`; at a stop, the errand is
+        cancelled."""
+        self._errand = errand
+
+    def fail(self, outcome: Outcome) -> None:
+        """What was sent for comes to this."""
+        self._errand = None
+        self._decide(outcome)
 
     async def result(self, seconds: float) -> Result:
         """The phone that answered, or why none did within `seconds`."""
@@ -76,6 +88,11 @@ class Fork:
         return tuple(dict.fromkeys(leg.party.number for leg in self._ringing if leg.party is not None))
 
     @property
+    def rings(self) -> bool:
+        """Whether anybody is being called."""
+        return bool(self._ringing) or self._errand is not None
+
+    @property
     def decided(self) -> bool:
         """Whether a phone has answered, or none will."""
         return self._result.done()
@@ -84,7 +101,7 @@ class Fork:
         """Let a leg answer that is none of those that ring (a pick-up); False if it is decided already."""
         if self._result.done():
             return False
-        leg.watcher = self
+        leg.watcher, self._errand = self, None
         self._decide(leg, ELSEWHERE)
         return True
 
@@ -105,6 +122,9 @@ class Fork:
         ringing, self._ringing = self._ringing, {}
         for leg in ringing:
             leg.hang_up(reason)
+        errand, self._errand = self._errand, None
+        if errand is not None:
+            errand.cancel()
 
     def _decide(self, result: Result, reason: str | None = None) -> None:
         decides = not self._result.done()

@@ -39,7 +39,7 @@ class GroupFork:
             fork.stop()
         if fork.decided:
             fork.stop()  # of phones that were added after the first had failed already
-        elif not fork.numbers:
+        elif not fork.rings:
             self._decided(fork, number, Outcome.NOT_REACHED)
         if seconds is not None and self._forks.get(number) is fork:
             loop = asyncio.get_running_loop()

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pbx import destinations
+from pbx.branches import route_of
 from pbx.directory import BusyDetection, Extension
 from pbx.forking import ELSEWHERE, Fork, Result
 from pbx.group_fork import GroupFork
@@ -16,7 +17,7 @@ from pbx.leg import Leg
 from pbx.reception_settings import RingGroup, RingStrategy
 from pbx.refused import Refused
 from pbx.ringing import call_phones
-from pbx.routing import Outcome, Redirected, Refuse, Ring
+from pbx.routing import Outcome, Redirected, Ring
 
 if TYPE_CHECKING:
     from pbx.call import Call
@@ -34,13 +35,6 @@ async def ring(call: Call, group: RingGroup) -> None:
         return
     busy = bool(outcomes) and outcomes <= {Outcome.BUSY}
     raise Refused(*((486, "Busy Here") if busy else (480, "Temporarily Unavailable")))
-
-
-def branch(call: Call, number: str, target: str) -> Ring | Refuse | None:
-    """What follows where one of several extensions that ring sends its part of the call on to `target`. None: neither,
-    for a mailbox or somebody outside would take the call away from the others."""
-    action = call.switch.router.route(target, (number,), caller=call.caller, dids=call.dids).action
-    return action if isinstance(action, Ring | Refuse) else None
 
 
 class _Round:
@@ -124,7 +118,7 @@ class _Round:
             return
         self._sent_on.add(number)
         for target in redirected.targets:
-            action = branch(call, number, target)
+            action = route_of(call, number, target).action
             if not isinstance(action, Ring) or action.extension == call.caller_leg.extension:
                 continue
             to = action.extension

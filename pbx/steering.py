@@ -12,14 +12,14 @@ from __future__ import annotations
 from enum import Enum
 from functools import partial
 
+from pbx import branches
 from pbx.call import Call
 from pbx.destinations import Voicemail
 from pbx.directory import Extension
 from pbx.leg import Leg, LegState
 from pbx.parking import check_room, keep
 from pbx.refused import Refused
-from pbx.ring_groups import branch
-from pbx.routing import Refuse, Ring
+from pbx.routing import Refuse
 from pbx.supervision import Mode, barge_in
 from pbx.transfer import WrongState, begin, check_target, transfer
 
@@ -124,8 +124,7 @@ def reject(call: Call, number: str = "") -> None:
 def divert(call: Call, target: str, number: str = "") -> None:
     """Send a ringing call on to `target`, a dialled string.
 
-    Where others than the extension `number` ring too, it is their call as well: the target rings in its place, which
-    only another extension can.
+    Where others than the extension `number` ring too, it is their call as well: the target is called in its place.
     """
     if not call.rings:
         raise WrongState("only a call that rings can be diverted")
@@ -134,21 +133,10 @@ def divert(call: Call, target: str, number: str = "") -> None:
     if extension is not None and extension.number in call.rings_at:
         raise WrongState("it rings there already")
     if number and _others_ring(call, number):
-        _divert_for_oneself(call, target, number)
+        branches.divert(call, number, target)
         return
     call.dialled, call.trail = target, call.rings_at
     call.turn(call.serve)
-
-
-def _divert_for_oneself(call: Call, target: str, number: str) -> None:
-    action = branch(call, number, target)
-    if isinstance(action, Refuse):
-        raise Refused(action.status, action.reason)
-    if not isinstance(action, Ring):
-        raise WrongState("others ring too, beside whom only an extension can ring")
-    if action.extension.number in call.rings_at:
-        raise WrongState("it rings there already")
-    call.move_ringing(number, action.extension, action.seconds)
 
 
 def _others_ring(call: Call, number: str) -> bool:

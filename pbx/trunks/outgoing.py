@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pbx.happenings import CallWentOut, ExternalCallRefused
@@ -25,6 +27,7 @@ from sipcore.transport.failover import retry_after
 if TYPE_CHECKING:
     from pbx.call import Call
     from pbx.directory import Extension
+    from pbx.forking import Fork
     from pbx.trunks.outbound import CallOut
     from pbx.trunks.trunk import Trunk
     from sipcore.transport.flow import Flow
@@ -39,9 +42,17 @@ Diverted = tuple["Extension", str]
 """Who forwarded the call, and why (RFC 5806)."""
 
 
-async def place(call: Call, plan: CallOut, diverted: Diverted | None = None, *, aside: bool = False) -> Leg:
-    """The leg of whoever answered outside; `aside`: the caller hears nothing of the ringing. Raises Refused;
-    PortsExhausted."""
+async def place(
+    call: Call,
+    plan: CallOut,
+    diverted: Diverted | None = None,
+    *,
+    aside: bool = False,
+    begin_fork: Callable[[], Fork] | None = None,
+) -> Leg:
+    """The leg of whoever answered outside; `aside`: the caller hears nothing of the ringing. `begin_fork`: what it
+    rings in, in place of the fork of the call. Raises Refused; PortsExhausted."""
+    begin_fork = begin_fork or partial(call.begin_fork, aside=aside)
     switch = call.switch
     payer = plan.asker.extension or trunk_of(call.caller)
     try:  # before anything is sent, and in one stretch: two calls at once do not pass for one
@@ -50,7 +61,7 @@ async def place(call: Call, plan: CallOut, diverted: Diverted | None = None, *, 
         refuse(call, str(plan.number), str(limit))
         raise Refused(403, str(limit)) from None
     try:
-        leg = await _Search(call, plan, diverted, aside=aside).leg()
+        leg = await _Search(call, plan, diverted, begin_fork).leg()
     except BaseException:
         claim.release()
         raise
@@ -69,9 +80,11 @@ def refuse(call: Call, number: str, reason: str) -> None:
 class _Search:
     """One number outside, and what trying to reach it has come to."""
 
-    def __init__(self, call: Call, plan: CallOut, diverted: Diverted | None, *, aside: bool) -> None:
+    def __init__(
+        self, call: Call, plan: CallOut, diverted: Diverted | None, begin_fork: Callable[[], Fork]
+    ) -> None:
         self._call = call
-        self._aside = aside
+        self._begin_fork = begin_fork
         self._switch = call.switch
         self._plan = plan
         self._diverted = diverted
@@ -120,7 +133,7 @@ class _Search:
     async def _invite(self, trunk: Trunk, target: Target, flow: Flow) -> Leg | Response:
         """Whoever answers through one server, or its refusal. Raises Refused if nobody answers in time."""
         call, switch = self._call, self._switch
-        fork = call.begin_fork(aside=self._aside)
+        fork = self._begin_fork()
         caller = call.caller_leg
         party = ExternalParty(str(self._plan.number), trunk=trunk.name)
         leg = Leg(switch, party, fork, host=switch.media_host(flow), beside=caller)
