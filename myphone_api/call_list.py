@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from myphone_api.errors import CommandError, ExitCode
 from myphone_api.server import opened, prepare, setup_errors
+from pbx.history.chronicle import SYSTEM_STOPPED
 from pbx.history.record import CallList, CallRecord
 from pbx.store import calls
 from pbx.store.errors import StoreUnavailable
@@ -57,7 +58,8 @@ def _line(record: CallRecord, at: datetime, number: str | None) -> str:
     where = next((party.list for party in record.parties if party.number == number and party.list), None)
     caller = f"{record.caller or 'withheld'} {record.caller_name}".strip()
     taker = record.feature or record.answered_by
-    ended = f"{taker}, {record.talk_seconds:.0f} s" if taker else record.reason
+    cut_short = f", {SYSTEM_STOPPED}" if record.reason == SYSTEM_STOPPED else ""
+    ended = f"{taker}, {record.talk_seconds:.0f} s{cut_short}" if taker else record.reason
     words = (
         f"{at:%Y-%m-%d %H:%M:%S}",
         where.value if where else "",

@@ -143,9 +143,17 @@ def take_over(config: Config, store: Store) -> tuple[Config, tuple[str, ...]]:
 
 
 def differing(config: Config, connection: Connection) -> tuple[str, ...]:
-    """The live tables that were changed in the file after it was taken over."""
+    """The live tables that were changed in the file after it was taken over. Of one that was not live then, as in an
+    older version, the file is in force until the store has it."""
     known: Mapping[str, str] = live.fact(live.TAKEN_OVER, connection) or {}
-    return tuple(name for name, print_ in fingerprints(config).items() if known.get(name) != print_)
+    stored = live.tables(connection)
+
+    def differs(name: str, print_: str) -> bool:
+        if name in known:
+            return known[name] != print_
+        return name in stored and stored[name][0] != plain(getattr(config, name))
+
+    return tuple(name for name, print_ in fingerprints(config).items() if differs(name, print_))
 
 
 def fingerprints(config: Config) -> dict[str, str]:

@@ -82,10 +82,10 @@ def _create(connection: Connection) -> None:
 
 def follow(connection: Connection) -> None:
     """Follow the chain from wherever the database is."""
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of itself while it is imported
     from alembic import command  # takes its time, and is not needed where nothing is to be changed
     from alembic.config import Config
 
-    logging.getLogger("alembic").setLevel(logging.WARNING)
     config = Config()
     config.set_main_option("script_location", "pbx.store:migrations")
     config.attributes["connection"] = connection

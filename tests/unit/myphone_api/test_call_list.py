@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from myphone_api.cli import main
+from pbx.history.chronicle import SYSTEM_STOPPED
 from pbx.store.store import Store
 from tests.unit.pbx.store.test_calls import keep, record
 
@@ -55,6 +56,14 @@ def test_all_calls_newest_first_by_the_clock_of_the_office(
         "2026-01-02 04:05:05 101 Lee Parker > 100 (100, 4 s)",
         "2026-01-02 04:04:05 100 Lee Parker > 101 (101, 4 s)",
     ]
+
+
+def test_a_call_that_was_cut_short_says_so(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = Store.open(file.parent / "data" / "myphone.db")
+    keep(store._database, replace(record("d", 3), reason=SYSTEM_STOPPED))
+    store.abandon()
+    [line] = printed(file, "--limit", "1", capsys=capsys).splitlines()
+    assert line.endswith("(101, 4 s, System Stopped)")
 
 
 def test_the_lists_of_an_extension(file: Path, capsys: pytest.CaptureFixture[str]) -> None:

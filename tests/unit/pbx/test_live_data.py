@@ -20,6 +20,7 @@ from pbx.store.extensions import extensions
 from pbx.store.store import Change, Store
 
 ROUNDS = 15
+OF_DIAL_CODES = live.live_tables.c.name == "dial_codes"
 
 FILE: dict[str, Any] = {
     "extensions": [
@@ -284,3 +285,17 @@ def test_an_import_takes_whole_extensions_and_the_later_one_counts(location: Pat
             store.begin(partial(revise, config, lambda tables: None, versions={"100": 2}))
     finally:
         store.abandon()
+
+
+def test_a_table_that_an_older_version_left_in_the_file_is_in_force_from_there_until_it_is_changed() -> None:
+    config = parse(FILE | {"dial_codes": {"echo": "*43"}})
+    store = store_of(config)
+    store.begin(lambda connection: connection.execute(live.live_tables.delete().where(OF_DIAL_CODES)))
+    known = store.read(partial(live.fact, live.TAKEN_OVER))
+    del known["dial_codes"]
+    store.begin(partial(live.remember, live.TAKEN_OVER, known))  # as that one has left it
+    merged_config, differing = take_over(config, store)
+    assert (merged_config.dial_codes, differing) == ({"echo": "*43"}, ())
+    store.begin(partial(revise, config, lambda tables: tables.update(dial_codes={"echo": "*44"})))
+    merged_config, differing = take_over(config, store)
+    assert (merged_config.dial_codes, differing) == ({"echo": "*44"}, ("dial_codes",))

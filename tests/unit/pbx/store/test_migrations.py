@@ -3,20 +3,40 @@
 from __future__ import annotations
 
 import sqlite3
+from datetime import datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Connection,
+    Date,
+    DateTime,
+    Float,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    text,
+)
 
 from pbx.store.database import Database
 from pbx.store.errors import StoreError
 from pbx.store.migrations.upgrade import follow, newest, revision, upgrade
 from pbx.store.tables import metadata
 from tests.databases import opened
+
+MOMENT = datetime(2026, 1, 2, 3, 4, 5)
 
 
 def scripts() -> ScriptDirectory:
@@ -44,6 +64,71 @@ def test_the_migrated_schema_is_that_of_the_tables(location: Path | str) -> None
         assert database.query(revision) == newest()
     finally:
         database.close()
+
+
+@pytest.mark.parametrize("before", [f"{number:04}" for number in range(1, int(newest()))])
+def test_what_an_older_version_kept_is_there_after_the_upgrade(location: Path | str, before: str) -> None:
+    """Rows of every table it had, with all their values; and of an SQLite file a copy that is of the old version."""
+    file = location if isinstance(location, Path) else None
+    database = opened(location)
+    try:
+        database.migrate(partial(_follow_to, before))
+        kept = database.transact(_with_a_row_in_each_table)
+        with pytest.raises(StoreError, match="start `myphone serve`"):
+            upgrade(database, file, older=False)
+        upgrade(database, file)
+        assert database.query(revision) == newest()
+        for table, row in kept.items():
+            [found] = database.query(partial(_rows, table))
+            assert row.items() <= found.items(), table
+    finally:
+        database.close()
+    if file is not None:
+        copy = Database.sqlite(file.with_name(f"{file.name}.{before}"))
+        try:
+            assert copy.query(revision) == before
+            assert {table: copy.query(partial(_rows, table))[0] for table in kept} == kept
+        finally:
+            copy.close()
+
+
+def _follow_to(target: str, connection: Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", "pbx.store:migrations")
+    config.attributes["connection"] = connection
+    command.upgrade(config, target)
+
+
+def _with_a_row_in_each_table(connection: Connection) -> dict[str, dict[str, Any]]:
+    """What was entered, by table: values made up by their type, references to the row of the other table."""
+    schema = MetaData()
+    schema.reflect(connection)
+    values = {
+        String: "100",
+        Integer: 7,
+        Float: 1.5,
+        Boolean: True,
+        DateTime: MOMENT,
+        Date: MOMENT.date(),
+        LargeBinary: b"x",
+        JSON: [1],
+    }
+    kept = {}
+    for table in schema.sorted_tables:
+        if table.name != "alembic_version":
+            row = {column.name: _value(column, values) for column in table.columns}
+            connection.execute(table.insert().values(row))
+            kept[table.name] = _rows(table.name, connection)[0]
+    return kept
+
+
+def _value(column: Column[Any], values: dict[type, Any]) -> Any:
+    return next(value for kind, value in values.items() if isinstance(column.type, kind))
+
+
+def _rows(name: str, connection: Connection) -> list[dict[str, Any]]:
+    table = Table(name, MetaData(), autoload_with=connection)
+    return [dict(row) for row in connection.execute(table.select()).mappings()]
 
 
 def test_a_new_database_is_at_the_end_of_the_chain(database: Database) -> None:
