@@ -69,7 +69,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 DISK_SECONDS = 30.0
-"""How long the end of a stream waits for its recordings to be written."""
+"""After so long a recording whose stream has ended, and that the disk has not written yet, has failed."""
 
 
 # -- the engine ------------------------------------------------------------------------------------
@@ -211,28 +211,11 @@ class MediaEngine:
         self._leave_room(stream)
         if self._ears is not None:
             self._ears.ignore(stream)
-        closed = StreamClosed(stream.id, stream.close())
-        self._music.pop(stream.id, None)
-        if stream.recordings.unfinished:  # what they became is told first: after the end nobody listens
-            self._tell_when_recorded(stream, closed)
-        else:
-            self._tell(closed)
+        statistics, recordings = stream.close(), stream.recordings
+        self._tell(StreamClosed(stream.id, statistics, recordings.unfinished))
+        if recordings.unfinished:
+            recordings.finished = self._loop.call_later(DISK_SECONDS, recordings.give_up).cancel
         self._announce(self._ports.release(stream.ports))
-
-    def _tell_when_recorded(self, stream: Stream, closed: StreamClosed) -> None:
-        """A disk that hangs keeps nobody waiting for long."""
-
-        def finished() -> None:
-            timer.cancel()
-            self._tell(closed)
-
-        def give_up() -> None:
-            stream.recordings.finished = None
-            logger.error("a recording is not written %.0f s after its call has ended", DISK_SECONDS)
-            self._tell(closed)
-
-        timer = self._loop.call_later(DISK_SECONDS, give_up)
-        stream.recordings.finished = finished
 
     def _bridge(self, stream: Stream, other: int) -> None:
         partner = self._streams.get(other)

@@ -376,6 +376,8 @@ class StreamClosed:
 
     stream: int
     statistics: Statistics
+    recordings: int = 0
+    """So many have ended that are not whole yet: `RecordingEnded` or `RecordingFailed` of each comes later."""
 
 
 @dataclass(frozen=True)

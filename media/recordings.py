@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Callable
 from functools import partial
@@ -25,17 +26,17 @@ class Recordings:
         self._stream = stream
         self._tell = tell
         self._recorders: tuple[Recorder, ...] = ()
-        self._unfinished = 0
+        self._unfinished: list[Recorder] = []
         self.finished: Callable[[], None] | None = None
-        """Is called when the last one has been told that is not whole now."""
+        """Is called when it has been told of the last one that is not whole now."""
 
     def __bool__(self) -> bool:
         return bool(self._recorders)
 
     @property
-    def unfinished(self) -> bool:
-        """Whether something has ended that is not whole yet."""
-        return self._unfinished > 0
+    def unfinished(self) -> int:
+        """How many have ended, and are not whole yet."""
+        return len(self._unfinished)
 
     def add(self, recorder: Recorder) -> None:
         """Record from now on, in place of what the recorder before did."""
@@ -52,6 +53,12 @@ class Recordings:
         """Complete all."""
         for recorder in self._recorders:
             self._end(recorder, RecordingEnd.CLOSED)
+
+    def give_up(self) -> None:
+        """Tell that those have failed that are not whole yet. The disk may write them all the same, some time."""
+        for recorder in list(self._unfinished):
+            logger.warning("the recording of %s is not written long after its end", recorder.path)
+            self._failed(recorder, OSError(errno.ETIMEDOUT, "the disk does not answer"), None)
 
     def said(self, packet: RtpPacket, codec: Codec, now: float) -> None:
         """A packet of the peer."""
@@ -81,22 +88,29 @@ class Recordings:
 
     def _forget(self, recorder: Recorder) -> None:
         self._recorders = tuple(other for other in self._recorders if other is not recorder)
-        self._unfinished += 1
+        self._unfinished.append(recorder)
 
     def _ended(self, recorder: Recorder, reason: RecordingEnd, error: Exception | None) -> None:
         if error is not None:
             logger.warning("the recording of %s cannot be completed: %s", recorder.path, error)
             self._failed(recorder, error, None)
-            return
-        self._tell("recorded", self._stream, recorder.seconds, recorder.peak, reason, str(recorder.path))
-        self._finish()
+        elif self._finish(recorder):
+            self._tell("recorded", self._stream, recorder.seconds, recorder.peak, reason, str(recorder.path))
+            self._finished()
 
     def _failed(self, recorder: Recorder, error: Exception, _: Exception | None) -> None:
-        self._tell("recording failed", self._stream, str(error), str(recorder.path))
-        self._finish()
+        if self._finish(recorder):
+            self._tell("recording failed", self._stream, str(error), str(recorder.path))
+            self._finished()
 
-    def _finish(self) -> None:
-        self._unfinished -= 1
+    def _finish(self, recorder: Recorder) -> bool:
+        """Whether nothing has been told of it yet."""
+        waited = recorder in self._unfinished
+        if waited:
+            self._unfinished.remove(recorder)
+        return waited
+
+    def _finished(self) -> None:
         if not self._unfinished and self.finished is not None:
             finished, self.finished = self.finished, None
             finished()

@@ -92,6 +92,8 @@ class _Worker:
     link: EngineLink
     ready: deque[int] = field(default_factory=deque)
     streams: set[int] = field(default_factory=set)
+    unwritten: dict[int, int] = field(default_factory=dict)
+    """Stream that has ended -> how many of its recordings are not told of yet."""
     filling: bool = False
     """Whether more ports have been asked for."""
     has_ports: asyncio.Event = field(default_factory=asyncio.Event)
@@ -311,12 +313,17 @@ class MediaService:
             return worker is not None and worker.number == self.worker_of_room(command.room)
         return worker is not None
 
+    def tells_more_of(self, stream: int) -> bool:
+        """Whether a stream is open, or what became of its recordings is still to be told."""
+        return stream in self._open or any(stream in worker.unwritten for worker in self._workers)
+
     def live(self) -> dict[str, int]:
         """How many streams there are: for tests of leaks."""
         return {
             "reserved": len(self._reserved),
             "streams": len(self._open),
             "waiting": len(self._waiting),
+            "unwritten": sum(len(worker.unwritten) for worker in self._workers),
             "moving": len(self._moving) + len(self._left) + len(self._before) + len(self._standing),
         }
 
@@ -340,12 +347,22 @@ class MediaService:
             return
         elif isinstance(event, StreamClosed | StreamFailed):
             self._forget(event.stream)
+            if isinstance(event, StreamClosed) and event.recordings:
+                self._workers[number].unwritten[event.stream] = event.recordings
             before = self._before.pop(event.stream, None)
             if before is not None and isinstance(event, StreamClosed):
                 event = replace(event, statistics=together(before, event.statistics))
         elif isinstance(event, PlayEnded):
             self._standing.told(event)
+        elif isinstance(event, RecordingEnded | RecordingFailed):
+            self._count_recording(self._workers[number].unwritten, event.stream)
         self.on_event(event)
+
+    @staticmethod
+    def _count_recording(unwritten: dict[int, int], stream: int) -> None:
+        left = unwritten.pop(stream, 0) - 1
+        if left > 0:
+            unwritten[stream] = left
 
     def _told_late(self, number: int, event: StreamEvent) -> None:
         """An engine tells of a stream that has left it: how it went there, and what became of its recordings."""
@@ -371,7 +388,7 @@ class MediaService:
     def _lost(self, number: int) -> WorkerLost:
         """A worker is gone: its streams and ports too. The link starts another, which will tell its own ports."""
         worker = self._workers[number]
-        streams = tuple(worker.streams)
+        streams = (*worker.streams, *worker.unwritten)
         for stream in streams:
             self._reserved.pop(stream, None)
             self._waiting.pop(stream, None)
@@ -381,6 +398,7 @@ class MediaService:
             del self._moving[stream]
         self._left = {key: left for key, left in self._left.items() if key[0] != number}
         worker.streams.clear()
+        worker.unwritten.clear()
         worker.ready.clear()
         worker.filling = False
         worker.has_ports.set()

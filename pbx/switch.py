@@ -517,7 +517,6 @@ class Switch:
             and (leg := self.legs.at(event.stream)) is not None
         ):
             if isinstance(event, StreamClosed):
-                self.legs.closed(event.stream)
                 if event.stream == leg.stream:
                     self._rate(leg, event.statistics)
             elif isinstance(event, StreamReported):
@@ -527,6 +526,8 @@ class Switch:
             else:
                 self.recordings.heard(leg, event)
                 leg.on_media(event)
+            if not self.media.tells_more_of(event.stream):
+                self.legs.closed(event.stream)
 
     def _rate(self, leg: Leg, statistics: Statistics) -> None:
         """Tell how a leg sounded; where the call is not over yet, it tells that at its end."""

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from media.engine import DISK_SECONDS
 from media.messages import RecordingEnd, RecordingEnded
 from media.plan import Codec
 from pbx.call import Call
+from pbx.happenings import CallQuality, CallRecorded, RecordingFault
 from pbx.phone import PhoneCall
 from pbx.plugin import Feature
 from tests.interop.tones import RATE_HZ, level, read_samples
@@ -19,6 +21,9 @@ from tests.journeys.talking import HEARD, MUSIC, TONES_HZ, assert_talk, connect,
 from tests.simulation.impairment import LAN, WIRELESS, Profile
 from tests.simulation.office import Office
 from tests.simulation.prompter import Prompter
+from tests.unit.media.studio import SlowDisk
+
+MakeOffice = Callable[..., Office]
 
 # -- whole calls -----------------------------------------------------------------------------------
 
@@ -136,6 +141,39 @@ async def test_who_is_held_is_recorded_with_the_music(
     outgoing.hang_up()
     await incoming.over()
     assert tones_in(path) == {0, 1}
+
+
+@pytest.mark.row("CORE-26")
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("hangs", [False, True])
+async def test_a_call_is_over_before_its_recording_is_on_the_disk(
+    make_office: MakeOffice, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, workers: int, hangs: bool
+) -> None:
+    """What became of that is told once it is known, or once the disk does not answer."""
+    disk = SlowDisk()
+    monkeypatch.setattr("media.recorder.PatientDisk", lambda: disk)
+    office = make_office(
+        extensions={"101": {"record_calls": "all"}},
+        media={"workers": workers},
+        store={"data_dir": tmp_path / "data"},
+    )
+    await office.open()
+    outgoing, incoming = await pair_of(office)
+    await asyncio.sleep(2)
+    outgoing.hang_up()
+    await incoming.over()
+    await asyncio.sleep(1)
+    assert len(office.told_of(CallQuality)) == 2
+    assert (office.live()["streams"], office.live()["legs"]) == (0, 1)
+    assert office.told_of(CallRecorded) == []
+    if hangs:
+        await asyncio.sleep(DISK_SECONDS)
+    disk.catch_up()
+    await asyncio.sleep(1)
+    [told] = office.told_of(RecordingFault if hangs else CallRecorded)
+    assert told.extension == "101"
+    assert seconds_of(Path(told.path)) == pytest.approx(2, abs=0.2)
+    await office.settle()
 
 
 async def test_a_call_that_cannot_be_recorded_goes_on(office: Office, folder: Path, tmp_path: Path) -> None:

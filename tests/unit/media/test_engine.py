@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from media.codecs import g711
-from media.disk import Done, Work
 from media.engine import DISK_SECONDS, MediaEngine
 from media.messages import (
     Bridge,
@@ -27,6 +26,7 @@ from media.messages import (
     PlayTone,
     PortsReady,
     Quiet,
+    RecordCall,
     RecordFile,
     RecordingEnded,
     RecordingFailed,
@@ -371,27 +371,24 @@ async def test_a_recording_that_cannot_begin_is_told_and_the_call_goes_on(
     studio.stop()
 
 
-@pytest.mark.parametrize("late", [False, True])
-async def test_the_end_of_a_stream_waits_for_a_disk_but_not_for_ever(
-    simulation: Simulation, tmp_path: Path, caplog: pytest.LogCaptureFixture, late: bool
+@pytest.mark.parametrize("seconds", [0.0, DISK_SECONDS - 1, DISK_SECONDS + 1])
+async def test_the_end_of_a_stream_waits_for_no_disk_and_each_recording_has_one_end(
+    simulation: Simulation, tmp_path: Path, caplog: pytest.LogCaptureFixture, seconds: float
 ) -> None:
-    waiting: list[Done] = []
-
-    class Disk:
-        def run(self, work: Work, done: Done) -> None:
-            work()
-            waiting.append(done)
-
-    studio = Studio(simulation, disk=Disk())
+    disk, paths = SlowDisk(), [str(tmp_path / name) for name in ("one.wav", "both.wav")]
+    studio = Studio(simulation, disk=disk)
     stream = studio.open(studio.peer())
-    studio.do(RecordFile(stream, str(tmp_path / "recorded.wav")), CloseStream(stream))
-    await asyncio.sleep(DISK_SECONDS + (1 if late else -1))
-    assert len(studio.told_of(StreamClosed)) == late
-    for done in waiting:
-        done(None)
-    await asyncio.sleep(2)
-    assert len(studio.told_of(RecordingEnded)) == len(studio.told_of(StreamClosed)) == 1
-    assert ("is not written 30 s after its call has ended" in caplog.text) is late
+    studio.do(RecordFile(stream, paths[0]), RecordCall(stream, paths[1]), CloseStream(stream))
+    [closed] = studio.told_of(StreamClosed)
+    assert (closed.recordings, studio.told_of(RecordingEnded)) == (2, [])
+    await asyncio.sleep(seconds)
+    disk.catch_up()
+    await asyncio.sleep(2 * DISK_SECONDS)
+    late = seconds > DISK_SECONDS
+    assert sorted(event.path for event in studio.told_of(RecordingEnded)) == ([] if late else sorted(paths))
+    assert sorted(event.path for event in studio.told_of(RecordingFailed)) == (sorted(paths) if late else [])
+    assert ("is not written long after its end" in caplog.text) is late
+    assert len(studio.told_of(StreamClosed)) == 1
     studio.stop()
 
 

@@ -15,8 +15,13 @@ from media.messages import (
     Event,
     OpenStream,
     PlayTone,
+    RecordingEnd,
+    RecordingEnded,
+    RecordingFailed,
+    Statistics,
     StreamClosed,
     StreamFailed,
+    WorkerLost,
 )
 from media.service import MediaService, MediaSettings, PortsExhausted, Reservation
 from media.tones import Tone
@@ -25,7 +30,7 @@ from tests.simulation.simulation import Simulation
 from tests.unit.media.studio import PBX, Peer, frames, plan_for
 
 HELLO = frames(1, 10)
-NOTHING = {"reserved": 0, "streams": 0, "waiting": 0, "moving": 0}
+NOTHING = {"reserved": 0, "streams": 0, "waiting": 0, "unwritten": 0, "moving": 0}
 
 
 class House:
@@ -321,3 +326,32 @@ async def test_a_stream_that_stays_gives_the_port_back(simulation: Simulation) -
     house.service.stay(stream)
     assert house.service.worker_of(stream) == 0
     assert house.service.reserve().port == port
+
+
+async def test_what_became_of_recordings_is_waited_for_after_the_end_of_their_stream(
+    simulation: Simulation,
+) -> None:
+    house = await started(simulation)
+    stream, _ = house.open()
+    service = house.service
+    service._told(0, StreamClosed(stream, Statistics(), recordings=2))
+    assert service.live() == NOTHING | {"unwritten": 1}
+    assert service.tells_more_of(stream)
+    service._told(0, RecordingFailed(stream, "the disk is full", "a.wav"))
+    assert service.tells_more_of(stream)
+    service._told(0, RecordingEnded(stream, 1.0, 0, RecordingEnd.CLOSED, "b.wav"))
+    assert not service.tells_more_of(stream)
+    assert [type(event) for event in house.told[-3:]] == [StreamClosed, RecordingFailed, RecordingEnded]
+    await house.stop()
+
+
+async def test_a_worker_that_is_lost_takes_along_what_it_had_not_told_of_recordings(
+    simulation: Simulation,
+) -> None:
+    house = await started(simulation)
+    stream, _ = house.open()
+    house.service._told(0, StreamClosed(stream, Statistics(), recordings=1))
+    house.service._told(0, WorkerLost(0, ()))
+    assert house.told[-1] == WorkerLost(0, (stream,))
+    assert not house.service.tells_more_of(stream)
+    await house.stop()

@@ -51,7 +51,9 @@ from tests.unit.media.studio import plan_for
 from tests.unit.sipcore.net.loopback import HERE, PATIENCE_SECONDS, run, until
 
 
-def test_a_recording_is_whole_before_its_stream_is_told_to_be_closed(tmp_path: Path) -> None:
+def test_a_recording_is_whole_when_its_end_is_told_and_the_end_of_its_stream_tells_of_it(
+    tmp_path: Path,
+) -> None:
     async def story() -> None:
         path = tmp_path / "hello.wav"
         async with started() as (worker, port):
@@ -61,9 +63,9 @@ def test_a_recording_is_whole_before_its_stream_is_told_to_be_closed(tmp_path: P
             await worker.latched(1, phone, port)
             await worker.ticked()
             worker.process.send(CloseStream(1))
-            await until(lambda: worker.told_of(StreamClosed))
-            [recorded] = worker.told_of(RecordingEnded)
-            assert worker.told.index(recorded) < worker.told.index(worker.told_of(StreamClosed)[0])
+            await until(lambda: worker.told_of(StreamClosed) and worker.told_of(RecordingEnded))
+            [closed], [recorded] = worker.told_of(StreamClosed), worker.told_of(RecordingEnded)
+            assert closed.recordings == (worker.told.index(closed) < worker.told.index(recorded))
             assert path.stat().st_size == 44 + 16000 * recorded.seconds > 44
 
     run(story())
