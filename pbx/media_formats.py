@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from media.plan import Codec
@@ -53,18 +54,22 @@ class MediaFormats:
         return (self.events[clock], clock) if clock in self.events else None
 
 
+_name = itemgetter(0)
 _known: dict[tuple[tuple[str, ...], Attributes, bool], MediaFormats] = {}
 
 
 def media_formats(media: MediaDescription) -> MediaFormats:
     """Read a media section. Its keys are of one call only, and are not remembered."""
-    lasting = tuple([attribute for attribute in media.attributes if attribute[0] != "crypto"])
-    key = media.formats, lasting, len(lasting) == len(media.attributes)
+    attributes = media.attributes
+    keyless = "crypto" not in map(_name, attributes)
+    if not keyless:
+        attributes = tuple([attribute for attribute in attributes if attribute[0] != "crypto"])
+    key = media.formats, attributes, keyless
     found = _known.get(key)
     if found is None:
         if len(_known) >= REMEMBERED:
             _known.clear()
-        found = _known[key] = _read(media, keyless=key[2])
+        found = _known[key] = _read(media, keyless=keyless)
     return found
 
 

@@ -41,7 +41,7 @@ class NotAcceptable(Exception):
     """Nothing in the description can be used: 488 (RFC 3261 section 21.4.26)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Usable:
     """What can be taken of a description."""
 
@@ -269,29 +269,32 @@ class Negotiation:
 
     def _number(self, encoding: str) -> int:
         """The payload type of an encoding in this session."""
-        if encoding not in self._numbers:
-            free = (n for n in (USUAL_PAYLOAD_TYPES[encoding], *DYNAMIC) if n not in self._numbers.values())
-            self._numbers[encoding] = next(free)
-        return self._numbers[encoding]
+        number = self._numbers.get(encoding)
+        if number is None:
+            number, taken = USUAL_PAYLOAD_TYPES[encoding], self._numbers.values()
+            if number in taken:
+                number = next(free for free in DYNAMIC if free not in taken)
+            self._numbers[encoding] = number
+        return number
 
     def _audio(
         self, formats: dict[int, Codec], events: dict[int, int], direction: Direction
     ) -> MediaDescription:
         """`events`: clock rates of telephone-events by payload type."""
-        attributes = _attributes(
+        numbers, attributes = _described(
             tuple(formats.items()), tuple(events.items()), direction, self.opus_parameters
         )
-        numbers = tuple(map(str, [*formats, *events]))
         return MediaDescription("audio", self.port, CLEAR, numbers, attributes=attributes)
 
 
 @lru_cache(REMEMBERED)
-def _attributes(
+def _described(
     formats: tuple[tuple[int, Codec], ...],
     events: tuple[tuple[int, int], ...],
     direction: Direction,
     opus_parameters: str,
-) -> Attributes:
+) -> tuple[tuple[str, ...], Attributes]:
+    """Payload types, and what is said of them."""
     attributes: list[tuple[str, str | None]] = []
     for number, codec in formats:
         attributes.append(("rtpmap", f"{number} {codec.rtpmap}"))
@@ -299,7 +302,8 @@ def _attributes(
             attributes.append(("fmtp", f"{number} {opus_parameters}"))
     for number, clock in events:
         attributes += [("rtpmap", f"{number} telephone-event/{clock}"), ("fmtp", f"{number} 0-16")]
-    return (*attributes, ("ptime", "20"), (direction.value, None))
+    numbers = tuple([str(number) for number, _ in (*formats, *events)])
+    return numbers, (*attributes, ("ptime", "20"), (direction.value, None))
 
 
 def _with_key(media: MediaDescription, key: Crypto) -> MediaDescription:

@@ -323,7 +323,7 @@ class Router:
             blocked = Refuse(status, REASONS[status], blocked_by=number)
             return way.to(blocked, f"{number} has {way.situation.caller or 'anonymous'} on the black list")
         way = way.asking(number, ARRIVAL)
-        on = self._by_rule(ARRIVAL, extension, way.by(ALWAYS))
+        on = self._by_rule(ARRIVAL, extension, way, ALWAYS)
         if on is not None:
             return on
         if self.forwarding.away(number):
@@ -342,18 +342,21 @@ class Router:
         on = None
         if outcome in _RULES:
             way = way.asking(extension.number, _RULES[outcome])
-            on = self._by_rule(_RULES[outcome], extension, way.by(diversion or _DIVERSIONS[outcome]))
+            on = self._by_rule(_RULES[outcome], extension, way, diversion or _DIVERSIONS[outcome])
         if on is None:
             return way.to(_NATURAL[outcome], reason)
         natural = on.to(_NATURAL[outcome], on.reasons[-1]) if on.action == _UNSERVED else on
         return natural.because(reason)
 
-    def _by_rule(self, types: frozenset[RuleType], extension: Extension, way: Route) -> Route | None:
+    def _by_rule(
+        self, types: frozenset[RuleType], extension: Extension, way: Route, diversion: str
+    ) -> Route | None:
         """Where the first rule of the extension leads that applies; None if none does."""
         applied = self.forwarding.profile(extension).first(types, way.situation)
         if applied is None:
             return None
-        return self._act(applied.rule.action, extension, way).because(f"{extension.number}: {applied}")
+        on = self._act(applied.rule.action, extension, way.by(diversion))
+        return on.because(f"{extension.number}: {applied}")
 
     def _act(self, action: Action, extension: Extension, way: Route) -> Route:
         if not isinstance(action, ReachMe):

@@ -16,6 +16,7 @@ from sipcore.errors import PeerError, UsageError
 from sipcore.sdp.description import SessionDescription
 from sipcore.syntax.headers import split_values
 from sipcore.syntax.message import Request, Response, response_to
+from sipcore.syntax.remember import remembered
 from sipcore.usage import Core
 from values import dataclass
 
@@ -146,9 +147,9 @@ class Session(ABC):
 
     def _note_abilities(self, message: Request | Response) -> None:
         """Keep what the peer says it takes (section 20.5); it need not say it each time."""
-        methods = [method for line in message.get_all("Allow") for method in split_values(line)]
-        if methods:
-            self._peer_allows = frozenset(methods)
+        lines = message.get_all("Allow")
+        if lines and (methods := _methods(", ".join(lines))):
+            self._peer_allows = methods
 
     def _send_in_dialog(
         self, method: str, now: float, headers: Headers = (), body: bytes = b""
@@ -172,6 +173,11 @@ class Session(ABC):
             raise PeerError("the answer is missing")
         self.offers.receive_answer(answer)
         return answer
+
+
+@remembered(256)
+def _methods(allow: str) -> frozenset[str]:
+    return frozenset(split_values(allow))
 
 
 def description_of(message: Request | Response) -> SessionDescription | None:

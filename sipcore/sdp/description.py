@@ -112,15 +112,7 @@ class SessionDescription:
 
     def direction_of(self, media: MediaDescription) -> str:
         """One of DIRECTIONS, from the sender's side; 0.0.0.0 is the old way to say hold (RFC 3264 section 8.4)."""
-        direction = next(
-            (
-                name
-                for attributes in (media.attributes, self.attributes)
-                for name, _ in attributes
-                if name in DIRECTIONS
-            ),
-            "sendrecv",
-        )
+        direction = _direction(media.attributes) or _direction(self.attributes) or "sendrecv"
         if self.address_of(media) == "0.0.0.0":
             return "sendonly" if direction in ("sendrecv", "sendonly") else "inactive"
         return direction
@@ -240,6 +232,13 @@ def _is_number(text: str, largest: int) -> bool:
 
 def _family(address: str) -> str:
     return "IP6" if ":" in address else "IP4"
+
+
+def _direction(attributes: Attributes) -> str | None:
+    for name, _ in attributes:
+        if name in DIRECTIONS:
+            return name
+    return None
 
 
 def _first(attributes: Attributes, name: str) -> str | None:
