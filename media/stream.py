@@ -197,8 +197,9 @@ class Stream:
             self._partner._route = None
             self._partner._listeners.remove(self)
             self._partner = self._transcoder = None
-        self._close_source()
-        self._source, self._source_ended, self._close_source = None, _nothing, _nothing
+        if self._source is not None:
+            self._close_source()
+            self._source, self._source_ended, self._close_source = None, _nothing, _nothing
 
     def record(self, recorder: Recorder) -> None:
         """Write down what comes in, or both directions."""

@@ -496,6 +496,8 @@ class Happenings:
 
     def __init__(self) -> None:
         self._handlers: dict[type[Happening] | None, tuple[Handler, ...]] = {}
+        self._told: dict[type[Happening], tuple[Handler, ...]] = {}
+        """Who is told a fact of a class, those who hear everything included; as found for the first of them."""
 
     @overload
     def subscribe(self, kind: None, handler: Callable[[Happening], None]) -> Callable[[], None]: ...
@@ -509,8 +511,10 @@ class Happenings:
         """
         subscription = partial(handler)  # an identity of its own: the same handler may be subscribed twice
         self._handlers[kind] = (*self._handlers.get(kind, ()), subscription)
+        self._told.clear()
 
         def unsubscribe() -> None:
+            self._told.clear()
             left = tuple(other for other in self._handlers.get(kind, ()) if other is not subscription)
             if left:
                 self._handlers[kind] = left
@@ -525,12 +529,15 @@ class Happenings:
 
     def tell(self, happening: Happening) -> None:
         """Tell a fact: first those who wait for its kind, then those who hear everything."""
-        for kind in (type(happening), None):
-            for handler in self._handlers.get(kind, ()):
-                try:
-                    handler(happening)
-                except Exception:
-                    logger.exception("a listener failed to take %s", happening)
+        kind = type(happening)
+        handlers = self._told.get(kind)
+        if handlers is None:
+            handlers = self._told[kind] = (*self._handlers.get(kind, ()), *self._handlers.get(None, ()))
+        for handler in handlers:
+            try:
+                handler(happening)
+            except Exception:
+                logger.exception("a listener failed to take %s", happening)
 
 
 def _snake_case(name: str) -> str:
