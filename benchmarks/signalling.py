@@ -33,7 +33,7 @@ from media.net import Receive
 from pbx.config import parse
 from pbx.environment import Environment
 from pbx.switch import Switch
-from sipcore.net.network import SystemNetwork
+from sipcore.net.network import SystemNetwork, nobody_waits
 from sipcore.transport.flow import Address
 
 NUMBERS = range(1000, 1020)
@@ -113,10 +113,16 @@ class StillLoop(asyncio.SelectorEventLoop):
 class MemorySocket:
     """The server's UDP socket, or one for sound that is never sent."""
 
-    def __init__(self, local: Address, receive: Any) -> None:
+    def __init__(self, local: Address, receive: Any, drained: Callable[[], None] = nobody_waits) -> None:
         self.local = local
-        self.receive = receive
+        self._receive = receive
+        self._drained = drained
         self.sent: list[tuple[bytes, Address]] = []
+
+    def receive(self, data: bytes, remote: Address) -> None:
+        """One datagram has come, and no more."""
+        self._receive(data, remote)
+        self._drained()
 
     def send(self, data: bytes, remote: Any) -> None:
         self.sent.append((data, remote))
@@ -134,8 +140,13 @@ class MemorySocket:
 class MemoryNetwork(SystemNetwork):
     """Where the server opens its sockets."""
 
-    def open_udp(self, local: Address, receive: Callable[[bytes, Address], None]) -> Any:
-        self.udp = MemorySocket(local, receive)
+    def open_udp(
+        self,
+        local: Address,
+        receive: Callable[[bytes, Address], None],
+        drained: Callable[[], None] = nobody_waits,
+    ) -> Any:
+        self.udp = MemorySocket(local, receive, drained)
         return self.udp
 
     def open_media(self, local: tuple[str, int], receive: Receive) -> Any:

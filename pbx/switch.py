@@ -457,9 +457,11 @@ class Switch:
         now = self.loop.time()
         result = self.registrar.register(arrived.request, arrived.identity, arrived.flow, now)
         self.driver.perform(self.endpoint.respond(arrived.transaction, result.response, now))
-        self._tell_bindings(result.changes)
-        if not result.changes and result.response.status == 200:
+        if result.changes:
+            self._tell_bindings(result.changes)
+        elif result.response.status == 200:
             self.keeping.registrations([arrived.identity])
+            self._arm_expiry()
 
     def _tell_bindings(self, changes: Sequence[BindingChange]) -> None:
         self.nat.note(changes, self.loop.time())

@@ -7,7 +7,7 @@ user of RFC 3261 section 5). All are frozen values: a test compares lists of the
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from values import dataclass
 
@@ -28,8 +28,7 @@ Effect = Any
 # -- for the driver ---------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Transmit:
+class Transmit(NamedTuple):
     """Send these bytes, one whole message, on this flow."""
 
     flow: Flow
@@ -46,8 +45,7 @@ class CloseFlow:
 # -- outside sessions ------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Arrived:
+class Arrived(NamedTuple):
     """An admitted request that opens no INVITE session (REGISTER, OPTIONS, MESSAGE, ...) wants a response.
 
     Answer it through `Endpoint.respond(transaction, response, now)`.

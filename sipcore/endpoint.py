@@ -166,7 +166,8 @@ class Endpoint:
         """Answer a request that `Arrived` or `RequestInDialog` told of."""
         if response.status > 100 and not response.to.tag:
             response.set("To", f"{response.get('To')};tag={self._stateless_tag(transaction.request)}")
-        response.remove("User-Agent")  # that is for requests (section 20.41)
+        if response.has("User-Agent"):
+            response.remove("User-Agent")  # that is for requests (section 20.41)
         response.add("Server", self.settings.server)
         if response.status < 300 and response.cseq.method == "OPTIONS":
             self._add_abilities(response)
@@ -277,10 +278,10 @@ class Endpoint:
     def _from_stranger(self, request: Request, flow: Flow, now: float) -> list[Effect]:
         """A request that belongs to nothing known: the gate first, then the checks of section 8.2."""
         verdict = self._gate.admit(request, flow, now)
-        if isinstance(verdict, Ignored):
-            return []
         if isinstance(verdict, Refused):
             return self._refuse(request, flow, verdict.status, verdict.headers)
+        if isinstance(verdict, Ignored):
+            return []
         if self.transactions.is_merged(request):
             return self._refuse(request, flow, 482)
         refusal = self._inspect(request)

@@ -130,6 +130,8 @@ class Trunks:
 
         Of several accounts at one provider it is the one that the Request-URI names.
         """
+        if not self._by_name:
+            return None
         owners = [trunk for trunk in self if trunk.owns(flow)]
         if len(owners) > 1:
             user = request.uri.user

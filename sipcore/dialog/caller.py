@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from enum import Enum
 from typing import Any
 
@@ -118,7 +117,7 @@ class CallerSession(InviteSession):
 
     def move(self, flow: Flow) -> None:
         super().move(flow)
-        self._acks = {tag: None if ack is None else replace(ack, flow=flow) for tag, ack in self._acks.items()}
+        self._acks = {tag: None if ack is None else ack._replace(flow=flow) for tag, ack in self._acks.items()}
 
     def hang_up(self, now: float, headers: Headers = ()) -> list[Effect]:
         if self.state is SessionState.SETTING_UP:

@@ -37,10 +37,8 @@ MAX_ADDRESSES = 4
 NO_WAY = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ECONNREFUSED})
 """What the operating system says of a datagram that it does not send."""
 WILDCARDS = ("0.0.0.0", "::")
-PATIENCE_SECONDS = 0.2
-"""A new request that has waited for longer is asked to come again: before its sender repeats it."""
 CALL_PATIENCE_SECONDS = 2.0
-"""The same for calls, which somebody waits for."""
+"""A call that has waited for longer is turned away too: somebody waits for it."""
 RETRY_AFTER_SECONDS = 2, 8
 
 OnWire = Callable[[bool, Flow, bytes], None]
@@ -88,7 +86,7 @@ class Driver:
         self._rate = RateLimit(settings.limits)
         self.urgent: Callable[[str], bool] = _nothing_is
         """Whether a call to this user part is always served, however long it has waited: an emergency number."""
-        self._inbox = Inbox(self._loop, self._take, self._turn_away)
+        self._inbox = Inbox(self._loop, self._take, self._turn_away, self._paused)
         self._udp: UdpSocket | None = None
         self._udp_flows: dict[Address, Flow] = {}
         self._listeners: list[Listener] = []
@@ -109,7 +107,8 @@ class Driver:
         """Open the ports. Raises OSError."""
         settings = self._settings
         if settings.udp_port is not None:
-            self._udp = self._network.open_udp(Address(settings.listen, settings.udp_port), self._datagram)
+            local = Address(settings.listen, settings.udp_port)
+            self._udp = self._network.open_udp(local, self._datagram, self._inbox.work)
         if settings.tcp_port is not None:
             await self._listen(settings.tcp_port, Transport.TCP, None)
         if settings.tls_port is not None and settings.certificate is not None:
@@ -150,30 +149,34 @@ class Driver:
 
     def _datagram(self, data: bytes, remote: Address) -> None:
         now = self._loop.time()
-        if not self._rate.admit(remote.host, now) or not data.strip(b"\r\n\0"):
-            return  # too much, or a keep-alive that wants no answer
-        if is_stun(data):
-            self._stun(data, remote)
+        if not self._rate.admit(remote.host, now):
             return
-        self._inbox.put(data, remote, now)
+        if data[:1] <= b" " and (is_stun(data) or not data.strip(b"\r\n\0")):
+            self._keep_alive(data, remote)
+        else:
+            self._inbox.put(data, remote, now)
 
     def stream_message(self, data: bytes, flow: Flow) -> None:
         """A message has come over a connection. Nobody repeats it, so none is lost where too many wait."""
         if self._inbox.has_room(data):
             self._inbox.put(data, flow, self._loop.time())
+            self._inbox.work_soon()
         else:
             self.message(data, flow, stream=True)
 
     def _take(self, data: bytes, sender: Sender) -> None:
+        self._performing = True  # the timer is seen to when the inbox pauses
         if isinstance(sender, Flow):
             self.message(data, sender, stream=True)
         else:
-            self.message(data, self.udp_flow(sender), stream=False)
+            self.message(data, self._udp_flows.get(sender) or self.udp_flow(sender), stream=False)
+
+    def _paused(self) -> None:
+        self._performing = False
+        self._arm()
 
     def _turn_away(self, data: bytes, sender: Sender, waited: float) -> bool:
         """Ask a new request that has waited too long to come later; whether it is one."""
-        if waited < PATIENCE_SECONDS:
-            return False
         stream, remote = (sender, sender.remote) if isinstance(sender, Flow) else (None, sender)
         request = newcomer(data, remote)
         if request is None or self.endpoint.transactions.serves(request.via, request.method):
@@ -189,8 +192,10 @@ class Driver:
             self._send_datagram(self.udp_flow(back), answer)
         return True
 
-    def _stun(self, data: bytes, remote: Address) -> None:
-        """Answer a keep-alive (RFC 5626 section 4.4.2)."""
+    def _keep_alive(self, data: bytes, remote: Address) -> None:
+        """Answer a keep-alive that wants an answer (RFC 5626 section 4.4.2)."""
+        if not is_stun(data):
+            return
         response = stun.answer(data, remote)
         if response is None:
             self.on_stun(data)

@@ -21,6 +21,8 @@ MAX_WAITING = 20_000
 MAX_WAITING_BYTES = 32 * 1024 * 1024
 SLICE_SECONDS = 0.005
 """So long messages are handled before more are read, and others on the loop have their turn."""
+PATIENCE_SECONDS = 0.2
+"""A new request that has waited for longer is asked to come again: before its sender repeats it."""
 REPORT_SECONDS = 60.0
 
 Sender = Address | Flow
@@ -36,12 +38,20 @@ class Inbox:
     One that is repeated while it waits is handled once.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, take: Take, refuse: Refuse) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        take: Take,
+        refuse: Refuse,
+        paused: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`refuse` is asked about what has waited too long; `paused` is told where others have their turn."""
         self.refused = self.lost = 0
         """Messages turned away, and dropped, since the start."""
         self._loop = loop
         self._take = take
         self._refuse = refuse
+        self._paused = paused
         self._waiting: OrderedDict[str, deque[tuple[float, bytes, Sender]]] = OrderedDict()
         """Of each source (an IPv6 one is a /64), the next in front."""
         self._known: set[tuple[bytes, Sender]] = set()
@@ -58,20 +68,20 @@ class Inbox:
         return len(self._known) < MAX_WAITING and self._bytes + len(data) <= MAX_WAITING_BYTES
 
     def put(self, data: bytes, sender: Sender, now: float) -> None:
-        """A message has been read."""
+        """A message has been read. To be followed by `work`, now or in a later turn."""
         message = data, sender
         if message in self._known:
             return
         if not self.has_room(data):
             self.lost += 1
             return
-        host = sender.remote.host if isinstance(sender, Flow) else sender.host
-        self._waiting.setdefault(source_of(host), deque()).append((now, data, sender))
+        source = source_of(sender.remote.host if isinstance(sender, Flow) else sender.host)
+        queue = self._waiting.get(source)
+        if queue is None:
+            queue = self._waiting[source] = deque()
+        queue.append((now, data, sender))
         self._known.add(message)
         self._bytes += len(data)
-        if not self._scheduled:
-            self._scheduled = True
-            self._loop.call_soon(self._work)
 
     def clear(self) -> None:
         """Nothing that waits is to be handled any more."""
@@ -79,21 +89,33 @@ class Inbox:
         self._known.clear()
         self._bytes = 0
 
-    def _work(self) -> None:
+    def work_soon(self) -> None:
+        """Begin with what waits when others have had their turn."""
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._begin)
+
+    def _begin(self) -> None:
         self._scheduled = False
+        self.work()
+
+    def work(self) -> None:
+        """Handle what waits for a while, and go on with the rest when others have had their turn."""
+        if self._scheduled:
+            return
         now = self._loop.time()
         until = now + SLICE_SECONDS
         while self._waiting and now < until:
             since, data, sender = self._next()
-            if self._refuse(data, sender, now - since):
+            if now - since >= PATIENCE_SECONDS and self._refuse(data, sender, now - since):
                 self.refused += 1
                 self._report(now)
             else:
                 self._take(data, sender)
             now = self._loop.time()
-        if self._waiting and not self._scheduled:
-            self._scheduled = True
-            self._loop.call_soon(self._work)
+        self._paused()
+        if self._waiting:
+            self.work_soon()
 
     def _next(self) -> tuple[float, bytes, Sender]:
         source, queue = self._waiting.popitem(last=False)

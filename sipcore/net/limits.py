@@ -33,18 +33,18 @@ class RateLimit:
         self._buckets: dict[str, list[float]] = {}
 
     def admit(self, source: str, now: float) -> bool:
-        """Take a token of the source's bucket; False if there is none."""
+        """Take a token of the source's bucket; False if there is none. What a time has earned is added when all are
+        spent, so that nothing is reckoned for those who send little."""
         source = source_of(source)
         bucket = self._buckets.get(source)
         if bucket is None:
             if len(self._buckets) >= MAX_SOURCES:
                 self._buckets.clear()
-            self._buckets[source] = [self._burst - 1.0, now]
-            return True
-        tokens = bucket[0] + (now - bucket[1]) * self._rate
-        bucket[1] = now
-        if tokens >= 1.0:
-            bucket[0] = tokens - 1.0 if tokens < self._burst else self._burst - 1.0
-            return True
-        bucket[0] = tokens
-        return False
+            bucket = self._buckets[source] = [self._burst, now]
+        elif bucket[0] < 1.0:
+            bucket[0] = min(self._burst, bucket[0] + (now - bucket[1]) * self._rate)
+            bucket[1] = now
+            if bucket[0] < 1.0:
+                return False
+        bucket[0] -= 1.0
+        return True

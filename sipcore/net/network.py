@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 Receive = Callable[[bytes, Address], None]
 
 
+def nobody_waits() -> None:
+    """Whoever reads has no use for being told that nothing more is there to be read."""
+
+
 class UdpSocket(Protocol):
     """A bound UDP socket."""
 
@@ -62,8 +66,13 @@ class Listener(Protocol):
 class Network(Protocol):
     """The network as one host sees it."""
 
-    def open_udp(self, local: Address, receive: Receive) -> UdpSocket:
-        """Bind a UDP port. Raises OSError."""
+    def open_udp(
+        self, local: Address, receive: Receive, drained: Callable[[], None] = nobody_waits
+    ) -> UdpSocket:
+        """Bind a UDP port. `receive` is told each datagram, `drained` where there are no more for now.
+
+        Raises OSError.
+        """
 
     async def listen(
         self, local: Address, accept: Callable[[Stream], None], tls: ssl.SSLContext | None = None
@@ -100,9 +109,11 @@ class SystemNetwork:
 
         return SystemDns()
 
-    def open_udp(self, local: Address, receive: Receive) -> UdpSocket:
+    def open_udp(
+        self, local: Address, receive: Receive, drained: Callable[[], None] = nobody_waits
+    ) -> UdpSocket:
         """Bind a UDP port. Raises OSError."""
-        return SystemUdpSocket(local, receive)
+        return SystemUdpSocket(local, receive, drained)
 
     async def listen(
         self, local: Address, accept: Callable[[Stream], None], tls: ssl.SSLContext | None = None

@@ -21,8 +21,13 @@ DRAIN = 256
 class SystemUdpSocket:
     """A bound UDP socket on the running event loop."""
 
-    def __init__(self, local: Address, receive: Callable[[bytes, Address], None]) -> None:
-        """Raises OSError."""
+    def __init__(
+        self,
+        local: Address,
+        receive: Callable[[bytes, Address], None],
+        drained: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`drained` is told after each wake-up, when all that it brought was received. Raises OSError."""
         family = socket.AF_INET6 if ":" in local.host else socket.AF_INET
         self._socket = socket.socket(family, socket.SOCK_DGRAM)
         try:
@@ -34,6 +39,7 @@ class SystemUdpSocket:
             raise
         self.local = Address(*self._socket.getsockname()[:2])
         self._receive = receive
+        self._drained = drained
         self._closed = False
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._socket, self._readable)
@@ -51,6 +57,10 @@ class SystemUdpSocket:
             self._socket.close()
 
     def _readable(self) -> None:
+        self._drain()
+        self._drained()
+
+    def _drain(self) -> None:
         for _ in range(DRAIN):
             if self._closed:
                 return

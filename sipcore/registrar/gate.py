@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import field
 from typing import Any, NamedTuple
 
 from sipcore.registrar.digest import Algorithm, Authenticator, Credentials, Verdict, parse_digest
@@ -26,19 +25,17 @@ _GIVES_UP = re.compile(r"baresip v[01]\.|SIPp\b")
 """User-Agents that are known to give up at a challenge whose algorithm they do not know."""
 
 
-@dataclass(frozen=True, slots=True)
-class Admitted:
+class Admitted(NamedTuple):
     """The request comes from this extension."""
 
     identity: str
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(NamedTuple):
     """The answer for a request that is not let in."""
 
     status: int
-    headers: tuple[tuple[str, str], ...] = field(default=())
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +43,11 @@ class Ignored:
     """Not even an answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(NamedTuple):
     """Who may authenticate: the extension, its HA1 values, and the other name it may use."""
 
     number: str
-    credentials: Credentials = field(repr=False)
+    credentials: Credentials
     sip_id: str = ""
 
     def owns(self, user: str | None) -> bool:
@@ -98,8 +94,6 @@ class DigestGate:
 
     def _credentials(self, request: Request) -> dict[str, str] | None:
         """The digest parameters for our realm among the Authorization headers; None if there are none."""
-        if not request.has("Authorization"):
-            return None
         for value in request.get_all("Authorization"):
             parameters = parse_digest(value)
             if parameters is not None and parameters.get("realm") == self._authenticator.realm:
@@ -170,8 +164,9 @@ class Throttle:
 
     def may_try(self, place: Place, nonce: str, now: float) -> bool:
         """Whether credentials from there are looked at now."""
-        proven = (place.username, nonce) in self._proven
-        return proven or self._level(self._measure(place), now) < FREE_FAILURES
+        if not self._failures or (place.username, nonce) in self._proven:
+            return True
+        return self._level(self._measure(place), now) < FREE_FAILURES
 
     def failed(self, place: Place, nonce: str, now: float) -> None:
         """The credentials were wrong."""

@@ -49,7 +49,7 @@ class Binding(NamedTuple):
         """Whether `other` replaces this binding: the same phone's flow, or else the same URI."""
         if self.instance and other.instance and self.reg_id and other.reg_id:
             return (self.instance, self.reg_id) == (other.instance, other.reg_id)
-        return self.contact.matches(other.contact)
+        return self.contact == other.contact or self.contact.matches(other.contact)
 
     def same_phone(self, other: Binding) -> bool:
         """Whether both seem to be of one phone: it says so, or it is one of the same make at the same address."""
@@ -78,8 +78,7 @@ class BindingChange:
     binding: Binding
 
 
-@dataclass(frozen=True, slots=True)
-class RegisterResult:
+class RegisterResult(NamedTuple):
     """The response to a REGISTER, and what it changed."""
 
     response: Response
@@ -98,7 +97,10 @@ class _Record:
     @property
     def deadline(self) -> float | None:
         """When the next of them expires."""
-        return min((binding.expires_at for binding in self.bindings), default=None)
+        bindings = self.bindings
+        if len(bindings) == 1:
+            return bindings[0].expires_at
+        return min((binding.expires_at for binding in bindings), default=None)
 
 
 class Registrar:
@@ -197,23 +199,24 @@ class Registrar:
 
     def _binding(self, request: Request, aor: str, contact: NameAddress, flow: Flow, now: float) -> Binding:
         """What one Contact asks for. Raises PeerError(423) if that is too brief."""
+        parameters = {name: value or "" for name, value in reversed(contact.parameters)}
+        first = request.first
         return Binding(
             aor,
             contact.uri,
             request_flow(request, contact.uri, flow),
-            now + self._lifetime(request, contact),
-            _quality(contact),
-            contact.parameter("+sip.instance"),
-            contact.parameter("reg-id"),
-            tuple(request.paths) if request.has("Path") else (),
+            now + self._lifetime(request, parameters.get("expires")),
+            _quality(parameters["q"]) if "q" in parameters else 1.0,
+            parameters.get("+sip.instance"),
+            parameters.get("reg-id"),
+            tuple(request.paths) if "Path" in first else (),
             request.call_id,
             request.cseq.number,
-            request.user_agent[:200],
+            first.get("User-Agent", "")[:200],
         )
 
-    def _lifetime(self, request: Request, contact: NameAddress) -> int:
-        """Seconds (section 10.2.1.1); 0 removes the binding."""
-        text = contact.parameter("expires")
+    def _lifetime(self, request: Request, text: str | None) -> int:
+        """Seconds (section 10.2.1.1), where a Contact has `text` as its own; 0 removes the binding."""
         if text is None:
             asked = request.expires
         else:
@@ -238,7 +241,7 @@ class Registrar:
     ) -> tuple[list[Binding], list[BindingChange]]:
         updated, changes = list(current), []
         for new in wanted:
-            old = next((binding for binding in updated if binding.same_contact(new)), None)
+            old = _find(updated, new)
             if old is not None:
                 if old in current:  # otherwise this REGISTER names it twice, and the last one counts
                     _check_order(request, old)
@@ -272,10 +275,21 @@ class Registrar:
 
 def _split(bindings: list[Binding], now: float) -> tuple[list[BindingChange], list[Binding]]:
     """What has expired, and what has not."""
-    if all(binding.expires_at > now for binding in bindings):
+    for binding in bindings:
+        if binding.expires_at <= now:
+            break
+    else:
         return [], bindings
     expired = [BindingChange(Change.EXPIRED, binding) for binding in bindings if binding.expires_at <= now]
     return expired, [binding for binding in bindings if binding.expires_at > now]
+
+
+def _find(bindings: Iterable[Binding], new: Binding) -> Binding | None:
+    """What a new binding replaces."""
+    for binding in bindings:
+        if binding.same_contact(new):
+            return binding
+    return None
 
 
 def _changes(old: Binding | None, new: Binding, now: float) -> list[BindingChange]:
@@ -302,11 +316,8 @@ def _check_order(request: Request, binding: Binding) -> None:
         raise PeerError("an older REGISTER", status=500)
 
 
-def _quality(contact: NameAddress) -> float:
-    """The q of a contact, 0 to 1 in thousandths (section 20.10); 1 where it is missing."""
-    text = contact.parameter("q")
-    if text is None:
-        return 1.0
+def _quality(text: str) -> float:
+    """The q of a contact, 0 to 1 in thousandths (section 20.10)."""
     try:
         quality = float(text)
     except ValueError:
@@ -318,11 +329,14 @@ def _quality(contact: NameAddress) -> float:
 
 def _contact_value(binding: Binding, now: float) -> str:
     """The binding as the response lists it; what the phone sent is quoted anew."""
-    parameters: list[tuple[str, str | None]] = [("expires", str(max(0, round(binding.expires_at - now))))]
+    text = f"<{binding.contact}>;expires={max(0, round(binding.expires_at - now))}"
+    if binding.q == 1.0 and not binding.instance and not binding.reg_id:
+        return text
+    parameters: list[tuple[str, str | None]] = []
     if binding.q != 1.0:
         parameters.append(("q", f"{binding.q:g}"))
     if binding.instance:
         parameters.append(("+sip.instance", binding.instance))
     if binding.reg_id:
         parameters.append(("reg-id", binding.reg_id))
-    return f"<{binding.contact}>{format_parameters(tuple(parameters))}"
+    return text + format_parameters(tuple(parameters))

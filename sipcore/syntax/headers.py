@@ -111,51 +111,6 @@ _NEVER_QUOTED = frozenset({"branch", "tag"})
 """Their owner compares them as text, and may have put in what is no token."""
 
 
-class NameAddress(NamedTuple):
-    """A name-addr with header parameters: From, To, Contact, Route, Path and their like."""
-
-    display_name: str | None
-    uri: Uri
-    parameters: Parameters = ()
-
-    @classmethod
-    def parse(cls, text: str) -> NameAddress:
-        """Raises PeerError(400)."""
-        return _parse_name_address(text)
-
-    def parameter(self, name: str) -> str | None:
-        """The value of a header parameter ("" if it has none); None if it is absent."""
-        for key, value in self.parameters:
-            if key == name:
-                return value or ""
-        return None
-
-    @property
-    def tag(self) -> str | None:
-        """The tag parameter (RFC 3261 section 19.3)."""
-        return self.parameter("tag") if self.parameters else None
-
-    def with_tag(self, tag: str) -> NameAddress:
-        """The same address with this tag and no other parameter."""
-        return NameAddress(self.display_name, self.uri, (("tag", tag),))
-
-    def __str__(self) -> str:
-        name = f"{quote_string(self.display_name)} " if self.display_name else ""
-        return f"{name}<{self.uri}>{format_parameters(self.parameters)}"
-
-
-@remembered(2048)  # the messages of a dialog all have the same two
-def _parse_name_address(text: str) -> NameAddress:
-    end = _end_of_brackets(text)
-    if end:
-        return NameAddress(*_parse_brackets(text[:end]), parse_parameters(text, end))
-    address, semicolon, parameters = text.strip().partition(";")
-    uri = Uri.parse(address.strip())
-    if uri.headers:  # section 20.10: such a URI is written in angle brackets
-        raise PeerError(f"a URI with headers and without brackets: {text[:80]!r}")
-    return NameAddress(None, uri, parse_parameters(semicolon + parameters))
-
-
 def _end_of_brackets(text: str) -> int:
     """Where the parameters begin, after `<uri>`; 0 where there are no brackets."""
     end = text.rfind(">") + 1
@@ -175,45 +130,48 @@ def _parse_brackets(text: str) -> tuple[str | None, Uri]:
     return name or None, Uri.parse(found["uri"].strip())
 
 
-class Via(NamedTuple):
-    """One Via value (RFC 3261 section 20.42)."""
+class NameAddress(NamedTuple):
+    """A name-addr with header parameters: From, To, Contact, Route, Path and their like."""
 
-    transport: str
-    host: str
-    port: int | None
+    display_name: str | None
+    uri: Uri
     parameters: Parameters = ()
 
-    @classmethod
-    def parse(cls, text: str) -> Via:
+    @staticmethod
+    @remembered(2048)  # the messages of a dialog all have the same two
+    def parse(text: str) -> NameAddress:
         """Raises PeerError(400)."""
-        return _parse_via(text)
+        end = _end_of_brackets(text)
+        if end:
+            return NameAddress(*_parse_brackets(text[:end]), parse_parameters(text, end))
+        address, semicolon, parameters = text.strip().partition(";")
+        uri = Uri.parse(address.strip())
+        if uri.headers:  # section 20.10: such a URI is written in angle brackets
+            raise PeerError(f"a URI with headers and without brackets: {text[:80]!r}")
+        return NameAddress(None, uri, parse_parameters(semicolon + parameters))
 
     def parameter(self, name: str) -> str | None:
-        """The value of a parameter ("" if it has none); None if it is absent."""
+        """The value of a header parameter ("" if it has none); None if it is absent."""
         for key, value in self.parameters:
             if key == name:
                 return value or ""
         return None
 
     @property
-    def branch(self) -> str:
-        """The branch parameter; empty for RFC 2543 clients without one."""
-        return self.parameter("branch") or ""
+    def tag(self) -> str | None:
+        """The tag parameter (RFC 3261 section 19.3)."""
+        for key, value in self.parameters:
+            if key == "tag":
+                return value or ""
+        return None
 
-    @property
-    def sent_by(self) -> str:
-        """host:port as the client wrote it, lower case."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port is None else f"{host}:{self.port}"
+    def with_tag(self, tag: str) -> NameAddress:
+        """The same address with this tag and no other parameter."""
+        return NameAddress(self.display_name, self.uri, (("tag", tag),))
 
     def __str__(self) -> str:
-        return f"SIP/2.0/{self.transport} {self.sent_by}{format_parameters(self.parameters)}"
-
-
-@remembered(1024)  # the responses of a transaction have the same
-def _parse_via(text: str) -> Via:
-    sent_by, semicolon, parameters = text.partition(";")
-    return Via(*_parse_sent_by(sent_by), parse_parameters(semicolon + parameters))
+        name = f"{quote_string(self.display_name)} " if self.display_name else ""
+        return f"{name}<{self.uri}>{format_parameters(self.parameters)}"
 
 
 @remembered(2048)
@@ -229,30 +187,66 @@ def _parse_sent_by(text: str) -> tuple[str, str, int | None]:
     return transport.upper(), host.strip("[]").lower(), number
 
 
+class Via(NamedTuple):
+    """One Via value (RFC 3261 section 20.42)."""
+
+    transport: str
+    host: str
+    port: int | None
+    parameters: Parameters = ()
+
+    @staticmethod
+    @remembered(1024)  # the responses of a transaction have the same
+    def parse(text: str) -> Via:
+        """Raises PeerError(400)."""
+        sent_by, semicolon, parameters = text.partition(";")
+        return Via(*_parse_sent_by(sent_by), parse_parameters(semicolon + parameters))
+
+    def parameter(self, name: str) -> str | None:
+        """The value of a parameter ("" if it has none); None if it is absent."""
+        for key, value in self.parameters:
+            if key == name:
+                return value or ""
+        return None
+
+    @property
+    def branch(self) -> str:
+        """The branch parameter; empty for RFC 2543 clients without one."""
+        for key, value in self.parameters:
+            if key == "branch":
+                return value or ""
+        return ""
+
+    @property
+    def sent_by(self) -> str:
+        """host:port as the client wrote it, lower case."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port is None else f"{host}:{self.port}"
+
+    def __str__(self) -> str:
+        return f"SIP/2.0/{self.transport} {self.sent_by}{format_parameters(self.parameters)}"
+
+
 class CSeq(NamedTuple):
     """Sequence number and method (RFC 3261 section 20.16)."""
 
     number: int
     method: str
 
-    @classmethod
-    def parse(cls, text: str) -> CSeq:
+    @staticmethod
+    @remembered(512)
+    def parse(text: str) -> CSeq:
         """Raises PeerError(400)."""
-        return _parse_cseq(text)
+        number, _, method = text.replace("\t", " ").partition(" ")
+        if not (
+            number.isdecimal()
+            and number.isascii()
+            and len(number) <= 10
+            and int(number) < 2**32
+            and method.strip()
+        ):
+            raise PeerError(f"not a CSeq: {text[:60]!r}")
+        return CSeq(int(number), method.strip())
 
     def __str__(self) -> str:
         return f"{self.number} {self.method}"
-
-
-@remembered(512)
-def _parse_cseq(text: str) -> CSeq:
-    number, _, method = text.replace("\t", " ").partition(" ")
-    if not (
-        number.isdecimal()
-        and number.isascii()
-        and len(number) <= 10
-        and int(number) < 2**32
-        and method.strip()
-    ):
-        raise PeerError(f"not a CSeq: {text[:60]!r}")
-    return CSeq(int(number), method.strip())

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from sipcore.errors import PeerError, UsageError
 from sipcore.syntax.headers import CSeq, NameAddress, Via, split_values
+from sipcore.syntax.remember import kept
 from sipcore.syntax.uri import Uri
 
 Value = TypeVar("Value")
@@ -42,32 +43,26 @@ class Message:
     result, and raise PeerError(400) where the value is missing or malformed.
     """
 
-    __slots__ = ("_bytes", "_cache", "_first", "body", "headers")
+    _bytes: bytes | None = None
 
     def __init__(self, headers: Iterable[tuple[str, str]] = (), body: bytes = b"") -> None:
         self.headers: HeaderList = list(headers)
         self.body = body
-        self._cache: dict[str, Any] = {}
-        self._bytes: bytes | None = None
-        self._first: dict[str, str] | None = None
-        """Name -> its first value; None until it is asked for."""
 
     # -- header fields as text ------------------------------------------------------------------------
 
     def get(self, name: str) -> str | None:
         """The first value of a header field; None if it is absent."""
-        return (self._first or self.first_values()).get(name)
+        return self.first.get(name)
 
-    def first_values(self) -> dict[str, str]:
+    @kept
+    def first(self) -> dict[str, str]:
         """Name -> its first value, of all header fields. To be looked into only."""
-        first = self._first
-        if first is None:
-            first = self._first = dict(reversed(self.headers))
-        return first
+        return dict(reversed(self.headers))
 
     def get_all(self, name: str) -> list[str]:
         """All values of a header field, a line each."""
-        first = self._first or self.first_values()
+        first = self.first
         if len(first) == len(self.headers):  # nearly always: nothing is repeated
             return [first[name]] if name in first else []
         return [value for key, value in self.headers if key == name]
@@ -80,22 +75,16 @@ class Message:
         """Append a header field. Raises UsageError if the value could break out of its line."""
         self.headers.append((name, checked(value)))
         self._changed(name)
-        if self._first is not None:
-            self._first.setdefault(name, value)
 
     def prepend(self, name: str, value: str) -> None:
         """Put a header field in front of all others."""
         self.headers.insert(0, (name, checked(value)))
         self._changed(name)
-        if self._first is not None:
-            self._first[name] = value
 
     def set(self, name: str, value: str) -> None:
         """Replace a header field, in its place; append it if it is new."""
         checked(value)
         self._changed(name)
-        if self._first is not None:
-            self._first[name] = value
         for index, (key, _) in enumerate(self.headers):
             if key == name:
                 self.headers[index] = (name, value)
@@ -104,19 +93,17 @@ class Message:
 
     def remove(self, name: str) -> None:
         """Take all header fields of this name away."""
-        self._cache.pop(name, None)
-        self._bytes = None
+        self._changed(name)
         self.headers = [header for header in self.headers if header[0] != name]
-        if self._first is not None:
-            self._first.pop(name, None)
 
     def _changed(self, name: str) -> None:
-        self._cache.pop(name, None)
         self._bytes = None
+        for value in ("first", *_VALUES.get(name, ())):
+            self.__dict__.pop(value, None)
 
     def repeated(self) -> list[str]:
         """Names that occur more than once."""
-        first = self.first_values()
+        first = self.first
         if len(first) == len(self.headers):
             return []
         names = [name for name, _ in self.headers]
@@ -124,70 +111,64 @@ class Message:
 
     def replace_via(self, via: Via, text: str | None = None) -> None:
         """Put another topmost Via, written as `text` if that is given, in the place of the one there is."""
-        below = self.vias[1:]
+        before, below = self.first["Via"], self.vias[1:]
         line = str(via) if text is None else text
         if below:
-            line = ", ".join([line, *split_values(self.get("Via") or "")[1:]])
-        self.set("Via", line)
-        self._cache["Via"] = [via, *below]
+            line = ", ".join([line, *split_values(before)[1:]])
+        self.headers[self.headers.index(("Via", before))] = "Via", checked(line)
+        self.first["Via"] = line
+        self.via, self.vias, self._bytes = via, [via, *below], None
 
     # -- header fields as values ----------------------------------------------------------------------
 
     def _one(self, name: str, parse: Callable[[str], Value]) -> Value:
-        text = (self._first or self.first_values()).get(name)
+        text = self.first.get(name)
         if text is None:
             raise PeerError(f"{name} is missing")
-        value = self._cache[name] = parse(text)
-        return value
+        return parse(text)
 
     def _list(self, name: str, parse: Callable[[str], Value]) -> list[Value]:
-        values = self._cache.get(name)
-        if values is None:
-            first = self._first or self.first_values()
-            text = first.get(name)
-            if text is None:
-                values = []
-            elif "," not in text and len(first) == len(self.headers):  # nearly always
-                values = [parse(text)] if (text := text.strip()) else []
-            else:
-                values = [parse(value) for line in self.get_all(name) for value in split_values(line)]
-            self._cache[name] = values
-        return values
+        first = self.first
+        text = first.get(name)
+        if text is None:
+            return []
+        if "," not in text and len(first) == len(self.headers):  # nearly always
+            return [parse(text)] if (text := text.strip()) else []
+        return [parse(value) for line in self.get_all(name) for value in split_values(line)]
 
-    @property
+    @kept
     def vias(self) -> list[Via]:
         """All Via values, topmost first."""
-        return self._cache.get("Via") or self._list("Via", Via.parse)
+        return self._list("Via", Via.parse)
 
-    @property
+    @kept
     def via(self) -> Via:
         """The topmost Via."""
-        vias = self._cache.get("Via") or self.vias
-        if not vias:
+        if not self.vias:
             raise PeerError("Via is missing")
-        return vias[0]
+        return self.vias[0]
 
-    @property
+    @kept
     def from_(self) -> NameAddress:
         """From."""
-        return self._cache.get("From") or self._one("From", NameAddress.parse)
+        return self._one("From", NameAddress.parse)
 
-    @property
+    @kept
     def to(self) -> NameAddress:
         """To."""
-        return self._cache.get("To") or self._one("To", NameAddress.parse)
+        return self._one("To", NameAddress.parse)
 
-    @property
+    @kept
     def call_id(self) -> str:
         """Call-ID."""
-        return self._cache.get("Call-ID") or self._one("Call-ID", str)
+        return self._one("Call-ID", str)
 
-    @property
+    @kept
     def cseq(self) -> CSeq:
         """CSeq."""
-        return self._cache.get("CSeq") or self._one("CSeq", CSeq.parse)
+        return self._one("CSeq", CSeq.parse)
 
-    @property
+    @kept
     def contacts(self) -> list[NameAddress]:
         """Contact values; empty for `*`."""
         return [] if self.contact_star else self._list("Contact", NameAddress.parse)
@@ -197,17 +178,17 @@ class Message:
         """Whether this is `Contact: *`."""
         return self.get("Contact") == "*"
 
-    @property
+    @kept
     def routes(self) -> list[NameAddress]:
         """Route values, the next hop first."""
         return self._list("Route", NameAddress.parse)
 
-    @property
+    @kept
     def record_routes(self) -> list[NameAddress]:
         """Record-Route values in the order of the message."""
         return self._list("Record-Route", NameAddress.parse)
 
-    @property
+    @kept
     def paths(self) -> list[NameAddress]:
         """Path values (RFC 3327)."""
         return self._list("Path", NameAddress.parse)
@@ -222,12 +203,12 @@ class Message:
         """Expires in seconds; None if it is absent."""
         return self._number("Expires")
 
-    @property
+    @kept
     def require(self) -> list[str]:
         """Option tags of Require, lower case."""
         return self._list("Require", str.lower)
 
-    @property
+    @kept
     def supported(self) -> list[str]:
         """Option tags of Supported, lower case."""
         return self._list("Supported", str.lower)
@@ -259,10 +240,11 @@ class Message:
     def to_bytes(self) -> bytes:
         """The message as it is sent, with Content-Length; kept until it is changed."""
         if self._bytes is None:
-            if self.has("Content-Length"):  # which may be another body's
+            text = "\r\n".join([self._start_line(), *map(": ".join, self.headers), ""])
+            if "\r\nContent-Length: " in text:  # which may be another body's
                 self.remove("Content-Length")
-            length = f"Content-Length: {len(self.body)}\r\n\r\n"
-            text = "\r\n".join([self._start_line(), *map(": ".join, self.headers), length])
+                return self.to_bytes()
+            text += f"Content-Length: {len(self.body)}\r\n\r\n"
             self._bytes = text.encode("utf-8", "surrogateescape") + self.body
         return self._bytes
 
@@ -272,6 +254,13 @@ class Message:
     def __hash__(self) -> int:
         return hash(self.to_bytes())
 
+
+_VALUES = {
+    "Via": ("vias", "via"), "From": ("from_",), "To": ("to",), "Call-ID": ("call_id",), "CSeq": ("cseq",),
+    "Contact": ("contacts",), "Route": ("routes",), "Record-Route": ("record_routes",), "Path": ("paths",),
+    "Require": ("require",), "Supported": ("supported",),
+}  # fmt: skip
+"""Header field -> the typed properties that are kept of it."""
 
 _BARE_NULL = re.compile(r"(?<!\\)\0")
 """Escaped in a quoted string it is allowed (section 25.1)."""
@@ -287,49 +276,39 @@ def checked(value: str) -> str:
 class Request(Message):
     """A request. `uri` is parsed on first use."""
 
-    __slots__ = ("_uri", "_uri_text", "method")
-
     def __init__(
         self, method: str, uri: Uri | str, headers: Iterable[tuple[str, str]] = (), body: bytes = b""
     ) -> None:
-        super().__init__(headers, body)
+        self.headers = list(headers)
+        self.body = body
         self.method = method
-        self._uri = uri if isinstance(uri, Uri) else None
-        self._uri_text = checked(str(uri))
+        self.uri_text = checked(str(uri))
+        """The Request-URI as it was received."""
+        if isinstance(uri, Uri):
+            self.uri = uri
 
     @classmethod
     def printed(cls, method: str, uri: str, headers: HeaderList, body: bytes, data: bytes) -> Request:
         """A request that has been printed already, as `data`."""
         request = cls.__new__(cls)
-        request.method = method
-        request._uri, request._uri_text = None, uri
-        request.headers, request.body = headers, body
-        request._bytes, request._cache, request._first = data, {}, None
+        request.method, request.uri_text = method, uri
+        request.headers, request.body, request._bytes = headers, body, data
         return request
 
-    @property
+    @kept
     def uri(self) -> Uri:
         """The Request-URI. Raises PeerError(400 or 416)."""
-        if self._uri is None:
-            self._uri = Uri.parse(self._uri_text)
-        return self._uri
-
-    @property
-    def uri_text(self) -> str:
-        """The Request-URI as it was received."""
-        return self._uri_text
+        return Uri.parse(self.uri_text)
 
     def _start_line(self) -> str:
-        return f"{self.method} {self._uri_text} SIP/2.0"
+        return f"{self.method} {self.uri_text} SIP/2.0"
 
     def __repr__(self) -> str:
-        return f"<Request {self.method} {self._uri_text}>"
+        return f"<Request {self.method} {self.uri_text}>"
 
 
 class Response(Message):
     """A response."""
-
-    __slots__ = ("reason", "status")
 
     def __init__(
         self,
@@ -338,7 +317,8 @@ class Response(Message):
         headers: Iterable[tuple[str, str]] = (),
         body: bytes = b"",
     ) -> None:
-        super().__init__(headers, body)
+        self.headers = list(headers)
+        self.body = body
         self.status = status
         self.reason = REASONS.get(status, "") if reason is None else checked(reason)
 
@@ -359,15 +339,16 @@ def response_to(
     body: bytes = b"",
 ) -> Response:
     """A response by RFC 3261 section 8.2.6: Via, From, To (with our tag), Call-ID and CSeq of the request."""
-    first = request.first_values()
+    first = request.first
     copied = [("Via", via) for via in request.get_all("Via")]
-    for name in ("From", "To", "Call-ID", "CSeq"):
-        value = first.get(name)
-        if value is not None:  # as it may be where a 400 says so
-            if to_tag and name == "To" and status != 100 and not _has_tag(request, value):
-                value = f"{value};tag={to_tag}"
-            copied.append((name, value))
+    copied += [(name, first[name]) for name in _COPIED if name in first]
+    if to_tag and status != 100 and "To" in first and not _has_tag(request, first["To"]):
+        copied[copied.index(("To", first["To"]))] = "To", f"{first['To']};tag={to_tag}"
     return Response(status, reason, [*copied, *headers], body)
+
+
+_COPIED = ("From", "To", "Call-ID", "CSeq")
+"""All of them are there, but where a 400 says that they are not."""
 
 
 def _has_tag(request: Request, to: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from sipcore.errors import ParseError, PeerError
-from sipcore.syntax.headers import split_values
+from sipcore.syntax.headers import CSeq, NameAddress, split_values
 from sipcore.syntax.message import Message, Request, Response
 from sipcore.syntax.remember import remembered
 from values import dataclass
@@ -105,7 +105,7 @@ _REQUEST_LINE = re.compile(r"([A-Za-z]{1,64}) ([^\s\x00-\x1f<][^\s\x00-\x1f]*) S
 """Nearly every one."""
 _NAME = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+")
 _METHOD = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]{1,64}")
-_ONCE = ("From", "To", "Call-ID", "CSeq", "Content-Length", "Max-Forwards")
+_ONCE = ("From", "To", "Call-ID", "CSeq", "Max-Forwards")
 _SPACE = re.compile(r"\s")
 _CONTROL = re.compile(r"[\r\n]|(?<!\\)\0")
 """What breaks lines, here or elsewhere; a quoted-pair may hold a null (section 25.1)."""
@@ -128,10 +128,11 @@ def parse_message(data: bytes, *, stream: bool = False, limits: Limits = LIMITS)
         _read_fields(message, fields, limits)
         if error is not None:
             raise error
+        length = _take_length(message)
         _check(message, limits)
         if not separator:
             raise PeerError("the header is not complete")
-        message.body = _cut_body(message, body, stream)
+        message.body = body if length is None and not stream else _cut_body(body, length)
     except PeerError as fault:
         partial = None
         if isinstance(message, Request) and message.method != "ACK":  # an answer copies what is there
@@ -168,37 +169,40 @@ def _start(line: str) -> tuple[Request | Response, PeerError | None]:
 
 
 def _read_fields(message: Message, text: str, limits: Limits) -> None:
-    if "\n " in text or "\n\t" in text:
-        text = re.sub(r"\r?\n[ \t]+", " ", text)
     lines = text.split("\n")
-    if len(lines) > limits.header_fields:
-        raise PeerError("too many header fields")
-    if len(text) > limits.line_characters and max(map(len, lines)) > limits.line_characters:
-        raise PeerError("a header field is too long")
     try:
+        if len(lines) > limits.header_fields or len(text) > limits.line_characters:
+            raise PeerError("may be too much")
         message.headers = list(map(_read_field, lines))
     except (ValueError, PeerError):
-        _read_odd_fields(message, lines)
-    if ("\0" in text or text.count("\r") != text.count("\r\n")) and any(
-        _CONTROL.search(value) for _, value in message.headers
-    ):
-        raise PeerError("a control character in a header field")
+        _read_odd_fields(message, text, limits)
 
 
 @remembered(4096)  # most lines of a phone are in each of its messages
 def _read_field(line: str) -> tuple[str, str]:
+    """Raises ValueError or PeerError for whatever needs a closer look."""
     name, value = line.split(":", 1)
-    return _CANONICAL.get(name) or _canonical_name(name), value.strip()
+    value = value.strip()
+    if "\r" in value or "\0" in value:
+        raise PeerError("a control character in a header field")
+    return _CANONICAL.get(name) or _canonical_name(name), value
 
 
-def _read_odd_fields(message: Message, lines: list[str]) -> None:
+def _read_odd_fields(message: Message, text: str, limits: Limits) -> None:
     """Read up to the first line that is no header field: what stands before it may be enough for an answer."""
+    lines = re.sub(r"\r?\n[ \t]+", " ", text).split("\n")
+    if len(lines) > limits.header_fields:
+        raise PeerError("too many header fields")
+    if max(map(len, lines)) > limits.line_characters:
+        raise PeerError("a header field is too long")
     for line in lines:
         name, colon, value = line.partition(":")
         if colon:
             message.headers.append((_canonical_name(name), value.strip()))
         elif line.strip():
             raise PeerError(f"not a header field: {line[:60]!r}")
+    if any(_CONTROL.search(value) for _, value in message.headers):
+        raise PeerError("a control character in a header field")
 
 
 def _canonical_name(name: str) -> str:
@@ -211,7 +215,7 @@ def _canonical_name(name: str) -> str:
 
 def _check(message: Request | Response, limits: Limits) -> None:
     """What a transaction layer relies on (RFC 3261 section 8.1.1)."""
-    first = message.first_values()
+    first = message.first
     if len(first) != len(message.headers):
         for name in message.repeated():
             if name in _ONCE:
@@ -223,30 +227,43 @@ def _check(message: Request | Response, limits: Limits) -> None:
         raise PeerError("too many Route values")
     if not vias or not first["Via"].strip(" \t,"):
         raise PeerError("Via is missing")
-    _ = message.from_, message.to
-    if first.get("Max-Forwards") != "70":  # of nearly all
-        _ = message.max_forwards
+    try:
+        message.via = vias[0]
+        message.from_ = NameAddress.parse(first["From"])
+        message.to = NameAddress.parse(first["To"])
+        if first.get("Max-Forwards") != "70":  # of nearly all
+            _ = message.max_forwards
+        message.call_id = first["Call-ID"]
+        message.cseq = cseq = CSeq.parse(first["CSeq"])
+    except KeyError as missing:
+        raise PeerError(f"{missing.args[0]} is missing") from None
     if not message.call_id:
         raise PeerError("Call-ID is empty")
-    method = message.cseq.method
-    if type(message) is Request and method != message.method:
-        raise PeerError(f"CSeq names {method}, the request is {message.method}")
+    if type(message) is Request and cseq.method != message.method:
+        raise PeerError(f"CSeq names {cseq.method}, the request is {message.method}")
 
 
-def _cut_body(message: Message, body: bytes, stream: bool) -> bytes:
-    text = message.get("Content-Length")
+def _take_length(message: Message) -> str | None:
+    """Content-Length, which is no header field of a message that has been read: its body is as long as it is."""
+    headers = message.headers
+    if headers and headers[-1][0] == "Content-Length":  # where most write it
+        length = headers.pop()[1]
+        if "Content-Length" in message.first:
+            raise PeerError("Content-Length is there twice")
+        return length
+    lengths = message.get_all("Content-Length")
+    if len(lengths) > 1:
+        raise PeerError("Content-Length is there twice")
+    message.remove("Content-Length")
+    return lengths[0] if lengths else None
+
+
+def _cut_body(body: bytes, text: str | None) -> bytes:
     if text is None:
-        if stream:
-            raise PeerError("Content-Length is missing")
-        return body
+        raise PeerError("Content-Length is missing")
     if not (text.isdecimal() and text.isascii() and len(text) <= 10):
         raise PeerError(f"Content-Length is no number: {text[:40]!r}")
     length = int(text)
     if length > len(body):
         raise PeerError("the body is shorter than Content-Length")
-    if message.headers[-1][0] == "Content-Length":  # where most write it
-        message.headers.pop()
-        message.first_values().pop("Content-Length", None)
-    else:
-        message.remove("Content-Length")
     return body[:length]

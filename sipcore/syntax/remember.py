@@ -1,9 +1,12 @@
-"""A memory for what is parsed again and again, which a stranger cannot fill with more than it is worth."""
+"""What is parsed once: a value of a message, and a text that comes again and again.
+
+A stranger cannot fill the memory with more than it is worth.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 MAX_CHARACTERS = 256
 """Longer texts are parsed anew each time."""
@@ -12,7 +15,7 @@ Value = TypeVar("Value")
 
 
 def remembered(entries: int) -> Callable[[Callable[[str], Value]], Callable[[str], Value]]:
-    """Remember the values of so many texts; then begin anew."""
+    """Remember the values of so many texts, and of as many before them; those that nobody asks for are forgotten."""
 
     def decorate(parse: Callable[[str], Value]) -> Callable[[str], Value]:
         return _Memory(parse, entries).__getitem__
@@ -26,11 +29,39 @@ class _Memory(dict[str, Any]):
     def __init__(self, parse: Callable[[str], Any], entries: int) -> None:
         self._parse = parse
         self._entries = entries
+        self._before: dict[str, Any] = {}
+        """What was known when the memory was last full: who goes on being asked for comes back from there."""
 
     def __missing__(self, text: str) -> Any:
-        value = self._parse(text)
+        value = self._before.get(text) or self._parse(text)
         if len(text) <= MAX_CHARACTERS:
             if len(self) >= self._entries:
+                self._before = self.copy()
                 self.clear()
             self[text] = value
         return value
+
+
+class kept(Generic[Value]):
+    """A property that is worked out when it is first asked for, and an attribute like any other from then on.
+
+    It is `functools.cached_property` without the lock, which costs more than most of what is kept here.
+    """
+
+    def __init__(self, work_out: Callable[[Any], Value]) -> None:
+        self._work_out = work_out
+        self.__doc__ = work_out.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, owner: Any, kind: type | None = None) -> Value:
+        if owner is None:
+            return self  # type: ignore[return-value]  # only who looks at the class sees it
+        value = self._work_out(owner)
+        setattr(owner, self._name, value)
+        return value
+
+    if TYPE_CHECKING:  # whoever knows the value may say so
+
+        def __set__(self, owner: Any, value: Value) -> None: ...

@@ -43,10 +43,26 @@ class Uri(NamedTuple):
     parameters: Parameters = ()
     headers: Parameters = ()
 
-    @classmethod
-    def parse(cls, text: str) -> Uri:
+    @staticmethod
+    @remembered(4096)
+    def parse(text: str) -> Uri:
         """Raises PeerError(400). Whether a scheme can be served (416) is for others to say."""
-        return _parse(text)
+        found = _SIP.fullmatch(text)
+        if found is None:
+            return _parse_other(text)
+        scheme, user, password, host, port, parameters, headers = found.groups()
+        number = None if port is None else int(port)
+        if number is not None and not 0 < number < 65536:
+            raise PeerError(f"no port: {port}")
+        return Uri(
+            scheme.lower(),
+            None if user is None else _unescape(user),
+            None if password is None else _unescape(password),
+            host.strip("[]").lower().replace(":::", "::"),  # RFC 5118 section 4.10: an old grammar had three
+            number,
+            _split(parameters, ";"),
+            _split(headers, "&"),
+        )
 
     def parameter(self, name: str) -> str | None:
         """The value of a parameter ("" if it has none); None if it is absent. `name` in lower case."""
@@ -143,26 +159,6 @@ def _unescape(text: str) -> str:
     if "%" not in text:
         return text
     return unquote_to_bytes(text.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
-
-
-@remembered(4096)
-def _parse(text: str) -> Uri:
-    found = _SIP.fullmatch(text)
-    if found is None:
-        return _parse_other(text)
-    scheme, user, password, host, port, parameters, headers = found.groups()
-    number = None if port is None else int(port)
-    if number is not None and not 0 < number < 65536:
-        raise PeerError(f"no port: {port}")
-    return Uri(
-        scheme.lower(),
-        None if user is None else _unescape(user),
-        None if password is None else _unescape(password),
-        host.strip("[]").lower().replace(":::", "::"),  # RFC 5118 section 4.10: an old grammar had three
-        number,
-        _split(parameters, ";"),
-        _split(headers, "&"),
-    )
 
 
 def _parse_other(text: str) -> Uri:

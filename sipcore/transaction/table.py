@@ -16,6 +16,8 @@ Every method that may move a transaction returns effects: `Transmit` for the dri
 
 from __future__ import annotations
 
+from collections import deque
+
 from sipcore.deadlines import Deadlines
 from sipcore.effects import Effect
 from sipcore.syntax.headers import Via
@@ -39,6 +41,9 @@ ClientTransaction = InviteClient | RequestClient
 ServerTransaction = InviteServer | RequestServer
 AnyTransaction = ClientTransaction | ServerTransaction
 
+SWEEP_SECONDS = 0.5
+"""Timer J may be so much late: then one wake-up serves many transactions."""
+
 
 class TransactionTable:
     """Finds transactions, watches their deadlines, and keeps nothing of those that have ended."""
@@ -51,6 +56,10 @@ class TransactionTable:
         self._streams: dict[Flow, dict[AnyTransaction, None]] = {}
         """The transactions of each stream connection, in order, to be found when it breaks."""
         self._deadlines: Deadlines[AnyTransaction] = Deadlines()
+        self._absorbing: deque[RequestServer] = deque()
+        """What only absorbs retransmissions: all do so for as long (timer J), so the first to end is in front."""
+        self._sweep_at = 0.0
+        """Not before this time are they looked at again."""
 
     def __len__(self) -> int:
         """How many transactions live, those included that only absorb retransmissions."""
@@ -134,19 +143,35 @@ class TransactionTable:
 
     def respond(self, transaction: ServerTransaction, response: Response, now: float) -> list[Effect]:
         """Send a response. Raises UsageError on a second final one, unless it is a 2xx of an INVITE again."""
-        return self._settle(transaction, transaction.respond(response, now))
+        if type(transaction) is not RequestServer:
+            return self._settle(transaction, transaction.respond(response, now))
+        waits = transaction.deadline is None
+        effects = transaction.respond(response, now)
+        if transaction.terminated:
+            return self._settle(transaction, effects)
+        if waits and transaction.deadline is not None:
+            self._absorbing.append(transaction)
+        return effects
 
     # -- time and flows -------------------------------------------------------------------------------
 
     def next_deadline(self) -> float | None:
         """When `tick` wants to be called; None if nothing waits."""
-        return self._deadlines.next()
+        least = self._deadlines.next()
+        if not self._absorbing:
+            return least
+        sweep = max(self._absorbing[0].deadline or 0.0, self._sweep_at)
+        return sweep if least is None or sweep < least else least
 
     def tick(self, now: float) -> list[Effect]:
         """Tick every transaction whose deadline has come; the next deadline is later than `now` then."""
         effects: list[Effect] = []
         while (transaction := self._deadlines.due(now)) is not None:
             effects += self._settle(transaction, transaction.tick(now))
+        while self._absorbing and (self._absorbing[0].deadline or 0.0) <= now:
+            absorbing = self._absorbing.popleft()
+            self._settle(absorbing, absorbing.tick(now))
+            self._sweep_at = now + SWEEP_SECONDS
         return effects
 
     def flow_closed(self, flow: Flow, now: float) -> list[Effect]:
@@ -166,7 +191,8 @@ class TransactionTable:
     def _settle(self, transaction: AnyTransaction, effects: list[Effect]) -> list[Effect]:
         """Note what a step has changed."""
         if not transaction.terminated:
-            self._deadlines.watch(transaction)
+            if type(transaction) is not RequestServer:
+                self._deadlines.watch(transaction)
             return effects
         if not effects:  # nobody is told: then nobody is kept either, but by whoever knows the transaction
             transaction.user = None

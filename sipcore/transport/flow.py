@@ -5,8 +5,6 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple
 
-from values import dataclass
-
 
 class Address(NamedTuple):
     """An IP address (text, IPv6 without brackets) and a port."""
@@ -34,8 +32,7 @@ class Transport(Enum):
         self.secure = via_name in ("TLS", "WSS")
 
 
-@dataclass(frozen=True, slots=True)
-class Flow:
+class Flow(NamedTuple):
     """One way to reach a peer: a UDP address pair, or one stream connection.
 
     `connection` tells two successive connections of the same address pair apart; it is 0 for UDP.

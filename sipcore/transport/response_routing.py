@@ -14,11 +14,17 @@ _RPORT = ";rport"
 
 def stamp_via(request: Request, flow: Flow) -> None:
     """Add `received` where the sender is not who it says, and fill in `rport` where it asks for that."""
-    via = request.via
+    via, (host, port) = request.via, flow.remote
+    text = request.first["Via"]
+    if text.endswith(_RPORT) and text.count(";") == 2 and "," not in text and '"' not in text:  # nearly always
+        parameters = via.parameters[0], ("rport", str(port)), ("received", host)
+        if parameters[0][0] == "branch":
+            stamped = Via(via.transport, via.host, via.port, parameters)
+            request.replace_via(stamped, f"{text}={port};received={host}")
+            return
     wants_port = via.parameter("rport") is not None
-    if not wants_port and via.host == flow.remote.host:
+    if not wants_port and via.host == host:
         return
-    host, port = flow.remote
     kept = [pair for pair in via.parameters if pair[0] not in ("received", "rport")]
     dropped = len(via.parameters) - len(kept)
     if wants_port:
@@ -26,7 +32,7 @@ def stamp_via(request: Request, flow: Flow) -> None:
     kept.append(("received", host))
     stamp = f";rport={port};received={host}" if wants_port else f";received={host}"
     stamped = Via(via.transport, via.host, via.port, tuple(kept))
-    request.replace_via(stamped, _write(request.get("Via") or "", dropped, stamp))
+    request.replace_via(stamped, _write(text, dropped, stamp))
 
 
 def _write(text: str, dropped: int, stamp: str) -> str | None:

@@ -22,6 +22,7 @@ from sipcore.syntax.headers import (
 )
 from sipcore.syntax.message import Message, Request, Response, response_to
 from sipcore.syntax.parser import Limits, parse_message
+from sipcore.syntax.remember import kept
 from sipcore.syntax.uri import Parameters, Uri
 
 # -- values --------------------------------------------------------------------------------------------
@@ -171,7 +172,7 @@ def test_a_folded_message_is_the_same_message(message: Request | Response, fold:
 # -- rubbish -------------------------------------------------------------------------------------------
 
 PROPERTIES = [
-    name for name in dir(Message) if isinstance(getattr(Message, name), property)
+    name for name in dir(Message) if isinstance(getattr(Message, name), property | kept)
 ]  # each parses a header field when it is asked for
 
 

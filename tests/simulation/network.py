@@ -16,6 +16,7 @@ from heapq import heappop, heappush
 from random import Random
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+from sipcore.net.network import nobody_waits
 from sipcore.transport.flow import Address
 from sipcore.transport.resolve import Naptr, Srv
 from tests.simulation.impairment import LAN, Channel, Profile
@@ -167,12 +168,31 @@ class SimulatedNetwork:
 class SimulatedUdpSocket:
     """A bound UDP socket. It has the shape of sipcore.net.network.UdpSocket."""
 
-    def __init__(self, host: HostNetwork, local: Address, receive: Callable[[bytes, Any], None]) -> None:
+    def __init__(
+        self,
+        host: HostNetwork,
+        local: Address,
+        receive: Callable[[bytes, Any], None],
+        drained: Callable[[], None],
+    ) -> None:
         self._host = host
         self.local = local
         self.receive = receive
+        self._drained = drained
+        self._waking = False
         self.only_from: Address | None = None
         """If connected: the kernel drops what comes from anywhere else."""
+
+    def arrive(self, data: bytes, source: Address) -> None:
+        """A datagram is there; what else comes in the same instant is read with it."""
+        self.receive(data, source)
+        if self._drained is not nobody_waits and not self._waking:
+            self._waking = True
+            self._host.network.loop.call_soon(self._wake)
+
+    def _wake(self) -> None:
+        self._waking = False
+        self._drained()
 
     def send(self, data: bytes, remote: tuple[str, int]) -> None:
         """Send one datagram. Raises OSError when closed or when the datagram is too long."""
@@ -230,13 +250,18 @@ class HostNetwork:
 
     # -- UDP
 
-    def open_udp(self, local: Address, receive: Callable[[bytes, Address], None]) -> SimulatedUdpSocket:
+    def open_udp(
+        self,
+        local: Address,
+        receive: Callable[[bytes, Address], None],
+        drained: Callable[[], None] = nobody_waits,
+    ) -> SimulatedUdpSocket:
         """Bind; port 0 picks one. Raises OSError if the address is not ours or the port is taken."""
         self.check_local(local)
         port = local.port or self.ephemeral_port(self.udp)
         if port in self.udp:
             raise os_error(errno.EADDRINUSE, local)
-        self.udp[port] = SimulatedUdpSocket(self, Address(local.host, port), receive)
+        self.udp[port] = SimulatedUdpSocket(self, Address(local.host, port), receive, drained)
         return self.udp[port]
 
     def open_media(
@@ -262,7 +287,7 @@ class HostNetwork:
         if bound is None or not self.plugged or self.firewall(datagram):
             return
         if bound.only_from is None or bound.only_from == source:
-            bound.receive(data, source)
+            bound.arrive(data, source)
 
     # -- streams
 

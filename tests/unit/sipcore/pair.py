@@ -248,7 +248,8 @@ def line(message: Message) -> str:
 def in_words(fact: Effect) -> str:
     """A fact in a word or two."""
     words = [type(fact).__name__]
-    fields = {field.name for field in dataclasses.fields(fact)}
+    names = getattr(fact, "_fields", None) or [field.name for field in dataclasses.fields(fact)]
+    fields = set(names)
     if isinstance(fact, Ended):
         words.append(fact.cause.value)
     elif "response" in fields:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from sipcore.effects import Transmit
@@ -18,7 +16,7 @@ STRANGER = Address("203.0.113.66", 4444)
 
 
 def from_stranger(flow: Flow) -> Flow:
-    return replace(flow, remote=STRANGER)
+    return flow._replace(remote=STRANGER)
 
 
 @pytest.mark.parametrize("method", ["BYE", "INVITE", "INFO", "UPDATE"])

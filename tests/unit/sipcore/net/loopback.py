@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from sipcore.net.network import Listener, Receive, Stream, SystemNetwork, UdpSocket
+from sipcore.net.network import Listener, Receive, Stream, SystemNetwork, UdpSocket, nobody_waits
 from sipcore.net.tcp import SystemListener
 from sipcore.transport.flow import Address
 
@@ -66,8 +66,10 @@ class Loopback(SystemNetwork):
     async def resolve(self, host: str) -> list[str]:
         return [self.names[host]] if host in self.names else await super().resolve(host)
 
-    def open_udp(self, local: Address, receive: Receive) -> UdpSocket:
-        opened = super().open_udp(local, receive)
+    def open_udp(
+        self, local: Address, receive: Receive, drained: Callable[[], None] = nobody_waits
+    ) -> UdpSocket:
+        opened = super().open_udp(local, receive, drained)
         self.opened.append(opened.local)
         return opened
 

@@ -46,6 +46,7 @@ def work() -> Iterator[Work]:
 
 
 def turn(work: Work) -> None:
+    work.inbox.work_soon()
     work.loop.call_soon(work.loop.stop)
     work.loop.run_forever()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sipcore.syntax.remember import MAX_CHARACTERS, remembered
+from sipcore.syntax.remember import MAX_CHARACTERS, kept, remembered
 
 
 def test_short_texts_are_parsed_once_and_long_ones_each_time() -> None:
@@ -26,7 +26,45 @@ def test_no_more_texts_are_remembered_than_were_asked_for() -> None:
         parsed.append(text)
         return len(text)
 
-    texts = [f"text {number}" for number in range(11)]
-    for text in [*texts, texts[-1], texts[0]]:
+    texts = [f"text {number}" for number in range(21)]
+    for text in texts:
         parse(text)
-    assert parsed == [*texts, texts[0]]  # the eleventh took the place of the others
+    assert parsed == texts
+    parse(texts[20])
+    parse(texts[10])
+    assert parsed == texts, "the last ten, and the ten before them, are known"
+    parse(texts[9])
+    assert parsed == [*texts, texts[9]], "those before were forgotten"
+
+
+def test_what_is_asked_for_again_and_again_stays() -> None:
+    parsed: list[str] = []
+
+    @remembered(10)
+    def parse(text: str) -> int:
+        parsed.append(text)
+        return len(text)
+
+    for number in range(100):
+        parse(f"text {number}")
+        parse("the same")
+    assert parsed.count("the same") == 1
+
+
+def test_what_is_kept_is_worked_out_once_unless_somebody_knows_it_or_it_is_forgotten() -> None:
+    asked: list[object] = []
+
+    class Sum:
+        @kept
+        def total(self) -> int:
+            """Of what there is."""
+            asked.append(self)
+            return 3
+
+    one, other = Sum(), Sum()
+    assert (one.total, one.total, asked) == (3, 3, [one])
+    other.total = 5
+    assert (other.total, asked) == (5, [one])
+    del other.__dict__["total"]
+    assert (other.total, asked) == (3, [one, other])
+    assert isinstance(Sum.total, kept)

@@ -35,6 +35,7 @@ def holds_nothing(table: TransactionTable) -> bool:
         table._merged,
         table._streams,
         table._deadlines,
+        table._absorbing,
     )
     return all(not len(book) for book in books) and len(table) == 0 and table.next_deadline() is None
 
@@ -313,6 +314,20 @@ def test_one_tick_serves_every_transaction_that_is_due(table: TransactionTable) 
     assert words(table.tick(0.4)) == []
     assert words(table.tick(0.7)) == ["INVITE", "OPTIONS"]
     assert table.next_deadline() == 1.4
+
+
+def test_those_that_only_absorb_end_together_within_half_a_second(table: TransactionTable) -> None:
+    for number in range(10):
+        answered = request("OPTIONS", branch=f"z9hG4bK{number}", call_id=f"{number}")
+        transaction = table.accept(answered, UDP)
+        table.respond(transaction, response(200, answered), number / 10)
+        table.receive_request(transaction, answered, number / 10 + 0.01)  # changes nothing
+    left = []
+    while (deadline := table.next_deadline()) is not None:
+        assert table.tick(deadline) == []
+        left.append((deadline, len(table)))
+    assert left == [(32.0, 9), (32.5, 4), (33.0, 0)]
+    assert holds_nothing(table)
 
 
 def test_the_table_gives_its_timers_to_all_transactions() -> None:
