@@ -19,7 +19,7 @@ from pbx.forwarding.explain import Considered, Explanation, explain, way_in
 from pbx.party import ExternalParty, Party
 from pbx.plugin import Feature
 from pbx.presence import UserStatus
-from pbx.reception import enter_numbers
+from pbx.reception import enter_numbers, onward
 from pbx.routing import Router
 from pbx.store.statuses import every_status
 from pbx.store.store import Store
@@ -88,7 +88,12 @@ async def _explain(
     router = replace(switch.router, lines=lines)
     question = _question(options, switch, router)
     explanation = explain(
-        router, question.destination, caller=question.caller, dids=question.dids, at=question.at
+        router,
+        question.destination,
+        caller=question.caller,
+        dids=question.dids,
+        at=question.at,
+        onward=onward(config, question.at),
     )
     considered = (*question.way_in, *explanation.considered)
     return question, replace(explanation, considered=considered), config.office_hours.open_at(question.at)

@@ -5,8 +5,10 @@ Nothing is called for it. What the phones would answer is not known, so each ans
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from pbx.destinations import Destination, Number
@@ -50,6 +52,17 @@ class Considered:
 
 
 @dataclass(frozen=True, slots=True)
+class Onward:
+    """Where a queue or the like sends calls on to."""
+
+    occasion: str
+    """Such as "if nobody takes the call"."""
+    to: Destination
+    chosen: bool = False
+    """Whether a person does, by a key: numbers that the call has been at may be visited again."""
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """A decision, and what follows from each way in which it can turn out."""
 
@@ -90,10 +103,12 @@ def explain(
     caller: Party,
     dids: tuple[str, ...] = (),
     at: datetime | None = None,
+    onward: Mapping[str, Iterable[Onward]] | None = None,
 ) -> Explanation:
-    """What would become of a call to a destination."""
-    route = router.lead_to(destination, caller=caller, dids=dids, at=at)
-    return _explained(router, route, 0, 0, destination)
+    """What would become of a call to a destination. `onward`: by their numbers, where queues and the like send calls on
+    to; each is followed once."""
+    lead_to = partial(router.lead_to, caller=caller, dids=dids, at=at)
+    return _lead_to(_Asking(router, lead_to, dict(onward or {})), destination, ())
 
 
 def way_in(looked_at: Iterable[tuple[InboundRule, str]]) -> tuple[Considered, ...]:
@@ -104,8 +119,29 @@ def way_in(looked_at: Iterable[tuple[InboundRule, str]]) -> tuple[Considered, ..
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """One call that is asked about."""
+
+    router: Router
+    lead_to: Callable[[Destination, tuple[str, ...]], Route]
+    """Asks the router about the same call to somewhere else."""
+    onward: dict[str, Iterable[Onward]]
+    """Of those that have not been followed yet."""
+
+
+def _lead_to(asking: _Asking, destination: Destination, trail: tuple[str, ...]) -> Explanation:
+    route = asking.lead_to(destination, trail)
+    explained = _explained(asking, route, 0, 0, destination)
+    if not isinstance(route.action, Serve) or len(route.trail) == len(trail):
+        return explained
+    onward = asking.onward.pop(route.trail[-1], ())  # that is the number of what serves the call
+    then = {each.occasion: _lead_to(asking, each.to, () if each.chosen else route.trail) for each in onward}
+    return replace(explained, then=explained.then | then)
+
+
 def _explained(
-    router: Router,
+    asking: _Asking,
     route: Route,
     asked: int,
     told: int,
@@ -114,12 +150,12 @@ def _explained(
     follow: bool = True,
 ) -> Explanation:
     """`asked`, `told`: how much of the route was explained before. `sought`: where it leads if no rule applies."""
-    then = {}
+    then, router = {}, asking.router
     if isinstance(route.action, Ring) and follow:
         for outcome, occasion in _FOLLOWED.items():
             on = router.reroute(route, outcome)
             then[occasion] = _explained(
-                router, on, len(route.asked), len(route.reasons), follow=outcome is Outcome.NO_ANSWER
+                asking, on, len(route.asked), len(route.reasons), follow=outcome is Outcome.NO_ANSWER
             )
     considered = tuple(_considered(router, route, asked, sought))
     return Explanation(route.action, considered, route.reasons[told:], then)

@@ -195,3 +195,46 @@ def test_a_time_that_is_none(file: Path, capsys: pytest.CaptureFixture[str]) -> 
     with pytest.raises(SystemExit):
         main(["explain", "--config", str(file), "--from", "100", "--to", "101", "--at", "soon"])
     assert "'soon' is no time" in capsys.readouterr().err
+
+
+RECEPTION = """
+[[queues]]
+number = "804"
+agents = ["100"]
+overflow = "system:810"
+
+[[ring_groups]]
+number = "810"
+members = ["101"]
+otherwise = "system:800"
+
+[[receptionists]]
+number = "800"
+keys = { 1 = "system:804", 2 = "100", 3 = "name" }
+time_out = "busy"
+
+[receptionists.closed]
+time_out = "voicemail:101"
+"""
+
+
+@pytest.mark.row("FWD-68", "FWD-57", "FWD-58")
+@pytest.mark.parametrize(
+    ("at", "end"), [("2026-11-30T10:00", "=> end with 486 Busy Here"), ("2026-11-30T13:00", "(mailbox 101)")]
+)
+def test_what_follows_a_queue_a_group_and_a_receptionist(
+    file: Path, at: str, end: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with file.open("a") as config:
+        config.write(RECEPTION)
+    out = asked(file, "--from", "100", "--to", "804", "--at", at, capsys=capsys)
+    lines = [line.strip() for line in out.splitlines()]
+    steps = ("if no agent takes the call:", "if nobody takes the call:", "if nothing is pressed:")
+    places = [lines.index(step) for step in steps]
+    assert places == sorted(places)
+    assert end in "\n".join(lines[places[-1] :])
+    assert ("key 1:" in lines) == ("key 2:" in lines) == ("486" in end)
+    assert "key 3:" not in lines
+    if "key 1:" in lines:  # which leads back, and that is told once
+        assert lines[lines.index("key 1:") + 2].startswith("=> queues.enter")
+        assert lines[lines.index("key 1:") + 3] == "key 2:"
