@@ -27,10 +27,14 @@ class Alarm:
 class Alarms:
     """Those of one part of the system, such as an engine."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, rest: float = 0.0) -> None:
+        """`rest`: so many seconds go by after some have rung before others do. To wake up for each of hundreds costs
+        more than they do."""
         self.now: Callable[[], float] = loop.time
         """The time of the loop."""
         self._loop = loop
+        self._rest, self._rested = rest, 0.0
+        """When the last rest is over."""
         self._heap: list[tuple[float, int, Alarm]] = []
         """By when they ring, then in the order in which they were set."""
         self._numbers = count()
@@ -60,6 +64,7 @@ class Alarms:
             self._timer = None
 
     def _arm(self, at: float) -> None:
+        at = max(at, self._rested)
         if self._timer is not None:
             if self._due <= at:
                 return
@@ -71,6 +76,7 @@ class Alarms:
         """Ring those whose time has come."""
         self._timer = None
         now, heap = self.now(), self._heap
+        self._rested = now + self._rest
         while heap and heap[0][0] <= now:
             alarm = heappop(heap)[2]
             ring = alarm.ring

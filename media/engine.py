@@ -68,6 +68,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+REST_SECONDS = 0.04
+"""Alarms of streams, for reports and the like, are no more exact than that where there are many."""
 DISK_SECONDS = 30.0
 """After so long a recording whose stream has ended, and that the disk has not written yet, has failed."""
 
@@ -99,7 +101,7 @@ class MediaEngine:
         self._library = library
         self._loop = asyncio.get_running_loop()
         self._ticker = Ticker(self._loop)
-        self._alarms = Alarms(self._loop)
+        self._alarms = Alarms(self._loop, rest=REST_SECONDS)
         self._streams: dict[int, Stream] = {}
         self._players: dict[int, Player] = {}
         """Of files, by the stream that hears them."""

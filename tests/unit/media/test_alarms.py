@@ -27,6 +27,22 @@ async def test_alarms_ring_at_their_time_and_in_the_order_in_which_they_were_set
     assert rung == [("first", 1.0), ("second", 1.0), ("late", 2.0)]
 
 
+async def test_after_some_have_rung_others_wait_for_a_rest(simulation: Simulation) -> None:
+    alarms, rung, begin = Alarms(simulation.loop, rest=0.1), list[tuple[str, float]](), simulation.loop.time()
+
+    def ring(name: str) -> None:
+        rung.append((name, round(simulation.loop.time() - begin, 6)))
+        if name == "first":
+            alarms.set(0.01, lambda: ring("set then"))
+
+    alarms.set(1.0, lambda: ring("first"))
+    alarms.set(1.02, lambda: ring("soon"))
+    alarms.set(1.08, lambda: ring("as soon"))
+    alarms.set(1.5, lambda: ring("later"))
+    await asyncio.sleep(5.0)
+    assert rung == [("first", 1.0), ("set then", 1.1), ("soon", 1.1), ("as soon", 1.1), ("later", 1.5)]
+
+
 async def test_an_alarm_that_rings_may_set_another_and_take_one_back(simulation: Simulation) -> None:
     alarms, rung = Alarms(simulation.loop), list[str]()
 
