@@ -25,8 +25,10 @@ BATCH_SECONDS = 0.2
 """How long a record may wait for others to be written with it."""
 BATCH = 200
 DAY_SECONDS = 86400.0
-JOURNAL_SECONDS = 0.5
-"""How soon the journal tells of a call, and how often that it is still going on."""
+JOURNAL_SECONDS = 0.1
+"""How soon the journal tells of a call that begins."""
+STILL_SECONDS = 0.5
+"""How often it tells what has become of calls, and that they are still going on."""
 
 
 class History:
@@ -56,7 +58,7 @@ class History:
         self._journalist = threads() if threads is not None and journal is not None else None
         self._journalling: asyncio.TimerHandle | None = None
         if journal is not None:
-            happenings.subscribe(CallStarted, self._journal_soon)
+            happenings.subscribe(CallStarted, lambda started: self._journal_after(JOURNAL_SECONDS))
 
     def start(self) -> None:
         """Enter the calls that were going on when the system was killed, if it was. Then forget what is too old, now
@@ -122,9 +124,14 @@ class History:
 
     # -- calls that are going on ------------------------------------------------------------------------------
 
-    def _journal_soon(self, _: CallStarted | None = None) -> None:
-        if self._journalling is None:
-            self._journalling = asyncio.get_running_loop().call_later(JOURNAL_SECONDS, self._write_journal)
+    def _journal_after(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        due = loop.time() + seconds
+        if self._journalling is not None:
+            if self._journalling.when() <= due:
+                return
+            self._journalling.cancel()
+        self._journalling = loop.call_at(due, self._write_journal)
 
     def _write_journal(self) -> None:
         self._journalling = None
@@ -138,7 +145,7 @@ class History:
         else:
             self._have_done(partial(journal.append, at, chronicle.going_on(at, chronicle.changed)))
         chronicle.changed.clear()
-        self._journal_soon()
+        self._journal_after(STILL_SECONDS)
 
     def _have_done(self, work: Callable[[], None]) -> None:
         if self._journalist is None:
