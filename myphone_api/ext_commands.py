@@ -138,7 +138,7 @@ def _named(tables: dict[str, Any], number: str) -> dict[str, Any]:
         if extension["number"] == number:
             found: dict[str, Any] = extension
             return found
-    raise CommandError(f"there is no extension {number}")
+    raise CommandError(f"there is no extension {number}; see `myphone ext list`", ExitCode.USAGE)
 
 
 def _merge(extension: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:

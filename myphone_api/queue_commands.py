@@ -67,13 +67,13 @@ def _log(options: argparse.Namespace, *, on: bool) -> ExitCode:
     with live_system(options) as system:
         config, _ = _known(system)
         if all(extension.number != agent for extension in config.extensions):
-            raise CommandError(f"there is no extension {agent}")
+            raise CommandError(f"there is no extension {agent}; see `myphone ext list`", ExitCode.USAGE)
         queues = [
             queue.number for queue in _named(config, options.queue) if queue.position_of(agent) is not None
         ]
         if not queues:
             where = f"queue {options.queue}" if options.queue else "any queue"
-            raise CommandError(f"{agent} is not an agent of {where}")
+            raise CommandError(f"{agent} is not an agent of {where}; see `myphone queue show`", ExitCode.USAGE)
         system.store.begin(partial(_change, queues, agent, on))
     if options.json:
         print(json.dumps({"extension": agent, "queues": queues, "logged_in": on}))
@@ -99,7 +99,7 @@ def _named(config: Config, number: str | None) -> list[Queue]:
     found = [queue for queue in config.queues if number in (None, queue.number)]
     if number is not None and not found:
         known = ", ".join(queue.number for queue in config.queues) or "none"
-        raise CommandError(f"there is no queue {number}; there are: {known}")
+        raise CommandError(f"there is no queue {number}; there are: {known}", ExitCode.USAGE)
     return found
 
 

@@ -73,12 +73,12 @@ def test_one_queue_is_shown(cli: Cli) -> None:
     [
         (("show", "806"), "there is no queue 806; there are: 804, 805"),
         (("login", "100", "806"), "there is no queue 806; there are: 804, 805"),
-        (("login", "100", "805"), "100 is not an agent of queue 805"),
-        (("logout", "102"), "there is no extension 102"),
+        (("login", "100", "805"), "100 is not an agent of queue 805; see `myphone queue show`"),
+        (("logout", "102"), "there is no extension 102; see `myphone ext list`"),
     ],
 )
 def test_what_cannot_be_is_told(cli: Cli, arguments: tuple[str, ...], problem: str) -> None:
-    assert cli.run("queue", *arguments, code=1)[1] == f"myphone: {problem}\n"
+    assert cli.run("queue", *arguments, code=2)[1] == f"myphone: {problem}\n"
 
 
 def test_a_queue_a_group_and_a_receptionist_are_exported_and_come_back(cli: Cli, tmp_path: Path) -> None:
