@@ -1,9 +1,11 @@
 """What does the same work cost Asterisk on this machine, in the same minutes?
 
-python -m benchmarks.asterisk [registration] [call] [relay] [--root FOLDER] [--rounds 5]
+python -m benchmarks.asterisk [registration] [call] [relay] [conference] [--root FOLDER] [--rounds 5]
 
-Both systems run beside each other, each hears the same bare phones in turn, and what is compared is the CPU of all
-their processes. Asterisk is the one in the path, or the one of the Debian installation in FOLDER, which is entered by
+Both systems hear the same bare phones in turn, and what is compared is the CPU of all their processes; of ours in a
+conference, that of the media worker, for there is nothing to do for the others (benchmarks/conference.py).
+
+Asterisk is the one in the path, or the one of the Debian installation in FOLDER, which is entered by
 chroot(8) and so needs root:
 
     debootstrap --variant=minbase --include=asterisk sid FOLDER http://deb.debian.org/debian
@@ -15,6 +17,7 @@ It has the few modules that the work needs, no codec but G.711, no logs and no c
 from __future__ import annotations
 
 import argparse
+import asyncio
 import signal
 import statistics
 import subprocess
@@ -26,6 +29,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.conference import Options, Programs, compiled, load, measure, worker
 from benchmarks.harness import (
     HOST,
     Server,
@@ -39,11 +43,18 @@ from benchmarks.load import BarePhone, calling, in_step
 from benchmarks.relay_load import connect, talk
 
 EXTENSIONS = range(1000, 1020)
+ROOMS, PARTIES = 8, 32
+"""Of the conferences."""
+TALK_SECONDS = 4.0
+LEAD_SECONDS = 2.0
+UNHEARD_PORT = 9
+"""Where phones say that they hear, before they know; whoever relays sound follows where it comes from."""
 MODULES = """
 res_pjproject res_sorcery_config res_sorcery_memory res_sorcery_astdb res_pjsip res_pjsip_session res_pjsip_pubsub
 res_pjsip_authenticator_digest res_pjsip_endpoint_identifier_user res_pjsip_registrar res_pjsip_sdp_rtp
 res_pjsip_caller_id res_pjsip_nat res_pjsip_rfc3326 res_pjsip_dtmf_info res_rtp_asterisk chan_pjsip app_dial
-bridge_simple bridge_native_rtp codec_ulaw codec_alaw func_callerid pbx_config res_timing_timerfd
+app_confbridge res_musiconhold bridge_simple bridge_native_rtp bridge_softmix bridge_holding codec_ulaw codec_alaw 
+func_callerid pbx_config res_timing_timerfd
 """
 
 
@@ -95,7 +106,7 @@ def _configuration(extensions: range, port: int, folder: Path, root: Path) -> di
     """Asterisk's files by name. `folder` is theirs, as Asterisk sees it."""
     modules = next((root / "usr/lib").glob("**/asterisk/modules"))
     endpoints = "".join(
-        f"[{number}]\ntype=endpoint\ncontext=office\ndisallow=all\nallow=ulaw,alaw\ndirect_media=no\n"
+        f"[{number}]\ntype=endpoint\ncontext=office\ndisallow=all\nallow=ulaw,alaw\ndirect_media=no\nrtp_symmetric=yes\n"
         f"media_address={HOST}\n"
         f"auth=auth{number}\naors={number}\n"
         f"[auth{number}]\ntype=auth\nauth_type=digest\nusername={number}\npassword={password_of(number)}\n"
@@ -108,8 +119,10 @@ def _configuration(extensions: range, port: int, folder: Path, root: Path) -> di
         f"astdatadir => /usr/share/asterisk\nastvarlibdir => {folder}\n",
         "modules.conf": "[modules]\nautoload=no\n" + "".join(f"load={name}.so\n" for name in MODULES.split()),
         "logger.conf": "[logfiles]\n",
-        "rtp.conf": "[general]\nrtpstart=30000\nrtpend=31998\n",
-        "extensions.conf": "[office]\nexten => _XXXX,1,Dial(PJSIP/${EXTEN})\n",
+        "rtp.conf": "[general]\nrtpstart=30000\nrtpend=32766\n",
+        "extensions.conf": "[office]\nexten => _1XXX,1,Dial(PJSIP/${EXTEN})\n"
+        "exten => _7XXX,1,Answer()\n same => n,ConfBridge(${EXTEN})\n",
+        "confbridge.conf": "[default_user]\ntype=user\nquiet=yes\n[default_bridge]\ntype=bridge\n",
         "pjsip.conf": f"[udp]\ntype=transport\nprotocol=udp\nbind={HOST}:{port}\n" + endpoints,
     }
 
@@ -164,6 +177,41 @@ def compare(name: str, ours: Server, theirs: Server, rounds: int) -> Cost:
     return Cost(statistics.median(figures[0]), statistics.median(figures[1]))
 
 
+async def conference(root: Path, rounds: int) -> Cost:
+    """Rooms of parties of whom four talk: a participant and frame."""
+    with tempfile.TemporaryDirectory() as folder:
+        programs = compiled(folder)
+        options = Options(parties=PARTIES, talkers=4, loss=0.0)
+        figures: tuple[list[float], list[float]] = ([], [])
+        for _ in range(rounds):
+            async with worker(ROOMS, options, programs) as (running, phones, _):
+                figures[0].append((await measure(running, phones, ROOMS * PARTIES, TALK_SECONDS)).cpu_us)
+            with asterisk(range(1000, 1000 + ROOMS * PARTIES), root) as theirs:
+                figures[1].append(_meet(theirs, options, programs))
+    return Cost(*(statistics.median(each) / 1e6 for each in figures))
+
+
+def _meet(running: Server, options: Options, programs: Programs) -> float:
+    """Microseconds of Asterisk's a participant and frame, when all are in their rooms."""
+    callers = [BarePhone(number, running.address) for number in range(1000, 1000 + ROOMS * PARTIES)]
+    ports = []
+    for seat, caller in enumerate(callers):
+        caller.register()
+        room = 7000 + seat // PARTIES
+        in_step([caller.inviting(room, UNHEARD_PORT)])
+        ports.append(caller.acknowledge(room))
+    with load(ports, options, programs) as phones:
+        phones.begin(LEAD_SECONDS)  # by what they send it learns where they hear
+        phones.end()
+        phones.begin(TALK_SECONDS)
+        before = cpu_seconds(running.pid)
+        heard = phones.end()
+        spent = cpu_seconds(running.pid) - before
+    if heard.loud < 0.9 * heard.sent:
+        raise RuntimeError(f"of {heard.sent} packets, which all who hear one talk, {heard.loud} were heard")
+    return spent / heard.sent * 1e6
+
+
 def main() -> int:
     """Measure and print; 1 where there is no Asterisk."""
     parser = argparse.ArgumentParser(
@@ -175,10 +223,13 @@ def main() -> int:
     )
     parser.add_argument("--rounds", type=int, default=5, help="the median of so many (default: %(default)s)")
     options = parser.parse_args()
-    names = options.works or list(WORKS)
+    names = options.works or [*WORKS, "conference"]
     width = max(map(len, names))
     try:
         for name in names:
+            if name == "conference":
+                print(f"{name:<{width}}  {asyncio.run(conference(options.root, options.rounds))}")
+                continue
             with server(EXTENSIONS) as ours, asterisk(EXTENSIONS, options.root) as theirs:
                 cost = compare(name, ours, theirs, options.rounds)
                 print(f"{name:<{width}}  {cost}")
