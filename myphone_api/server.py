@@ -21,6 +21,7 @@ from myphone_api.logs import LogFormat, configure_logging
 from myphone_api.loop import run_until_complete, signals
 from myphone_api.ports import closed_media_ports, closed_ports, unusable_certificate, unusable_folder
 from pbx.config import Config, ConfigError, load
+from pbx.config import Store as Settings
 from pbx.config_checks import weaknesses
 from pbx.config_errors import Problem
 from pbx.dial_codes import dial_table
@@ -56,8 +57,9 @@ def serve(options: argparse.Namespace, forks: ForkServer | None) -> ExitCode:
         config, features = prepare(options.config)
     for weakness in weaknesses(config):
         logger.warning("%s", weakness)
-    with held(config) as hold, opened(config) as (store, known):
-        run(known, features, store, forks, hold, tracing(options, known))
+    # From here on what counts is the configuration with the store's live data; that of the file is not kept beside it.
+    with held(config.store) as hold, opened(config) as (store, config):
+        run(config, features, store, forks, hold, tracing(options, config))
     return ExitCode.OK
 
 
@@ -95,15 +97,15 @@ def setup_errors() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def held(config: Config) -> Iterator[DatabaseHold | None]:
+def held(settings: Settings) -> Iterator[DatabaseHold | None]:
     """Keep every other system from the data folder and the database of this one. Raises StartError, also where another
     runs there already."""
-    if problems := tuple(unusable_folder(config.store)):
+    if problems := tuple(unusable_folder(settings)):
         raise StartError(*problems)
-    url, key = config.store.url.get_secret_value(), "store.data_dir"
+    url, key = settings.url.get_secret_value(), "store.data_dir"
     with contextlib.ExitStack() as stack:
         try:
-            stack.callback(FolderHold(config.store.data_dir).release)
+            stack.callback(FolderHold(settings.data_dir).release)
             key = "store.url"
             hold = DatabaseHold(url) if url else None
         except InUse as error:
@@ -131,7 +133,8 @@ def opened(
         raise StartError(Problem("store", str(error))) from error
     with contextlib.ExitStack() as stack:
         stack.callback(store.abandon)
-        yield store, _known(config, store, first)
+        config = _known(config, store, first)
+        yield store, config
 
 
 def _known(config: Config, store: Store, first: Callable[[dict[str, Any]], None] | None) -> Config:
