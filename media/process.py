@@ -143,16 +143,16 @@ class ForkServer:
         """The process, while it runs."""
         return None if self._process is None else self._process.pid
 
-    def prepare(self, body: Body) -> None:
-        """Fork the server from this process, which must have no other thread: what both have loaded they share."""
+    def prepare(self, body: Body, load: Callable[[], None]) -> None:
+        """Fork the server from this process, which must have no other thread: what both have loaded they share. What
+        workers need besides the server loads, while this process goes on."""
         ours, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
         gc.collect()
         gc.freeze()  # a collection would write to all objects, and so copy the memory of all
         pid = os.fork()
         if pid == 0:
             ours.close()
-            os.environ.update(ONE_THREAD)
-            fork_workers(theirs, body)
+            _be_server(theirs, body, load)
         theirs.close()
         self._prepared, self._process = ours, ForkedProcess(pid, os.pidfd_open(pid))
 
@@ -266,6 +266,18 @@ def leave_signals_to_the_parent() -> None:
         getattr(signal, "SIGHUP", signal.SIGTERM),
     ):  # Windows has no SIGHUP
         signal.signal(number, signal.SIG_IGN)
+
+
+def _be_server(control: socket.socket, body: Body, load: Callable[[], None]) -> NoReturn:
+    try:
+        leave_signals_to_the_parent()
+        os.environ.update(ONE_THREAD)
+        load()
+        fork_workers(control, body)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(1)
 
 
 def fork_workers(control: socket.socket, body: Body) -> NoReturn:

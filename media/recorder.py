@@ -22,6 +22,7 @@ from media.messages import RecordingEnd
 from media.opus_ticks import opus_ticks
 from media.plan import G711, Codec
 from media.rtp import RtpPacket
+from media.salvage import PART_SUFFIX
 from media.ticker import TICK_SECONDS
 from media.wav import FRAME_SAMPLES, FRAMES_PER_SECOND, WavWriter, loudest_of
 
@@ -35,7 +36,6 @@ PIECE_FRAMES = 10
 MOST_WRITING = 50
 """Pieces, of 10 s in all; a disk that is further behind is too slow."""
 _SILENCE = bytes(2 * FRAME_SAMPLES)
-PART_SUFFIX = ".part"
 _LONGEST_NAME = 50
 """So much of a file's name is in that of its part, which may not be longer than 255 bytes."""
 _LATE = 0.01

@@ -6,10 +6,12 @@ import logging
 import os
 from pathlib import Path
 
-from media.recorder import PART_SUFFIX
 from media.wav import WavError, repair
 
 logger = logging.getLogger(__name__)
+
+PART_SUFFIX = ".part"
+"""Of a recording that is not whole yet, whose name begins with a dot."""
 
 
 def salvage(folder: Path) -> list[Path]:

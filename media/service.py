@@ -16,7 +16,6 @@ from itertools import count
 from random import Random
 from typing import Protocol
 
-from media.engine import MediaEngine
 from media.messages import (
     Bridge,
     CloseStream,
@@ -428,6 +427,9 @@ class InlineEngine:
         *,
         threads: bool = False,
     ) -> None:
+        # With all that makes sound: where there are workers only they need it.
+        from media.engine import MediaEngine
+
         loop = asyncio.get_running_loop()
         self._threads = [DiskThread(loop), DiskThread(loop)] if threads else []
         disk, library = self._threads or (None, None)

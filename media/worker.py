@@ -23,7 +23,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from media.disk import Done, Work, outcome
-from media.lane import UringLane, open_lane
 from media.messages import Command, Event, WorkerLost
 from media.ports import Ports
 from media.process import (
@@ -40,6 +39,7 @@ from media.process import (
 from values import dataclass
 
 if TYPE_CHECKING:
+    from media.lane import UringLane
     from media.net import Lane
 
 logger = logging.getLogger(__name__)
@@ -320,6 +320,8 @@ async def serve(
 
 def work(pair: socket.socket, arguments: list[str]) -> int:
     """Be a worker with the arguments NUMBER HOST FIRST LAST LOG-LEVEL; returns the exit code."""
+    from media.lane import open_lane
+
     number, host, first, last, log_level = arguments
     logging.getLogger().setLevel(int(log_level))
     lane = open_lane()
@@ -335,6 +337,7 @@ def work(pair: socket.socket, arguments: list[str]) -> int:
 def load() -> None:
     """Load all that a worker needs, but for what conferences do."""
     import media.engine
+    import media.lane
     import media.net  # noqa: F401
 
 
@@ -345,8 +348,7 @@ def fork_server(*, prepared: bool = False) -> ForkServer | None:
         return None
     server = ForkServer()
     if prepared:
-        load()
-        server.prepare(work)
+        server.prepare(work, load)
     return server
 
 
