@@ -21,7 +21,7 @@ from pbx.forwarding.book import Interface, seed
 from pbx.forwarding.callers import MAX_LISTED, BlackList
 from pbx.forwarding.file import TABLE
 from pbx.forwarding.simple import SimpleForm
-from pbx.store import forwarding
+from pbx.store import forwarding, live
 from pbx.store.forwarding import Row
 
 _INSIDE = "or the number of another extension"
@@ -68,6 +68,7 @@ def change_rules(
     if after == before:
         return False
     forwarding.put(number, after, connection)
+    live.changed(connection)
     advanced = Interface.ADVANCED.value
     if before.form is not None and before.interface == advanced and after.interface != advanced:
         forwarding.keep_replaced(number, before.form, at, connection)

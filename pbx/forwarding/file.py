@@ -69,6 +69,8 @@ def brought_in_rules(data: Mapping[str, Any]) -> Callable[[Connection], tuple[st
         others = tuple(number for number, row in wanted.items() if before.get(number) != row)
         for number in others:
             forwarding.put(number, wanted[number], connection)
+        if others:
+            live.changed(connection)
         return others
 
     return change

@@ -108,7 +108,7 @@ def test_an_extension_comes_into_groups_and_leaves_them(cli: Cli) -> None:
     assert cli.extensions()["100"]["heads"] == ["Management"]
 
 
-@pytest.mark.row("FWD-01")
+@pytest.mark.row("FWD-03")
 def test_the_simple_form_is_set_key_by_key(cli: Cli) -> None:
     assert (
         cli.run("ext", "set", "100", "--simple-busy", "101", "--no-answer-seconds", 20)[0] == "changed 100\n"
