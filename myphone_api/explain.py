@@ -16,10 +16,11 @@ from pbx.destinations import Destination, Number
 from pbx.environment import Environment
 from pbx.forwarding import kept
 from pbx.forwarding.explain import Considered, Explanation, explain, way_in
+from pbx.forwarding.onward import onward
 from pbx.party import ExternalParty, Party
 from pbx.plugin import Feature
 from pbx.presence import UserStatus
-from pbx.reception import enter_numbers, onward
+from pbx.reception import enter_numbers
 from pbx.routing import Router
 from pbx.store.statuses import every_status
 from pbx.store.store import Store

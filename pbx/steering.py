@@ -128,14 +128,16 @@ def divert(call: Call, target: str, number: str = "") -> None:
     """
     if not call.rings:
         raise WrongState("only a call that rings can be diverted")
-    check_target(call, target, call.rings_at, call.caller_leg)
+    for_oneself = bool(number) and _others_ring(call, number)
+    trail = (number,) if for_oneself else call.rings_at  # who diverts pays for a call outside
+    check_target(call, target, trail, call.caller_leg)
     extension = call.switch.directory.find(target)
     if extension is not None and extension.number in call.rings_at:
         raise WrongState("it rings there already")
-    if number and _others_ring(call, number):
+    if for_oneself:
         branches.divert(call, number, target)
         return
-    call.dialled, call.trail = target, call.rings_at
+    call.dialled, call.trail = target, trail
     call.turn(call.serve)
 
 

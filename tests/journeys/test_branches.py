@@ -130,3 +130,26 @@ async def test_what_may_not_be_called_is_not(story: Story) -> None:
     assert len(story.office.told_of(ExternalCallRefused)) == 1
     story.outgoing.hang_up()
     await story.office.settle()
+
+
+@ROW
+async def test_who_diverts_pays_and_has_to_be_allowed_to(make_office: MakeOffice) -> None:
+    group = {"number": "810", "members": ["101", "102"]}
+    outside = tables(LINES) | {
+        "outbound_rules": [{"prefix": "0", "strip": 1, "extensions": ["101"], "trunks": ["lines"]}]
+    }
+    office = make_office(features=[ring_groups], ring_groups=[group], **outside)
+    await office.open()
+    story = Story(
+        office, await lines(office), await office.phone("100"), [await office.phone(each) for each in ("101", "102")]
+    )
+    story.outgoing = story.lee.dial("810")
+    [await member.incoming() for member in story.members]
+    (call,) = office.switch.calls.values()
+    with pytest.raises(Refused):
+        perform(call, "102", Verb.DIVERT, "00612345678")
+    perform(call, "101", Verb.DIVERT, "00612345678")
+    await story.gateway.incoming()
+    assert set(call.rings_at) == {"102", MOBILE}
+    story.outgoing.hang_up()
+    await office.settle()
