@@ -83,12 +83,12 @@ class SocketBatch(Protocol):
 
     def try_all(self, count: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float64]] | None:
         """Write the next datagram of each socket to the slot of its number, all of which are below `count`; by slot the
-        sizes (-1: there was none), and how many seconds ago they came, until it is called again. None: who reads has to
-        ask first."""
+        sizes (below 0: there was none), and how many seconds ago they came, until it is called again. None: who reads
+        has to ask first."""
 
     def read(self, first: int) -> tuple[Numbers, Numbers, Ages]:
         """Write the next datagram of each socket that has one to the slots from `first` on, of which there is one at
-        least: whose they are, their sizes (-1: there was none after all), and how many seconds ago they came."""
+        least: whose they are, their sizes (below 0: there was none after all), and how many seconds ago they came."""
 
     def send(self) -> None:
         """Send the packet of each socket to its peer. What cannot be sent now is lost, as on any network."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import math
 import mmap
 import os
 import select
@@ -189,6 +190,10 @@ class UringSockets:
         """None: to be made."""
         self._aimed = 0
         """So many of the first slots are those of the sockets of their numbers."""
+        self._read_at, self._tried_at = 0, math.inf
+        """The last time, and when all were tried, in billionths of a second."""
+        self._is_behind = True
+        """Whether something may wait that came before then."""
 
     def add(self, socket: MediaSocket, number: int) -> bool:
         """Take a socket over, until `remove`."""
@@ -212,19 +217,26 @@ class UringSockets:
         self._fds[self._number_of[fd]], self._plan = -1, None
 
     def read(self, first: int) -> tuple[_Numbers, _Numbers, npt.NDArray[np.float64]]:
-        """Write the next datagram of each socket that has one to the slots from `first` on."""
-        ready = self._epoll.poll(0, len(self._slots) - first)
+        """Write the next datagram of each socket that has one to the slots from `first` on.
+
+        Reading takes time, in which others come: once only those are left that came after all had been tried, they wait
+        until all are tried again.
+        """
+        ready = self._epoll.poll(0, len(self._slots) - first) if self._is_behind else []
         fds = np.array([fd for fd, _ in ready], np.intp)
         last = first + len(fds)
         if len(fds):
             self._receives["fd"][first:last] = fds
             self._aimed = min(self._aimed, first)
             self._receive(self._all_slots[first:last], first, last)
+            oldest = np.maximum.reduce(self._ages[first:last])
+            self._is_behind = oldest >= (self._read_at - self._tried_at) / 1e9
         return self._number_of.take(fds), self._sizes[first:last], self._ages[first:last]
 
     def try_all(self, count: int) -> tuple[_Numbers, npt.NDArray[np.float64]]:
         """Write the next datagram of each socket to the slot of its number."""
         plan = self._planned()
+        self._tried_at, self._is_behind = time.time_ns(), True
         if self._aimed < count:
             self._receives["fd"][plan.numbers] = plan.fds
             self._aimed = count
@@ -238,7 +250,8 @@ class UringSockets:
         if len(done) < last - first:
             self._sizes[first:last] = -1
         self._sizes[done] = results
-        now, since = divmod(time.time_ns(), 1_000_000_000), self._since[first:last]
+        self._read_at = time.time_ns()
+        now, since = divmod(self._read_at, 1_000_000_000), self._since[first:last]
         np.dot(np.subtract(now, self._arrivals[first:last], out=since), _IN_SECONDS, out=ages)
         if np.minimum.reduce(dates) < _CONTROL.itemsize:
             ages[dates < _CONTROL.itemsize] = 0.0

@@ -261,6 +261,61 @@ def test_the_kernel_notes_when_a_datagram_came(clock_set_by: int, monkeypatch: p
     with_batch(UringSockets, 2, 4, story)
 
 
+@pytest.mark.skipif(not has_io_uring(), reason="the kernel offers no io_uring")
+def test_all_are_tried_each_with_the_slot_of_its_number() -> None:
+    async def story(batch: Batch) -> None:
+        for round in range(3):
+            expected = {number: bytes([round, number]) for number in (1, 3, 4)[round:]}
+            for number, data in expected.items():
+                batch.phones[number].send_to(data, batch.house.addresses[number])
+            found: dict[int, bytes] = {}
+
+            def tried(found: dict[int, bytes] = found) -> dict[int, bytes]:
+                assert isinstance(batch.sockets, UringSockets)
+                sizes, _ = batch.sockets.try_all(5)
+                for number, size in enumerate(sizes.tolist()):
+                    if size >= 0:
+                        assert number not in found
+                        found[number] = batch.slots[number, :size].tobytes()
+                return found
+
+            await until(lambda: tried() == expected)  # noqa: B023 - it is awaited here
+            batch.say(0, b"asked for")  # to a slot where another has its own
+            await batch.read_all(first=1)
+
+    with_batch(UringSockets, 5, 8, story)
+
+
+@pytest.mark.skipif(not has_io_uring(), reason="the kernel offers no io_uring")
+def test_what_comes_while_others_are_read_waits_until_all_are_tried_again() -> None:
+    async def story(batch: Batch) -> None:
+        sockets = batch.sockets
+        assert isinstance(sockets, UringSockets)
+
+        def is_dated() -> bool:
+            batch.phones[0].send_to(b"x", batch.house.addresses[0])
+            _, ages = sockets.try_all(2)
+            return bool(ages[0] > 0)
+
+        await until(is_dated)
+        await until(lambda: not batch.read(2) and [sockets.try_all(2)[0].max()] == [-errno.EAGAIN])
+        batch.heard[0].clear()
+        for data in (b"first", b"second"):
+            batch.say(0, data)
+        await until(lambda: len(sockets._epoll.poll(0)) == 1)
+        sockets.try_all(2)
+        assert batch.slots[0, :5].tobytes() == b"first"
+        assert batch.read(2) == [0]  # it was there before
+        batch.say(1, b"third")
+        await until(lambda: batch.read(2) == [1])
+        batch.say(1, b"fourth")
+        await until(lambda: len(sockets._epoll.poll(0)) == 1)
+        assert batch.read(2) == []
+        assert sockets.try_all(2)[0].tolist() == [-errno.EAGAIN, 6]
+
+    with_batch(UringSockets, 2, 6, story)
+
+
 # -- both ways -------------------------------------------------------------------------------------
 
 
