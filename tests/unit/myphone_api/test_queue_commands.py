@@ -14,6 +14,8 @@ number = "804"
 name = "Hunt Queues"
 agents = ["100", { extension = "101", level = 2 }]
 greeting = "welcome.wav"
+music = "waltz"
+caller_prefix = "Sales:"
 
 [[queues]]
 number = "805"
@@ -33,6 +35,7 @@ keys = { 1 = "804", 3 = "name" }
 @pytest.fixture
 def cli(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Cli:
     (tmp_path / "welcome.wav").touch()
+    (tmp_path / "waltz").mkdir()
     path = tmp_path / "myphone.toml"
     path.write_text(FILE + QUEUES)
     return Cli(path, capsys)
@@ -89,3 +92,16 @@ def test_a_queue_a_group_and_a_receptionist_are_exported_and_come_back(cli: Cli,
     assert cli.run("import", file)[0] == "nothing to change\n"
     assert cli.json("export") == before
     assert before["receptionists"] == [{"number": "800", "keys": {"1": "number:804", "3": "name"}}]
+
+
+def test_what_a_queue_says_and_shows_is_exported_and_imported(cli: Cli, tmp_path: Path) -> None:
+    queue = cli.json("queue", "show", "804")
+    assert (queue["music"], queue["caller_prefix"]) == (str(tmp_path / "waltz"), "Sales:")
+    target = tmp_path / "export.toml"
+    cli.run("export", "--output", target)
+    assert cli.run("import", target)[0] == "nothing to change\n"
+    target.write_text(target.read_text().replace("waltz", "polka"))
+    assert "queues[0].music" in cli.run("import", target, code=2)[1]
+    (tmp_path / "polka").mkdir()
+    cli.run("import", target)
+    assert cli.json("queue", "show", "804")["music"] == str(tmp_path / "polka")

@@ -13,6 +13,7 @@ from tests.unit.myphone_api.test_queue_commands import QUEUES
 @pytest.fixture
 def cli(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Cli:
     (tmp_path / "welcome.wav").touch()
+    (tmp_path / "waltz").mkdir()
     path = tmp_path / "myphone.toml"
     path.write_text(FILE + QUEUES)
     return Cli(path, capsys)

@@ -109,3 +109,11 @@ def test_the_piece_loops_without_a_gap(tmp_path: Path, piece: Samples) -> None:
     with closing(Player((str(path),), again=True)) as music:
         sound = [music.frame() or b"" for _ in range(len(piece) // FRAME + 2)]
     assert np.array_equal(samples_of(b"".join(sound[-2:])), piece[: 2 * FRAME])
+
+
+def test_the_first_folder_with_music_counts(tmp_path: Path) -> None:
+    empty, ours = tmp_path / "empty", tmp_path / "ours"
+    for folder in (empty, ours):
+        folder.mkdir()
+    path = record(ours / "song.wav", [1] * FRAME)
+    assert music_files([empty, None, ours], tmp_path / "cache") == [path]
