@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, String, Table
+from sqlalchemy import Boolean, Connection, Dialect, Integer, Numeric, String, Table, Text
+from sqlalchemy.types import TypeEngine
 
 MAX_TEXT = 500
 """Characters of a name or number that are kept: phones may call themselves anything."""
@@ -18,14 +19,18 @@ _MARKS = {"qmark": "?", "format": "%s", "pyformat": "%s"}
 """Of a value, as the drivers want it (PEP 249)."""
 
 
+_Processors = list[tuple[int, Callable[[Any], Any]]]
+"""By the place of the value in its row."""
+
+
 class Insertion:
     """Enters rows: values in the order of `names`, as the types of the columns have them."""
 
     def __init__(self, table: Table, names: Sequence[str]) -> None:
         self._table = table
         self._names = tuple(names)
-        self._prepared: dict[str, tuple[str, list[Callable[[Any], Any] | None]]] = {}
-        """The statement, and what is done with each value of a row, by dialect."""
+        self._prepared: dict[str, tuple[str, _Processors]] = {}
+        """The statement, and what is done with values of a row, by dialect."""
 
     def __call__(self, connection: Connection, rows: Iterable[Sequence[object]]) -> None:
         """There has to be one row at least."""
@@ -33,28 +38,32 @@ class Insertion:
         if dialect.name not in self._prepared:
             self._prepared[dialect.name] = self._prepare(dialect)
         statement, processors = self._prepared[dialect.name]
-        connection.exec_driver_sql(
-            statement,
-            [
-                tuple(
-                    [
-                        value if process is None or value is None else process(value)
-                        for process, value in zip(processors, row, strict=True)
-                    ]
-                )
-                for row in rows
-            ],
-        )
+        prepared = []
+        for row in rows:
+            values = list(row)
+            for index, process in processors:
+                if values[index] is not None:
+                    values[index] = process(values[index])
+            prepared.append(tuple(values))
+        connection.exec_driver_sql(statement, prepared)
 
-    def _prepare(self, dialect: Dialect) -> tuple[str, list[Callable[[Any], Any] | None]]:
+    def _prepare(self, dialect: Dialect) -> tuple[str, _Processors]:
         quote = dialect.identifier_preparer.quote
         names = ", ".join(map(quote, self._names))
         marks = ", ".join([_MARKS[dialect.paramstyle]] * len(self._names))
-        types = [self._table.c[name].type for name in self._names]
-        return f"INSERT INTO {quote(self._table.name)} ({names}) VALUES ({marks})", [
-            storable if isinstance(each, String) else each.dialect_impl(dialect).bind_processor(dialect)
-            for each in types
-        ]
+        found = ((index, _processor(self._table.c[name].type, dialect)) for index, name in enumerate(self._names))
+        processors = [(index, process) for index, process in found if process is not None]
+        return f"INSERT INTO {quote(self._table.name)} ({names}) VALUES ({marks})", processors
+
+
+def _processor(type_: TypeEngine[Any], dialect: Dialect) -> Callable[[Any], Any] | None:
+    """What makes a value one that the driver takes; None for numbers and our own words, which it takes as they are."""
+    if isinstance(type_, Text):
+        return storable
+    if isinstance(type_, String | Boolean | Numeric | Integer):
+        return None
+    processor: Callable[[Any], Any] | None = type_.dialect_impl(dialect).bind_processor(dialect)
+    return processor
 
 
 def storable(foreign: str) -> str:
