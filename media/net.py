@@ -294,7 +294,7 @@ class SystemMediaSocket:
     def send(self, data: bytes, remote: Address) -> None:
         """Send one datagram; what cannot be sent now is lost, as on any network."""
         try:  # cheaper than contextlib.suppress, and this runs for each packet
-            if remote != self.peer:
+            if not (remote is self.peer or remote == self.peer):  # the former is mostly so, and quicker
                 self._socket.sendto(data, remote)
             elif self._number is not None and self._lane is not None:
                 self._lane.send(self._number, data)

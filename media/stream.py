@@ -137,9 +137,9 @@ class Stream:
 
     def stand_apart(self) -> None:
         """What can be done with its packets in short may change now."""
-        self._route = None
+        self._take(None)
         if self._partner is not None:
-            self._partner._route = None
+            self._partner._take(None)
         if self.party is not None and self.party.batch is not None:
             self.party.batch.dismiss(self.party.row)
 
@@ -194,7 +194,7 @@ class Stream:
     def quiet(self) -> None:
         """Hear nothing."""
         if self._partner is not None:
-            self._partner._route = None
+            self._partner._take(None)
             self._partner._listeners.remove(self)
             self._partner = self._transcoder = None
         if self._source is not None:
@@ -247,18 +247,8 @@ class Stream:
     def _receive(self, data: bytes, source: Address, now: float | None = None) -> None:
         if HEADER_BYTES < len(data) <= rtp.MAX_PACKET_BYTES and source == self._latch.locked:  # mostly
             start, sequence, timestamp, ssrc = unpack_header(data)
-            route, party = self._route, self.party
-            if route is not None:
-                if start == route.start and ssrc == route.sender.source:
-                    self.receiver.count(sequence, timestamp, ssrc, self._now())
-                    payload = data[HEADER_BYTES:]
-                    if route.table is not None:
-                        payload = payload.translate(route.table)
-                    route.send(
-                        route.sender.passed_on(route.start_sent, sequence, timestamp, payload), route.remote
-                    )
-                    return
-            elif (
+            party = self.party
+            if (
                 party is not None
                 and start == self._party_start
                 and not (self.recordings or self._listeners or self._ear)
@@ -301,25 +291,41 @@ class Stream:
         for listener in self._listeners:
             listener.relay(packet, self)
             if self._route is None and not is_event:
-                self._route = self._route_to(listener)
+                self._take(self._route_to(listener))
+
+    def _take(self, route: Route | None) -> None:
+        """Let packets take a route; None: they take the long way."""
+        if route is not self._route:
+            self._route = route
+            if not self._secured:
+                self.ports.rtp.receive = self._receive if route is None else route.receive
 
     def _route_to(self, listener: Stream) -> Route | None:
         """How packets of sound get to a listener, if it takes no more than a new header, and nobody else hears them."""
         theirs, ours = self.plan.codec, listener.plan.codec
-        remote, special = listener._latch.locked, self.party or self._ear or self.recordings
+        source, remote = self._latch.locked, listener._latch.locked
+        special = self.party or self._ear or self.recordings
         if special or len(self._listeners) > 1 or listener.recordings or listener._digits is not None:
             return None
-        if remote is None or not (self.plan.direction.receives and listener.plan.direction.sends):
+        if (
+            source is None
+            or remote is None
+            or not (self.plan.direction.receives and listener.plan.direction.sends)
+        ):
             return None
         if theirs is not ours and (theirs, ours) not in g711.TRANSLATE:
             return None
         return Route(
-            start=plain_start(self.plan.receive_payload_type),
-            start_sent=plain_start(listener.plan.send_payload_type),
-            sender=listener.sender,
+            source,
+            plain_start(self.plan.receive_payload_type),
+            self.receiver,
+            listener.sender,
+            plain_start(listener.plan.send_payload_type),
+            listener._send,
+            remote,
             table=None if theirs is ours else g711.TRANSLATE[theirs, ours],
-            send=listener._send,
-            remote=remote,
+            otherwise=self._receive,
+            now=self._now,
         )
 
     def _note_odd(self, packet: RtpPacket | None, source: Address) -> None:
@@ -495,7 +501,7 @@ class Stream:
         assert self._srtp is not None
         plain = self._srtp.unprotect(data)
         if plain is not None:
-            self._receive(plain, source)
+            (self._receive if self._route is None else self._route.receive)(plain, source)
 
     def _send_secured(self, data: bytes, remote: Address) -> None:
         assert self._srtp is not None
