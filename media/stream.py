@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import chain
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -221,7 +222,7 @@ class Stream:
         more = tone_frames(digits) if as_tones else event_packets(digits, self.plan.dtmf_clock_rate // 50)
         self._digits_queued += len(digits)
         self.stand_apart()
-        self._digits = more if before is None else _chain(before, more)
+        self._digits = more if before is None else chain(before, more)
         self._ticker.add(self.id, self._tick)
 
     def close(self) -> Statistics:
@@ -597,8 +598,3 @@ def _party_start(plan: StreamPlan) -> int:
 
 def _nothing() -> None:
     """No one waits for this."""
-
-
-def _chain(*parts: Iterator[list[EventPacket] | bytes]) -> Iterator[list[EventPacket] | bytes]:
-    for part in parts:
-        yield from part
