@@ -36,10 +36,13 @@ def calls_command(options: argparse.Namespace) -> ExitCode:
             if options.behind is not None:
                 query = partial(query, behind=_place(store, options.behind))
             found = store.read(query)
+            ids = [record.call for record in found]
+            quality = store.read(partial(calls.qualities, calls=ids)) if options.json else {}
         except StoreUnavailable as error:
             raise CommandError(f"store: {error}") from error
     if options.json:
-        print(json.dumps([_plain(asdict(record)) for record in found], indent=2))
+        rows = [asdict(record) | {"quality": list(map(asdict, quality[record.call]))} for record in found]
+        print(json.dumps(_plain(rows), indent=2))
         return ExitCode.OK
     for record in found:
         print(_line(record, record.started_at.astimezone(zone), options.extension))

@@ -195,7 +195,9 @@ def _add_calls(commands: Commands) -> None:
     command.add_argument(
         "--limit", type=count, default=50, metavar="N", help="how many at most (default: 50)"
     )
-    command.add_argument("--json", action="store_true", help="print JSON, with everybody in each call")
+    command.add_argument(
+        "--json", action="store_true", help="print JSON: also who was in each, why it went there, how it sounded"
+    )
     command.set_defaults(run=_calls)
 
 

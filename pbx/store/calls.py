@@ -29,6 +29,8 @@ from pbx.history.record import CallList, CallRecord, HandOver, Participation, Ro
 from pbx.store.insertion import Insertion, storable
 from pbx.store.schema import Moment, metadata
 
+MOST_IDS = 1000
+
 Place = tuple[datetime, str]
 """Of a call in every list: its `started_at` and, for several may have begun at one moment, its ID."""
 
@@ -116,8 +118,9 @@ def add(records: Sequence[CallRecord], qualities: Sequence[CallQuality], connect
 
 def add_missing(records: Sequence[CallRecord], connection: Connection) -> int:
     """Enter those of these calls that are not there yet; how many."""
-    wanted = call_records.c.call.in_([record.call for record in records])
-    known = set(connection.scalars(select(call_records.c.call).where(wanted)))
+    known = set[str]()
+    for some in _some([record.call for record in records]):
+        known.update(connection.scalars(select(call_records.c.call).where(call_records.c.call.in_(some))))
     missing = [record for record in records if record.call not in known]
     add(missing, (), connection)
     return len(missing)
@@ -148,7 +151,8 @@ def calls(
         at, last = behind
         earlier = (table.c.started_at < at) | (table.c.call > last)
         found = found.where(table.c.started_at <= at, earlier)
-    return _read(connection, connection.scalars(found).all())
+    ids = connection.scalars(found).all()
+    return [record for some in _some(ids) for record in _read(connection, some)]
 
 
 def call(connection: Connection, *, call: str) -> CallRecord | None:
@@ -158,14 +162,28 @@ def call(connection: Connection, *, call: str) -> CallRecord | None:
 
 def qualities_of(connection: Connection, *, call: str) -> list[CallQuality]:
     """How the legs of a call sounded, in the order in which they ended."""
+    return qualities(connection, calls=[call])[call]
+
+
+def qualities(connection: Connection, *, calls: Sequence[str]) -> dict[str, list[CallQuality]]:
+    """The same of several calls, by their IDs."""
     columns = [column for column in call_quality.c if column.name != "id"]
-    found = select(*columns).where(call_quality.c.call == call).order_by(call_quality.c.id)
-    return [CallQuality(**row) for row in connection.execute(found).mappings()]
+    legs: dict[str, list[CallQuality]] = {call: [] for call in calls}
+    for some in _some(calls):
+        found = select(*columns).where(call_quality.c.call.in_(some)).order_by(call_quality.c.id)
+        for row in connection.execute(found).mappings():
+            legs[row["call"]].append(CallQuality(**row))
+    return legs
 
 
 def forget(before: datetime, connection: Connection) -> int:
     """Delete all calls that began before then; how many."""
     return connection.execute(delete(call_records).where(call_records.c.started_at < before)).rowcount
+
+
+def _some(ids: Sequence[str]) -> Iterable[Sequence[str]]:
+    """As many at a time as any database takes in one statement."""
+    return (ids[start : start + MOST_IDS] for start in range(0, len(ids), MOST_IDS))
 
 
 def _read(connection: Connection, ids: Sequence[str]) -> list[CallRecord]:

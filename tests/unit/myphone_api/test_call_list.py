@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from myphone_api.cli import main
 from pbx.history.chronicle import SYSTEM_STOPPED
+from pbx.store import calls
 from pbx.store.store import Store
-from tests.unit.pbx.store.test_calls import keep, record
+from tests.unit.pbx.store.test_calls import keep, quality, record
 
 CONFIG = """
 [sip]
@@ -39,6 +41,7 @@ def file(tmp_path: Path) -> Path:
     store = Store.open(tmp_path / "data" / "myphone.db")
     hostile = replace(record("c", 2, answered=False), caller_name="Lee\x1b[2J\nParker", reason="No Answer")
     keep(store._database, record("a", 0), record("b", 1, "101", "100"), hostile)
+    store.begin(partial(calls.add, (), [quality("a")]))
     store.abandon()
     return path
 
@@ -96,14 +99,18 @@ def test_the_next_page_is_behind_the_last_call_of_the_one_before(
 
 
 def test_json_has_everybody_in_a_call(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    calls = json.loads(printed(file, "--json", "--limit", "1", capsys=capsys))
-    assert [call["call"] for call in calls] == ["c"]
-    assert calls[0]["caller_name"] == "Lee\x1b[2J\nParker"
-    assert [(party["number"], party["role"]) for party in calls[0]["parties"]] == [
+    newest, _, oldest = json.loads(printed(file, "--json", capsys=capsys))
+    assert newest["call"] == "c"
+    assert newest["caller_name"] == "Lee\x1b[2J\nParker"
+    assert [(party["number"], party["role"]) for party in newest["parties"]] == [
         ("100", "caller"),
         ("101", "callee"),
     ]
-    assert calls[0]["started_at"] == "2026-01-02T03:06:05.678901+00:00"
+    assert newest["quality"] == []
+    [leg] = oldest["quality"]
+    assert (leg["extension"], leg["loss"], leg["mos"]) == ("101", 0.25, 4.25)
+    assert oldest["reasons"] == ["101 is not busy", "ring 101"]
+    assert newest["started_at"] == "2026-01-02T03:06:05.678901+00:00"
 
 
 @pytest.mark.parametrize(

@@ -125,6 +125,19 @@ def test_no_page_skips_or_repeats_calls_of_one_moment(database: Database, number
         assert pages == whole
 
 
+def test_more_than_a_statement_takes_are_read_and_entered(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calls, "MOST_IDS", 3)
+    records = [record(f"c{minute}", minute) for minute in range(8)]
+    keep(database, *records[:5])
+    assert database.transact(partial(calls.add_missing, records)) == 3
+    assert database.query(calls.calls) == records[::-1]
+    database.transact(partial(calls.add, (), [quality("c7"), quality("c1"), quality("c7")]))
+    heard = database.query(partial(calls.qualities, calls=[each.call for each in records]))
+    assert {call: len(legs) for call, legs in heard.items() if legs} == {"c1": 1, "c7": 2}
+
+
 def test_what_is_too_old_goes_with_all_that_belongs_to_it(database: Database) -> None:
     database.transact(
         partial(calls.add, [record("old"), record("new", 10)], [quality("old"), quality("new")])
