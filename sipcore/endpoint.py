@@ -26,7 +26,7 @@ from sipcore.registrar.gate import Admitted, Ignored, Refused
 from sipcore.sdp.description import SessionDescription
 from sipcore.syntax.headers import NameAddress
 from sipcore.syntax.identifiers import Identifiers
-from sipcore.syntax.message import Request, Response, response_to
+from sipcore.syntax.message import Request, Response, has_tag, response_to
 from sipcore.syntax.uri import Uri
 from sipcore.transaction.events import FlowFailed, ResponseReceived, TimedOut
 from sipcore.transaction.table import ClientTransaction, ServerTransaction, TransactionTable
@@ -157,19 +157,21 @@ class Endpoint:
         least, own = self.transactions.next_deadline(), self._deadlines.next()
         if least is None or (own is not None and own < least):
             least = own
-        adrift = self._adrift.next_deadline() if self._adrift else None
+        if not self._adrift:
+            return least
+        adrift = self._adrift.next_deadline()
         return adrift if least is None or (adrift is not None and adrift < least) else least
 
     # -- what the transaction user asks -----------------------------------------------------------------
 
     def respond(self, transaction: ServerTransaction, response: Response, now: float) -> list[Effect]:
         """Answer a request that `Arrived` or `RequestInDialog` told of."""
-        if response.status > 100 and not response.to.tag:
-            response.set("To", f"{response.get('To')};tag={self._stateless_tag(transaction.request)}")
-        if response.has("User-Agent"):
-            response.remove("User-Agent")  # that is for requests (section 20.41)
+        to = response.first["To"]
+        if response.status > 100 and not has_tag(response, to):
+            response.set("To", f"{to};tag={self._stateless_tag(transaction.request)}")
+        response.remove("User-Agent")  # that is for requests (section 20.41)
         response.add("Server", self.settings.server)
-        if response.status < 300 and response.cseq.method == "OPTIONS":
+        if response.status < 300 and transaction.request.method == "OPTIONS":
             self._add_abilities(response)
         elif response.status == 405 and not response.has("Allow"):
             response.add("Allow", self._allow)
@@ -412,7 +414,8 @@ class Endpoint:
 
     def _stateless_tag(self, request: Request) -> str:
         """A To tag that is the same for each retransmission of a request, without remembering it."""
-        text = f"{request.get('Call-ID')}\0{request.get('Via')}".encode("utf-8", "surrogateescape")
+        first = request.first
+        text = f"{first.get('Call-ID')}\0{first.get('Via')}".encode("utf-8", "surrogateescape")
         return hashlib.blake2s(text, key=self._tag_key, digest_size=9).hexdigest()
 
     # -- responses ----------------------------------------------------------------------------------------

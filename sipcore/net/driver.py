@@ -253,7 +253,7 @@ class Driver:
             for effect in effects:
                 kind = type(effect)
                 if kind is Transmit:
-                    self._transmit(effect.flow, effect.data)
+                    self._transmit(*effect)
                 elif kind is CloseFlow:
                     self._close_flow(effect.flow)
                 else:

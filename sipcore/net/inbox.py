@@ -52,9 +52,10 @@ class Inbox:
         self._take = take
         self._refuse = refuse
         self._paused = paused
-        self._waiting: OrderedDict[str, deque[tuple[float, bytes, Sender]]] = OrderedDict()
+        self._waiting: OrderedDict[str, deque[tuple[bytes, Sender]]] = OrderedDict()
         """Of each source (an IPv6 one is a /64), the next in front."""
-        self._known: set[tuple[bytes, Sender]] = set()
+        self._known: dict[tuple[bytes, Sender], float] = {}
+        """All of them, and since when they wait."""
         self._bytes = 0
         self._scheduled = False
         self._report_at = 0.0
@@ -69,19 +70,20 @@ class Inbox:
 
     def put(self, data: bytes, sender: Sender, now: float) -> None:
         """A message has been read. To be followed by `work`, now or in a later turn."""
-        message = data, sender
-        if message in self._known:
+        message, known = (data, sender), self._known
+        if message in known:
             return
-        if not self.has_room(data):
+        if len(known) >= MAX_WAITING or self._bytes + len(data) > MAX_WAITING_BYTES:  # no `has_room`
             self.lost += 1
             return
+        known[message] = now
+        self._bytes += len(data)
         source = source_of(sender.remote.host if isinstance(sender, Flow) else sender.host)
         queue = self._waiting.get(source)
         if queue is None:
-            queue = self._waiting[source] = deque()
-        queue.append((now, data, sender))
-        self._known.add(message)
-        self._bytes += len(data)
+            self._waiting[source] = deque((message,))
+        else:
+            queue.append(message)
 
     def clear(self) -> None:
         """Nothing that waits is to be handled any more."""
@@ -106,8 +108,13 @@ class Inbox:
         now = self._loop.time()
         until = now + SLICE_SECONDS
         while self._waiting and now < until:
-            since, data, sender = self._next()
-            if now - since >= PATIENCE_SECONDS and self._refuse(data, sender, now - since):
+            source, queue = self._waiting.popitem(last=False)
+            message = data, sender = queue.popleft()
+            if queue:
+                self._waiting[source] = queue  # behind all others
+            waited = now - self._known.pop(message)
+            self._bytes -= len(data)
+            if waited >= PATIENCE_SECONDS and self._refuse(data, sender, waited):
                 self.refused += 1
                 self._report(now)
             else:
@@ -116,15 +123,6 @@ class Inbox:
         self._paused()
         if self._waiting:
             self.work_soon()
-
-    def _next(self) -> tuple[float, bytes, Sender]:
-        source, queue = self._waiting.popitem(last=False)
-        since, data, sender = queue.popleft()
-        if queue:
-            self._waiting[source] = queue  # behind all others
-        self._known.discard((data, sender))
-        self._bytes -= len(data)
-        return since, data, sender
 
     def _report(self, now: float) -> None:
         if now >= self._report_at:

@@ -32,6 +32,9 @@ class Algorithm(Enum):
     __hash__ = object.__hash__
 
 
+ALGORITHMS = tuple(Algorithm)
+
+
 def _md5(text: str) -> str:
     return hashlib.md5(text.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
 
@@ -205,17 +208,16 @@ class Authenticator:
     def challenges(
         self,
         now: float,
-        algorithms: Iterable[Algorithm] = tuple(Algorithm),
+        algorithms: Iterable[Algorithm] = ALGORITHMS,
         *,
         stale: bool = False,
         nonce: str = "",
     ) -> tuple[tuple[str, str], ...]:
         """WWW-Authenticate headers, the strongest algorithm first, with a new nonce if none is given."""
         nonce = nonce or self.nonce(now)
-        tail = ", stale=true" if stale else ""
+        end = f', nonce="{nonce}", qop="auth"' + (", stale=true" if stale else "")
         return tuple(
-            ("WWW-Authenticate", f'{self._beginnings[algorithm]}, nonce="{nonce}", qop="auth"{tail}')
-            for algorithm in algorithms
+            [("WWW-Authenticate", self._beginnings[algorithm] + end) for algorithm in algorithms]
         )
 
     def check(

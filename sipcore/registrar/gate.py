@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from sipcore.registrar.digest import Algorithm, Authenticator, Credentials, Verdict, parse_digest
+from sipcore.registrar.digest import ALGORITHMS, Algorithm, Authenticator, Credentials, Verdict, parse_digest
 from sipcore.syntax.message import Request
 from sipcore.transport.flow import Address, Flow
 from sipcore.transport.source import source_of
@@ -21,6 +21,7 @@ MAX_SOURCES = 10_000
 """Sources whose failures, successes or silences are remembered; the oldest is forgotten."""
 RETRY_SECONDS = 5.0
 """A client that asks again without credentials after this time did not overlook the challenge: it gave up."""
+_MD5_ALONE = (Algorithm.MD5,)
 _GIVES_UP = re.compile(r"baresip v[01]\.|SIPp\b")
 """User-Agents that are known to give up at a challenge whose algorithm they do not know."""
 
@@ -102,7 +103,7 @@ class DigestGate:
 
     def _challenge(self, now: float, *, old: bool, stale_for: str = "") -> Refused:
         """With a new nonce, or the one given that follows a stale one."""
-        algorithms = (Algorithm.MD5,) if old else tuple(Algorithm)
+        algorithms = _MD5_ALONE if old else ALGORITHMS
         stale = bool(stale_for)
         return Refused(401, self._authenticator.challenges(now, algorithms, stale=stale, nonce=stale_for))
 

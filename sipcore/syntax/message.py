@@ -63,8 +63,10 @@ class Message:
     def get_all(self, name: str) -> list[str]:
         """All values of a header field, a line each."""
         first = self.first
+        if name not in first:
+            return []
         if len(first) == len(self.headers):  # nearly always: nothing is repeated
-            return [first[name]] if name in first else []
+            return [first[name]]
         return [value for key, value in self.headers if key == name]
 
     def has(self, name: str) -> bool:
@@ -75,30 +77,33 @@ class Message:
         """Append a header field. Raises UsageError if the value could break out of its line."""
         self.headers.append((name, checked(value)))
         self._changed(name)
+        self.first.setdefault(name, value)
 
     def prepend(self, name: str, value: str) -> None:
         """Put a header field in front of all others."""
         self.headers.insert(0, (name, checked(value)))
         self._changed(name)
+        self.first[name] = value
 
     def set(self, name: str, value: str) -> None:
         """Replace a header field, in its place; append it if it is new."""
-        checked(value)
+        before = self.first.get(name)
+        if before is None:
+            self.add(name, value)
+            return
+        self.headers[self.headers.index((name, before))] = name, checked(value)
         self._changed(name)
-        for index, (key, _) in enumerate(self.headers):
-            if key == name:
-                self.headers[index] = (name, value)
-                return
-        self.headers.append((name, value))
+        self.first[name] = value
 
     def remove(self, name: str) -> None:
         """Take all header fields of this name away."""
-        self._changed(name)
-        self.headers = [header for header in self.headers if header[0] != name]
+        if self.first.pop(name, None) is not None:
+            self.headers = [header for header in self.headers if header[0] != name]
+            self._changed(name)
 
     def _changed(self, name: str) -> None:
         self._bytes = None
-        for value in ("first", *_VALUES.get(name, ())):
+        for value in _VALUES.get(name, ()):
             self.__dict__.pop(value, None)
 
     def repeated(self) -> list[str]:
@@ -115,7 +120,7 @@ class Message:
         line = str(via) if text is None else text
         if below:
             line = ", ".join([line, *split_values(before)[1:]])
-        self.headers[self.headers.index(("Via", before))] = "Via", checked(line)
+        self.headers[self.headers.index(("Via", before))] = "Via", line
         self.first["Via"] = line
         self.via, self.vias, self._bytes = via, [via, *below], None
 
@@ -342,7 +347,7 @@ def response_to(
     first = request.first
     copied = [("Via", via) for via in request.get_all("Via")]
     copied += [(name, first[name]) for name in _COPIED if name in first]
-    if to_tag and status != 100 and "To" in first and not _has_tag(request, first["To"]):
+    if to_tag and status != 100 and "To" in first and not has_tag(request, first["To"]):
         copied[copied.index(("To", first["To"]))] = "To", f"{first['To']};tag={to_tag}"
     return Response(status, reason, [*copied, *headers], body)
 
@@ -351,12 +356,12 @@ _COPIED = ("From", "To", "Call-ID", "CSeq")
 """All of them are there, but where a 400 says that they are not."""
 
 
-def _has_tag(request: Request, to: str) -> bool:
+def has_tag(message: Message, to: str) -> bool:
     """Whether To has a tag; a guess where it cannot be read, as a 400 says so with To in it."""
     if "tag" not in to.lower():
         return False
     try:
-        return request.to.tag is not None
+        return message.to.tag is not None
     except PeerError:
         return ";tag=" in to.lower()
 

@@ -129,10 +129,14 @@ def parse_message(data: bytes, *, stream: bool = False, limits: Limits = LIMITS)
         if error is not None:
             raise error
         length = _take_length(message)
+        message.first = dict(reversed(message.headers))
         _check(message, limits)
         if not separator:
             raise PeerError("the header is not complete")
-        message.body = body if length is None and not stream else _cut_body(body, length)
+        if length != "0" and (stream or length is not None):
+            message.body = _cut_body(body, length)
+        elif length is None:
+            message.body = body
     except PeerError as fault:
         partial = None
         if isinstance(message, Request) and message.method != "ACK":  # an answer copies what is there
@@ -220,18 +224,17 @@ def _check(message: Request | Response, limits: Limits) -> None:
         for name in message.repeated():
             if name in _ONCE:
                 raise PeerError(f"{name} is there twice")
-    vias = message.vias
-    if len(vias) > limits.vias:
+    if len(message.vias) > limits.vias:
         raise PeerError("too many Via values")
     if "Route" in first and sum(len(split_values(line)) for line in message.get_all("Route")) > limits.routes:
         raise PeerError("too many Route values")
-    if not vias or not first["Via"].strip(" \t,"):
+    if not message.vias or not first["Via"].strip(" \t,"):
         raise PeerError("Via is missing")
     try:
-        message.via = vias[0]
+        message.via = message.vias[0]
         message.from_ = NameAddress.parse(first["From"])
         message.to = NameAddress.parse(first["To"])
-        if first.get("Max-Forwards") != "70":  # of nearly all
+        if first.get("Max-Forwards", "70") != "70":  # not of nearly all
             _ = message.max_forwards
         message.call_id = first["Call-ID"]
         message.cseq = cseq = CSeq.parse(first["CSeq"])

@@ -21,14 +21,14 @@ def server_key(request: Request, method: str) -> Key:
     """
     via = request.via
     branch = via.branch
-    if is_unique(branch):
+    if branch.startswith(MAGIC_COOKIE) and branch != MAGIC_COOKIE:  # `is_unique`, of each message
         return branch, via.host, via.port, method
     return _rfc2543_key(request, method, request.to.tag)
 
 
 def is_unique(branch: str) -> bool:
     """Whether the branch follows RFC 3261; the cookie alone does not (RFC 4475 section 3.2.1)."""
-    return branch.startswith(MAGIC_COOKIE) and len(branch) > len(MAGIC_COOKIE)
+    return branch.startswith(MAGIC_COOKIE) and branch != MAGIC_COOKIE
 
 
 def first_invite_key(ack: Request) -> Key:
