@@ -26,8 +26,8 @@ def calls_command(options: argparse.Namespace) -> ExitCode:
         raise CommandError("say whose list that is: --extension", ExitCode.USAGE)
     kind = CallList(options.list) if options.list else None
     with setup_errors():
-        config, _ = prepare(options.config)
-    with opened(config) as (store, known):
+        config, features = prepare(options.config)
+    with opened(config, features) as (store, known):
         zone, before = ZoneInfo(known.office_hours.time_zone), options.before
         if before is not None and before.tzinfo is None:
             before = before.replace(tzinfo=zone)

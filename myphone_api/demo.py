@@ -63,7 +63,8 @@ def demo(options: argparse.Namespace, forks: ForkServer | None) -> ExitCode:
         with setup_errors():
             config = demo_config(options, folder, passwords)
             features = check(config)
-        with held(config.store) as hold, opened(config, partial(_with_passwords, passwords)) as (store, known):
+        first = partial(_with_passwords, passwords)
+        with held(config.store) as hold, opened(config, features, first) as (store, known):
             run(known, features, store, forks, hold, tracing(options, known), announce)
     except StartError as error:
         raise StartError(*_as_options(error.problems), exit_code=error.exit_code) from error

@@ -58,7 +58,7 @@ def serve(options: argparse.Namespace, forks: ForkServer | None) -> ExitCode:
     for weakness in weaknesses(config):
         logger.warning("%s", weakness)
     # From here on what counts is the configuration with the store's live data; that of the file is not kept beside it.
-    with held(config.store) as hold, opened(config) as (store, config):
+    with held(config.store) as hold, opened(config, features) as (store, config):
         run(config, features, store, forks, hold, tracing(options, config))
     return ExitCode.OK
 
@@ -119,7 +119,9 @@ def held(settings: Settings) -> Iterator[DatabaseHold | None]:
 
 @contextlib.contextmanager
 def opened(
-    config: Config, first: Callable[[dict[str, Any]], None] | None = None
+    config: Config,
+    features: tuple[Feature, ...],
+    first: Callable[[dict[str, Any]], None] | None = None,
 ) -> Iterator[tuple[Store, Config]]:
     """The store of a configuration, and the configuration with the store's live data, which `first` may change.
 
@@ -133,17 +135,22 @@ def opened(
         raise StartError(Problem("store", str(error))) from error
     with contextlib.ExitStack() as stack:
         stack.callback(store.abandon)
-        config = _known(config, store, first)
+        config = _known(config, features, store, first)
         yield store, config
 
 
-def _known(config: Config, store: Store, first: Callable[[dict[str, Any]], None] | None) -> Config:
+def _known(
+    config: Config,
+    features: tuple[Feature, ...],
+    store: Store,
+    first: Callable[[dict[str, Any]], None] | None,
+) -> Config:
     try:
         known, differing = take_over(config, store)
         if first is not None:
             store.begin(partial(revise, config, first))
             known = store.read(partial(merged, config))
-        check(known)
+        dial_table(features, known)
     except StoreUnavailable as error:
         raise StartError(Problem("store", str(error))) from error
     except ConfigError as error:

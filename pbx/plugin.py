@@ -182,28 +182,29 @@ def load_features(group: str = GROUP) -> tuple[Feature, ...]:
 
     Raises PluginError naming the plug-in that cannot be imported, is no `Feature`, or has another's name.
     """
-    found: dict[str, tuple[Feature, str]] = {}
+    found: dict[str, tuple[Feature, EntryPoint]] = {}
     for entry_point in entry_points(group=group):
-        origin = _origin(entry_point)
-        feature = _load(entry_point, origin)
+        feature = _load(entry_point)
         if feature.name in found:
-            other = found[feature.name][1]
-            raise PluginError(f"two plug-ins are named {feature.name}: {other} and {origin}; remove one")
-        found[feature.name] = feature, origin
+            both = f"{_origin(found[feature.name][1])} and {_origin(entry_point)}"
+            raise PluginError(f"two plug-ins are named {feature.name}: {both}; remove one")
+        found[feature.name] = feature, entry_point
     return tuple(feature for _, (feature, _) in sorted(found.items()))
 
 
-def _load(entry_point: EntryPoint, origin: str) -> Feature:
+def _load(entry_point: EntryPoint) -> Feature:
     try:
         feature = entry_point.load()
     except (Exception, SystemExit) as error:  # whatever the module of a third party may do on import
         what = f"{type(error).__name__}: {error}"
-        raise PluginError(f"plug-in {origin} cannot be loaded: {what}; repair or remove it") from error
+        where = _origin(entry_point)
+        raise PluginError(f"plug-in {where} cannot be loaded: {what}; repair or remove it") from error
     if not isinstance(feature, Feature):
-        raise PluginError(f"plug-in {origin} is no Feature but a {type(feature).__name__}")
+        raise PluginError(f"plug-in {_origin(entry_point)} is no Feature but a {type(feature).__name__}")
     return feature
 
 
 def _origin(entry_point: EntryPoint) -> str:
+    """Where a plug-in comes from, for which the description of its package has to be read."""
     package = f" of {entry_point.dist.name}" if entry_point.dist else ""
     return f"{entry_point.name}{package} ({entry_point.value})"
