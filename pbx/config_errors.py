@@ -5,7 +5,6 @@ Values are never repeated: one of them may be a password.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -97,6 +96,8 @@ def _remedy(kind: str, message: str, place: Sequence[str | int], model: type[Bas
 
 
 def _unknown_key(key: str, known: Sequence[str]) -> str:
+    import difflib  # for those who mistype alone
+
     similar = difflib.get_close_matches(key, known, n=1)
     hint = f"did you mean {similar[0]}?" if similar else f"known here: {', '.join(known)}"
     return f"unknown key, {hint}"
