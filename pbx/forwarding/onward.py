@@ -26,8 +26,8 @@ def onward(config: Config, at: datetime) -> dict[str, list[Onward]]:
         keys = {key: target for key, target in menu.keys.items() if target not in ("name", "repeat")}
         found[receptionist.number] = [
             *(each for key, target in keys.items() for each in _onward(f"key {key}", target, chosen=True)),
-            *_onward("if nothing is pressed", menu.time_out),
-            *_onward("if what is pressed means nothing", menu.invalid or menu.time_out),
+            *_onward("if nothing is pressed" if menu.invalid else "if nothing is chosen", menu.time_out),
+            *_onward("if what is pressed means nothing", menu.invalid),
         ]
     return found
 

@@ -229,7 +229,7 @@ def test_what_follows_a_queue_a_group_and_a_receptionist(
         config.write(RECEPTION)
     out = asked(file, "--from", "100", "--to", "804", "--at", at, capsys=capsys)
     lines = [line.strip() for line in out.splitlines()]
-    steps = ("if no agent takes the call:", "if nobody takes the call:", "if nothing is pressed:")
+    steps = ("if no agent takes the call:", "if nobody takes the call:", "if nothing is chosen:")
     places = [lines.index(step) for step in steps]
     assert places == sorted(places)
     assert end in "\n".join(lines[places[-1] :])
