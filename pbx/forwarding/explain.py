@@ -31,6 +31,7 @@ _STAGES = {
     RuleType.NO_ANSWER: "after no answer",
     RuleType.NOT_REGISTERED: "when not registered",
 }
+_BLACK_LIST = "the black list"
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,10 +168,14 @@ def _considered(router: Router, route: Route, asked: int, sought: Action | None)
         if extension is not None:
             stage = "on arrival" if types == ARRIVAL else _STAGES[next(iter(types))]
             profile = router.forwarding.profile(extension)
+            if types == ARRIVAL and profile.rejects_some:
+                yield Considered(number, stage, _BLACK_LIST, "the caller is not on it")
             for applied, objection in profile.objections(types, route.situation):
                 yield Considered(number, stage, str(applied), objection)
                 if not objection:
                     sought = applied.rule.action
+    if isinstance(route.action, Refuse) and route.action.blocked_by:
+        yield Considered(route.action.blocked_by, "on arrival", _BLACK_LIST, "")
     dialled = sought.dialled if isinstance(sought, Number) else sought.number if isinstance(sought, ReachMe) else ""
     if dialled and _leads_outside(route.action):
         for place, (rule, objection) in enumerate(router.outbound.objections(dialled, router.asker(route)), 1):

@@ -52,6 +52,11 @@ class Profile:
             return self._rejects_anonymous and not situation.internal
         return situation.caller in self._rejected
 
+    @property
+    def rejects_some(self) -> bool:
+        """Whether there is a black list."""
+        return bool(self._rejected) or self._rejects_anonymous
+
     def first(self, types: frozenset[RuleType], situation: Situation) -> Applied | None:
         """The first rule of these types that applies: ARRIVAL, or one type."""
         place = self._stages[types].first(situation)

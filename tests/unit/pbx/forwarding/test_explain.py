@@ -115,7 +115,14 @@ def test_the_black_list_is_told_before_all_rules() -> None:
         black_list=BlackList(numbers=("0612345678",)),
     )
     told = explain(ask, Number("101"), caller=MOBILE)
-    assert text(told) == "- 101 has +33612345678 on the black list\n=> end with 603 Decline"
+    assert text(told) == (
+        "  101, on arrival: the black list: applies\n"
+        "- 101 has +33612345678 on the black list\n=> end with 603 Decline"
+    )
+    assert [str(each) for each in explain(ask, Number("101"), caller=LEE).considered] == [
+        "101, on arrival: the black list: no, the caller is not on it",
+        "101, on arrival: rule 1 (forward all -> voicemail:101): applies",
+    ]
 
 
 def test_another_time_may_be_asked_about() -> None:
