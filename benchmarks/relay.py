@@ -1,6 +1,6 @@
 """What does a relayed RTP packet cost, in and out, and how long is it on its way?
 
-python -m benchmarks.relay [--calls 10 50 200] [--seconds 3] [--rounds 5]
+python -m benchmarks.relay [--calls 10 50 200] [--every 20] [--seconds 3] [--rounds 5]
 
 Calls are set up between bare phones. Then a C program (benchmarks/reference/callers.c, which needs gcc) is all phones:
 each sends a packet every 20 ms, at a moment of its own, as real ones do, and hears the other side. CPU of the server is
@@ -88,20 +88,20 @@ def phones_program() -> Iterator[Path]:
 
 
 @contextmanager
-def talking(program: Path, count: int) -> Iterator[Phones]:
+def talking(program: Path, count: int, every: int) -> Iterator[Phones]:
     """So many phones."""
     with subprocess.Popen(
-        [program, str(count)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [program, str(count), str(every)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         yield Phones(process)
         assert process.stdin is not None
         process.stdin.close()
 
 
-def relay(program: Path, calls: int, rounds: int, seconds: float) -> tuple[Measured, list[Heard]]:
+def relay(program: Path, calls: int, every: int, rounds: int, seconds: float) -> tuple[Measured, list[Heard]]:
     """Set so many calls up, and measure."""
     numbers, heard = range(1000, 1000 + 2 * calls), list[Heard]()
-    with server(numbers) as running, talking(program, 2 * calls) as media:
+    with server(numbers) as running, talking(program, 2 * calls, every) as media:
         bare = [BarePhone(number, running.address) for number in numbers]
         for phone in bare:
             phone.register()
@@ -194,13 +194,17 @@ def main() -> None:
         default=[10, 50, 200],
         help="at once, one after another (default: 10 50 200)",
     )
+    parser.add_argument(
+        "--every", type=int, default=20, help="ms between packets of a phone (default: %(default)s)"
+    )
     parser.add_argument("--seconds", type=float, default=3.0, help="of a round (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="the median of so many (default: %(default)s)")
     options = parser.parse_args()
     with phones_program() as program:
         for calls in options.calls:
-            found = rows(*relay(program, calls, options.rounds, options.seconds))
-            print_table(f"RTP relayed between two sides, {calls} calls, CPU of all server processes", found)
+            found = rows(*relay(program, calls, options.every, options.rounds, options.seconds))
+            title = f"RTP relayed between two sides, {calls} calls, a packet every {options.every} ms"
+            print_table(f"{title}, CPU of all server processes", found)
     alone = statistics.median(asyncio.run(without_sockets(20_000)) for _ in range(options.rounds))
     print_table("Without sockets", [("a stream's part of a packet", f"{alone * 1e6:.2f} us")])
 

@@ -1,7 +1,7 @@
-/* The phones of benchmarks/relay.py, two of a call: each sends a packet every 20 ms, at a moment of its own, and hears.
+/* The phones of benchmarks/relay.py, two of a call: each sends packets at moments of its own, and hears.
  *
- * callers COUNT: opens COUNT sockets on even UDP ports of the loopback address, and prints the ports. The first line of
- * standard input has the port that each sends to; each further line has milliseconds, for which they talk, and is
+ * callers COUNT EVERY: opens COUNT sockets on even UDP ports of the loopback address, and prints the ports. Each sends a
+ * packet every so many milliseconds. The first line of standard input has the port that each sends to; each further line has milliseconds, for which they talk, and is
  * answered by a line: packets sent, packets sent more than 1 ms late, packets received, and the time from their being
  * sent until the kernel had them for the receiver, in nanoseconds, of half of them and of 99 in 100. The end of the
  * input is ours. */
@@ -18,7 +18,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define FRAME_NS 20000000LL
 #define SECOND_NS 1000000000LL
 #define LATE_NS 1000000LL
 #define HEAR_NS 500000LL
@@ -31,13 +30,14 @@ struct phone {
 };
 
 struct turn {
-    int64_t moment; /* within the 20 ms */
+    int64_t moment; /* within them */
     struct phone *phone;
 };
 
 static struct phone *phones;
 static struct turn *turns;
 static int count, ready;
+static int64_t every_ns;
 static int64_t *trips;
 static long sent, late, received, most;
 
@@ -130,7 +130,7 @@ static int sooner(const void *one, const void *other)
 
 static void talk(long milliseconds)
 {
-    long frames = milliseconds / 20;
+    long frames = milliseconds * 1000000 / every_ns;
     int64_t begun = now_ns(CLOCK_MONOTONIC), heard = begun, now;
 
     hear_all(); /* what came after the last round */
@@ -139,7 +139,7 @@ static void talk(long milliseconds)
     trips = realloc(trips, most * sizeof *trips);
     for (long frame = 0; frame < frames; frame++)
         for (int each = 0; each < count; each++) {
-            int64_t due = begun + frame * FRAME_NS + turns[each].moment;
+            int64_t due = begun + frame * every_ns + turns[each].moment;
             struct timespec then = {due / SECOND_NS, due % SECOND_NS};
             if (now_ns(CLOCK_MONOTONIC) < due)
                 clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &then, NULL);
@@ -161,7 +161,7 @@ static void talk(long milliseconds)
 
 int main(int arguments, char **argument)
 {
-    if (arguments != 2 || (count = atoi(argument[1])) < 1)
+    if (arguments != 3 || (count = atoi(argument[1])) < 1 || (every_ns = atoi(argument[2]) * 1000000LL) < 1)
         return 2;
     phones = calloc(count, sizeof *phones);
     turns = calloc(count, sizeof *turns);
@@ -170,7 +170,7 @@ int main(int arguments, char **argument)
     srandom(1);
     for (int each = 0; each < count; each++) {
         open_phone(&phones[each]);
-        turns[each] = (struct turn){random() % FRAME_NS, &phones[each]};
+        turns[each] = (struct turn){random() % every_ns, &phones[each]};
     }
     qsort(turns, count, sizeof *turns, sooner);
     putchar('\n');
