@@ -16,9 +16,11 @@ import pytest
 from media.codecs import g711
 from media.plan import Codec
 from media.wav import WavWriter
+from pbx.happenings import VoicemailLeft
 from pbx.mailbox_files import MailboxFiles
 from pbx.phone import PhoneCall
 from pbx.store.errors import StoreUnavailable
+from pbx.store.store import LAST_RETRY_SECONDS
 from sipcore.events.message_summary import Messages, read_messages
 from tests.journeys.voicemails import SAID_HZ, Voicemails, open_office
 from tests.simulation.office import Office
@@ -162,7 +164,7 @@ async def test_without_a_database_the_caller_is_told_and_nothing_is_left(
     caplog.clear()
 
 
-async def test_who_has_hung_up_by_then_has_left_a_message_that_is_entered_at_the_next_start(
+async def test_who_has_hung_up_by_then_has_left_a_message_that_is_entered_when_the_database_is_back(
     make_office: Callable[..., Office],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -173,16 +175,36 @@ async def test_who_has_hung_up_by_then_has_left_a_message_that_is_entered_at_the
     with monkeypatch.context() as patch:
         Gone(office, patch)
         call.hang_up()
+        await asyncio.sleep(10)
+        assert (await office.messages(), office.counts().new) == ((), 0)
+        assert "is entered when the database is back" in caplog.text
+    await asyncio.sleep(LAST_RETRY_SECONDS)
+    [message] = await office.messages()
+    assert (message.caller_number, office.counts().new) == ("101", 1)
+    assert len(pcm_of(office.mailbox().path_of(message))) == message.seconds * 16000
+    assert len(office.office.told_of(VoicemailLeft)) == 1
+    await office.office.restart()
+    assert await office.messages() == (message,)
+
+
+async def test_a_message_that_still_waits_for_the_database_is_entered_at_the_next_start(
+    make_office: Callable[..., Office],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    office = await open_office(make_office, tmp_path, database=tmp_path / "myphone.db")
+    call = await said_something(office)
+    with monkeypatch.context() as patch, caplog.at_level(logging.WARNING):
+        Gone(office, patch)  # to the end: the next start has another connection
+        call.hang_up()
         await asyncio.sleep(1)
-    assert await office.messages() == ()
-    assert "is entered at the next start" in caplog.text
-    caplog.clear()
-    with caplog.at_level(logging.WARNING):
         await office.office.restart()
     assert "it is kept" in caplog.text
     [message] = await office.messages()
     assert (message.caller_number, office.counts().new) == ("101", 1)
     assert len(pcm_of(office.mailbox().path_of(message))) == message.seconds * 16000
+    caplog.clear()  # records of calls were lost
 
 
 async def test_messages_outlive_a_restart(make_office: Callable[..., Office], tmp_path: Path) -> None:
