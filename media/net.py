@@ -22,10 +22,9 @@ RECEIVE_BUFFER_BYTES = 256 * 1024
 MAX_DATAGRAM_BYTES = 2048
 MOST_READY = 256
 """Sockets that are read before the event loop has its turn."""
-BUSY_READY = 6
-"""So many sockets that are ready at once are a load: then the clock says when to read, as network cards do it."""
 REST_SECONDS = 0.002
-"""Until then packets of a loaded engine may wait. To wake up for a few of them costs more than they do themselves."""
+"""Wake-ups that follow each other sooner are a load: then the clock says when to read, as network cards do it. To wake
+up for a packet or two costs more than they do themselves."""
 TURN_SECONDS = 0.005
 """After this the event loop has its turn, whatever else can be read: ticks may be due."""
 DRAIN = 16
@@ -156,6 +155,7 @@ class EpollReaders:
         """Whether the loop tells that something can be read."""
         self._timer: asyncio.TimerHandle | None = None
         """Else, while there are sockets, this does."""
+        self._read_at = -REST_SECONDS
 
     def add_reader(self, fd: int, callback: Callable[[], None]) -> None:
         """Call `callback` from now on."""
@@ -187,7 +187,9 @@ class EpollReaders:
 
     def _read(self) -> None:
         callbacks, ready, time = self._callbacks, self._epoll.poll(0, MOST_READY), self._loop.time
-        until = time() + TURN_SECONDS
+        now = time()
+        soon = not self._watched or now - self._read_at < REST_SECONDS
+        self._read_at, until = now, now + TURN_SECONDS
         for fd, _ in ready:
             callback = callbacks.get(fd)  # one that was called before may have closed another
             try:
@@ -197,7 +199,7 @@ class EpollReaders:
                 logger.exception("a datagram could not be handled")
             if time() > until:  # the others come first next time
                 break
-        busy = len(ready) >= BUSY_READY
+        busy = soon and bool(ready)
         if busy or not self._watched:
             self._wait(busy=busy)
 

@@ -9,7 +9,6 @@ from typing import Self
 import pytest
 
 from media.net import (
-    BUSY_READY,
     DRAIN,
     MAX_DATAGRAM_BYTES,
     TURN_SECONDS,
@@ -256,6 +255,9 @@ def test_a_port_is_bound_once_and_free_again_when_closed() -> None:
 # -- many sockets ----------------------------------------------------------------------------------
 
 
+SOCKETS = 18
+
+
 class House:
     """Many ports of one network."""
 
@@ -288,7 +290,7 @@ def test_under_load_and_after_it_every_packet_is_read(
     monkeypatch.setattr("media.net.TURN_SECONDS", turn_seconds)  # less than 0: no time for a second socket
 
     async def story() -> None:
-        ports = 3 * BUSY_READY
+        ports = SOCKETS
         with House(ports) as house, Phone() as phone:
             for turn in range(5):
                 sent = [(number, bytes([turn, number])) for number in range(ports if turn % 2 == 0 else 1)]
@@ -307,7 +309,7 @@ def test_a_socket_that_another_closes_meanwhile_is_not_read() -> None:
             house.received.append((0, data))
             house.close()
 
-        with House(2 * BUSY_READY) as house, Phone() as phone:
+        with House(SOCKETS) as house, Phone() as phone:
             for each in house.sockets:
                 each.receive = close_all
             for address in house.addresses:
