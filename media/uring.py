@@ -179,7 +179,7 @@ class UringSockets:
         self._sends["address"], self._sends["length"] = _addresses(self._packets), self._packets.shape[1]
         self._all_slots = np.arange(count, dtype=np.uint32)
         self._sizes, self._ages = np.full(count, -1, np.intp), np.zeros(count)
-        self._since = np.zeros((count, 2), np.int64)
+        self._since, self._now = np.zeros((count, 2), np.int64), np.zeros(2, np.int64)
         self._arrivals = self._controls.view(np.int64).reshape(count, 4)[:, 2:]
         """When datagrams came: seconds, and billionths of them."""
         self._number_of = np.zeros(0, np.intp)
@@ -251,8 +251,9 @@ class UringSockets:
             self._sizes[first:last] = -1
         self._sizes[done] = results
         self._read_at = time.time_ns()
-        now, since = divmod(self._read_at, 1_000_000_000), self._since[first:last]
-        np.dot(np.subtract(now, self._arrivals[first:last], out=since), _IN_SECONDS, out=ages)
+        self._now[0], self._now[1] = divmod(self._read_at, 1_000_000_000)
+        since = np.subtract(self._now, self._arrivals[first:last], out=self._since[first:last])
+        np.dot(since, _IN_SECONDS, out=ages)
         if np.minimum.reduce(dates) < _CONTROL.itemsize:
             ages[dates < _CONTROL.itemsize] = 0.0
             dates[...] = _CONTROL.itemsize
