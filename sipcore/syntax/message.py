@@ -346,14 +346,21 @@ def response_to(
     """A response by RFC 3261 section 8.2.6: Via, From, To (with our tag), Call-ID and CSeq of the request."""
     first = request.first
     copied = [("Via", via) for via in request.get_all("Via")]
-    copied += [(name, first[name]) for name in _COPIED if name in first]
-    if to_tag and status != 100 and "To" in first and not has_tag(request, first["To"]):
-        copied[copied.index(("To", first["To"]))] = "To", f"{first['To']};tag={to_tag}"
-    return Response(status, reason, [*copied, *headers], body)
-
-
-_COPIED = ("From", "To", "Call-ID", "CSeq")
-"""All of them are there, but where a 400 says that they are not."""
+    to = first.get("To", "")
+    if to_tag and to and status != 100 and not has_tag(request, to):
+        to = f"{to};tag={to_tag}"
+    try:
+        copied += [
+            ("From", first["From"]),
+            ("To", to),
+            ("Call-ID", first["Call-ID"]),
+            ("CSeq", first["CSeq"]),
+        ]
+    except KeyError:  # a 400 says so
+        copied += [(name, first[name]) for name in ("From", "Call-ID", "CSeq") if name in first]
+        copied += [("To", to)] if to else []
+    copied += headers
+    return Response(status, reason, copied, body)
 
 
 def has_tag(message: Message, to: str) -> bool:

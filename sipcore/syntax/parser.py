@@ -224,14 +224,15 @@ def _check(message: Request | Response, limits: Limits) -> None:
         for name in message.repeated():
             if name in _ONCE:
                 raise PeerError(f"{name} is there twice")
-    if len(message.vias) > limits.vias:
+    vias = message.vias
+    if len(vias) > limits.vias:
         raise PeerError("too many Via values")
     if "Route" in first and sum(len(split_values(line)) for line in message.get_all("Route")) > limits.routes:
         raise PeerError("too many Route values")
-    if not message.vias or not first["Via"].strip(" \t,"):
+    if not vias or not first["Via"].strip(" \t,"):
         raise PeerError("Via is missing")
     try:
-        message.via = message.vias[0]
+        message.via = vias[0]
         message.from_ = NameAddress.parse(first["From"])
         message.to = NameAddress.parse(first["To"])
         if first.get("Max-Forwards", "70") != "70":  # not of nearly all

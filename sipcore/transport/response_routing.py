@@ -14,12 +14,12 @@ _RPORT = ";rport"
 
 def stamp_via(request: Request, flow: Flow) -> None:
     """Add `received` where the sender is not who it says, and fill in `rport` where it asks for that."""
-    via, (host, port) = request.via, flow.remote
-    text = request.first["Via"]
-    if text.endswith(_RPORT) and text.count(";") == 2 and "," not in text and '"' not in text:  # nearly always
-        parameters = via.parameters[0], ("rport", str(port)), ("received", host)
-        if parameters[0][0] == "branch":
-            stamped = Via(via.transport, via.host, via.port, parameters)
+    via, text, (host, port) = request.via, request.first["Via"], flow.remote
+    if len(via.parameters) == 2 and text.endswith(_RPORT) and "," not in text and '"' not in text:
+        first = via.parameters[0]
+        if first[0] == "branch":  # so do nearly all write it
+            told = first, ("rport", str(port)), ("received", host)
+            stamped = Via(via.transport, via.host, via.port, told)
             request.replace_via(stamped, f"{text}={port};received={host}")
             return
     wants_port = via.parameter("rport") is not None

@@ -24,6 +24,8 @@ from sipcore.syntax.message import Message, Request, Response, response_to
 from sipcore.syntax.parser import Limits, parse_message
 from sipcore.syntax.remember import kept
 from sipcore.syntax.uri import Parameters, Uri
+from sipcore.transport.flow import Address, Flow, Transport
+from sipcore.transport.response_routing import stamp_via
 
 # -- values --------------------------------------------------------------------------------------------
 
@@ -167,6 +169,26 @@ def test_a_folded_message_is_the_same_message(message: Request | Response, fold:
     start, *lines = message.to_bytes().removesuffix(message.body).split(b"\r\n")
     folded = [line.replace(b": ", b":" + fold.encode(), 1) for line in lines]
     assert parse_message(b"\r\n".join([start, *folded]) + message.body) == message
+
+
+@given(
+    VIAS,
+    st.sampled_from([(), (("rport", None),), (("rport", ""),), (("received", "192.0.2.9"), ("rport", None))]),
+    st.booleans(),
+)
+def test_a_via_is_stamped_alike_in_its_text_and_its_values(via: Via, asked: Parameters, first: bool) -> None:
+    others = tuple(pair for pair in via.parameters if pair[0] not in ("rport", "received"))
+    via = via._replace(parameters=asked + others if first else others + asked)
+    request = Request(
+        "OPTIONS", "sip:pbx", [("To", "<sip:a@b>"), ("Via", str(via)), ("Via", "SIP/2.0/TCP b")]
+    )
+    flow = Flow(Transport.UDP, Address("192.0.2.200", 5060), Address("192.0.2.1", 5062))
+    stamp_via(request, flow)
+    told: Parameters = (("rport", "5062"),) if "rport" in dict(asked) else ()
+    told += (("received", "192.0.2.1"),) if told or via.host != "192.0.2.1" else ()
+    kept = others if told else via.parameters
+    assert request.via == via._replace(parameters=kept + told)
+    assert request.vias == Request("OPTIONS", "sip:pbx", request.headers).vias
 
 
 # -- rubbish -------------------------------------------------------------------------------------------
