@@ -129,8 +129,8 @@ def test_passwords_survive_a_restart(run: Run, here: str, demo: Demo) -> None:
     assert Demo(run, here, demo.folder).passwords == demo.passwords
 
 
-def test_a_port_in_use_is_named(run: Run, here: str, demo: Demo) -> None:
-    second = run("demo", "--listen", here, "--data-dir", demo.folder)
+def test_a_port_in_use_is_named(run: Run, here: str, demo: Demo, tmp_path: Path) -> None:
+    second = run("demo", "--listen", here, "--data-dir", tmp_path / "another")
     exit_code, _, errors = second.end()
     assert exit_code == 1
     assert f"myphone: --port: UDP port 5060 at {here} is used by another program" in errors
