@@ -37,10 +37,11 @@ from media.messages import (
     WorkerLost,
 )
 from media.net import MediaNetwork
+from media.plan import G711, Codec
 from media.ports import READY, Ports, PortsExhausted
 from media.process import START_SECONDS, ForkServer, start_anew
 from media.standing import Standing, together
-from media.worker import DiskThread, WorkerProcess
+from media.worker import DiskThread, WorkerProcess, load_ahead
 from values import dataclass
 
 __all__ = ["MediaService", "MediaSettings", "PortsExhausted", "Reservation"]
@@ -60,6 +61,8 @@ class MediaSettings:
     workers: int = 1
     threads: bool = False
     """Whether an engine in this process reads and writes files in threads of its own; else whatever it does waits."""
+    codecs: tuple[Codec, ...] = G711
+    """What calls may want: it is loaded before the first of them comes, where there are threads to do it in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +148,11 @@ class MediaService:
             tell, threads = partial(self._told, number), self._settings.threads
             return InlineEngine(network, host, ports, random, tell, number, threads=threads)
         start = start_anew if self._forks is None else self._forks.start
-        return WorkerProcess(number, host, ports, partial(self._told, number), start)
+        return WorkerProcess(number, host, ports, partial(self._told, number), start, self._codec_names)
+
+    @property
+    def _codec_names(self) -> list[str]:
+        return [codec.encoding_name for codec in self._settings.codecs]
 
     # -- life -------------------------------------------------------------------------------------------
 
@@ -153,6 +160,8 @@ class MediaService:
         """Start the engines and wait for their first ports. Raises OSError."""
         if self._settings.workers == 0 and self._forks is not None:
             await self._forks.stop()
+        if self._settings.workers == 0 and self._settings.threads:
+            load_ahead(self._codec_names)
         for worker in self._workers:
             await worker.link.start()
         for worker in self._workers:

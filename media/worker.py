@@ -18,7 +18,7 @@ import selectors
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +49,8 @@ DISK_SECONDS = 2.0
 SWITCH_SECONDS = 0.0005
 """How long a tick waits at most until a thread that reads or writes files lets the interpreter go."""
 RESTART_SECONDS = 0.2
+AHEAD_SECONDS = 1.0
+"""So long after its start a worker loads what it has not needed yet: no start waits for that."""
 READ_BYTES = 64 * 1024
 MAX_FRAME_BYTES = 16 * 1024 * 1024
 """What one turn of a loop sends is far less; a longer frame is none."""
@@ -153,9 +155,12 @@ class WorkerProcess:
         port_range: tuple[int, int],
         tell: Callable[[Event], None],
         start: Start = start_anew,
+        codecs: Iterable[str] = (),
     ) -> None:
+        """`codecs`: names of those that calls may want."""
         self._number = number
-        self._arguments = [str(number), host, *map(str, port_range), str(logger.getEffectiveLevel())]
+        log_level = str(logger.getEffectiveLevel())
+        self._arguments = [str(number), host, *map(str, port_range), log_level, *codecs]
         self._tell = tell
         self._start_process = start
         self._process: Process | None = None
@@ -288,7 +293,12 @@ def _loop(lane: UringLane | None) -> asyncio.AbstractEventLoop:
 
 
 async def serve(
-    pair: socket.socket, number: int, host: str, port_range: tuple[int, int], lane: Lane | None
+    pair: socket.socket,
+    number: int,
+    host: str,
+    port_range: tuple[int, int],
+    lane: Lane | None,
+    codecs: Iterable[str],
 ) -> None:
     """Run an engine until the parent closes the pair. `lane`: of its own loop, for connected sockets."""
     from media.engine import MediaEngine
@@ -313,25 +323,46 @@ async def serve(
     gc.collect()
     gc.freeze()
     sys.setswitchinterval(SWITCH_SECONDS)
+    load_ahead(codecs)
     await closed.wait()
     engine.stop()
     disk.close()
 
 
 def work(pair: socket.socket, arguments: list[str]) -> int:
-    """Be a worker with the arguments NUMBER HOST FIRST LAST LOG-LEVEL; returns the exit code."""
+    """Be a worker with the arguments NUMBER HOST FIRST LAST LOG-LEVEL CODEC...; returns the exit code."""
     from media.lane import open_lane
 
-    number, host, first, last, log_level = arguments
+    number, host, first, last, log_level, *codecs = arguments
     logging.getLogger().setLevel(int(log_level))
     lane = open_lane()
     try:
         with asyncio.Runner(loop_factory=partial(_loop, lane)) as runner:
-            runner.run(serve(pair, int(number), host, (int(first), int(last)), lane))
+            runner.run(serve(pair, int(number), host, (int(first), int(last)), lane, codecs))
     except OSError as error:
         print(f"media worker {number}: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def load_ahead(codecs: Iterable[str]) -> None:
+    """Load the rest soon, also for the codecs of these names; to be called in the loop, which goes on meanwhile.
+
+    In the loop, the first conference, recording or call between two codecs would silence all others for so long.
+    """
+    thread = threading.Thread(target=_load_rest, args=(tuple(codecs),), name="ahead", daemon=True)
+    asyncio.get_running_loop().call_later(AHEAD_SECONDS, thread.start)
+
+
+def _load_rest(codecs: Iterable[str]) -> None:
+    import media.room
+    import media.srtp
+    import media.transcode  # noqa: F401
+    from media.codecs.codec import make_decoder, make_encoder
+
+    for name in codecs:
+        make_decoder(name)
+        make_encoder(name)
 
 
 def load() -> None:

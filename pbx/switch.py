@@ -217,7 +217,8 @@ class Switch:
         self.voicemail = VoicemailSystem(self)
         self.rosters = Rosters(self.events.conference_changed)
         threads = environment.threads is not None
-        media = MediaSettings(sip.listen, config.media.port_range, config.media.processes(), threads)
+        workers = config.media.processes()
+        media = MediaSettings(sip.listen, config.media.port_range, workers, threads, self.codecs)
         self.media = MediaService(media, environment.media_network, environment.rng, environment.forks)
         self.media.on_event = self._on_media_event
         self.audio_watch = AudioWatch(self)

@@ -102,7 +102,7 @@ class DistantEngine(InlineEngine):
         host: str,
         port_range: tuple[int, int],
         tell: Callable[[Event], None],
-        start: object,
+        *_: object,
     ) -> None:
         loop, on_the_way = asyncio.get_running_loop(), deque[Event]()
 

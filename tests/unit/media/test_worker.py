@@ -556,3 +556,18 @@ def test_a_wake_up_is_not_put_off_to_a_whole_millisecond(monkeypatch: pytest.Mon
         for timeout in (None, PATIENCE_SECONDS, 0):
             assert [key.fileobj for key, _ in selector.select(timeout)] == [ours]
         assert waited == [0.0021, PATIENCE_SECONDS]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what a process has loaded is read in /proc")
+def test_codecs_are_loaded_before_a_call_wants_them() -> None:
+    async def story() -> None:
+        told: list[Event] = []
+        worker = WorkerProcess(0, HERE, free_pairs(16), told.append, codecs=["PCMA", "opus"])
+        await worker.start()
+        try:
+            await until(lambda: "libavcodec" in Path(f"/proc/{worker.pid}/maps").read_text())
+            assert not [event for event in told if isinstance(event, WorkerLost)]
+        finally:
+            await worker.stop()
+
+    run(story())
