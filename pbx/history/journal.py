@@ -1,13 +1,14 @@
 """A file of the calls that are going on: what is known of them when the process was killed.
 
-Each line is the record of a call as it would be if the system had stopped at that moment; a later line of a call takes
-the place of those before, and each says up to when its calls were going on. Calls that have ended are not struck
+Each line has records of calls as they would be if the system had stopped at that moment; a later record of a call takes
+the place of those before, and each line says up to when its calls were going on. Calls that have ended are not struck
 out: their records are in the store, which is asked. Nothing waits for the disk: what the process has written outlives
 it, and only the end of the machine may cost the last seconds.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -17,6 +18,7 @@ from datetime import datetime
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 from pbx.history.record import CallRecord, HandOver, Participation, Role
 
@@ -25,7 +27,8 @@ logger = logging.getLogger(__name__)
 FILE = "calls.journal"
 """Within the data folder."""
 LONGEST = 1_000_000
-"""Bytes; then it is written anew, with the calls that are going on alone."""
+"""Bytes; then it is written anew, with the calls that are going on alone. Where these are so many that they take half of
+that, it may grow to twice what they take."""
 
 
 class Journal:
@@ -33,13 +36,14 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._size = 0
+        self._size = self._least = 0
         self._failing = False
 
     @property
     def full(self) -> bool:
-        """Whether it is time to `rewrite` it."""
-        return self._size > LONGEST
+        """Whether it is time to `rewrite` it: also where something could not be written, which is not in it then, and
+        of which a part may stand there without an end."""
+        return self._failing or self._size > max(LONGEST, 2 * self._least)
 
     def append(self, at: datetime, records: Iterable[CallRecord]) -> None:
         """Note calls of which there is more to tell, and that they and all others were going on `at` this time."""
@@ -48,16 +52,24 @@ class Journal:
     def rewrite(self, at: datetime, records: Iterable[CallRecord]) -> None:
         """Forget all calls but these."""
         new = self._path.with_suffix(".new")
-        if self._write(os.O_TRUNC, new, at, records):
+        if not self._write(os.O_TRUNC, new, at, records):
+            return
+        try:
             os.replace(new, self._path)
+        except OSError as error:
+            self._fails(error)
+        else:
+            self._least, self._failing = self._size, False
 
     def clear(self) -> None:
         """Forget all calls: none is going on."""
-        self._size = 0
+        self._size = self._least = 0
         try:
             self._path.unlink(missing_ok=True)
         except OSError as error:
             self._fails(error)
+        else:
+            self._failing = False
 
     def recover(self) -> tuple[CallRecord, ...]:
         """The calls that were going on at the last moment that is known, as if they had ended then."""
@@ -73,24 +85,24 @@ class Journal:
         for line in lines:
             try:
                 last, records = _read(json.loads(line))
-            except (ValueError, TypeError, KeyError):  # the last one, of which only a part was written
+            except (ValueError, TypeError, KeyError):  # written in part, or by another version
                 continue
             found |= {record.call: record for record in records}
         return tuple(_going_on_until(last, record) for record in found.values()) if last is not None else ()
 
     def _write(self, how: int, path: Path, at: datetime, records: Iterable[CallRecord]) -> bool:
-        line = json.dumps([at, *map(_row, records)], default=_plain, separators=(",", ":")) + "\n"
+        line = json.dumps([_SHAPE, at, *map(_row, records)], default=_plain, separators=(",", ":")) + "\n"
         try:
             file = os.open(path, os.O_WRONLY | os.O_CREAT | how, 0o600)
             try:
-                os.write(file, line.encode("ascii"))
+                if os.write(file, line.encode("ascii")) < len(line):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 self._size = os.lseek(file, 0, os.SEEK_END)
             finally:
                 os.close(file)
         except OSError as error:
             self._fails(error)
             return False
-        self._failing = False
         return True
 
     def _fails(self, error: OSError) -> None:
@@ -112,9 +124,10 @@ def _going_on_until(last: datetime, record: CallRecord) -> CallRecord:
 
 # -- lines: a list for each record, of its values in the order of its fields -----------------------------------
 
-_OF_RECORD, _OF_PARTY, _OF_HAND_OVER = (
-    attrgetter(*(field.name for field in fields(kind))) for kind in (CallRecord, Participation, HandOver)
-)
+_NAMES = tuple(tuple(field.name for field in fields(kind)) for kind in (CallRecord, Participation, HandOver))
+_SHAPE = crc32(repr(_NAMES).encode())
+"""At the head of each line: values by their order alone mean something else in a version with other fields."""
+_OF_RECORD, _OF_PARTY, _OF_HAND_OVER = (attrgetter(*names) for names in _NAMES)
 """Faster by far than `asdict`, and this is done for every call."""
 
 
@@ -129,7 +142,9 @@ def _plain(value: Any) -> str:
 
 
 def _read(line: list[Any]) -> tuple[datetime, list[CallRecord]]:
-    at, *rows = line
+    shape, at, *rows = line
+    if shape != _SHAPE:
+        raise ValueError("of another version")
     return datetime.fromisoformat(at), [_record(*row) for row in rows]
 
 

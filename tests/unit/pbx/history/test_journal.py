@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -111,3 +112,52 @@ def test_a_disk_that_takes_nothing_is_told_once(tmp_path: Path, caplog: pytest.L
     journal.rewrite(after(4), [STARTED])
     assert caplog.text.count("calls that a crash cuts short will have no records") == 1
     assert journal.recover() == ()
+
+
+def test_after_a_disk_that_was_full_all_calls_are_told_again(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of a line that a disk takes in part the next one would be the end, and neither could be read."""
+    journal.append(after(1), [STARTED])
+    write = os.write
+    with monkeypatch.context() as full:
+        full.setattr("os.write", lambda file, data: write(file, data[:40]))
+        journal.append(after(2), [replace(STARTED, call="c2")])
+        assert journal.full
+        journal.rewrite(after(3), [STARTED, replace(STARTED, call="c2")])
+    assert [record.call for record in journal.recover()] == ["c1"]
+    assert journal.full
+    journal.rewrite(after(4), [STARTED, replace(STARTED, call="c2")])
+    assert not journal.full
+    journal.append(after(5), [])
+    assert [(record.call, record.ended_at) for record in journal.recover()] == [("c1", after(5)), ("c2", after(5))]
+    assert caplog.text.count("No space left on device") == 1
+
+
+def test_a_file_that_cannot_be_replaced_is_said_and_nothing_else(
+    journal: Journal, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "calls.journal" / "in the way").mkdir(parents=True)
+    journal.rewrite(after(1), [STARTED])
+    assert caplog.text.count("calls that a crash cuts short will have no records") == 1
+    assert journal.full
+
+
+def test_lines_of_a_version_with_other_fields_are_left_out(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as other:
+        other.setattr(module, "_SHAPE", 1)
+        journal.append(after(1), [STARTED])
+    journal.append(after(2), [replace(STARTED, call="c2")])
+    assert [record.call for record in journal.recover()] == ["c2"]
+
+
+def test_more_calls_than_it_holds_do_not_have_it_written_anew_each_time(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LONGEST", 2000)
+    journal.rewrite(after(1), [replace(STARTED, call=f"c{number}") for number in range(20)])
+    assert not journal.full
+    journal.append(after(2), [])
+    assert not journal.full
