@@ -27,7 +27,7 @@ def calls_command(options: argparse.Namespace) -> ExitCode:
     kind = CallList(options.list) if options.list else None
     with setup_errors():
         config, features = prepare(options.config)
-    with opened(config, features) as (store, known):
+    with opened(config, features, upgrades=False) as (store, known):
         zone, before = ZoneInfo(known.office_hours.time_zone), options.before
         if before is not None and before.tzinfo is None:
             before = before.replace(tzinfo=zone)

@@ -63,7 +63,7 @@ def explain_command(options: argparse.Namespace) -> ExitCode:
         raise CommandError("say what is called: --to, --did, or both", ExitCode.USAGE)
     with setup_errors():
         config, features = prepare(options.config)
-    with opened(config, features) as (store, known):
+    with opened(config, features, upgrades=False) as (store, known):
         question, explanation, open_ = asyncio.run(_explain(options, known, features, store))
     if options.json:
         asked = {"from": question.caller.number, "to": str(question.destination), "dids": list(question.dids)}

@@ -154,7 +154,7 @@ def _extension(config: Config, number: str) -> Extension:
     for extension in config.directory():
         if extension.number == number:
             return extension
-    raise CommandError(f"there is no extension {number}")
+    raise CommandError(f"there is no extension {number}; see `myphone ext list`", ExitCode.USAGE)
 
 
 def _print(settings: Settings, config: Config, options: argparse.Namespace, language: str = "en") -> ExitCode:

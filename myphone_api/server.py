@@ -122,15 +122,18 @@ def opened(
     config: Config,
     features: tuple[Feature, ...],
     first: Callable[[dict[str, Any]], None] | None = None,
+    *,
+    upgrades: bool = True,
 ) -> Iterator[tuple[Store, Config]]:
     """The store of a configuration, and the configuration with the store's live data, which `first` may change.
+    `upgrades`: see `Store.open`; for those who only look, beside a system that may be of an older version.
 
     Raises StartError where the store cannot be used, or holds what does not go with the rest.
     """
     if problems := tuple(unusable_folder(config.store)):
         raise StartError(*problems)
     try:
-        store = Store.open(config.store.location, partial(ThreadPoolExecutor, 1, "store"))
+        store = Store.open(config.store.location, partial(ThreadPoolExecutor, 1, "store"), upgrades=upgrades)
     except StoreError as error:
         raise StartError(Problem("store", str(error))) from error
     with contextlib.ExitStack() as stack:

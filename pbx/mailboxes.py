@@ -118,6 +118,7 @@ class Mailboxes:
         """
         for number in removed.values():
             self._counts.pop(number, None)
+            self._late = {id_: each for id_, each in self._late.items() if each.mailbox != number}
             await self._blocking.run(partial(self.files.clear, number))
             await self._blocking.run(partial(self._recordings.put_aside, number, self.environment.wall()))
         if removed:
@@ -134,12 +135,18 @@ class Mailboxes:
         if self._entering is None:
             self._entering = asyncio.get_running_loop().create_task(self._enter_late(), name="late messages")
 
+    def late(self, number: str) -> int:
+        """How many wait so for a mailbox: each has its place there."""
+        return sum(message.mailbox == number for message in self._late.values())
+
     async def _enter_late(self) -> None:
         seconds = FIRST_RETRY_SECONDS
         while self._late:
             await asyncio.sleep(seconds)
             seconds = min(2 * seconds, LAST_RETRY_SECONDS)
             for message in tuple(self._late.values()):
+                if message.id not in self._late:
+                    continue
                 mailbox = self.find(message.mailbox)
                 try:
                     if mailbox is None:
@@ -147,7 +154,7 @@ class Mailboxes:
                     else:
                         await mailbox.enter_row(message)
                         logger.warning("a message for %s is entered now", message.mailbox)
-                    del self._late[message.id]
+                    self._late.pop(message.id, None)
                 except MailboxError as error:
                     logger.debug("a message for %s still waits: %s", message.mailbox, error)
         self._entering = None
@@ -258,7 +265,7 @@ class Mailbox:
     def room(self) -> int:
         """How many more messages it takes."""
         counts = self.counts
-        taken = counts.new + counts.heard + self._all.claims[self.number]
+        taken = counts.new + counts.heard + self._all.claims[self.number] + self._all.late(self.number)
         return max(0, self._all.config.max_messages - taken)
 
     # -- messages --------------------------------------------------------------------------------------

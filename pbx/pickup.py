@@ -69,7 +69,7 @@ async def pick_up(call: Call, number: str = "") -> None:
     await call.answer()
     if leg.plan is None:
         await _agreed(leg)
-        found = found if found.rings else ringing(call.switch, picker, number)
+        found = ringing(call.switch, picker, number)  # that one may be over, or ring somewhere else by now
     if found is None:
         raise Refused(404, "Nothing Rings There")
     found.claim(call.give_away())

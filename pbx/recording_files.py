@@ -78,9 +78,12 @@ class RecordingFiles:
         empty now; not more than `most`, and how many. Raises OSError."""
         deleted = 0
         for own in sorted(self.folder.iterdir()) if self.folder.is_dir() else ():
-            for recording in [each for each in self._of(own.name) if each.at < before][: most - deleted]:
-                (own / recording.name).unlink(missing_ok=True)
-                deleted += 1
+            for recording in self._of(own.name):
+                if recording.at < before:
+                    (own / recording.name).unlink(missing_ok=True)
+                    deleted += 1
+                    if deleted == most:  # without a look at thousands of others
+                        return deleted
             if own.name.startswith(_ASIDE) and own.is_dir() and not any(own.iterdir()):
                 own.rmdir()
         return deleted

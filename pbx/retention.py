@@ -45,14 +45,17 @@ class Retention:
 
     async def _keep_looking(self) -> None:
         settings = self._switch.config.store
+        wanted = (
+            (self._forget_recordings, settings.recording_days),
+            (self._forget_messages, settings.voicemail_days),
+        )
         while True:
-            try:
-                if settings.recording_days:
-                    await self._forget_recordings(settings.recording_days)
-                if settings.voicemail_days:
-                    await self._forget_messages(settings.voicemail_days)
-            except MailboxError as error:
-                logger.error("what is too old is not deleted, that is tried again tomorrow: %s", error)
+            for forget, days in wanted:
+                try:
+                    if days:
+                        await forget(days)
+                except MailboxError as error:  # which keeps none of the other kind
+                    logger.error("what is too old is not deleted, that is tried again tomorrow: %s", error)
             await asyncio.sleep(DAY_SECONDS)
 
     async def _forget_recordings(self, days: int) -> None:

@@ -27,8 +27,8 @@ logger = logging.getLogger(__name__)
 FILE = "calls.journal"
 """Within the data folder."""
 LONGEST = 1_000_000
-"""Bytes; then it is written anew, with the calls that are going on alone. Where these are so many that they take half of
-that, it may grow to twice what they take."""
+"""Bytes; then it is written anew, with the calls that are going on alone. Where these are so many that they take
+half of that, it may grow to twice what they take."""
 
 
 class Journal:

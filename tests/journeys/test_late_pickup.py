@@ -12,6 +12,7 @@ import pytest
 from features.pickup import feature as pickup
 from pbx.negotiate import NotAcceptable
 from pbx.phone import Phone, PhoneCall
+from pbx.steering import divert
 from sipcore.sdp.description import SessionDescription
 from tests.journeys.talking import assert_talk, connect, listen
 from tests.journeys.test_pickup import named
@@ -108,6 +109,24 @@ async def test_who_agrees_too_late_gets_nothing(office: Office, tmp_path: Path, 
     else:
         outgoing.hang_up()
         await picked.over()
+    outgoing.hang_up()
+    await office.settle()
+
+
+@pytest.mark.row("PICK-05")
+async def test_a_call_that_rings_elsewhere_by_then_stays_there(office: Office, tmp_path: Path) -> None:
+    """It may be out of the reach of who asked for what rings at 101."""
+    other = await office.phone("103")
+    outgoing, _, taylor = await rung(office)
+    picked = taylor.dial("*20*101", offerless=True)
+    while not any(leg.when_agreed for leg in office.switch.legs.of("102")):
+        await asyncio.sleep(0.0005)
+    divert(next(call for call in office.switch.calls.values() if call.rings), "103")
+    ringing = await other.incoming()
+    await picked.over()
+    ringing.answer()
+    await outgoing.answered()
+    await assert_talk(tmp_path, outgoing, ringing)
     outgoing.hang_up()
     await office.settle()
 

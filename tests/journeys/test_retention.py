@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
+from errno import EACCES
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,26 @@ async def test_recordings_go_after_so_many_days_also_those_of_removed_extensions
     await calendar(2)
     assert list(folder.iterdir()) == []
     assert [left.at > EPOCH, files(folder)] == [True, []]
+
+
+async def test_recordings_that_cannot_be_deleted_keep_no_messages(
+    make_office: MakeOffice,
+    tmp_path: Path,
+    calendar: Calendar,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def forget(files: RecordingFiles, before: datetime, most: int) -> int:
+        raise PermissionError(EACCES, "Permission denied", str(files.folder))
+
+    monkeypatch.setattr(RecordingFiles, "forget", forget)
+    days = {"recording_days": 3, "voicemail_days": 3}
+    voicemails = await open_office(make_office, tmp_path, days=days)
+    await voicemails.leave("101", "100")
+    await calendar(4)
+    assert voicemails.counts() == Counts()
+    assert "recordings: Permission denied" in caplog.text
+    caplog.clear()  # that was an error, as it should be
 
 
 async def test_for_ever_is_for_ever(make_office: MakeOffice, tmp_path: Path, calendar: Calendar) -> None:

@@ -292,7 +292,8 @@ def test_a_store_that_is_locked_or_not_ours_is_named(
         assert "the database does not answer" in cli.run("ext", "add", "102", code=1)[1]
         other.execute("ROLLBACK")
         other.execute("UPDATE alembic_version SET version_num = '0001'")
-        assert "start `myphone serve`, which upgrades it" in cli.run("ext", "list", code=1)[1]
+        for looks in (["ext", "list"], ["calls"], ["explain", "--from", "100", "--to", "101"]):
+            assert "start `myphone serve`, which upgrades it" in cli.run(*looks, code=1)[1]
         other.execute("UPDATE alembic_version SET version_num = '9999'")
         assert "of a newer version" in cli.run("ext", "list", code=1)[1]
     finally:
