@@ -90,8 +90,10 @@ class MediaEngine:
         worker: int = 0,
         disk: Disk | None = None,
         library: Disk | None = None,
+        load_ahead: Callable[[], None] = lambda: None,
     ) -> None:
-        """`disk`: where recordings are written; `library`: where files are read. Without them, ticks wait for that."""
+        """`disk`: where recordings are written; `library`: where files are read. Without them, ticks wait for that.
+        `load_ahead` is called when the first stream is opened: what calls may want can be loaded meanwhile."""
         self._network = network
         self._ports = ports
         self._random = random
@@ -99,6 +101,7 @@ class MediaEngine:
         self._worker = worker
         self._disk = disk
         self._library = library
+        self._load_ahead = load_ahead
         self._loop = asyncio.get_running_loop()
         self._ticker = Ticker(self._loop)
         self._alarms = Alarms(self._loop, rest=REST_SECONDS)
@@ -203,6 +206,7 @@ class MediaEngine:
             command.stream, pair, command.plan, self._random, self._ticker, self._alarms, self._tell_of
         )
         self._announce(self._ports.fill())
+        self._load_ahead()
 
     def _tell_of(self, kind: str, stream: int, *facts: Any) -> None:
         self._tell(_EVENTS[kind](stream, *facts))
@@ -337,7 +341,9 @@ class MediaEngine:
     def _announce_files(self, stream: Stream, command: AnnounceFiles) -> None:
         from media.room import Announcement
 
-        first, then = (Player(paths, disk=self._library).frame for paths in (command.paths, command.otherwise))
+        first, then = (
+            Player(paths, disk=self._library).frame for paths in (command.paths, command.otherwise)
+        )
         said = Announcement(first, then if command.others else None, command.others)
         if self._rooms is None or not self._rooms.announce(stream, said):
             logger.warning(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import field, replace
 from functools import partial
 from itertools import count
@@ -41,7 +41,7 @@ from media.plan import G711, Codec
 from media.ports import READY, Ports, PortsExhausted
 from media.process import START_SECONDS, ForkServer, start_anew
 from media.standing import Standing, together
-from media.worker import DiskThread, WorkerProcess, load_ahead
+from media.worker import Ahead, DiskThread, WorkerProcess
 from values import dataclass
 
 __all__ = ["MediaService", "MediaSettings", "PortsExhausted", "Reservation"]
@@ -62,7 +62,7 @@ class MediaSettings:
     threads: bool = False
     """Whether an engine in this process reads and writes files in threads of its own; else whatever it does waits."""
     codecs: tuple[Codec, ...] = G711
-    """What calls may want: it is loaded before the first of them comes, where there are threads to do it in."""
+    """What calls may want: it is loaded from the first call on, where there are threads to do it in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,9 @@ class MediaService:
         host = self._settings.host
         if self._settings.workers == 0:
             tell, threads = partial(self._told, number), self._settings.threads
-            return InlineEngine(network, host, ports, random, tell, number, threads=threads)
+            return InlineEngine(
+                network, host, ports, random, tell, number, threads=threads, codecs=self._codec_names
+            )
         start = start_anew if self._forks is None else self._forks.start
         return WorkerProcess(number, host, ports, partial(self._told, number), start, self._codec_names)
 
@@ -160,8 +162,6 @@ class MediaService:
         """Start the engines and wait for their first ports. Raises OSError."""
         if self._settings.workers == 0 and self._forks is not None:
             await self._forks.stop()
-        if self._settings.workers == 0 and self._settings.threads:
-            load_ahead(self._codec_names)
         for worker in self._workers:
             await worker.link.start()
         for worker in self._workers:
@@ -435,6 +435,7 @@ class InlineEngine:
         number: int = 0,
         *,
         threads: bool = False,
+        codecs: Iterable[str] = (),
     ) -> None:
         # With all that makes sound: where there are workers only they need it.
         from media.engine import MediaEngine
@@ -443,7 +444,16 @@ class InlineEngine:
         self._threads = [DiskThread(loop), DiskThread(loop)] if threads else []
         disk, library = self._threads or (None, None)
         ports = Ports(network, host, *port_range)
-        self._engine = MediaEngine(network, ports, random, tell, worker=number, disk=disk, library=library)
+        self._engine = MediaEngine(
+            network,
+            ports,
+            random,
+            tell,
+            worker=number,
+            disk=disk,
+            library=library,
+            load_ahead=Ahead(codecs).load if threads else lambda: None,
+        )
 
     async def start(self) -> None:
         """Bind the first ports."""

@@ -49,8 +49,6 @@ DISK_SECONDS = 2.0
 SWITCH_SECONDS = 0.0005
 """How long a tick waits at most until a thread that reads or writes files lets the interpreter go."""
 RESTART_SECONDS = 0.2
-AHEAD_SECONDS = 1.0
-"""So long after its start a worker loads what it has not needed yet: no start waits for that."""
 READ_BYTES = 64 * 1024
 MAX_FRAME_BYTES = 16 * 1024 * 1024
 """What one turn of a loop sends is far less; a longer frame is none."""
@@ -318,12 +316,20 @@ async def serve(
     dice = random.Random(random.SystemRandom().getrandbits(256))
     disk, library = DiskThread(loop), DiskThread(loop)  # a recording that hangs keeps no prompt waiting
     ports = Ports(network, host, *port_range)
-    engine = MediaEngine(network, ports, dice, channel.send, worker=number, disk=disk, library=library)
+    engine = MediaEngine(
+        network,
+        ports,
+        dice,
+        channel.send,
+        worker=number,
+        disk=disk,
+        library=library,
+        load_ahead=Ahead(codecs).load,
+    )
     engine.start()
     gc.collect()
     gc.freeze()
     sys.setswitchinterval(SWITCH_SECONDS)
-    load_ahead(codecs)
     await closed.wait()
     engine.stop()
     disk.close()
@@ -345,24 +351,33 @@ def work(pair: socket.socket, arguments: list[str]) -> int:
     return 0
 
 
-def load_ahead(codecs: Iterable[str]) -> None:
-    """Load the rest soon, also for the codecs of these names; to be called in the loop, which goes on meanwhile.
+class Ahead:
+    """Loads in a thread, from the first call on, what conferences, recordings and other codecs than G.711 need.
 
-    In the loop, the first conference, recording or call between two codecs would silence all others for so long.
+    Loaded in the loop when it is wanted it would silence all other calls for so long; and a system that is idle, or has
+    just started, goes without.
     """
-    thread = threading.Thread(target=_load_rest, args=(tuple(codecs),), name="ahead", daemon=True)
-    asyncio.get_running_loop().call_later(AHEAD_SECONDS, thread.start)
 
+    def __init__(self, codecs: Iterable[str]) -> None:
+        """`codecs`: names of those that calls may want."""
+        self._codecs = tuple(codecs)
+        self._begun = False
 
-def _load_rest(codecs: Iterable[str]) -> None:
-    import media.room
-    import media.srtp
-    import media.transcode  # noqa: F401
-    from media.codecs.codec import make_decoder, make_encoder
+    def load(self) -> None:
+        """Begin, unless it has been."""
+        if not self._begun:
+            self._begun = True
+            threading.Thread(target=self._load, name="ahead", daemon=True).start()
 
-    for name in codecs:
-        make_decoder(name)
-        make_encoder(name)
+    def _load(self) -> None:
+        import media.room
+        import media.srtp
+        import media.transcode  # noqa: F401
+        from media.codecs.codec import make_decoder, make_encoder
+
+        for name in self._codecs:
+            make_decoder(name)
+            make_encoder(name)
 
 
 def load() -> None:

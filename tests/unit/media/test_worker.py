@@ -559,13 +559,21 @@ def test_a_wake_up_is_not_put_off_to_a_whole_millisecond(monkeypatch: pytest.Mon
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="what a process has loaded is read in /proc")
-def test_codecs_are_loaded_before_a_call_wants_them() -> None:
+def test_codecs_are_loaded_from_the_first_call_on_before_one_wants_them() -> None:
     async def story() -> None:
         told: list[Event] = []
         worker = WorkerProcess(0, HERE, free_pairs(16), told.append, codecs=["PCMA", "opus"])
         await worker.start()
+
+        def loaded() -> bool:
+            return "libavcodec" in Path(f"/proc/{worker.pid}/maps").read_text()
+
         try:
-            await until(lambda: "libavcodec" in Path(f"/proc/{worker.pid}/maps").read_text())
+            await until(lambda: any(isinstance(event, PortsReady) for event in told))
+            ports = [port for event in told if isinstance(event, PortsReady) for port in event.ports]
+            assert not loaded()  # an idle worker goes without
+            worker.send(OpenStream(1, ports[0], plan_for((HERE, 9))))
+            await until(loaded)
             assert not [event for event in told if isinstance(event, WorkerLost)]
         finally:
             await worker.stop()
