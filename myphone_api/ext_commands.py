@@ -127,6 +127,9 @@ def _revise(options: argparse.Namespace, change: Any, more: dict[str, str]) -> E
             if change_rules(number, rules, config, datetime.now(UTC), connection) or greeting is not None:
                 yield number
 
+        if greeting and number in system.store.read(live.removed).values():
+            remedy = "are still to be deleted: start `myphone serve`, or wait a moment, then set the greeting"
+            raise CommandError(f"files of an extension {number} that was removed {remedy}")
         report = system.revise(change, versions=None if seen is None else {number: seen}, also=also)
         if greeting is not None:
             _put_greeting(system, number, greeting)

@@ -203,6 +203,18 @@ def test_a_greeting_is_copied_into_the_mailbox(cli: Cli, tmp_path: Path) -> None
         assert "--voicemail-greeting" in errors
 
 
+def test_a_greeting_waits_until_nothing_is_left_of_who_had_the_number_before(cli: Cli, tmp_path: Path) -> None:
+    """A system deletes the files of a removed extension when it looks next, or starts: this one would be among them."""
+    said = write_wav(tmp_path / "said.wav")
+    cli.run("ext", "add", "109")
+    cli.run("ext", "remove", "109")
+    _, error = cli.run("ext", "add", "109", "--voicemail-greeting", said, code=1)
+    assert "files of an extension 109 that was removed are still to be deleted" in error
+    assert "109" not in cli.extensions()
+    assert not (tmp_path / "data" / "voicemail" / "109").exists()
+    cli.run("ext", "add", "109")
+
+
 def test_what_an_option_has_set_goes_through_an_export(cli: Cli, tmp_path: Path) -> None:
     cli.run("ext", "set", "100", "--simple-busy", "101", "--black-list", "0612", "--voicemail-say-time")
     cli.run("ext", "set", "101", "--heads", "Support, 2nd level")
