@@ -101,20 +101,25 @@ async def _explain(
 
 
 def _question(options: argparse.Namespace, switch: Switch, router: Router) -> Question:
-    """Raises CommandError where a DID leads nowhere."""
+    """Raises CommandError where a DID leads nowhere, or there is no such trunk."""
     at = options.at or switch.environment.wall()
     if at.tzinfo is None:
         at = at.replace(tzinfo=switch.config.office_hours.local(switch.environment.wall()).tzinfo)
-    plan = switch.trunks.outbound.plan
     inside = switch.directory.find(options.caller) if not options.did else None
     if inside is not None:
         return Question(inside, Number(options.to), (), at)
-    trunk = options.trunk or next(iter(switch.trunks.outbound.trunks), "")
-    caller = ExternalParty(readable_number(options.caller, plan), trunk=trunk)
+    name = options.trunk or next(iter(switch.trunks.outbound.trunks), "")
+    trunk = switch.trunks.find(name)
+    if trunk is None and options.trunk:
+        known = ", ".join(switch.trunks.outbound.trunks) or "none"
+        raise CommandError(f"--trunk: no trunk {name!r}, there are {known}", ExitCode.USAGE)
+    plan = switch.trunks.outbound.plan if trunk is None else trunk.plan
+    caller = ExternalParty(readable_number(options.caller, plan), trunk=name)
     dids = forms(options.did or "", plan)
     if options.to:
         return Question(caller, Number(options.to), dids, at)
-    arrival, asked = switch.trunks.led(caller, dids, plan, at), way_in(switch.trunks.objections(caller, dids))
+    arrival = switch.trunks.led(caller, dids, plan, at)
+    asked = way_in(switch.trunks.objections(caller, dids, plan))
     if arrival.destination is None:
         said = "\n".join((f"no inbound rule is about {options.did}, the caller would get 404", *map(str, asked)))
         raise CommandError(said)

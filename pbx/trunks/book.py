@@ -178,10 +178,11 @@ class Trunks:
                 )
         return Arrival(caller, called, None)
 
-
-    def objections(self, caller: ExternalParty, called: tuple[str, ...]) -> list[tuple[InboundRule, str]]:
+    def objections(
+        self, caller: ExternalParty, called: tuple[str, ...], plan: NumberingPlan
+    ) -> list[tuple[InboundRule, str]]:
         """Each inbound rule up to the one that `led` goes by, with why it does not fit; empty for the one that does."""
-        calling, looked_at = forms(caller.number, self.outbound.plan), []
+        calling, looked_at = forms(caller.number, plan), []
         for rule in self._rules:
             objection = rule.objection(caller.trunk, called, calling)
             looked_at.append((rule, objection))

@@ -120,6 +120,30 @@ def test_for_programs(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
+@pytest.mark.row("FWD-68")
+def test_a_trunk_of_another_country_has_the_numbers_of_that(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.write_text(
+        CONFIG
+        + """
+[[trunks]]
+name = "brussels"
+addresses = ["127.0.0.8"]
+country = "BE"
+
+[[inbound_rules]]
+did = "+3225551234"
+caller = "+32470123456"
+target = "100"
+"""
+    )
+    arguments = ("--from", "0470123456", "--did", "025551234", "--trunk", "brussels", "--json")
+    told = json.loads(asked(file, *arguments, capsys=capsys))
+    assert (told["from"], told["to"]) == ("+32470123456", "number:100")
+    assert [each["applies"] for each in told["considered"]] == [False, False, True]
+
+
 @pytest.mark.parametrize(
     ("state", "reason"), [("busy", "101 has a call already"), ("unregistered", "101 is not registered")]
 )
@@ -180,6 +204,7 @@ def test_a_call_outside(
     ("arguments", "code", "message"),
     [
         (["--from", "100"], 2, "say what is called: --to, --did, or both"),
+        (["--from", "", "--did", "0140000001", "--trunk", "line"], 2, "no trunk 'line', there are lines"),
         (["--from", "100", "--did", "0149999999"], 1, "no inbound rule is about 0149999999"),
         (["--from", "", "--did", "0149999999"], 1, "from +33699999999 -> number:100): no, the"),
     ],
