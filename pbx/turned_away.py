@@ -52,7 +52,7 @@ class TurnedAway:
             return
         allowance.left -= 1
         before, allowance.unrecorded = allowance.unrecorded, 0
-        logger.warning("a call of %s is refused, %s", line, why)
+        logger.warning("a call of %s to %s is refused, %s", line, dialled, why)
         more = (f"{before} more were refused before, without records",) if before else ()
         call = call or switch.new_call_id()
         inside = not isinstance(caller, ExternalParty) and not switch.router.leads_outside(dialled, caller)

@@ -93,7 +93,7 @@ async def test_a_flood_of_refused_attempts_has_few_records_and_they_tell_of_the_
     assert await miller.dial("102").over() == 503
     assert len(await office.switch.history.latest("102")) == AT_ONCE
     assert len(await office.switch.history.latest("103")) == 1
-    assert caplog.text.count("102 is refused") == AT_ONCE
+    assert caplog.text.count("102 to 103 is refused") == AT_ONCE
     assert caplog.text.count("calls of 102 are refused again and again") == 1
     await asyncio.sleep(ONE_MORE_SECONDS)
     for _ in range(3):
