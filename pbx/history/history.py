@@ -57,6 +57,8 @@ class History:
         self._journal = journal
         self._journalist = threads() if threads is not None and journal is not None else None
         self._journalling: asyncio.TimerHandle | None = None
+        self._ended: list[str] = []
+        """Calls of which the journal does not know yet that they are over."""
         if journal is not None:
             happenings.subscribe(CallStarted, lambda started: self._journal_after(JOURNAL_SECONDS))
 
@@ -101,6 +103,8 @@ class History:
 
     def _add(self, record: CallRecord) -> None:
         self._records.append(record)
+        if self._journal is not None:
+            self._ended.append(record.call)
         self._written_soon()
 
     def _add_quality(self, quality: CallQuality) -> None:
@@ -136,6 +140,7 @@ class History:
     def _write_journal(self) -> None:
         self._journalling = None
         at, chronicle, journal = self._wall(), self._chronicle, self._journal
+        ended, self._ended = self._ended, []
         assert journal is not None, "without one nothing is to be written"
         if not (len(chronicle) or self._records or len(self._store)):
             self._have_done(journal.clear)
@@ -143,7 +148,7 @@ class History:
         if journal.full:
             self._have_done(partial(journal.rewrite, at, chronicle.going_on(at)))
         else:
-            self._have_done(partial(journal.append, at, chronicle.going_on(at, chronicle.changed)))
+            self._have_done(partial(journal.append, at, chronicle.going_on(at, chronicle.changed), ended))
         chronicle.changed.clear()
         self._journal_after(STILL_SECONDS)
 

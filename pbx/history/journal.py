@@ -1,9 +1,10 @@
 """A file of the calls that are going on: what is known of them when the process was killed.
 
 Each line has records of calls as they would be if the system had stopped at that moment; a later record of a call takes
-the place of those before, and each line says up to when its calls were going on. Calls that have ended are not struck
-out: their records are in the store, which is asked. Nothing waits for the disk: what the process has written outlives
-it, and only the end of the machine may cost the last seconds.
+the place of those before. Each line says up to when calls were going on, too, and which have ended since the line
+before. The records of these are in the store, which is asked; where it was away, it is lost how they ended, but not
+when. Nothing waits for the disk: what the process has written outlives it, and only the end of the machine may cost the
+last seconds.
 """
 
 from __future__ import annotations
@@ -45,9 +46,10 @@ class Journal:
         of which a part may stand there without an end."""
         return self._failing or self._size > max(LONGEST, 2 * self._least)
 
-    def append(self, at: datetime, records: Iterable[CallRecord]) -> None:
-        """Note calls of which there is more to tell, and that they and all others were going on `at` this time."""
-        self._write(os.O_APPEND, self._path, at, records)
+    def append(self, at: datetime, records: Iterable[CallRecord], ended: Iterable[str] = ()) -> None:
+        """Note calls of which there is more to tell, and that they and all others were going on `at` this time, but for
+        those that have `ended`."""
+        self._write(os.O_APPEND, self._path, at, records, ended)
 
     def rewrite(self, at: datetime, records: Iterable[CallRecord]) -> None:
         """Forget all calls but these."""
@@ -81,17 +83,24 @@ class Journal:
             self._fails(error)
             return ()
         found: dict[str, CallRecord] = {}
+        ends: dict[str, datetime] = {}
         last: datetime | None = None
         for line in lines:
             try:
-                last, records = _read(json.loads(line))
+                last, ended, records = _read(json.loads(line))
+                ends |= dict.fromkeys(ended, last)
             except (ValueError, TypeError, KeyError):  # written in part, or by another version
                 continue
             found |= {record.call: record for record in records}
-        return tuple(_going_on_until(last, record) for record in found.values()) if last is not None else ()
+        if last is None:
+            return ()
+        return tuple(_going_on_until(ends.get(call, last), record) for call, record in found.items())
 
-    def _write(self, how: int, path: Path, at: datetime, records: Iterable[CallRecord]) -> bool:
-        line = json.dumps([_SHAPE, at, *map(_row, records)], default=_plain, separators=(",", ":")) + "\n"
+    def _write(
+        self, how: int, path: Path, at: datetime, records: Iterable[CallRecord], ended: Iterable[str] = ()
+    ) -> bool:
+        values = [_SHAPE, at, list(ended), *map(_row, records)]
+        line = json.dumps(values, default=_plain, separators=(",", ":")) + "\n"
         try:
             file = os.open(path, os.O_WRONLY | os.O_CREAT | how, 0o600)
             try:
@@ -111,12 +120,12 @@ class Journal:
         self._failing = True
 
 
-def _going_on_until(last: datetime, record: CallRecord) -> CallRecord:
-    more = max(0.0, (last - record.ended_at).total_seconds())
+def _going_on_until(end: datetime, record: CallRecord) -> CallRecord:
+    more = max(0.0, (end - record.ended_at).total_seconds())
     talked = more if record.answered_by or record.feature else 0.0
     return replace(
         record,
-        ended_at=max(last, record.ended_at),
+        ended_at=max(end, record.ended_at),
         seconds=record.seconds + more,
         talk_seconds=record.talk_seconds + talked,
     )
@@ -141,11 +150,11 @@ def _plain(value: Any) -> str:
     return text
 
 
-def _read(line: list[Any]) -> tuple[datetime, list[CallRecord]]:
-    shape, at, *rows = line
+def _read(line: list[Any]) -> tuple[datetime, list[str], list[CallRecord]]:
+    shape, at, ended, *rows = line
     if shape != _SHAPE:
         raise ValueError("of another version")
-    return datetime.fromisoformat(at), [_record(*row) for row in rows]
+    return datetime.fromisoformat(at), ended, [_record(*row) for row in rows]
 
 
 def _record(call: str, started_at: str, ended_at: str, *values: Any) -> CallRecord:

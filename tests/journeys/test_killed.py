@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import signal
+import sqlite3
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -106,6 +107,30 @@ async def test_a_call_that_had_ended_has_one_record_with_its_own_end(
     going_on.hang_up()
     await asyncio.sleep(5)
     assert not (tmp_path / "data" / FILE).exists()  # nothing is going on, so nothing is written
+
+
+async def test_a_call_that_ended_while_the_store_took_nothing_goes_on_no_longer(
+    make_office: MakeOffice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pbx.store.database.LOCK_SECONDS", 0.01)
+    office = await begun(make_office, tmp_path)
+    lee, richardson = await couple(office)
+    ended, _ = await connect(lee, "101", richardson)
+    await asyncio.sleep(3)
+    other = sqlite3.connect(tmp_path / "data" / "myphone.db", isolation_level=None)
+    try:
+        other.execute("BEGIN IMMEDIATE")
+        ended.hang_up()
+        await asyncio.sleep(100)
+        left = AfterAKill(office, tmp_path / "left")
+    finally:
+        other.close()
+    try:
+        [record] = left.records()
+        assert record.reason == SYSTEM_STOPPED
+        assert record.talk_seconds == pytest.approx(3, abs=1)
+    finally:
+        left.store.abandon()
 
 
 async def test_a_start_after_an_orderly_stop_adds_nothing(make_office: MakeOffice, tmp_path: Path) -> None:

@@ -73,6 +73,15 @@ def test_the_last_line_of_a_call_counts(journal: Journal) -> None:
     )
 
 
+def test_a_call_that_has_ended_goes_on_no_longer(journal: Journal) -> None:
+    journal.append(after(2), [STARTED, replace(STARTED, call="c2")])
+    journal.append(after(3), [], ["c1"])
+    journal.append(after(60), [])
+    one, other = journal.recover()
+    assert (one.ended_at, one.seconds) == (after(3), 3.0)
+    assert (other.ended_at, other.seconds) == (after(60), 60.0)
+
+
 def test_what_was_written_in_part_is_left_out(journal: Journal, tmp_path: Path) -> None:
     file = tmp_path / "calls.journal"
     journal.append(after(2), [STARTED])
