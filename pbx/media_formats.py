@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from sipcore.sdp.description import Attributes, MediaDescription
 
 REMEMBERED = 256
+MAX_REMEMBERED_CHARACTERS = 2000
+"""Longer sections are read anew each time."""
 TELEPHONE_EVENT = "TELEPHONE-EVENT"
 DYNAMIC = range(96, 128)
 """Payload types that mean what a description says (RFC 3551 section 6)."""
@@ -67,10 +69,17 @@ def media_formats(media: MediaDescription) -> MediaFormats:
     key = media.formats, attributes, keyless
     found = _known.get(key)
     if found is None:
-        if len(_known) >= REMEMBERED:
-            _known.clear()
-        found = _known[key] = _read(media, keyless=keyless)
+        found = _read(media, keyless=keyless)
+        if _length(media.formats, attributes) <= MAX_REMEMBERED_CHARACTERS:
+            if len(_known) >= REMEMBERED:
+                _known.clear()
+            _known[key] = found
     return found
+
+
+def _length(formats: tuple[str, ...], attributes: Attributes) -> int:
+    """How much of what a stranger wrote would be remembered."""
+    return sum(map(len, formats)) + sum(len(name) + len(value or "") for name, value in attributes)
 
 
 def _read(media: MediaDescription, *, keyless: bool) -> MediaFormats:

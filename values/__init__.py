@@ -10,8 +10,8 @@ of each class, which is 0.7 ms for a frozen one with slots; three hundred of the
 does. Here one function is written for each class, `__init__`, which stores values without asking the guard that makes
 the class frozen, and so is quicker, too. What else a class needs is the same code for all.
 
-`fields`, `replace`, `asdict` and patterns know these classes as they know those of the standard library. A frozen
-class can be derived from one of either kind, but not one kind from the other.
+`fields`, `replace`, `asdict` and patterns know these classes as they know those of the standard library. But a frozen
+class of these cannot be derived from a frozen one of the standard library, nor the other way round.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from collections.abc import Callable
 from dataclasses import MISSING, FrozenInstanceError
 from operator import attrgetter
 from reprlib import recursive_repr
+from types import MemberDescriptorType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 __all__ = ["dataclass"]
@@ -37,7 +38,7 @@ else:
         def define(cls: _Class) -> _Class:
             given = dict(vars(cls))
             cls = dataclasses.dataclass(init=False, repr=False, eq=False, slots=slots, kw_only=kw_only)(cls)
-            methods: dict[str, Any] = {"__init__": _init(cls, frozen=frozen, slots=slots)}
+            methods: dict[str, Any] = {"__init__": _init(cls, frozen=frozen)}
             if repr:
                 methods["__repr__"] = _repr(cls)
             if eq:
@@ -54,7 +55,7 @@ else:
         return define
 
 
-def _init(cls: _Class, *, frozen: bool, slots: bool) -> Callable[..., None]:
+def _init(cls: _Class, *, frozen: bool) -> Callable[..., None]:
     """The one method that is compiled for a class, for it has the names of its fields as parameters."""
     known: dict[str, Any] = {"MISSING": MISSING}
     positional, by_name, body = ["self"], ["*"], []
@@ -69,12 +70,12 @@ def _init(cls: _Class, *, frozen: bool, slots: bool) -> Callable[..., None]:
         (by_name if field.kw_only else positional).append(parameter)
         if not frozen:
             body.append(f"self.{name} = {value}")
-        elif slots:
-            known[f"set_{name}"] = getattr(cls, name).__set__
+        elif isinstance(slot := getattr(cls, name, None), MemberDescriptorType):  # maybe of a base
+            known[f"set_{name}"] = slot.__set__
             body.append(f"set_{name}(self, {value})")
         else:
             body.append(f"own[{name!r}] = {value}")
-    if frozen and not slots:
+    if any(line.startswith("own[") for line in body):
         body.insert(0, "own = self.__dict__")
     if hasattr(cls, "__post_init__"):
         body.append("self.__post_init__()")

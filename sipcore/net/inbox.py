@@ -107,22 +107,24 @@ class Inbox:
             return
         now = self._loop.time()
         until = now + SLICE_SECONDS
-        while self._waiting and now < until:
-            source, queue = self._waiting.popitem(last=False)
-            message = data, sender = queue.popleft()
-            if queue:
-                self._waiting[source] = queue  # behind all others
-            waited = now - self._known.pop(message)
-            self._bytes -= len(data)
-            if waited >= PATIENCE_SECONDS and self._refuse(data, sender, waited):
-                self.refused += 1
-                self._report(now)
-            else:
-                self._take(data, sender)
-            now = self._loop.time()
-        self._paused()
-        if self._waiting:
-            self.work_soon()
+        try:
+            while self._waiting and now < until:
+                source, queue = self._waiting.popitem(last=False)
+                message = data, sender = queue.popleft()
+                if queue:
+                    self._waiting[source] = queue  # behind all others
+                waited = now - self._known.pop(message)
+                self._bytes -= len(data)
+                if waited >= PATIENCE_SECONDS and self._refuse(data, sender, waited):
+                    self.refused += 1
+                    self._report(now)
+                else:
+                    self._take(data, sender)
+                now = self._loop.time()
+        finally:  # what went wrong with one message keeps neither the others nor the timers waiting
+            self._paused()
+            if self._waiting:
+                self.work_soon()
 
     def _report(self, now: float) -> None:
         if now >= self._report_at:

@@ -24,27 +24,33 @@ class Limits:
     """A message that has begun has to be whole within this time; a new connection has to send one."""
 
 
+_TOLERANCE = 1e-6
+"""Seconds: what the sums of many parts of a second may be wrong by."""
+
+
 class RateLimit:
     """A token bucket for each source (an IPv6 one is a /64). What is forgotten starts with a full bucket."""
 
     def __init__(self, limits: Limits) -> None:
-        self._rate = limits.messages_per_second
-        self._burst = limits.burst
-        self._buckets: dict[str, list[float]] = {}
+        self._earning = 1.0 / limits.messages_per_second
+        self._longest = limits.burst * self._earning
+        """In such a time a bucket fills."""
+        self._buckets: dict[str, float] = {}
+        """Source -> since when its tokens were earned; what is earlier than a whole bucket takes is lost."""
 
     def admit(self, source: str, now: float) -> bool:
-        """Take a token of the source's bucket; False if there is none. What a time has earned is added when all are
-        spent, so that nothing is reckoned for those who send little."""
+        """Take a token of the source's bucket; False if there is none."""
         source = source_of(source)
-        bucket = self._buckets.get(source)
-        if bucket is None:
+        full = now - self._longest
+        since = self._buckets.get(source)
+        if since is None:
             if len(self._buckets) >= MAX_SOURCES:
                 self._buckets.clear()
-            bucket = self._buckets[source] = [self._burst, now]
-        elif bucket[0] < 1.0:
-            bucket[0] = min(self._burst, bucket[0] + (now - bucket[1]) * self._rate)
-            bucket[1] = now
-            if bucket[0] < 1.0:
-                return False
-        bucket[0] -= 1.0
+            since = full
+        elif since < full:
+            since = full
+        since += self._earning
+        if since > now + _TOLERANCE:
+            return False
+        self._buckets[source] = since
         return True

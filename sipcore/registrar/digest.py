@@ -104,7 +104,7 @@ def _parse_plain(rest: str) -> dict[str, str] | None:
     parts = rest.split(",")
     for part in parts:
         name, _, value = part.strip().partition("=")
-        if value[:1] == '"' == value[-1:]:
+        if len(value) > 1 and value[0] == '"' == value[-1]:
             quoted += 2
             value = value[1:-1]
         elif not value.isalnum() and value not in _USUAL_ALGORITHMS:

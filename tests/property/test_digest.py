@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from sipcore.registrar.digest import (
@@ -13,6 +13,8 @@ from sipcore.registrar.digest import (
     Credentials,
     Nonces,
     Verdict,
+    _parse_pairs,
+    _parse_plain,
     answer_challenge,
     digest_response,
     parse_digest,
@@ -162,6 +164,20 @@ def test_any_authorization_is_refused_or_ignored(values: list[str]) -> None:
         verdict = gate.admit(Request("REGISTER", URI, headers), FLOW, 0.0)
         assert isinstance(verdict, Refused | Ignored)
         assert isinstance(verdict, Ignored) or verdict.status == 401
+
+
+@pytest.mark.row("CORE-23")
+@example('username=",realm="a"b"')
+@given(
+    st.one_of(
+        header_values,
+        st.lists(
+            st.tuples(st.sampled_from(NAMES), st.text('"ab, =\\', max_size=5)).map("=".join), max_size=4
+        ).map(",".join),
+    )
+)
+def test_what_is_read_quickly_is_read_as_the_grammar_has_it(text: str) -> None:
+    assert _parse_plain(text) in (None, _parse_pairs(text))
 
 
 @given(st.dictionaries(st.sampled_from(NAMES), wire_texts))

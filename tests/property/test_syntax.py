@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 from collections.abc import Callable
 
 import pytest
@@ -22,7 +23,7 @@ from sipcore.syntax.headers import (
 )
 from sipcore.syntax.message import Message, Request, Response, response_to
 from sipcore.syntax.parser import Limits, parse_message
-from sipcore.syntax.remember import kept
+from sipcore.syntax.remember import _Memory, kept
 from sipcore.syntax.uri import Parameters, Uri
 from sipcore.transport.flow import Address, Flow, Transport
 from sipcore.transport.response_routing import stamp_via
@@ -233,6 +234,24 @@ def test_any_bytes_are_a_message_or_an_error_of_the_peer(data: bytes) -> None:
     read_and_answer(data)
 
 
+MEMORIES = [memory for memory in gc.get_objects() if isinstance(memory, _Memory)]
+
+
+def outcome(data: bytes) -> object:
+    """All that comes of it: the message as it is printed and its values, or what is told of the error."""
+    try:
+        message = parse_message(data)
+    except ParseError as error:
+        return error.status, error.reason, error.request
+    values: list[object] = [message]
+    for name in PROPERTIES:
+        try:
+            values.append(getattr(message, name))
+        except PeerError as error:
+            values.append((error.status, error.reason))
+    return values
+
+
 PIECES = st.one_of(
     st.binary(max_size=4),
     st.sampled_from(
@@ -255,18 +274,36 @@ PIECES = st.one_of(
 )
 
 
-@settings(max_examples=100)
-@given(
-    messages(), st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 12), PIECES), min_size=1, max_size=4)
-)
-def test_a_message_with_faults_is_a_message_or_an_error_of_the_peer(
-    message: Request | Response, faults: list[tuple[int, int, bytes]]
-) -> None:
-    data = message.to_bytes()
+FAULTS = st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 12), PIECES), min_size=1, max_size=4)
+
+
+def with_faults(data: bytes, faults: list[tuple[int, int, bytes]]) -> bytes:
     for place, length, piece in faults:
         place %= len(data) + 1
         data = data[:place] + piece + data[place + length :]
-    read_and_answer(data)
+    return data
+
+
+@given(messages(), st.lists(FAULTS, min_size=1, max_size=4))
+def test_what_is_read_does_not_depend_on_what_was_read_before(
+    message: Request | Response, each: list[list[tuple[int, int, bytes]]]
+) -> None:
+    datagrams = [message.to_bytes(), *(with_faults(message.to_bytes(), faults) for faults in each)]
+    alone = []
+    for data in datagrams:
+        for memory in MEMORIES:
+            memory.clear()
+            memory._before.clear()
+        alone.append(outcome(data))
+    assert [outcome(data) for data in datagrams * 2] == alone * 2
+
+
+@settings(max_examples=100)
+@given(messages(), FAULTS)
+def test_a_message_with_faults_is_a_message_or_an_error_of_the_peer(
+    message: Request | Response, faults: list[tuple[int, int, bytes]]
+) -> None:
+    read_and_answer(with_faults(message.to_bytes(), faults))
 
 
 @given(st.text('sipTEL:@[];?&=%0aF#\0\r\n"<>,. ü\udcff', max_size=30))

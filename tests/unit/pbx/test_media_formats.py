@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from media.plan import Codec
 from pbx.media_formats import media_formats
 from sipcore.sdp.description import MediaDescription, SessionDescription
@@ -40,3 +42,12 @@ def test_the_same_is_read_once_whatever_the_port_and_the_key() -> None:
     keyed = media_formats(section("m=audio 4000 RTP/SAVP 0", CRYPTO))
     assert media_formats(section("m=audio 4000 RTP/SAVP 0", CRYPTO.replace(":1 ", ":2 "))) is keyed
     assert (plain.keyless, keyed.keyless) == (True, False)
+
+
+@pytest.mark.parametrize(
+    "long", [["m=audio 4000 RTP/AVP 0", "a=x:" + 3000 * "x"], ["m=audio 4000 RTP/AVP" + 3000 * " 0"]]
+)
+def test_what_is_long_is_not_remembered(long: list[str]) -> None:
+    media = section(*long)
+    assert media_formats(media) == media_formats(media)
+    assert media_formats(media) is not media_formats(media)

@@ -184,6 +184,20 @@ def test_a_derived_class_has_the_fields_of_both() -> None:
         Derived(1).first = 2  # type: ignore[misc]
 
 
+def test_a_class_without_slots_can_be_derived_from_one_with_slots() -> None:
+    @values.dataclass(frozen=True, slots=True)
+    class Slotted:
+        number: int
+
+    @values.dataclass(frozen=True)
+    class Plain(Slotted):
+        name: str = "-"
+
+    assert (Plain(1, "a").number, Plain(1, "a").name) == (1, "a")
+    assert Plain(1) == Plain(1) != Plain(2)
+    assert copy.copy(Plain(1, "a")) == Plain(1, "a")
+
+
 def test_a_method_that_the_class_has_stays() -> None:
     assert repr(Derived(1)) == "derived"
     assert repr(Base(1)) == "Base(first=1)"

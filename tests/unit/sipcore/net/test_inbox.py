@@ -62,6 +62,27 @@ def test_others_have_their_turn(work: Work) -> None:
     assert work.taken == numbers
 
 
+def test_one_that_fails_does_not_keep_the_others_waiting(work: Work) -> None:
+    loop = work.loop
+    taken: list[bytes] = []
+    paused: list[int] = []
+
+    def take(data: bytes, sender: Sender) -> None:
+        taken.append(data)
+        if data == b"bad":
+            raise LookupError
+
+    inbox = Inbox(loop, take, lambda data, sender, waited: False, lambda: paused.append(len(taken)))
+    for word in (b"bad", b"good"):
+        inbox.put(word, PHONE, loop.time())
+    with pytest.raises(LookupError):
+        inbox.work()
+    assert paused == [1]
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    assert (taken, paused) == ([b"bad", b"good"], [1, 2])
+
+
 def test_who_sends_many_delays_himself_alone(work: Work) -> None:
     for number in range(100):
         work.inbox.put(b"one of many", Address("192.0.2.7", 1024 + number), work.loop.time())

@@ -42,6 +42,20 @@ def test_a_silence_earns_a_burst_and_no_more(silence: float) -> None:
     assert admitted(rate, [silence] * 6) == [True] * 4 + [False] * 2
 
 
+@pytest.mark.parametrize("before", [1, 2, 3])
+def test_who_has_sent_a_little_before_a_silence_has_no_more_than_a_burst_after_it(before: int) -> None:
+    rate = RateLimit(SMALL)
+    admitted(rate, [0.0] * before)
+    assert admitted(rate, [100.0] * 6) == [True] * 4 + [False] * 2
+
+
+def test_the_usual_burst_is_counted_to_the_last_message() -> None:
+    rate, usual = RateLimit(Limits()), Limits()
+    start = 123456.789
+    assert sum(admitted(rate, [start] * 30_000)) == usual.burst
+    assert sum(admitted(rate, [start + 1.0] * 30_000)) == usual.messages_per_second
+
+
 def test_a_part_of_a_token_is_kept_for_later() -> None:
     rate = RateLimit(SMALL)
     admitted(rate, [0.0] * 4)
