@@ -78,8 +78,11 @@ def explain_command(options: argparse.Namespace) -> ExitCode:
 async def _explain(
     options: argparse.Namespace, config: Config, features: tuple[Feature, ...], store: Store
 ) -> tuple[Question, Explanation, bool]:
-    """Ask a system that is made for this, and never started."""
+    """Ask a system that is made for this, and never started. Raises CommandError."""
     switch = Switch(Environment.real(), config, features, store=store)
+    for number in (*options.away, *options.available, *options.busy, *options.unregistered):
+        if switch.directory.find(number) is None:
+            raise CommandError(f"there is no extension {number}; see `myphone ext list`", ExitCode.USAGE)
     kept.load(switch)
     enter_numbers(switch)
     said = {number for number, status, _ in store.read(every_status) if status == UserStatus.AWAY.value}

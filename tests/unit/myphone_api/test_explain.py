@@ -204,6 +204,7 @@ def test_a_call_outside(
     ("arguments", "code", "message"),
     [
         (["--from", "100"], 2, "say what is called: --to, --did, or both"),
+        (["--from", "100", "--to", "101", "--busy", "111"], 2, "there is no extension 111; see `myphone ext list`"),
         (["--from", "", "--did", "0140000001", "--trunk", "line"], 2, "no trunk 'line', there are lines"),
         (["--from", "100", "--did", "0149999999"], 1, "no inbound rule is about 0149999999"),
         (["--from", "", "--did", "0149999999"], 1, "from +33699999999 -> number:100): no, the"),
