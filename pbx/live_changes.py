@@ -50,7 +50,8 @@ class LiveChanges:
     async def revise(
         self, change: Callable[[dict[str, Any]], None], *, versions: Mapping[str, int] | None = None
     ) -> Report:
-        """Change live data (see `pbx.live_data.revise`); in force, and on disk, when this returns.
+        """Change live data (see `pbx.live_data.revise`); on disk when this returns, and in force, unless the database
+        has gone away just then: so it is as soon as that is back.
 
         Raises Conflict, ConfigError, StoreUnavailable; then nothing has changed.
         """
@@ -58,7 +59,10 @@ class LiveChanges:
         report = await self._switch.store.write(
             partial(revise, config, change, versions=versions, check=self._check)
         )
-        await self.refresh()
+        try:
+            await self.refresh()
+        except StoreUnavailable as error:
+            logger.warning("what was changed is kept, and in force a little later: %s", error)
         return report
 
     async def refresh(self) -> None:
@@ -68,17 +72,27 @@ class LiveChanges:
             revision = await store.fetch(live.revision)
             if revision == self._revision:
                 return
-            self._revision = revision
-            removed = await store.fetch(live.removed)  # before the rest, so that none of it is older
-            config = await store.fetch(partial(merged, self._switch.config))
-            rules = await store.fetch(forwarding.all_rows)
             try:
-                await self._switch.mailboxes.clear(removed)
-            except OSError as error:
-                logger.error("files of removed extensions are removed at the next start: %s", error)
-            self.apply(config, frozenset(removed.values()))
-            kept.take(self._switch, rules)
-            await self._switch.queues.follow()
+                await self._follow()
+            except StoreUnavailable:
+                raise  # and at the next look it is followed
+            except Exception:
+                self._revision = revision  # it will not do any better: that is said once
+                raise
+            self._revision = revision
+
+    async def _follow(self) -> None:
+        switch, store = self._switch, self._switch.store
+        removed = await store.fetch(live.removed)  # before the rest, so that none of it is older
+        config = await store.fetch(partial(merged, switch.config))
+        rules = await store.fetch(forwarding.all_rows)
+        try:
+            await switch.mailboxes.clear(removed)
+        except OSError as error:
+            logger.error("files of removed extensions are removed at the next start: %s", error)
+        self.apply(config, frozenset(removed.values()))
+        kept.take(switch, rules)
+        await switch.queues.follow()
 
     async def _keep_looking(self) -> None:
         while True:

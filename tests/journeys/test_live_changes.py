@@ -23,7 +23,8 @@ from pbx.live_data import Report, revise
 from pbx.phone import CallFailed, RegistrationFailed
 from pbx.plugin import Call, Feature
 from pbx.rights import Role
-from pbx.store.errors import Conflict
+from pbx.store import forwarding, live
+from pbx.store.errors import Conflict, StoreUnavailable
 from pbx.store.store import Store
 from tests.journeys.talking import connect, couple
 from tests.journeys.test_lamps import dark
@@ -248,6 +249,39 @@ async def test_what_another_process_changes_is_noticed(make_office: MakeOffice, 
     await connect(lee, "106", jones)
     await office.restart()
     assert "106" in listed(office)
+
+
+@pytest.mark.parametrize("query", [live.removed, forwarding.all_rows])
+async def test_a_change_is_followed_when_the_database_is_back(
+    make_office: MakeOffice,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    query: Any,
+) -> None:
+    """It goes away between the question whether something has changed, and what."""
+    office = make_office(database=tmp_path / "myphone.db")
+    await office.open()
+    store = office.switch.store
+    fetch = store.fetch
+
+    async def goes_away(asked: Any) -> Any:
+        if asked is query:
+            raise StoreUnavailable("the database does not answer")
+        return await fetch(asked)
+
+    with monkeypatch.context() as away:
+        away.setattr(store, "fetch", goes_away)
+        other = Store.open(tmp_path / "myphone.db")
+        other.begin(partial(revise, office.config, added()))
+        await other.close()
+        await asyncio.sleep(3)
+        assert "106" not in listed(office)
+        await office.switch.live_changes.revise(removed("107"))  # is kept, so nobody is told that it is not
+        assert "in force a little later: the database does not answer" in caplog.text
+    await asyncio.sleep(1.5)
+    assert listed(office)["106"] == "Jones Gray"
+    assert "107" not in listed(office)
 
 
 async def test_phones_and_admins_at_once(make_office: MakeOffice, tmp_path: Path) -> None:
