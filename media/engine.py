@@ -218,6 +218,7 @@ class MediaEngine:
         if self._ears is not None:
             self._ears.ignore(stream)
         statistics, recordings = stream.close(), stream.recordings
+        self._music.pop(stream.id, None)
         self._tell(StreamClosed(stream.id, statistics, recordings.unfinished))
         if recordings.unfinished:
             recordings.finished = self._loop.call_later(DISK_SECONDS, recordings.give_up).cancel

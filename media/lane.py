@@ -61,6 +61,7 @@ class UringLane(selectors.DefaultSelector):
         """Send what is to be sent, and read a socket no more."""
         self._sockets[number] = None
         self._ring.cancel(number)
+        self._ring.let_go(self._fds[number])
 
     def send(self, number: int, data: bytes) -> None:
         """Send a datagram to the peer before it is waited again, or lose it, as on any network."""
@@ -110,6 +111,7 @@ class UringLane(selectors.DefaultSelector):
         self._sockets[number] = None
         self._free.append(number)
         if socket is not None:  # its peer has gone, says an ICMP message
+            self._ring.let_go(self._fds[number])
             socket.left_lane()
 
 

@@ -209,6 +209,14 @@ class Ring:
             if any(_ends(each, number) or each.number == self._cancel for each in self._peek()[before:]):
                 return
 
+    def let_go(self, fd: int) -> None:
+        """Send what is to be sent to a socket, or lose it: its file descriptor may soon be that of another."""
+        self.flush()
+        if self._words[self._tail] != self._words[self._head]:  # the kernel is short of memory
+            for number in range(self.poll):
+                if self._fds[16 * number + 1] == fd:
+                    self._fds[16 * number + 1] = -1
+
     # -- system calls ----------------------------------------------------------------------------------
 
     def flush(self) -> None:

@@ -261,6 +261,16 @@ async def test_music_goes_on_after_an_announcement_where_it_was(
     studio.stop()
 
 
+async def test_nothing_is_kept_of_music_whose_hearer_has_gone(simulation: Simulation, song: Path) -> None:
+    studio, _, stream = talk(simulation)
+    studio.do(PlayFiles(stream, (str(song),), again=True))
+    await asyncio.sleep(0.1)
+    studio.do(CloseStream(stream))
+    await asyncio.sleep(0.1)
+    assert studio.engine._music == {}
+    studio.stop()
+
+
 async def test_what_is_played_next_takes_the_place_of_a_file(simulation: Simulation, song: Path) -> None:
     """Nobody waits any more for the end of the first."""
     studio, lee, stream = talk(simulation)

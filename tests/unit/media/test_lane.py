@@ -413,6 +413,54 @@ def test_whoever_comes_and_goes_each_hears_what_its_peer_said_in_order(seed: int
     with_house(3, story)
 
 
+def test_what_is_sent_to_a_peer_that_has_gone_is_not_heard_by_whoever_gets_its_file_descriptor() -> None:
+    """The packet waits for the next system call while it is told that the peer has gone, and then the port is closed."""
+
+    async def story(house: House) -> None:
+        speaker, [phone, next_phone] = house.ports[0], house.phones
+        await house.enter()
+        port, gone = house.open(), Phone()
+        with gone:
+            await port.enter(gone)
+        speaker.socket.receive = lambda data, source: port.socket.send(b"late", gone.address)
+        phone.send_to(b"hello", speaker.address)
+        port.socket._socket.send(b"is anybody there?")
+        while port.is_in_lane:
+            house.lane.select(1)
+        fd = port.socket._socket.fileno()
+        port.socket.close()
+        other = house.open()
+        assert other.socket._socket.fileno() == fd
+        other.socket.connect(next_phone.address)
+        house.lane.select(0)
+        assert heard_by(next_phone._socket) == b""
+
+    with_house(2, story)
+
+
+def test_what_the_kernel_does_not_take_is_lost_with_its_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though it is short of memory for long; whoever has the file descriptor next neither says nor loses anything."""
+
+    async def story(house: House) -> None:
+        [port], [phone] = house.ports, house.phones
+        await house.enter()
+        port.socket.send(b"late", phone.address)
+        with monkeypatch.context() as short:
+            short.setattr(house.lane._ring, "_call", lambda *arguments: -1)
+            fd = port.socket._socket.fileno()
+            port.socket.close()
+        other = house.open()
+        assert other.socket._socket.fileno() == fd
+        with Phone() as next_phone:
+            await other.enter(next_phone)
+            house.lane.select(0)
+            assert heard_by(next_phone._socket) == b""
+            next_phone.send_to(b"hello", other.address)
+            await until(lambda: other.heard == [b"hello"])
+
+    with_house(1, story)
+
+
 # -- the loop --------------------------------------------------------------------------------------
 
 
