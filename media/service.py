@@ -355,8 +355,8 @@ class MediaService:
             return
         elif isinstance(event, StreamClosed | StreamFailed):
             self._forget(event.stream)
-            if isinstance(event, StreamClosed) and event.recordings:
-                self._workers[number].unwritten[event.stream] = event.recordings
+            if isinstance(event, StreamClosed):
+                self._expect_recordings(number, event)
             before = self._before.pop(event.stream, None)
             if before is not None and isinstance(event, StreamClosed):
                 event = replace(event, statistics=together(before, event.statistics))
@@ -365,6 +365,11 @@ class MediaService:
         elif isinstance(event, RecordingEnded | RecordingFailed):
             self._count_recording(self._workers[number].unwritten, event.stream)
         self.on_event(event)
+
+    def _expect_recordings(self, number: int, event: StreamClosed) -> None:
+        unwritten = self._workers[number].unwritten
+        if event.recordings:
+            unwritten[event.stream] = unwritten.get(event.stream, 0) + event.recordings
 
     @staticmethod
     def _count_recording(unwritten: dict[int, int], stream: int) -> None:
@@ -378,6 +383,7 @@ class MediaService:
             self.on_event(event)
         elif isinstance(event, StreamClosed):
             key, stream = (number, event.stream), event.stream
+            self._expect_recordings(number, event)
             self._left[key] -= 1
             if not self._left[key]:
                 del self._left[key]
@@ -396,7 +402,8 @@ class MediaService:
     def _lost(self, number: int) -> WorkerLost:
         """A worker is gone: its streams and ports too. The link starts another, which will tell its own ports."""
         worker = self._workers[number]
-        streams = (*worker.streams, *worker.unwritten)
+        ended = (stream for stream in worker.unwritten if stream not in self._open)  # others have moved
+        streams = tuple(sorted(worker.streams.union(ended)))
         for stream in streams:
             self._reserved.pop(stream, None)
             self._waiting.pop(stream, None)

@@ -414,7 +414,7 @@ def test_whoever_comes_and_goes_each_hears_what_its_peer_said_in_order(seed: int
 
 
 def test_what_is_sent_to_a_peer_that_has_gone_is_not_heard_by_whoever_gets_its_file_descriptor() -> None:
-    """The packet waits for the next system call while it is told that the peer has gone, and then the port is closed."""
+    """It waits for the next system call while it is told that the peer has gone, and then the port is closed."""
 
     async def story(house: House) -> None:
         speaker, [phone, next_phone] = house.ports[0], house.phones

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from pathlib import Path
 from unittest.mock import patch
 
 import pytest
@@ -15,6 +16,7 @@ from media.messages import (
     Event,
     OpenStream,
     PlayTone,
+    RecordCall,
     RecordingEnd,
     RecordingEnded,
     RecordingFailed,
@@ -23,11 +25,11 @@ from media.messages import (
     StreamFailed,
     WorkerLost,
 )
-from media.service import MediaService, MediaSettings, PortsExhausted, Reservation
+from media.service import InlineEngine, MediaService, MediaSettings, PortsExhausted, Reservation
 from media.tones import Tone
 from tests.simulation.office import DistantEngine
 from tests.simulation.simulation import Simulation
-from tests.unit.media.studio import PBX, Peer, frames, plan_for
+from tests.unit.media.studio import PBX, Peer, SlowDisk, frames, plan_for
 
 HELLO = frames(1, 10)
 NOTHING = {"reserved": 0, "streams": 0, "waiting": 0, "unwritten": 0, "moving": 0}
@@ -354,4 +356,47 @@ async def test_a_worker_that_is_lost_takes_along_what_it_had_not_told_of_recordi
     house.service._told(0, WorkerLost(0, ()))
     assert house.told[-1] == WorkerLost(0, (stream,))
     assert not house.service.tells_more_of(stream)
+    await house.stop()
+
+
+async def recorded_and_moved(house: House, path: Path) -> tuple[int, SlowDisk]:
+    """A stream that is recorded and has moved from engine 0 to 1, and the disk that has to write what it left there."""
+    link, disk, service = house.service._workers[0].link, SlowDisk(), house.service
+    assert isinstance(link, InlineEngine)
+    link._engine._disk = disk
+    stream, lee = house.open()
+    service.send(RecordCall(stream, str(path)))
+    service.send(OpenStream(stream, service.move(stream, 1), plan_for(lee.address)))
+    await settled()
+    return stream, disk
+
+
+async def test_recordings_that_a_stream_has_left_behind_are_waited_for(
+    simulation: Simulation, tmp_path: Path
+) -> None:
+    house = await started(simulation, workers=2)
+    stream, disk = await recorded_and_moved(house, tmp_path / "call.wav")
+    house.service.send(CloseStream(stream))
+    await settled()
+    assert house.service.tells_more_of(stream)
+    disk.catch_up()
+    await settled()
+    ended = [event.path for event in house.told if isinstance(event, RecordingEnded)]
+    assert ended == [str(tmp_path / "call-2.wav"), str(tmp_path / "call.wav")]
+    assert not house.service.tells_more_of(stream)
+    await house.stop()
+
+
+async def test_a_worker_that_is_lost_takes_no_stream_along_that_has_left_it(
+    simulation: Simulation, tmp_path: Path
+) -> None:
+    """Though it has not told what became of a recording of it."""
+    house = await started(simulation, workers=2)
+    stream, _ = await recorded_and_moved(house, tmp_path / "call.wav")
+    house.service._told(0, WorkerLost(0, ()))
+    assert house.told[-1] == WorkerLost(0, ())
+    assert house.service.worker_of(stream) == 1
+    assert house.service.live()["unwritten"] == 0
+    house.service.send(CloseStream(stream))
+    await settled()
     await house.stop()
