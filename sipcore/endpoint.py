@@ -171,7 +171,7 @@ class Endpoint:
             response.set("To", f"{to};tag={self._stateless_tag(transaction.request)}")
         response.remove("User-Agent")  # that is for requests (section 20.41)
         response.add("Server", self.settings.server)
-        if response.status < 300 and transaction.request.method == "OPTIONS":
+        if 200 <= response.status < 300 and transaction.request.method == "OPTIONS":
             self._add_abilities(response)
         elif response.status == 405 and not response.has("Allow"):
             response.add("Allow", self._allow)

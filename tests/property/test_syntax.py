@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -209,6 +210,46 @@ def read_all(message: Message) -> None:
             assert Uri.parse(str(message.uri)) == message.uri
 
 
+NAMED = st.sampled_from(
+    ["Via", "From", "To", "Call-ID", "CSeq", "Contact", "Route", "Record-Route", "Path", "Require", "Supported"]
+    + ["Max-Forwards", "Expires", "Content-Type", "User-Agent"]
+)
+WRITTEN = st.sampled_from(
+    ["SIP/2.0/UDP a;branch=z", "SIP/2.0/UDP b, SIP/2.0/TCP c", "<sip:a@b>;tag=x", "<sip:c>, <sip:d>", "*", "7"]
+    + ["7 ACK", "100rel, path", "text/plain;x", ""]
+)
+EDITS = st.one_of(
+    st.tuples(st.sampled_from(["add", "prepend", "set"]), NAMED, WRITTEN),
+    st.tuples(st.just("remove"), NAMED),
+    st.tuples(st.just("replace_via"), VIAS),
+)
+
+
+def all_values(message: Message) -> list[object]:
+    values: list[object] = [message.to_bytes()]
+    for name in PROPERTIES:
+        try:
+            values.append(getattr(message, name))
+        except PeerError as error:
+            values.append((error.status, error.reason))
+    return values
+
+
+@given(messages(), st.lists(EDITS, max_size=6))
+def test_values_are_those_of_the_header_fields_however_they_were_changed(
+    message: Request | Response, edits: list[tuple[Any, ...]]
+) -> None:
+    for how, *arguments in edits:
+        with contextlib.suppress(PeerError, KeyError):  # no Via, or none that can be read, to be replaced
+            getattr(message, how)(*arguments)
+        if isinstance(message, Request):
+            anew: Message = Request(message.method, message.uri_text, message.headers, message.body)
+        else:
+            anew = Response(message.status, message.reason, message.headers, message.body)
+        assert all_values(message) == all_values(anew)
+
+
+
 def read_refused(error: ParseError) -> None:
     assert error.status in (400, 505, 513)
     if error.request is not None:
@@ -243,13 +284,7 @@ def outcome(data: bytes) -> object:
         message = parse_message(data)
     except ParseError as error:
         return error.status, error.reason, error.request
-    values: list[object] = [message]
-    for name in PROPERTIES:
-        try:
-            values.append(getattr(message, name))
-        except PeerError as error:
-            values.append((error.status, error.reason))
-    return values
+    return all_values(message)
 
 
 PIECES = st.one_of(

@@ -46,6 +46,14 @@ def test_a_request_outside_sessions_is_told_and_answered_by_the_user(method: str
     assert_empty(endpoint)
 
 
+def test_a_provisional_answer_that_comes_too_late_is_dropped() -> None:
+    endpoint = endpoint_of()
+    (arrived,) = endpoint.receive(request("REGISTER"), UDP, 0.0)
+    progress = response_to(arrived.request, 100)
+    assert endpoint.respond(arrived.transaction, response_to(arrived.request, 200), 0.0)
+    assert endpoint.respond(arrived.transaction, progress, 0.0) == []
+
+
 def test_the_answer_to_options_tells_what_is_served() -> None:
     """Section 11.2."""
     endpoint = endpoint_of()
