@@ -24,6 +24,8 @@ _NAME = re.compile(
 """After the call: which of several of one second, or which part of one that has moved or was recovered."""
 _TIME = "%Y%m%d-%H%M%S"
 _ASIDE = "removed-"
+_OURS = re.compile(rf"[0-9]{{1,15}}|{_ASIDE}[0-9]{{1,15}}-[0-9-]+")
+"""The folders of extensions, and those that were put aside. Whoever keeps some for longer moves them to another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,10 @@ class RecordingFiles:
         """Delete recordings that began before then, of whatever extension, and folders that were put aside and are
         empty now; not more than `most`, and how many. Raises OSError."""
         deleted = 0
-        for own in sorted(self.folder.iterdir()) if self.folder.is_dir() else ():
+        found = sorted(self.folder.iterdir()) if self.folder.is_dir() else ()
+        for own in found:
+            if _OURS.fullmatch(own.name) is None:
+                continue
             for recording in self._of(own.name):
                 if recording.at < before:
                     (own / recording.name).unlink(missing_ok=True)

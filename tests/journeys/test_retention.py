@@ -140,12 +140,16 @@ def test_of_many_some_go_at_a_time_and_what_is_none_stays(tmp_path: Path) -> Non
         (own / f"200909{day}-080000-100-abcdefgh.wav").touch()
     (own / ".20090901-080000-100-abcdefgh.wav.x.part").touch()
     (own / "20090901-080000-100-folder.wav").mkdir()
+    for_longer = tmp_path / "lawsuit" / "20090901-080000-100-abcdefgh.wav"
+    for_longer.parent.mkdir()
+    for_longer.touch()
     before = EPOCH.replace(day=15)
     assert [kept.forget(before, 3) for _ in range(3)] == [3, 2, 0]
     assert [path.name[:8] for path in sorted(own.glob("2009*.wav")) if path.is_file()] == [
         f"200909{day}" for day in range(15, 20)
     ]
     assert len(list(own.iterdir())) == 7
+    assert for_longer.exists()
     assert RecordingFiles(tmp_path / "nowhere").forget(before, 3) == 0
 
 
