@@ -96,9 +96,9 @@ class Stream:
         self._close_source: Callable[[], None] = _nothing
         self.recordings = Recordings(stream_id, tell)
         self._digits: Iterator[list[EventPacket] | bytes] | None = None
+        """Of digits to send: telephone-events or sound, 20 ms each."""
         self._digits_queued = 0
         """How many have been asked for since none were left to send."""
-        """Of digits to send: telephone-events or sound, 20 ms each."""
         self._missed_event: int | None = None
         """Timestamp of a telephone-event that is not passed on, since its begin was not."""
         self._talkspurt = True

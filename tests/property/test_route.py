@@ -29,10 +29,34 @@ VERBS = (
     "join",
     "leave",
     "type",
+    "move",
+    "record",
+    "record both",
+    "stop recording",
 )
 
 
-def do(world: World, number: int, verb: str) -> None:
+class Tape:
+    """A recorder of what it is given."""
+
+    def __init__(self, both: bool) -> None:
+        self.both = both
+        self.heard: list[tuple[object, ...]] = []
+
+    def said(self, *facts: object) -> None:
+        self.heard.append(("said", *facts))
+
+    def told(self, *facts: object) -> None:
+        self.heard.append(("told", *facts))
+
+    def tick(self, now: float) -> None:
+        """It has no end."""
+
+    def close(self, done: object) -> None:
+        """It is whole."""
+
+
+def do(world: World, number: int, verb: str, tapes: list[Tape]) -> None:
     stream, other = world.streams[number], world.streams[1 - number]
     if verb == "tone":
         frames = iter([bytes(320)] * 7)
@@ -51,6 +75,15 @@ def do(world: World, number: int, verb: str) -> None:
         stream.change(plan_of(number, G711[stream.plan.codec is G711[0]]))
     elif verb == "type":
         stream.change(replace(stream.plan, send_payload_type=96))
+    elif verb == "move":
+        host, port = stream.plan.remote or ("", 0)
+        stream.change(replace(stream.plan, remote=(host, port + 2)))
+    elif verb in ("record", "record both"):
+        tapes.append(Tape(both=verb == "record both"))
+        stream.record(cast(Any, tapes[-1]))
+    elif verb == "stop recording":
+        stream.recordings.stop(both=False)
+        stream.recordings.stop(both=True)
     elif verb == "bridge":
         stream.bridge(other)
         other.bridge(stream)
@@ -63,7 +96,8 @@ def do(world: World, number: int, verb: str) -> None:
 
 
 def play(world: World, phones: list[Phone], verbs: list[tuple[int, int, str]], steps: int) -> list[Any]:
-    do(world, 0, "bridge")
+    tapes: list[Tape] = []
+    do(world, 0, "bridge", tapes)
     began = world.timers.time()
     for step in range(steps):
         world.timers.set(began + step * 0.005)
@@ -75,8 +109,8 @@ def play(world: World, phones: list[Phone], verbs: list[tuple[int, int, str]], s
         world.timers.advance(began + step * 0.005)
         for when, number, verb in verbs:
             if when == step:
-                do(world, number, verb)
-    return world.result()
+                do(world, number, verb, tapes)
+    return [*world.result(), [tape.heard for tape in tapes]]
 
 
 @settings(max_examples=60)
