@@ -352,7 +352,7 @@ def response_to(
     try:
         copied += [
             ("From", first["From"]),
-            ("To", to),
+            ("To", to or first["To"]),
             ("Call-ID", first["Call-ID"]),
             ("CSeq", first["CSeq"]),
         ]

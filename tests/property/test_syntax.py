@@ -319,7 +319,8 @@ def with_faults(data: bytes, faults: list[tuple[int, int, bytes]]) -> bytes:
 def test_what_is_read_does_not_depend_on_what_was_read_before(
     message: Request | Response, each: list[list[tuple[int, int, bytes]]]
 ) -> None:
-    datagrams = [message.to_bytes(), *(with_faults(message.to_bytes(), faults) for faults in each)]
+    whole = message.to_bytes()
+    datagrams = [whole, whole.lower(), *(with_faults(whole, faults) for faults in each)]
     alone = []
     for data in datagrams:
         for memory in MEMORIES:

@@ -235,6 +235,14 @@ def test_a_response_copies_what_names_the_request() -> None:
     assert {name for name, _ in response.headers} == {"Via", "From", "To", "Call-ID", "CSeq", "Retry-After"}
 
 
+@pytest.mark.parametrize("missing", ["Via", "From", "To", "Call-ID", "CSeq"])
+def test_a_response_has_nothing_of_what_the_request_lacks(missing: str) -> None:
+    names = ["Via", "From", "To", "Call-ID", "CSeq"]
+    request = Request("OPTIONS", "sip:a", [(name, name.lower()) for name in names if name != missing])
+    answered = {name for name, _ in response_to(request, 400).headers}
+    assert answered == {*names} - {missing}
+
+
 def test_100_trying_has_no_tag() -> None:
     """RFC 3261 section 8.2.6.2 asks for one in any other response."""
     assert response_to(invite(), 100, to_tag="ours").to.tag is None
