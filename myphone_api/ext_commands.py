@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import os
 import shutil
@@ -19,12 +20,16 @@ from media.wav import WavError, WavReader
 from myphone_api.errors import CommandError, ExitCode
 from myphone_api.live_commands import Live, live_system, tell
 from myphone_api.passwords import new_password
+from pbx.config import Config
 from pbx.config_errors import ConfigError, Problem
+from pbx.destinations import parse
 from pbx.forwarding.administered import RulesChange, change_rules
+from pbx.forwarding.checks import objection
 from pbx.forwarding.file import exported_rules
+from pbx.forwarding.simple import OWN_VOICEMAIL, SimpleForm
 from pbx.live_data import merged, told
 from pbx.mailbox_files import VOICEMAIL_FOLDER, MailboxFiles
-from pbx.store import live
+from pbx.store import forwarding, live
 from pbx.store.bindings import bindings_at
 
 ENVIRONMENT = "MYPHONE_PASSWORD"
@@ -124,7 +129,10 @@ def _revise(options: argparse.Namespace, change: Any, more: dict[str, str]) -> E
 
         def also(connection: Connection) -> Iterator[str]:
             config = merged(system.config, connection)
-            if change_rules(number, rules, config, datetime.now(UTC), connection) or greeting is not None:
+            changed = change_rules(number, rules, config, datetime.now(UTC), connection)
+            if changed and rules.forward_all:
+                _check_forward_all(system, number, config, connection)
+            if changed or greeting is not None:
                 yield number
 
         if greeting and number in system.store.read(live.removed).values():
@@ -134,6 +142,21 @@ def _revise(options: argparse.Namespace, change: Any, more: dict[str, str]) -> E
         if greeting is not None:
             _put_greeting(system, number, greeting)
     return tell(report, options, **more)
+
+
+def _check_forward_all(system: Live, number: str, config: Config, connection: Connection) -> None:
+    """Raises ConfigError where the simple form forwards calls to a number that leads nowhere, as a page would say."""
+    from myphone_api.rules_commands import supposed  # with a whole switch: most changes need none
+
+    row, switch = forwarding.find(number, connection), asyncio.run(supposed(system, config))
+    extension = switch.directory.find(number)
+    assert row is not None, "it was set just now"
+    assert extension is not None, "else that had been refused"
+    forward = SimpleForm.model_validate(row.form).forward_all
+    if forward is None or forward.to == OWN_VOICEMAIL:
+        return
+    if problem := objection(parse(forward.to), extension, switch):
+        raise ConfigError(Problem("user_rules.simple.forward_all.to", problem))
 
 
 def _named(tables: dict[str, Any], number: str) -> dict[str, Any]:

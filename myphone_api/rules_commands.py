@@ -103,7 +103,7 @@ def _change(options: argparse.Namespace, change: Callable[[Settings, Switch], Se
 
         def also(connection: Connection) -> tuple[str, ...]:
             config = merged(system.config, connection)
-            extension, switch = _extension(config, options.number), asyncio.run(_supposed(system, config))
+            extension, switch = _extension(config, options.number), asyncio.run(supposed(system, config))
             before, after = kept.change_kept(
                 extension.number,
                 lambda settings: change(settings, switch),
@@ -124,7 +124,7 @@ def _change(options: argparse.Namespace, change: Callable[[Settings, Switch], Se
     return _print(settings, config, options)
 
 
-async def _supposed(system: Live, config: Config) -> Switch:
+async def supposed(system: Live, config: Config) -> Switch:
     """A system that is made to ask where calls would go, and never started."""
     switch = Switch(Environment.real(), config, system.features)
     enter_numbers(switch)

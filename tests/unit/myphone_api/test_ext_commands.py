@@ -19,6 +19,10 @@ MORE = """
 [[groups]]
 name = "Support, 2nd level"
 extensions = ["101"]
+
+[[outbound_rules]]
+prefix = "0"
+trunks = ["provider"]
 """
 
 
@@ -232,6 +236,8 @@ def test_what_an_option_has_set_goes_through_an_export(cli: Cli, tmp_path: Path)
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (["--simple-forward-all", "7123456"], "user_rules.simple.forward_all.to: leads nowhere"),
+        (["--simple-forward-all", "*62"], "user_rules.simple.forward_all.to: is the dial code *62"),
         (["--email", "nobody"], "extensions[0].email"),
         (["--no-answer-seconds", "0"], "extensions[0].no_answer_seconds"),
         (
