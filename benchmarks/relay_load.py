@@ -1,4 +1,5 @@
-"""Phones that send their RTP in step: one packet of each, then a pause of 2 ms."""
+"""Phones of benchmarks/asterisk.py that send their RTP in step: one packet of each, then a pause of 2 ms. Those of
+benchmarks/relay.py are a C program, and send as real ones do."""
 
 from __future__ import annotations
 
@@ -62,7 +63,7 @@ def connect(caller: BarePhone, callee: BarePhone) -> tuple[Side, Side]:
 
 
 def talk(sides: Sequence[Side], packets: int) -> int:
-    """Send at the pace of real phones but for the waiting: one packet of each side, then the next; how many came."""
+    """Send one packet of each side, then the next 2 ms later, ten times as fast as real phones; how many came."""
     received = 0
     for _ in range(packets):
         for side in sides:

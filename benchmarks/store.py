@@ -37,13 +37,13 @@ def configuration(folder: Path, extensions: int) -> Path:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind((HOST, 0))
         port = probe.getsockname()[1]
-    text = f"[sip]\nlisten = '{HOST}'\nudp_port = {port}\ntcp_port = {port}\n[media]\nworkers = 0\n"
-    text += "".join(
+    toml = f"[sip]\nlisten = '{HOST}'\nudp_port = {port}\ntcp_port = {port}\n[media]\nworkers = 0\n"
+    toml += "".join(
         f"[[extensions]]\nnumber = '{number}'\npassword = 'password-{number}'\nfirst_name = 'Name {number}'\n"
         for number in range(10_000, 10_000 + extensions)
     )
     file = folder / "myphone.toml"
-    file.write_text(text)
+    file.write_text(toml)
     (folder / "data").mkdir(exist_ok=True)
     return file
 

@@ -93,7 +93,7 @@ class MediaEngine:
         load_ahead: Callable[[], None] = lambda: None,
     ) -> None:
         """`disk`: where recordings are written; `library`: where files are read. Without them, ticks wait for that.
-        `load_ahead` is called when the first stream is opened: what calls may want can be loaded meanwhile."""
+        `load_ahead` is called whenever a stream is opened: what calls may want can be loaded from the first on."""
         self._network = network
         self._ports = ports
         self._random = random

@@ -1,10 +1,10 @@
 /* The phones of benchmarks/relay.py, two of a call: each sends packets at moments of its own, and hears.
  *
- * callers COUNT EVERY: opens COUNT sockets on even UDP ports of the loopback address, and prints the ports. Each sends a
- * packet every so many milliseconds. The first line of standard input has the port that each sends to; each further line has milliseconds, for which they talk, and is
- * answered by a line: packets sent, packets sent more than 1 ms late, packets received, and the time from their being
- * sent until the kernel had them for the receiver, in nanoseconds, of half of them and of 99 in 100. The end of the
- * input is ours. */
+ * callers COUNT EVERY: opens COUNT sockets on even UDP ports of the loopback address, and prints the ports. Each sends
+ * a packet every so many milliseconds. The first line of standard input has the port that each sends to; each further
+ * line has milliseconds, for which they talk, and is answered by a line: packets sent, packets sent more than 1 ms late,
+ * packets received, and the time from their being sent until the kernel had them for the receiver, in nanoseconds, of
+ * half of them and of 99 in 100. The end of the input is the program's. */
 
 #define _GNU_SOURCE
 #include <arpa/inet.h>
