@@ -37,7 +37,7 @@ class MediaFormats:
     """Of one media section."""
 
     codecs: tuple[tuple[Codec, int], ...]
-    """Those that we know and their payload types, the preferred ones first."""
+    """Those that we know, the preferred ones first, and the payload type of each: the first, if it has several."""
     numbers: Mapping[str, int]
     """The payload types of all encodings that we may have a use for."""
     events: Mapping[int, int]
@@ -85,16 +85,14 @@ def _length(formats: tuple[str, ...], attributes: Attributes) -> int:
 def _read(media: MediaDescription, *, keyless: bool) -> MediaFormats:
     mapping = media.rtpmap
     encodings = {number: mapping.get(number, "") for number in media.formats}
-    codecs = tuple(
-        [
-            (codec, int(number))
-            for number, encoding in encodings.items()
-            if (codec := _CODECS.get(encoding.removesuffix("/1"))) is not None
-        ]
-    )
-    opus = dict(codecs).get(Codec.OPUS)
+    codecs: dict[Codec, int] = {}
+    for number, encoding in encodings.items():
+        codec = _CODECS.get(encoding.removesuffix("/1"))
+        if codec is not None:
+            codecs.setdefault(codec, int(number))
+    opus = codecs.get(Codec.OPUS)
     return MediaFormats(
-        codecs=codecs,
+        codecs=tuple(codecs.items()),
         numbers={
             encoding: int(number)
             for number, encoding in mapping.items()

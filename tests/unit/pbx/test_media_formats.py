@@ -36,6 +36,19 @@ def test_codecs_in_order_and_the_first_events_of_each_clock() -> None:
     assert formats.events_with(Codec.OPUS) == (98, 48000)
 
 
+def test_of_several_payload_types_of_a_codec_the_first_counts() -> None:
+    formats = media_formats(
+        section(
+            "m=audio 4000 RTP/AVP 96 8 97",
+            "a=rtpmap:96 opus/48000/2",
+            "a=rtpmap:97 opus/48000/2",
+            "a=fmtp:96 stereo=1",
+        )
+    )
+    assert formats.codecs == ((Codec.OPUS, 96), (Codec.PCMA, 8))
+    assert formats.opus_parameters == "stereo=1"
+
+
 def test_the_same_is_read_once_whatever_the_port_and_the_key() -> None:
     plain = media_formats(section("m=audio 4000 RTP/AVP 0"))
     assert media_formats(section("m=audio 6000 RTP/AVP 0")) is plain
