@@ -73,7 +73,7 @@ class Inbox:
         message, known = (data, sender), self._known
         if message in known:
             return
-        if len(known) >= MAX_WAITING or self._bytes + len(data) > MAX_WAITING_BYTES:  # no `has_room`
+        if len(known) >= MAX_WAITING or self._bytes + len(data) > MAX_WAITING_BYTES:  # `has_room`, without the call
             self.lost += 1
             return
         known[message] = now

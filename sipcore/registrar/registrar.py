@@ -199,7 +199,7 @@ class Registrar:
 
     def _binding(self, request: Request, aor: str, contact: NameAddress, flow: Flow, now: float) -> Binding:
         """What one Contact asks for. Raises PeerError(423) if that is too brief."""
-        parameters = {name: value or "" for name, value in reversed(contact.parameters)}
+        parameters = {name: value or "" for name, value in reversed(contact.parameters)}  # the first of a name counts
         first = request.first
         return Binding(
             aor,

@@ -175,9 +175,8 @@ def _first_line(part: bytes) -> tuple[bytes, bytes]:
 
 
 def _lines(part: bytes) -> _Lines:
-    if (
-        len(part) > MAX_REMEMBERED_BYTES or b"crypto" in part
-    ):  # keys are of one call, and nobody else's affair
+    # Keys are of one call, and nobody else's affair.
+    if b"crypto" in part or len(part) > MAX_REMEMBERED_BYTES:
         return _read_lines(part)
     return _remembered_lines(part)
 
