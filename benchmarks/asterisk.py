@@ -40,9 +40,11 @@ from benchmarks.harness import (
     server,
 )
 from benchmarks.load import BarePhone, calling, in_step
-from benchmarks.relay_load import connect, talk
+from benchmarks.relay import connect, phones_program, talking
 
 EXTENSIONS = range(1000, 1020)
+TALKERS = range(1000, 1100)
+"""Of relayed calls."""
 ROOMS, PARTIES = 8, 32
 """Of the conferences."""
 TALK_SECONDS = 4.0
@@ -146,10 +148,11 @@ def calls(running: Server) -> Iterator[int]:
 
 
 def relayed(running: Server) -> Iterator[int]:
-    """Packets of sound, in and out."""
-    sides = [side for pair in _pairs(running) for side in connect(*pair)]
-    while True:
-        yield talk(sides, 500)
+    """Packets of sound, in and out, at the pace of real phones."""
+    with phones_program() as program, talking(program, len(TALKERS), 20) as media:
+        connect(running, TALKERS, media)
+        while True:
+            yield media.talk(TALK_SECONDS).received
 
 
 def _pairs(running: Server) -> Sequence[tuple[BarePhone, BarePhone]]:
@@ -230,7 +233,7 @@ def main() -> int:
             if name == "conference":
                 print(f"{name:<{width}}  {asyncio.run(conference(options.root, options.rounds))}")
                 continue
-            with server(EXTENSIONS) as ours, asterisk(EXTENSIONS, options.root) as theirs:
+            with server(TALKERS) as ours, asterisk(TALKERS, options.root) as theirs:
                 cost = compare(name, ours, theirs, options.rounds)
                 print(f"{name:<{width}}  {cost}")
     except NoAsterisk as error:

@@ -15,6 +15,7 @@ import argparse
 import asyncio
 import shutil
 import statistics
+import struct
 import subprocess
 import tempfile
 import time
@@ -24,9 +25,8 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from benchmarks.harness import HOST, Measured, measure, print_table, server
+from benchmarks.harness import HOST, Measured, Server, measure, print_table, server
 from benchmarks.load import BarePhone, connecting, finish
-from benchmarks.relay_load import HEADER, PAYLOAD, PCMU
 from media.alarms import Alarms
 from media.net import Receive
 from media.plan import Address, Codec, StreamPlan
@@ -34,6 +34,9 @@ from media.ports import PortPair
 from media.stream import Stream
 from media.ticker import Ticker
 
+PAYLOAD = bytes(range(160))
+HEADER = struct.Struct("!BBHII")
+PCMU = 0
 SOURCE = Path(__file__).parent / "reference" / "callers.c"
 
 
@@ -98,18 +101,23 @@ def talking(program: Path, count: int, every: int) -> Iterator[Phones]:
         process.stdin.close()
 
 
+def connect(running: Server, numbers: range, media: Phones) -> None:
+    """Let each two of these extensions talk; the calls stay until the server ends."""
+    bare = [BarePhone(number, running.address) for number in numbers]
+    for phone in bare:
+        phone.register()
+    servers: list[int] = []
+    for at in range(0, len(bare), 2):
+        servers += finish(connecting(bare[at], bare[at + 1], (media.ports[at], media.ports[at + 1])))
+    media.call(servers)
+    media.talk(1)  # latches, warms caches up, and is not counted
+
+
 def relay(program: Path, calls: int, every: int, rounds: int, seconds: float) -> tuple[Measured, list[Heard]]:
     """Set so many calls up, and measure."""
     numbers, heard = range(1000, 1000 + 2 * calls), list[Heard]()
     with server(numbers) as running, talking(program, 2 * calls, every) as media:
-        bare = [BarePhone(number, running.address) for number in numbers]
-        for phone in bare:
-            phone.register()
-        servers: list[int] = []
-        for at in range(0, 2 * calls, 2):
-            servers += finish(connecting(bare[at], bare[at + 1], (media.ports[at], media.ports[at + 1])))
-        media.call(servers)
-        media.talk(1)  # latches, warms caches up, and is not counted
+        connect(running, numbers, media)
 
         def unit() -> int:
             heard.append(media.talk(seconds))
