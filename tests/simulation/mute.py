@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import cycle, islice
 from random import Random
 
@@ -34,6 +34,7 @@ class MuteEngine:
         number: int = 0,
         *,
         threads: bool = False,
+        codecs: Iterable[str] = (),
     ) -> None:
         self._ports = cycle(range(port_range[0], port_range[1], 2))
         self._tell = tell
