@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import field
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from media.plan import Codec
+from media.plan import Codec, Direction
 from values import dataclass
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ USUAL_PAYLOAD_TYPES = {
 """What most call them in their offers."""
 
 _CODECS = {encoding: codec for codec, encoding in ENCODINGS.items()}
+_DIRECTIONS = {direction.value: direction for direction in Direction}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +48,20 @@ class MediaFormats:
     """How its sender wants its Opus (RFC 7587 section 6.1); empty where it says nothing of that."""
     packet_ms: int
     """How much sound its sender wants in a packet (RFC 8866 section 6.4)."""
+    direction: Direction | None
+    """Which way sound goes, as its sender sees it (RFC 8866 section 6.7); None where it says nothing of that."""
     keyless: bool
     """Whether it has no `crypto` attribute, of whatever kind."""
+    _spoken: dict[tuple[Codec, ...], Mapping[Codec, int]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
+
+    def spoken(self, ours: tuple[Codec, ...]) -> Mapping[Codec, int]:
+        """Those of the codecs that we speak too, and their payload types."""
+        both = self._spoken.get(ours)
+        if both is None:
+            both = self._spoken[ours] = {codec: number for codec, number in self.codecs if codec in ours}
+        return both
 
     def events_with(self, codec: Codec) -> tuple[int, int] | None:
         """The payload type of telephone-events that go with a codec, and their clock rate: its own, else 8000, which
@@ -101,6 +115,7 @@ def _read(media: MediaDescription, *, keyless: bool) -> MediaFormats:
         events=_events(encodings),
         opus_parameters="" if opus is None else _opus_parameters(media.attributes, opus),
         packet_ms=_packet_ms(media),
+        direction=next((_DIRECTIONS[name] for name, _ in media.attributes if name in _DIRECTIONS), None),
         keyless=keyless,
     )
 

@@ -7,7 +7,7 @@ media engine has to do. One audio stream is taken; all other media lines are dec
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from random import Random
@@ -46,12 +46,12 @@ class Usable:
     """What can be taken of a description."""
 
     description: SessionDescription
-    abilities: object
-    """What we could do when we looked."""
     media: MediaDescription
     formats: MediaFormats
-    codecs: dict[Codec, int]
+    codecs: Mapping[Codec, int]
     """Those that we speak too and their payload types, in the order of the media section."""
+    direction: Direction
+    """Which way sound goes, as its sender sees it."""
     secure: bool
     """Whether it has a key that we can serve."""
 
@@ -80,7 +80,7 @@ class Negotiation:
         self._session_id = str(random.getrandbits(48))
         self._version = 0
         self._remote_offered = False
-        self._numbers: dict[str, int] = {}
+        self._numbers: Mapping[str, int] = {}
         """Payload types of this session by encoding: none ever means another (RFC 3264 section 8.3.2)."""
         self.codecs: tuple[Codec, ...] = tuple(codecs)
         """What we speak, preferred ones first."""
@@ -98,8 +98,9 @@ class Negotiation:
         """None: we know no SRTP."""
         self._secured = False
         """Whether SRTP was agreed on last."""
-        self._usable: dict[bool, Usable] = {}
-        """Found last, by whether the description is ours."""
+        self._ours: Usable | None = None
+        self._theirs: Usable | None = None
+        """What was found last in `local` and `remote`."""
         self.local: SessionDescription | None = None
         """What we last said."""
         self.remote: SessionDescription | None = None
@@ -111,18 +112,18 @@ class Negotiation:
 
     def receive_offer(self, offer: SessionDescription) -> None:
         """Take an offer; `answer` goes with it. Raises NotAcceptable, and then nothing has changed."""
-        self._usable_audio(offer)
+        self._theirs = self._usable_audio(offer)
         self.remote, self._before_offer = offer, None
         self._remote_offered = True
 
     def receive_answer(self, answer: SessionDescription) -> None:
         """Take the answer to our offer. Raises NotAcceptable, and then nothing has changed."""
         theirs = self._usable_audio(answer)
-        pair = None if self.local is None else _pair(self._usable_audio(self.local), theirs)
+        pair = None if self.local is None else _pair(self._said_by_us(), theirs)
         if self.keys is not None and pair is not None:
             self.keys.answered(pair[1])
         self._secured, self.offers_srtp = pair is not None, False
-        self.remote, self._before_offer = answer, None
+        self.remote, self._theirs, self._before_offer = answer, theirs, None
         self._remote_offered = False
 
     @property
@@ -135,14 +136,14 @@ class Negotiation:
         """The codecs of the peer that we know too, in its order; empty before it has said anything."""
         if self.remote is None:
             return ()
-        return tuple(self._usable_audio(self.remote).codecs)
+        return tuple(self._said_by_them().codecs)
 
     @property
     def remote_opus_parameters(self) -> str:
         """How the peer wants its Opus (RFC 7587 section 6.1); empty if it says nothing of it."""
         if self.remote is None or Codec.OPUS not in self.codecs:
             return ""
-        return self._usable_audio(self.remote).formats.opus_parameters
+        return self._said_by_them().formats.opus_parameters
 
     # -- what we say --------------------------------------------------------------------------------------
 
@@ -150,11 +151,8 @@ class Negotiation:
         self, codecs: Iterable[Codec] = (), direction: Direction = Direction.SENDRECV
     ) -> SessionDescription:
         """An offer of `codecs` first, then of all others we speak."""
-        ordered = [codec for codec in dict.fromkeys([*codecs, *self.codecs]) if codec in self.codecs]
-        formats = {self._number(ENCODINGS[codec]): codec for codec in ordered}
-        # Events are counted by the clock of the sound that they interrupt (RFC 4733 section 2.1).
-        clocks = dict.fromkeys(codec.clock_rate for codec in ordered if self.telephone_events)
-        events = {self._number(f"{TELEPHONE_EVENT}/{clock}"): clock for clock in clocks}
+        known = tuple(self._numbers.items())
+        formats, events, self._numbers = _offered(tuple(codecs), self.codecs, self.telephone_events, known)
         if self._before_offer is None:
             self._before_offer = self.local, self._remote_offered
         self._remote_offered = False
@@ -166,8 +164,7 @@ class Negotiation:
     def offer_again(self, codec: Codec | None) -> SessionDescription:
         """An offer that changes nothing but where we receive: who holds goes on to, `codec` is preferred."""
         assert self.local is not None, "nothing is agreed yet"
-        direction = Direction(self.local.direction_of(self._usable_audio(self.local).media))
-        return self.offer([codec] if codec else (), direction)
+        return self.offer([codec] if codec else (), self._said_by_us().direction)
 
     def withdraw(self) -> None:
         """Our offer was refused: what was agreed before holds (RFC 3261 section 14.1)."""
@@ -178,13 +175,14 @@ class Negotiation:
     def answer(self, preferred: Codec | None = None) -> SessionDescription:
         """The answer to the peer's offer: one codec, `preferred` if it is among those offered (RFC 3264 section 6)."""
         assert self.remote is not None, "there is no offer to answer"
-        usable = self._usable_audio(self.remote)
+        usable = self._said_by_them()
         chosen, offered = usable.media, usable.codecs
-        codec = preferred if preferred in offered else usable.codec
-        direction = _REVERSE[Direction(self.remote.direction_of(chosen))]
-        self._numbers.update(usable.formats.numbers)
+        codec = preferred if preferred is not None and preferred in offered else usable.codec
+        self._numbers = {**self._numbers, **usable.formats.numbers}
         events = usable.formats.events_with(codec) if self.telephone_events else None
-        audio = self._audio({offered[codec]: codec}, dict([events] if events else ()), direction)
+        audio = self._audio(
+            ((offered[codec], codec),), (events,) if events else (), _REVERSE[usable.direction]
+        )
         self._secured, self.offers_srtp = usable.secure, False
         if self.keys is not None and self._secured:
             audio = _with_key(replace(audio, protocol=chosen.protocol), self.keys.answer(chosen))
@@ -198,8 +196,8 @@ class Negotiation:
         """
         assert self.local is not None, "nothing is agreed yet"
         assert self.remote is not None, "nothing is agreed yet"
-        of_theirs, of_ours = self._usable_audio(self.remote), self._usable_audio(self.local)
-        theirs, ours = of_theirs.media, of_ours.media
+        of_theirs, of_ours = self._said_by_them(), self._said_by_us()
+        theirs = of_theirs.media
         answer = of_ours if self._remote_offered else of_theirs
         codec, send_type = answer.codec, answer.codecs[answer.codec]
         receive_type = of_ours.codecs.get(codec, send_type)
@@ -216,7 +214,7 @@ class Negotiation:
             remote=remote,
             remote_rtcp=None if remote is None or theirs.port == 65535 else (host, theirs.port + 1),
             trusted_hosts=frozenset({host, signalling_host}),
-            direction=_direction(self.local.direction_of(ours), self.remote.direction_of(theirs)),
+            direction=_FLOWS[of_ours.direction, of_theirs.direction],
             dtmf_send_payload_type=events_to,
             dtmf_receive_payload_type=events_from,
             dtmf_clock_rate=clock,
@@ -227,27 +225,41 @@ class Negotiation:
 
     # -- helpers --------------------------------------------------------------------------------------------
 
+    def _said_by_us(self) -> Usable:
+        """What can be taken of `local`. Raises NotAcceptable."""
+        ours = self._ours
+        if ours is None or ours.description is not self.local:
+            assert self.local is not None, "nothing was said yet"
+            ours = self._ours = self._usable_audio(self.local)
+        return ours
+
+    def _said_by_them(self) -> Usable:
+        """What can be taken of `remote`. Raises NotAcceptable."""
+        theirs = self._theirs
+        if theirs is None or theirs.description is not self.remote:
+            assert self.remote is not None, "the peer has said nothing yet"
+            theirs = self._theirs = self._usable_audio(self.remote)
+        return theirs
+
     def _usable_audio(self, description: SessionDescription) -> Usable:
         """The first media section that we can take with SRTP; else the first in the clear. Raises NotAcceptable."""
-        ours = description is self.local
-        abilities = self.codecs, self.srtp, self.keys
-        usable = self._usable.get(ours)
-        if usable is None or usable.description is not description or usable.abilities != abilities:
-            usable = self._usable[ours] = self._find_usable_audio(description, abilities)
-        return usable
-
-    def _find_usable_audio(self, description: SessionDescription, abilities: object) -> Usable:
         clear = None
         for media in description.media:
             if media.kind != "audio" or not media.port:
                 continue
             formats = media_formats(media)
-            codecs = {codec: number for codec, number in formats.codecs if codec in self.codecs}
+            codecs = formats.spoken(self.codecs)
             secure = not formats.keyless and self._can_secure(media)
-            if codecs and secure:
-                return Usable(description, abilities, media, formats, codecs, secure)
-            if codecs and media.protocol == CLEAR and self.srtp is not Srtp.REQUIRED:
-                clear = clear or Usable(description, abilities, media, formats, codecs, secure)
+            plain = media.protocol == CLEAR and self.srtp is not Srtp.REQUIRED
+            if not codecs or not (secure or (plain and clear is None)):
+                continue
+            direction = formats.direction
+            if direction is None or description.address_of(media) == "0.0.0.0":
+                direction = Direction(description.direction_of(media))
+            usable = Usable(description, media, formats, codecs, direction, secure)
+            if secure:
+                return usable
+            clear = usable
         if clear is None:
             raise NotAcceptable("no audio in a codec we know, or none that is as secure as it has to be")
         return clear
@@ -267,32 +279,44 @@ class Negotiation:
         self.local = described
         return described
 
-    def _number(self, encoding: str) -> int:
-        """The payload type of an encoding in this session."""
-        number = self._numbers.get(encoding)
-        if number is None:
-            number, taken = USUAL_PAYLOAD_TYPES[encoding], self._numbers.values()
-            if number in taken:
-                number = next(free for free in DYNAMIC if free not in taken)
-            self._numbers[encoding] = number
-        return number
-
-    def _audio(
-        self, formats: dict[int, Codec], events: dict[int, int], direction: Direction
-    ) -> MediaDescription:
-        """`events`: clock rates of telephone-events by payload type."""
-        numbers, attributes = _described(
-            tuple(formats.items()), tuple(events.items()), direction, self.opus_parameters
-        )
+    def _audio(self, formats: _Formats, events: _Events, direction: Direction) -> MediaDescription:
+        numbers, attributes = _described(formats, events, direction, self.opus_parameters)
         return MediaDescription("audio", self.port, CLEAR, numbers, attributes=attributes)
+
+
+_Formats = tuple[tuple[int, Codec], ...]
+_Events = tuple[tuple[int, int], ...]
+"""Payload types of telephone-events, and the clock rate of each."""
+
+
+@lru_cache(REMEMBERED)
+def _offered(
+    preferred: tuple[Codec, ...],
+    spoken: tuple[Codec, ...],
+    telephone_events: bool,
+    known: tuple[tuple[str, int], ...],
+) -> tuple[_Formats, _Events, Mapping[str, int]]:
+    """What is offered, the preferred codecs first, and the payload types of the session then; `known` are those that
+    it has."""
+    numbers = dict(known)
+
+    def number(encoding: str) -> int:
+        if encoding not in numbers:
+            usual, taken = USUAL_PAYLOAD_TYPES[encoding], numbers.values()
+            numbers[encoding] = next(free for free in (usual, *DYNAMIC) if free not in taken)
+        return numbers[encoding]
+
+    codecs = [codec for codec in dict.fromkeys((*preferred, *spoken)) if codec in spoken]
+    formats = tuple([(number(ENCODINGS[codec]), codec) for codec in codecs])
+    # Events are counted by the clock of the sound that they interrupt (RFC 4733 section 2.1).
+    clocks = dict.fromkeys(codec.clock_rate for codec in codecs if telephone_events)
+    events = tuple([(number(f"{TELEPHONE_EVENT}/{clock}"), clock) for clock in clocks])
+    return formats, events, numbers
 
 
 @lru_cache(REMEMBERED)
 def _described(
-    formats: tuple[tuple[int, Codec], ...],
-    events: tuple[tuple[int, int], ...],
-    direction: Direction,
-    opus_parameters: str,
+    formats: _Formats, events: _Events, direction: Direction, opus_parameters: str
 ) -> tuple[tuple[str, ...], Attributes]:
     """Payload types, and what is said of them."""
     attributes: list[tuple[str, str | None]] = []
@@ -331,14 +355,13 @@ def _decline(media: MediaDescription) -> MediaDescription:
     return MediaDescription(media.kind, 0, media.protocol, media.formats)
 
 
-def _direction(ours: str, theirs: str) -> Direction:
+def _flow(ours: Direction, theirs: Direction) -> Direction:
     """What flows, as we see it: both sides have to want it."""
-    sends = ours in ("sendrecv", "sendonly") and theirs in ("sendrecv", "recvonly")
-    receives = ours in ("sendrecv", "recvonly") and theirs in ("sendrecv", "sendonly")
-    return _DIRECTIONS[sends, receives]
+    return _DIRECTIONS[ours.sends and theirs.receives, ours.receives and theirs.sends]
 
 
 _DIRECTIONS = {(direction.sends, direction.receives): direction for direction in Direction}
+_FLOWS = {(ours, theirs): _flow(ours, theirs) for ours in Direction for theirs in Direction}
 
 
 @remembered(1024)
