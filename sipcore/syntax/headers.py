@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 from sipcore.errors import PeerError
-from sipcore.syntax.remember import remembered
+from sipcore.syntax.remember import kept, remembered
 from sipcore.syntax.uri import Parameters, Uri
 
 _TOKEN = r"[A-Za-z0-9\-.!%*_+`'~]+"
@@ -130,12 +130,14 @@ def _parse_brackets(text: str) -> tuple[str | None, Uri]:
     return name or None, Uri.parse(found["uri"].strip())
 
 
-class NameAddress(NamedTuple):
-    """A name-addr with header parameters: From, To, Contact, Route, Path and their like."""
-
+class _NameAddress(NamedTuple):
     display_name: str | None
     uri: Uri
     parameters: Parameters = ()
+
+
+class NameAddress(_NameAddress):
+    """A name-addr with header parameters: From, To, Contact, Route, Path and their like."""
 
     @staticmethod
     @remembered(2048)  # the messages of a dialog all have the same two
@@ -157,7 +159,7 @@ class NameAddress(NamedTuple):
                 return value or ""
         return None
 
-    @property
+    @kept
     def tag(self) -> str | None:
         """The tag parameter (RFC 3261 section 19.3)."""
         for key, value in self.parameters:
@@ -187,13 +189,15 @@ def _parse_sent_by(text: str) -> tuple[str, str, int | None]:
     return transport.upper(), host.strip("[]").lower(), number
 
 
-class Via(NamedTuple):
-    """One Via value (RFC 3261 section 20.42)."""
-
+class _Via(NamedTuple):
     transport: str
     host: str
     port: int | None
     parameters: Parameters = ()
+
+
+class Via(_Via):
+    """One Via value (RFC 3261 section 20.42)."""
 
     @staticmethod
     @remembered(1024)  # the responses of a transaction have the same
@@ -209,7 +213,7 @@ class Via(NamedTuple):
                 return value or ""
         return None
 
-    @property
+    @kept
     def branch(self) -> str:
         """The branch parameter; empty for RFC 2543 clients without one."""
         for key, value in self.parameters:

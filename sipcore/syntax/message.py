@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sipcore.errors import PeerError, UsageError
 from sipcore.syntax.headers import CSeq, NameAddress, Via, split_values
@@ -34,6 +34,46 @@ REASONS = {
     600: "Busy Everywhere", 603: "Decline", 604: "Does Not Exist Anywhere", 606: "Not Acceptable",
 }  # fmt: skip
 """Reason phrases (RFC 3261 section 21 and the RFCs of later codes)."""
+
+
+class _Value(kept[Value]):
+    """The value of a header field that is there once."""
+
+    def __init__(self, header: str, parse: Callable[[str], Value]) -> None:
+        self._header, self._parse = header, parse
+
+    def __get__(self, message: Any, kind: type | None = None) -> Value:
+        if message is None:
+            return self  # type: ignore[return-value]  # as with `kept`
+        text = message.first.get(self._header)
+        if text is None:
+            raise PeerError(f"{self._header} is missing")
+        value: Value = self._parse(text)
+        message.__dict__[self._name] = value
+        return value
+
+
+class _Values(kept[list[Value]]):
+    """All values of a header field, on one line or several; none where its text is `none`."""
+
+    def __init__(self, header: str, parse: Callable[[str], Value], none: str | None = None) -> None:
+        self._header, self._parse, self._none = header, parse, none
+
+    def __get__(self, message: Any, kind: type | None = None) -> list[Value]:
+        if message is None:
+            return self  # type: ignore[return-value]
+        first, parse = message.first, self._parse
+        text = first.get(self._header)
+        values: list[Value] = []
+        if text is None or text == self._none:
+            pass
+        elif "," in text or len(first) != len(message.headers):
+            lines = message.get_all(self._header)
+            values = [parse(value) for line in lines for value in split_values(line)]
+        elif text := text.strip():  # nearly always
+            values = [parse(text)]
+        message.__dict__[self._name] = values
+        return values
 
 
 class Message:
@@ -77,13 +117,15 @@ class Message:
         """Append a header field. Raises UsageError if the value could break out of its line."""
         self.headers.append((name, checked(value)))
         self._changed(name)
-        self.first.setdefault(name, value)
+        if (first := self.__dict__.get("first")) is not None:
+            first.setdefault(name, value)
 
     def prepend(self, name: str, value: str) -> None:
         """Put a header field in front of all others."""
         self.headers.insert(0, (name, checked(value)))
         self._changed(name)
-        self.first[name] = value
+        if (first := self.__dict__.get("first")) is not None:
+            first[name] = value
 
     def set(self, name: str, value: str) -> None:
         """Replace a header field, in its place; append it if it is new."""
@@ -126,25 +168,24 @@ class Message:
 
     # -- header fields as values ----------------------------------------------------------------------
 
-    def _one(self, name: str, parse: Callable[[str], Value]) -> Value:
-        text = self.first.get(name)
-        if text is None:
-            raise PeerError(f"{name} is missing")
-        return parse(text)
-
-    def _list(self, name: str, parse: Callable[[str], Value]) -> list[Value]:
-        first = self.first
-        text = first.get(name)
-        if text is None:
-            return []
-        if "," not in text and len(first) == len(self.headers):  # nearly always
-            return [parse(text)] if (text := text.strip()) else []
-        return [parse(value) for line in self.get_all(name) for value in split_values(line)]
-
-    @kept
-    def vias(self) -> list[Via]:
-        """All Via values, topmost first."""
-        return self._list("Via", Via.parse)
+    vias = _Values("Via", Via.parse)
+    """All Via values, topmost first."""
+    from_ = _Value("From", NameAddress.parse)
+    to = _Value("To", NameAddress.parse)
+    call_id = _Value("Call-ID", str)
+    cseq = _Value("CSeq", CSeq.parse)
+    contacts = _Values("Contact", NameAddress.parse, none="*")
+    """Contact values; empty for `*`."""
+    routes = _Values("Route", NameAddress.parse)
+    """Route values, the next hop first."""
+    record_routes = _Values("Record-Route", NameAddress.parse)
+    """Record-Route values in the order of the message."""
+    paths = _Values("Path", NameAddress.parse)
+    """Path values (RFC 3327)."""
+    require = _Values("Require", str.lower)
+    """Option tags of Require, lower case."""
+    supported = _Values("Supported", str.lower)
+    """Option tags of Supported, lower case."""
 
     @kept
     def via(self) -> Via:
@@ -153,50 +194,10 @@ class Message:
             raise PeerError("Via is missing")
         return self.vias[0]
 
-    @kept
-    def from_(self) -> NameAddress:
-        """From."""
-        return self._one("From", NameAddress.parse)
-
-    @kept
-    def to(self) -> NameAddress:
-        """To."""
-        return self._one("To", NameAddress.parse)
-
-    @kept
-    def call_id(self) -> str:
-        """Call-ID."""
-        return self._one("Call-ID", str)
-
-    @kept
-    def cseq(self) -> CSeq:
-        """CSeq."""
-        return self._one("CSeq", CSeq.parse)
-
-    @kept
-    def contacts(self) -> list[NameAddress]:
-        """Contact values; empty for `*`."""
-        return [] if self.contact_star else self._list("Contact", NameAddress.parse)
-
     @property
     def contact_star(self) -> bool:
         """Whether this is `Contact: *`."""
         return self.get("Contact") == "*"
-
-    @kept
-    def routes(self) -> list[NameAddress]:
-        """Route values, the next hop first."""
-        return self._list("Route", NameAddress.parse)
-
-    @kept
-    def record_routes(self) -> list[NameAddress]:
-        """Record-Route values in the order of the message."""
-        return self._list("Record-Route", NameAddress.parse)
-
-    @kept
-    def paths(self) -> list[NameAddress]:
-        """Path values (RFC 3327)."""
-        return self._list("Path", NameAddress.parse)
 
     @property
     def max_forwards(self) -> int | None:
@@ -207,16 +208,6 @@ class Message:
     def expires(self) -> int | None:
         """Expires in seconds; None if it is absent."""
         return self._number("Expires")
-
-    @kept
-    def require(self) -> list[str]:
-        """Option tags of Require, lower case."""
-        return self._list("Require", str.lower)
-
-    @kept
-    def supported(self) -> list[str]:
-        """Option tags of Supported, lower case."""
-        return self._list("Supported", str.lower)
 
     @property
     def content_type(self) -> str | None:
@@ -345,7 +336,10 @@ def response_to(
 ) -> Response:
     """A response by RFC 3261 section 8.2.6: Via, From, To (with our tag), Call-ID and CSeq of the request."""
     first = request.first
-    copied = [("Via", via) for via in request.get_all("Via")]
+    if len(first) == len(request.headers) and "Via" in first:  # nearly always
+        copied = [("Via", first["Via"])]
+    else:
+        copied = [("Via", via) for via in request.get_all("Via")]
     to = first.get("To", "")
     if to_tag and to and status != 100 and not has_tag(request, to):
         to = f"{to};tag={to_tag}"
