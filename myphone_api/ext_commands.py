@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import os
 import shutil
@@ -12,7 +11,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
@@ -20,7 +19,6 @@ from media.wav import WavError, WavReader
 from myphone_api.errors import CommandError, ExitCode
 from myphone_api.live_commands import Live, live_system, tell
 from myphone_api.passwords import new_password
-from pbx.config import Config
 from pbx.config_errors import ConfigError, Problem
 from pbx.destinations import parse
 from pbx.forwarding.administered import RulesChange, change_rules
@@ -31,6 +29,9 @@ from pbx.live_data import merged, told
 from pbx.mailbox_files import VOICEMAIL_FOLDER, MailboxFiles
 from pbx.store import forwarding, live
 from pbx.store.bindings import bindings_at
+
+if TYPE_CHECKING:
+    from pbx.switch import Switch
 
 ENVIRONMENT = "MYPHONE_PASSWORD"
 MOST_GREETING_BYTES = 10_000_000
@@ -130,26 +131,31 @@ def _revise(options: argparse.Namespace, change: Any, more: dict[str, str]) -> E
         def also(connection: Connection) -> Iterator[str]:
             config = merged(system.config, connection)
             changed = change_rules(number, rules, config, datetime.now(UTC), connection)
-            if changed and rules.forward_all:
-                _check_forward_all(system, number, config, connection)
             if changed or greeting is not None:
                 yield number
+
+        def also_forwards(switch: Switch, connection: Connection) -> Iterator[str]:
+            yield from also(connection)
+            _check_forward_all(number, switch, connection)
 
         if greeting and number in system.store.read(live.removed).values():
             remedy = "are still to be deleted: start `myphone serve`, or wait a moment, then set the greeting"
             raise CommandError(f"files of an extension {number} that was removed {remedy}")
-        report = system.revise(change, versions=None if seen is None else {number: seen}, also=also)
+        versions = None if seen is None else {number: seen}
+        if rules.forward_all:  # with a whole switch: most changes need none
+            from myphone_api.supposed import revise_supposing
+
+            report = revise_supposing(system, change, also_forwards, versions=versions)
+        else:
+            report = system.revise(change, versions=versions, also=also)
         if greeting is not None:
             _put_greeting(system, number, greeting)
     return tell(report, options, **more)
 
 
-def _check_forward_all(system: Live, number: str, config: Config, connection: Connection) -> None:
+def _check_forward_all(number: str, switch: Switch, connection: Connection) -> None:
     """Raises ConfigError where the simple form forwards calls to a number that leads nowhere, as a page would say."""
-    from myphone_api.rules_commands import supposed  # with a whole switch: most changes need none
-
-    row, switch = forwarding.find(number, connection), asyncio.run(supposed(system, config))
-    extension = switch.directory.find(number)
+    row, extension = forwarding.find(number, connection), switch.directory.find(number)
     assert row is not None, "it was set just now"
     assert extension is not None, "else that had been refused"
     forward = SimpleForm.model_validate(row.form).forward_all

@@ -48,6 +48,10 @@ class _Rehearsed(Exception):
         self.report = report
 
 
+class OutOfDate(Exception):
+    """Somebody else has changed live data since they were looked at; nothing was changed."""
+
+
 class Live:
     """The store of a configuration, opened for one command."""
 
@@ -61,13 +65,18 @@ class Live:
         change: Change,
         *,
         versions: dict[str, int] | None = None,
+        revision: int | None = None,
         rehearse: bool = False,
         also: Callable[[Connection], Iterable[str]] = lambda connection: (),
     ) -> Report:
         """Change live data, or only look whether that could be. `also` changes what else belongs to extensions, and
-        returns their numbers: that is one more change of each. Raises ConfigError, Conflict, StoreUnavailable."""
+        returns their numbers: that is one more change of each. Raises ConfigError, Conflict, StoreUnavailable, and
+        OutOfDate where a `revision` of the live data is given and there is another by now."""
 
         def whole(connection: Connection) -> Report:
+            live.claim(connection)
+            if revision is not None and live.revision(connection) != revision:
+                raise OutOfDate
             report = revise(self.config, change, connection, versions=versions, check=self._check)
             more = set(also(connection)).difference(report.added, report.changed)
             for number in more:

@@ -6,7 +6,6 @@ Each change is worked out from what is kept at that moment: what the user change
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -17,11 +16,11 @@ from pydantic import ValidationError
 from sqlalchemy import Connection
 
 from myphone_api.errors import CommandError, ExitCode
-from myphone_api.live_commands import Live, live_system
+from myphone_api.live_commands import live_system
+from myphone_api.supposed import revise_supposing
 from pbx.config import Config
 from pbx.config_errors import ConfigError, explain
 from pbx.directory import Extension
-from pbx.environment import Environment
 from pbx.forwarding import kept
 from pbx.forwarding.book import Settings, seed
 from pbx.forwarding.checks import Rejected, check_edit
@@ -29,7 +28,6 @@ from pbx.forwarding.edits import Add, Delete, Edit, EditError, Move, Update
 from pbx.forwarding.rules import Hours, Rule
 from pbx.forwarding.table import Names, columns, table
 from pbx.live_data import merged
-from pbx.reception import enter_numbers
 from pbx.switch import Switch
 
 _KEYS = ("type", "action", "hours", "calls", "callers", "dids")
@@ -99,36 +97,28 @@ def _edit(options: argparse.Namespace, edit_of: Callable[[Settings], Edit]) -> E
 def _change(options: argparse.Namespace, change: Callable[[Settings, Switch], Settings]) -> ExitCode:
     """Perform a change, and print what is in force then."""
     found: list[tuple[Settings, Config]] = []
+
+    def also(switch: Switch, connection: Connection) -> tuple[str, ...]:
+        extension = _extension(switch.config, options.number)
+        before, after = kept.change_kept(
+            extension.number,
+            lambda settings: change(settings, switch),
+            seed(extension, switch.config.forwarding),
+            datetime.now(UTC),
+            connection,
+        )
+        found.append((after, switch.config))
+        return (extension.number,) if after != before else ()
+
     with live_system(options) as system:
-
-        def also(connection: Connection) -> tuple[str, ...]:
-            config = merged(system.config, connection)
-            extension, switch = _extension(config, options.number), asyncio.run(supposed(system, config))
-            before, after = kept.change_kept(
-                extension.number,
-                lambda settings: change(settings, switch),
-                seed(extension, config.forwarding),
-                datetime.now(UTC),
-                connection,
-            )
-            found.append((after, config))
-            return (extension.number,) if after != before else ()
-
         try:
-            system.revise(lambda tables: None, also=also)
+            revise_supposing(system, lambda tables: None, also)
         except kept.NotConfirmed as error:
             raise CommandError(f"{error} by --confirm", ExitCode.USAGE) from None
         except (EditError, Rejected) as error:
             raise CommandError(str(error), ExitCode.USAGE) from None
     settings, config = found[-1]
     return _print(settings, config, options)
-
-
-async def supposed(system: Live, config: Config) -> Switch:
-    """A system that is made to ask where calls would go, and never started."""
-    switch = Switch(Environment.real(), config, system.features)
-    enter_numbers(switch)
-    return switch
 
 
 def _rule(before: dict[str, Any], options: argparse.Namespace) -> Rule:

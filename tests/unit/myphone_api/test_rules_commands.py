@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from myphone_api import supposed
+from myphone_api.cli import main
+from pbx.config import Config
+from pbx.plugin import Feature
+from pbx.switch import Switch
 from tests.unit.myphone_api.test_live_commands import FILE, Cli
 from tests.unit.myphone_api.test_queue_commands import QUEUES
 
@@ -84,3 +91,60 @@ def test_what_cannot_be_is_said_and_changes_nothing(cli: Cli, typed: tuple[objec
     before = cli.json("ext", "rules", "list", "101")
     assert cli.run("ext", "rules", *typed, code=2)[1].count(told)
     assert cli.json("ext", "rules", "list", "101") == before
+
+
+def to_102(cli: Cli, code: int = 0) -> tuple[str, str]:
+    return cli.run("ext", "rules", "add", "100", "--type", "busy", "--action", "extension:102", code=code)
+
+
+def while_made(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> list[str]:
+    """Do something each time before a system is made that a command asks; the list grows by an entry for each."""
+    made: list[str] = []
+
+    async def made_a_little_later(config: Config, features: tuple[Feature, ...]) -> Switch:
+        made.append(str(len(config.extensions)))
+        act()
+        return await make(config, features)
+
+    make = supposed.supposed
+    monkeypatch.setattr(supposed, "supposed", made_a_little_later)
+    return made
+
+
+def test_others_may_write_while_a_command_finds_out_where_calls_would_go(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli.run("ext", "rules", "form", "100", "advanced")
+    [database] = cli.config.parent.glob("data/*.db")
+
+    def write_something() -> None:
+        other = sqlite3.connect(database, isolation_level=None, timeout=0)
+        try:
+            other.execute("BEGIN IMMEDIATE")  # raises while somebody else writes
+            other.execute("ROLLBACK")
+        finally:
+            other.close()
+
+    made = while_made(monkeypatch, write_something)
+    to_101 = ("--type", "busy", "--action", "extension:101")
+    cli.run("ext", "rules", "add", "100", *to_101)
+    cli.run("ext", "set", "100", "--simple-forward-all", "101", "--replace-rules")
+    assert len(made) == 2
+
+
+def test_a_rule_is_judged_by_the_extensions_that_there_are_when_it_is_kept(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli.run("ext", "rules", "form", "100", "advanced")
+    cli.run("ext", "add", "102")
+    before = listed(cli)
+
+    def change_it() -> None:
+        if (command := next(commands, None)) is not None:
+            assert main([*command, "--config", str(cli.config)]) == 0
+
+    commands = iter([("ext", "remove", "102")])
+    made = while_made(monkeypatch, change_it)
+    assert "leads to 102, which is no extension" in to_102(cli, code=2)[1]
+    assert listed(cli) == before
+    assert made == ["3", "2"]  # the first was made of what there had been
