@@ -26,6 +26,7 @@ from pbx.forwarding.checks import objection
 from pbx.forwarding.file import exported_rules
 from pbx.forwarding.simple import OWN_VOICEMAIL, SimpleForm
 from pbx.live_data import merged, told
+from pbx.live_file import leave
 from pbx.mailbox_files import VOICEMAIL_FOLDER, MailboxFiles
 from pbx.store import forwarding, live
 from pbx.store.bindings import bindings_at
@@ -108,16 +109,14 @@ def ext_set(options: argparse.Namespace) -> ExitCode:
 
 
 def ext_remove(options: argparse.Namespace) -> ExitCode:
-    """Remove an extension, from its groups too; what else leads to it has to be changed before."""
+    """Remove an extension, from all that it is a member of too; what else leads to it has to be changed before."""
 
     def change(tables: dict[str, Any]) -> None:
         tables["extensions"].remove(_named(tables, options.number))
-        for group in tables.get("groups", ()):
-            for members in ("extensions", "heads"):
-                group[members] = [each for each in group.get(members, ()) if each != options.number]
+        leave(options.number, tables)
 
     with live_system(options) as system:
-        report = system.revise(change)
+        report = system.revise(change, rehearse=options.dry_run)
     return tell(report, options)
 
 

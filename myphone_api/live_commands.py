@@ -14,7 +14,7 @@ import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tomli_w
 from sqlalchemy import Connection
@@ -23,14 +23,17 @@ from myphone_api.errors import CommandError, ExitCode
 from myphone_api.ports import unusable_folder
 from myphone_api.server import prepare, setup_errors
 from pbx.config import Config, ConfigError
-from pbx.dial_codes import dial_table
-from pbx.forwarding.file import brought_in_rules
+from pbx.dead_ends import check_leads
+from pbx.forwarding.file import TABLE, brought_in_rules, dead_ends
 from pbx.live_data import Report, fingerprints, revise, take_over
 from pbx.live_file import brought_in, exported
 from pbx.plugin import Feature
-from pbx.store import live
+from pbx.store import forwarding, live
 from pbx.store.errors import Conflict, StoreError
 from pbx.store.store import Store
+
+if TYPE_CHECKING:
+    from pbx.switch import Switch
 
 HEADER = """\
 # Written by `myphone export`. Passwords and PINs are hashes, and those of trunks are left out; it is not for everybody.
@@ -92,7 +95,7 @@ class Live:
             return rehearsed.report
 
     def _check(self, revised: Config) -> None:
-        dial_table(self.features, revised)
+        check_leads(self.features, revised)
 
 
 @contextlib.contextmanager
@@ -154,7 +157,17 @@ def import_(options: argparse.Namespace) -> ExitCode:
                 live.remember(live.TAKEN_OVER, known, connection)
             return rules(connection)
 
-        report = system.revise(change, rehearse=options.dry_run, also=taken_over)
+        def taken_over_if_led(switch: Switch, connection: Connection) -> tuple[str, ...]:
+            if problems := tuple(dead_ends(data, forwarding.all_rows(connection), switch)):
+                raise ConfigError(*problems, file=options.file)
+            return taken_over(connection)
+
+        if data.get(TABLE):  # with a whole switch: no other table needs one
+            from myphone_api.supposed import revise_supposing
+
+            report = revise_supposing(system, change, taken_over_if_led, rehearse=options.dry_run)
+        else:
+            report = system.revise(change, rehearse=options.dry_run, also=taken_over)
     return tell(report, options)
 
 
@@ -172,8 +185,10 @@ def tell(report: Report, options: argparse.Namespace, **more: str) -> ExitCode:
     if options.json:
         print(json.dumps(asdict(report) | more))
         return ExitCode.OK
-    parts = [f"{what} {', '.join(which)}" for what, which in asdict(report).items() if which]
+    parts = [f"{what} {', '.join(which)}" for what, which in asdict(replace(report, rules=())).items() if which]
     print("; ".join(parts) or "nothing to change")
+    for led in report.rules:
+        print(f"a rule of {led.extension} leads to its voicemail now, {led.rule}: it led to {led.before}")
     for name, value in more.items():
         print(f"{name}: {value}")
     return ExitCode.OK

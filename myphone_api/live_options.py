@@ -53,6 +53,7 @@ def _add_ext(commands: Commands, make: Make) -> None:
     _finish(set_, "ext_set", "ext_commands")
     remove = make(actions, "remove", "remove an extension: its calls end, and its voicemail goes with it")
     _add_number(remove)
+    remove.add_argument("--dry-run", action="store_true", help="only say what would change")
     _finish(remove, "ext_remove", "ext_commands")
     add_rules(actions, make, _finish)
 

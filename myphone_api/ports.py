@@ -12,7 +12,7 @@ import ssl
 import tempfile
 from collections.abc import Iterator
 
-from pbx.config import Media, Sip, Store
+from pbx.config import Config, Media, Sip, Store
 from pbx.config_errors import Problem
 
 _REMEDIES = {
@@ -75,6 +75,18 @@ def unusable_certificate(sip: Sip) -> Iterator[Problem]:
         yield Problem(
             "sip.certificate", f"cannot be used with sip.key ({reason}), give a PEM certificate and its key"
         )
+
+
+def unusable_authorities(config: Config) -> Iterator[Problem]:
+    """Files that should say whom to trust, and name nobody."""
+    files = {f"trunks[{index}].authorities": trunk.authorities for index, trunk in enumerate(config.trunks)}
+    for key, file in (files | {"mail.certificate_authorities": config.mail.certificate_authorities}).items():
+        if file is None:
+            continue
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file)
+        except (ssl.SSLError, OSError):
+            yield Problem(key, f"there is no certificate in {file}, give one or more in PEM form")
 
 
 def _try(host: str, kind: str, port: int) -> OSError | None:

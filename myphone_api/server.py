@@ -19,11 +19,18 @@ from media.salvage import salvage
 from myphone_api.errors import CommandError, ExitCode
 from myphone_api.logs import LogFormat, configure_logging
 from myphone_api.loop import run_until_complete, signals
-from myphone_api.ports import closed_media_ports, closed_ports, unusable_certificate, unusable_folder
+from myphone_api.ports import (
+    closed_media_ports,
+    closed_ports,
+    unusable_authorities,
+    unusable_certificate,
+    unusable_folder,
+)
 from pbx.config import Config, ConfigError, load
 from pbx.config import Store as Settings
 from pbx.config_checks import weaknesses
 from pbx.config_errors import Problem
+from pbx.dead_ends import check_leads, dead_ends
 from pbx.dial_codes import dial_table
 from pbx.environment import Environment
 from pbx.live_data import merged, revise, take_over
@@ -81,8 +88,8 @@ def check(config: Config) -> tuple[Feature, ...]:
     Raises ConfigError and PluginError.
     """
     features = load_features()
-    dial_table(features, config)
-    if problems := tuple(unusable_certificate(config.sip)):
+    check_leads(features, config)
+    if problems := (*unusable_certificate(config.sip), *unusable_authorities(config)):
         raise ConfigError(*problems)
     return features
 
@@ -153,7 +160,8 @@ def _known(
         if first is not None:
             store.begin(partial(revise, config, first))
             known = store.read(partial(merged, config))
-        dial_table(features, known)
+        for problem in dead_ends(known, dial_table(features, known)):
+            logger.warning("store: %s", problem)
     except StoreUnavailable as error:
         raise StartError(Problem("store", str(error))) from error
     except ConfigError as error:

@@ -12,6 +12,7 @@ from pbx.forwarding.book import destination
 from pbx.limits import in_limits
 from pbx.reception import numbers as reception_numbers
 from pbx.reception_checks import in_reception
+from pbx.silent_sounds import silent
 from pbx.trunks.checks import in_trunks, leads_outside
 from pbx.voicemail_settings import in_mail, unsent_mail
 
@@ -53,6 +54,7 @@ def weaknesses(config: Config) -> Iterator[Problem]:
             yield _problem(index, extension, "password", remedy)
     yield from _too_patient(config)
     yield from unsent_mail(config)
+    yield from silent(config)
 
 
 def _too_patient(config: Config) -> Iterator[Problem]:

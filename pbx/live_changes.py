@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pbx.config_errors import ConfigError, Problem
+from pbx.dead_ends import check_leads
 from pbx.dial_codes import dial_table
 from pbx.forwarding import kept
 from pbx.happenings import ExtensionAdded, ExtensionChanged, ExtensionRemoved, TablesChanged
@@ -106,7 +107,7 @@ class LiveChanges:
 
     def _check(self, revised: Config) -> None:
         """What the configuration alone cannot tell. Raises ConfigError."""
-        dial_table(self._switch.features, revised)
+        check_leads(self._switch.features, revised)
         for index, extension in enumerate(revised.extensions):
             taken = self._switch.system_numbers.find(extension.number)
             if taken is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from functools import cache
 from pathlib import Path
@@ -18,6 +18,8 @@ from pydantic import BaseModel, SecretStr
 from sqlalchemy import Connection, insert, select
 
 from pbx.config import Config, Extension, Forward
+from pbx.forwarding.gone import Gone, Led, lead_elsewhere
+from pbx.reception import numbers as reception_numbers
 from pbx.store import live, pins
 from pbx.store.extensions import extensions
 from pbx.voicemail_settings import Mailbox
@@ -31,6 +33,9 @@ TABLES = (
     "dial_codes",
 )  # fmt: skip
 """Those that are kept as a whole; a table that is to be live is named here, and nowhere else."""
+
+RECEPTION = ("queues", "ring_groups", "receptionists")
+"""Those whose entries have numbers of the system."""
 
 LIVE = ("extensions", *TABLES)
 
@@ -55,6 +60,8 @@ class Report:
     changed: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
+    rules: tuple[Led, ...] = ()
+    """Those of users that led to what was removed."""
 
     def __bool__(self) -> bool:
         return bool(self.added or self.changed or self.removed or self.tables)
@@ -75,7 +82,8 @@ def seed(config: Config, connection: Connection) -> None:
 
 
 def write(config: Config, connection: Connection) -> Report:
-    """Make the store say what a configuration says. Only what differs is touched."""
+    """Make the store say what a configuration says. Only what differs is touched, and the rules of users that lead to
+    what is removed."""
     stored = {row["number"]: dict(row) for row in connection.execute(select(extensions)).mappings()}
     wanted = {extension.number: row_of(extension, config.sip.realm) for extension in config.extensions}
     removed = tuple(number for number in stored if number not in wanted)
@@ -96,10 +104,26 @@ def write(config: Config, connection: Connection) -> Report:
     tables = tuple(name for name, data in said.items() if (kept.get(name) or None) != (data or None))
     for name in tables:
         live.put_table(name, said[name], connection)
-    report = Report(added, changed, removed, tables)
+    gone = _gone([stored[number] for number in removed], kept, config)
+    rules = lead_elsewhere(gone, connection) if gone != Gone() else ()
+    for number in {led.extension for led in rules}.difference(changed):
+        live.change_extension(number, {}, connection)
+        changed = (*changed, number)
+    report = Report(added, changed, removed, tables, rules)
     if report:
         live.changed(connection)
     return report
+
+
+def _gone(removed: Sequence[Mapping[str, Any]], kept: Mapping[str, Any], config: Config) -> Gone:
+    """What there is no more: extensions, by their rows, and numbers of the system that the tables had."""
+    there = reception_numbers(config).keys()
+    system = {entry["number"] for name in RECEPTION for entry in kept.get(name) or ()} - there
+    if not removed and not system:
+        return Gone()
+    led = {row["number"] for row in removed} | {row["sip_id"].lower() for row in removed} | system
+    led -= {name for each in config.extensions for name in (each.number, each.sip_id.lower())} | there
+    return Gone(frozenset(row["number"] for row in removed), frozenset(system), frozenset(led))
 
 
 def revise(

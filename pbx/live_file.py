@@ -67,6 +67,24 @@ def brought_in(data: Mapping[str, Any], *, replace: bool = False) -> Callable[[d
     return change
 
 
+def leave(number: str, tables: dict[str, Any]) -> None:
+    """Take an extension out of all that it is one of several in: groups, queues, ring groups, and rules that say who
+    may call outside. A rule that is about nobody else would be about everybody without it: it stays as it is."""
+    for name, keys in (("groups", ("extensions", "heads")), ("queues", ("agents",)), ("ring_groups", ("members",))):
+        for table in tables.get(name, ()):
+            for key in keys:
+                table[key] = [each for each in table.get(key, ()) if _extension(each) != number]
+    for rule in tables.get("outbound_rules", ()):
+        others = [each for each in rule.get("extensions", ()) if each != number]
+        if others or rule.get("groups"):
+            rule["extensions"] = others
+
+
+def _extension(member: str | Mapping[str, Any]) -> Any:
+    """The number of a member, which an agent of a queue may have in a table."""
+    return member if isinstance(member, str) else member.get("extension")
+
+
 def _listed(data: Mapping[str, Any], name: str) -> bool:
     tables = data.get(name, [])
     return isinstance(tables, list) and all(isinstance(table, dict) for table in tables)

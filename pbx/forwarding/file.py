@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, ValidationError, model_validator
 from sqlalchemy import Connection
 
-from pbx.config_errors import ConfigError, explain
+from pbx.config_errors import ConfigError, Problem, explain
 from pbx.config_values import Number, Table
 from pbx.forwarding.callers import BlackList
-from pbx.forwarding.rules import AdvancedForm
-from pbx.forwarding.simple import SimpleForm
+from pbx.forwarding.checks import objection
+from pbx.forwarding.rules import Action, AdvancedForm
+from pbx.forwarding.simple import SimpleForm, targets
 from pbx.store import forwarding, live
 from pbx.store.forwarding import Row
+
+if TYPE_CHECKING:
+    from pbx.switch import Switch
 
 TABLE = "user_rules"
 
@@ -57,15 +61,11 @@ def exported_rules(connection: Connection) -> list[dict[str, Any]]:
 def brought_in_rules(data: Mapping[str, Any]) -> Callable[[Connection], tuple[str, ...]]:
     """The change that takes those of a file over; who is not in it keeps what he has set. It returns the numbers of the
     extensions that have other rules then. Raises ConfigError."""
-    part = {TABLE: data.get(TABLE, [])}
-    try:
-        file = UserRulesFile.model_validate(part)
-    except ValidationError as error:
-        raise ConfigError(*explain(error, UserRulesFile, part)) from None
+    entries = _read(data)
 
     def change(connection: Connection) -> tuple[str, ...]:
         known, before = live.versions(connection), forwarding.all_rows(connection)
-        wanted = {entry.extension: _row(entry) for entry in file.user_rules if entry.extension in known}
+        wanted = {entry.extension: _row(entry) for entry in entries if entry.extension in known}
         others = tuple(number for number, row in wanted.items() if before.get(number) != row)
         for number in others:
             forwarding.put(number, wanted[number], connection)
@@ -74,6 +74,36 @@ def brought_in_rules(data: Mapping[str, Any]) -> Callable[[Connection], tuple[st
         return others
 
     return change
+
+
+def dead_ends(data: Mapping[str, Any], kept: Mapping[str, Row], switch: Switch) -> Iterator[Problem]:
+    """What leads nowhere in those of a file: to whom there is not, or from whom. What is `kept` already, word for
+    word, is no fault of the file. Raises ConfigError for what cannot be read."""
+    for index, entry in enumerate(_read(data)):
+        place, own = f"{TABLE}[{index}]", switch.directory.find(entry.extension)
+        if own is None:
+            yield Problem(f"{place}.extension", f"{entry.extension} is no extension, add it or leave this out")
+        elif kept.get(entry.extension) != _row(entry):
+            for key, action in _actions(entry):
+                if problem := objection(action, own, switch):
+                    yield Problem(f"{place}.{key}", f"(extension {own.number}) {problem}")
+
+
+def _read(data: Mapping[str, Any]) -> tuple[UserRules, ...]:
+    part = {TABLE: data.get(TABLE, [])}
+    try:
+        return UserRulesFile.model_validate(part).user_rules
+    except ValidationError as error:
+        raise ConfigError(*explain(error, UserRulesFile, part)) from None
+
+
+def _actions(entry: UserRules) -> Iterator[tuple[str, Action]]:
+    """Where the form of an entry leads, each with its key."""
+    if entry.simple is not None:
+        yield from ((f"simple.{key}", action) for key, action in targets(entry.simple, entry.extension))
+    if entry.advanced is not None:
+        for index, rule in enumerate(entry.advanced.rules):
+            yield f"advanced.rules[{index}].action", rule.action
 
 
 def _row(entry: UserRules) -> Row:

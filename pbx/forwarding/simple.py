@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -124,6 +125,14 @@ def _all(forward: ForwardAll | None, own: str) -> tuple[Rule, ...]:
     if forward.only_external:
         rules.insert(0, Rule(type=RuleType.FORWARD_ALL, calls=CallType.INTERNAL, action=voicemail))
     return tuple(rules)
+
+
+def targets(form: SimpleForm, own: str) -> Iterator[tuple[str, Action]]:
+    """Where the form of extension `own` leads, each with its key."""
+    yield "no_answer", _target(form.no_answer, own)
+    yield "busy", _target(form.busy, own)
+    if form.forward_all is not None:
+        yield "forward_all.to", _target(form.forward_all.to, own)
 
 
 def _target(text: str, own: str) -> Action:

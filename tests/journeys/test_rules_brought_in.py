@@ -7,7 +7,11 @@ from typing import Any
 import pytest
 
 from pbx.config_errors import ConfigError
+from pbx.destinations import Voicemail
 from pbx.forwarding.file import brought_in_rules, exported_rules
+from pbx.happenings import CallBlocked
+from pbx.phone import CallFailed
+from tests.journeys.test_live_changes import removed
 from tests.simulation.office import Office
 
 FILE: dict[str, Any] = {
@@ -33,10 +37,22 @@ async def test_rules_of_a_file_are_in_force_when_the_system_has_looked(office: O
     assert [entry["extension"] for entry in kept] == ["101", "103"]  # there is no 555
 
 
-async def blocked(office: Office) -> list[Any]:
-    from pbx.happenings import CallBlocked
-    from pbx.phone import CallFailed
+async def test_rules_that_lead_to_who_is_removed_lead_to_the_voicemail_at_once(office: Office) -> None:
+    lee, richardson = await office.phone("100"), await office.phone("101")
+    await office.switch.store.write(brought_in_rules(FILE))
+    report = await office.switch.live_changes.revise(removed("102"))
+    assert [(led.extension, led.rule, led.before) for led in report.rules] == [("101", "rule 1", "extension:102")]
+    extension = office.switch.directory.find("101")
+    assert extension is not None
+    [rule] = office.switch.forwarding.settings(extension).rules("101").rules
+    assert rule.action == Voicemail("101")
+    with pytest.raises(CallFailed) as failure:
+        await lee.call("101")
+    assert failure.value.status == 480  # nothing serves mailboxes in this office
+    assert not richardson.calls
 
+
+async def blocked(office: Office) -> list[Any]:
     with pytest.raises(CallFailed):
         await office.phones[0].call("103")
     return office.told_of(CallBlocked)

@@ -167,7 +167,7 @@ def test_rules_that_a_form_would_end_are_given_up_by_name_only(cli: Cli, tmp_pat
     _, errors = cli.run("ext", "set", "101", "--simple-busy", "voicemail", code=2)
     assert "user_rules.simple: (extension 101) would take the place of 1 rules" in errors
     assert "--replace-rules" in errors
-    rules = {"rules": [{"type": "busy", "action": "extension:100"}], "no_answer_seconds": 33.0}
+    rules = {"rules": [{"type": "busy", "action": "extension:101"}], "no_answer_seconds": 33.0}
     file = tmp_path / "rules.toml"
     file.write_text(tomli_w.dumps({"user_rules": [{"extension": "100", "advanced": rules}]}))
     assert cli.run("import", file)[0] == "changed 100\n"
@@ -186,7 +186,7 @@ def test_rules_that_a_form_would_end_are_given_up_by_name_only(cli: Cli, tmp_pat
     store = Store.open(cli.config.parent / "data" / "myphone.db")
     try:
         [(_, kept)] = store.read(lambda connection: forwarding.replaced("100", connection))
-        assert kept["rules"][0]["action"] == "extension:100"
+        assert kept["rules"][0]["action"] == "extension:101"
     finally:
         store.abandon()
 

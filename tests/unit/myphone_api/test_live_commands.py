@@ -148,6 +148,7 @@ def test_the_configuration_file_is_imported_again_but_for_pins(cli: Cli, config:
         "changed": ["100"],
         "removed": [],
         "tables": [],
+        "rules": [],
     }
     assert "102" not in cli.extensions()
     assert cli.run("import", config)[0] == "added 102; changed 100\n"

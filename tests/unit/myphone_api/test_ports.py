@@ -10,8 +10,14 @@ from pathlib import Path
 import pytest
 import trustme
 
-from myphone_api.ports import closed_media_ports, closed_ports, unusable_certificate, unusable_folder
-from pbx.config import Media, Sip, Store
+from myphone_api.ports import (
+    closed_media_ports,
+    closed_ports,
+    unusable_authorities,
+    unusable_certificate,
+    unusable_folder,
+)
+from pbx.config import Media, Sip, Store, parse
 
 HERE = "127.0.0.1"
 
@@ -101,7 +107,19 @@ def test_a_range_with_two_free_ports_is_no_problem(udp: int) -> None:
 def test_certificates(pem: Path, certificate: str, key: str, fine: bool) -> None:
     sip = Sip.model_construct(tls_port=5061, certificate=pem / certificate, key=pem / key)
     problems = list(unusable_certificate(sip))
-    assert [problem.key for problem in problems] == [] if fine else ["sip.certificate"]
+    assert [problem.key for problem in problems] == ([] if fine else ["sip.certificate"])
+
+
+def test_authorities_who_are_none_are_named_with_their_key(pem: Path) -> None:
+    trunks = [{"name": f"lines{index}", "addresses": [f"192.0.2.{index}"]} for index in (1, 2)]
+    trunks[0]["authorities"], trunks[1]["authorities"] = str(pem / "one.crt"), str(pem / "text")
+    config = parse({"trunks": trunks, "mail": {"certificate_authorities": str(pem / "one.key")}})
+    where = "give one or more in PEM form"
+    assert list(map(str, unusable_authorities(config))) == [
+        f"trunks[1].authorities: there is no certificate in {pem / 'text'}, {where}",
+        f"mail.certificate_authorities: there is no certificate in {pem / 'one.key'}, {where}",
+    ]
+    assert list(unusable_authorities(parse({"trunks": trunks[:1]}))) == []
 
 
 def test_no_certificate_is_no_problem() -> None:

@@ -1,0 +1,114 @@
+"""Targets of a configuration that lead nowhere.
+
+The configuration alone cannot tell: a target may be a dial code, and those are the features'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from pbx.config_errors import ConfigError, Problem
+from pbx.destinations import (
+    Address,
+    Destination,
+    ExtensionNumber,
+    Number,
+    SystemNumber,
+    Voicemail,
+    parse_target,
+)
+from pbx.dial_codes import dial_table
+from pbx.reception import numbers as reception_numbers
+from pbx.trunks.checks import is_emergency, leads_outside
+
+if TYPE_CHECKING:
+    from pbx.config import Config
+    from pbx.dial_table import DialTable
+    from pbx.plugin import Feature
+    from pbx.reception_settings import Menu
+
+_NO_TARGETS = ("", "name", "repeat")
+"""What a key of a receptionist does beside leading somewhere, and what is not set."""
+
+
+def check_leads(features: Iterable[Feature], config: Config) -> None:
+    """Raises ConfigError where dial codes clash, or where something leads nowhere."""
+    if problems := tuple(dead_ends(config, dial_table(features, config))):
+        raise ConfigError(*problems)
+
+
+def dead_ends(config: Config, codes: DialTable) -> Iterator[Problem]:
+    """What leads to somebody or something that there is not, by its key. Forwards to extensions and numbers are checked
+    with the extensions themselves."""
+    nowhere = _Nowhere(config, codes)
+    for key, text in _targets(config):
+        if text not in _NO_TARGETS and (problem := nowhere.objection(parse_target(text))):
+            yield Problem(key, problem)
+    for index, extension in enumerate(config.extensions):
+        for occasion in type(extension.forward).model_fields:
+            target = getattr(extension.forward, occasion) or ""
+            if target.startswith("system:") and (problem := nowhere.objection(parse_target(target))):
+                yield Problem(
+                    f"extensions[{index}].forward.{occasion}", f"(extension {extension.number}) {problem}"
+                )
+
+
+def _targets(config: Config) -> Iterator[tuple[str, str]]:
+    for index, rule in enumerate(config.inbound_rules):
+        yield f"inbound_rules[{index}].target", rule.target
+        yield f"inbound_rules[{index}].otherwise", rule.otherwise
+    for index, queue in enumerate(config.queues):
+        yield f"queues[{index}].overflow", queue.overflow
+    for index, group in enumerate(config.ring_groups):
+        yield f"ring_groups[{index}].otherwise", group.otherwise
+    for index, receptionist in enumerate(config.receptionists):
+        place = f"receptionists[{index}]"
+        yield from _of_menu(place, receptionist)
+        for name in ("closed", "holiday"):
+            if (menu := getattr(receptionist, name)) is not None:
+                yield from _of_menu(f"{place}.{name}", menu)
+
+
+def _of_menu(place: str, menu: Menu) -> Iterator[tuple[str, str]]:
+    for key, target in menu.keys.items():
+        yield f"{place}.keys.{key}", target
+    yield f"{place}.time_out", menu.time_out
+    yield f"{place}.invalid", menu.invalid
+
+
+class _Nowhere:
+    """Knows what there is."""
+
+    def __init__(self, config: Config, codes: DialTable) -> None:
+        self._config = config
+        self._codes = codes
+        self._extensions = {extension.number for extension in config.extensions}
+        self._names = self._extensions | {extension.sip_id.lower() for extension in config.extensions}
+        self._system = reception_numbers(config).keys()
+
+    def objection(self, target: Destination) -> str:
+        """Why a target leads nowhere; empty if it leads somewhere."""
+        match target:
+            case ExtensionNumber(number) | Voicemail(number):
+                known = number in self._extensions
+                return "" if known else f"{number} is no extension, add it or choose another"
+            case SystemNumber(number):
+                known = number in self._system
+                return "" if known else f"{number} is no queue, ring group or receptionist, add it or choose another"
+            case Number(dialled):
+                remedy = "is no extension, number of the system, dial code or number outside, choose another"
+                return "" if self._leads_somewhere(dialled) else f"{dialled} {remedy}"
+            case Address():
+                known = any(target.scheme in trunk.schemes for trunk in self._config.trunks)
+                return "" if known else f"needs a gateway for {target.scheme}:, add the scheme to that of a trunk"
+        return ""
+
+    def _leads_somewhere(self, dialled: str) -> bool:
+        return (
+            dialled.lower() in self._names
+            or dialled in self._system
+            or self._codes.match(dialled) is not None
+            or leads_outside(self._config, dialled)
+            or is_emergency(self._config, dialled)
+        )

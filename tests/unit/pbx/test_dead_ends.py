@@ -1,0 +1,88 @@
+"""Targets that lead to what there is not are named, each by its key; all others pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pbx.config import parse
+from pbx.config_errors import ConfigError
+from pbx.dead_ends import check_leads
+from pbx.plugin import load_features
+
+BASE: dict[str, Any] = {
+    "extensions": [{"number": "100", "password": "a long one"}, {"number": "101", "password": "another one"}],
+    "office_hours": {"monday": ["08:00-12:00"]},
+    "dialing": {"country": "FR"},
+    "trunks": [{"name": "lines", "addresses": ["192.0.2.1"], "schemes": ["skype"]}],
+    "outbound_rules": [{"prefix": "0", "trunks": ["lines"]}],
+    "queues": [{"number": "804"}],
+    "ring_groups": [{"number": "810"}],
+}
+PLACES: dict[str, Callable[[str], dict[str, Any]]] = {
+    "inbound_rules[0].target": lambda target: {"inbound_rules": [{"target": target}]},
+    "inbound_rules[0].otherwise": lambda target: {"inbound_rules": [{"target": "100", "otherwise": target}]},
+    "queues[0].overflow": lambda target: {"queues": [{"number": "804", "overflow": target}]},
+    "ring_groups[0].otherwise": lambda target: {"ring_groups": [{"number": "810", "otherwise": target}]},
+    "receptionists[0].keys.1": lambda target: {"receptionists": [{"number": "800", "keys": {"1": target}}]},
+    "receptionists[0].time_out": lambda target: {"receptionists": [{"number": "800", "time_out": target}]},
+    "receptionists[0].invalid": lambda target: {"receptionists": [{"number": "800", "invalid": target}]},
+    "receptionists[0].closed.keys.#": lambda target: menu("closed", keys={"#": target}),
+    "receptionists[0].holiday.time_out": lambda target: menu("holiday", time_out=target),
+}
+NOWHERE = "is no extension, number of the system, dial code or number outside, choose another"
+FAULTS = {
+    "system:999": "999 is no queue, ring group or receptionist, add it or choose another",
+    "extension:109": "109 is no extension, add it or choose another",
+    "voicemail:109": "109 is no extension, add it or choose another",
+    "number:109": f"109 {NOWHERE}",
+    "109": f"109 {NOWHERE}",
+    "*8888": f"*8888 {NOWHERE}",
+    "uri:sip:lee@example.org": "needs a gateway for sip:, add the scheme to that of a trunk",
+}
+
+
+def menu(name: str, **keys: Any) -> dict[str, Any]:
+    return {"receptionists": [{"number": "800", name: keys}]}
+
+
+def problems(tables: dict[str, Any]) -> list[str]:
+    try:
+        check_leads(load_features(), parse(BASE | tables))
+    except ConfigError as error:
+        return str(error).splitlines()
+    return []
+
+
+@pytest.mark.row("ADM-10", "ADM-11", "ADM-12", "ADM-13")
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("target", FAULTS)
+def test_what_leads_nowhere_is_named(place: str, target: str) -> None:
+    assert problems(PLACES[place](target)) == [f"{place}: {FAULTS[target]}"]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_what_leads_somewhere_passes(place: str) -> None:
+    targets = (
+        "100", "EXT101", "extension:101", "voicemail:100", "999", "700", "804", "system:804", "*777", "0612345678",
+        "15", "uri:skype:lee", "busy", "end",
+    )  # fmt: skip
+    for target in targets:
+        assert problems(PLACES[place](target)) == [], target
+
+
+def test_a_forward_may_lead_to_numbers_of_the_system_that_there_are() -> None:
+    lee = {"number": "100", "password": "a long one"}
+    assert problems({"extensions": [lee | {"forward": {"busy": "system:804"}}]}) == []
+    assert problems({"extensions": [lee | {"forward": {"busy": "system:999"}}]}) == [
+        "extensions[0].forward.busy: (extension 100) 999 is no queue, ring group or receptionist, add it or choose "
+        "another"
+    ]
+
+
+def test_a_code_that_is_switched_off_leads_nowhere() -> None:
+    assert problems({"inbound_rules": [{"target": "*777"}], "dial_codes": {"echo": False}}) == [
+        f"inbound_rules[0].target: *777 {NOWHERE}"
+    ]
