@@ -85,7 +85,7 @@ class _Nowhere:
         self._codes = codes
         self._extensions = {extension.number for extension in config.extensions}
         self._names = self._extensions | {extension.sip_id.lower() for extension in config.extensions}
-        self._system = reception_numbers(config).keys()
+        self._system = reception_numbers(config).keys() | config.numbers.reserved().keys()
 
     def objection(self, target: Destination) -> str:
         """Why a target leads nowhere; empty if it leads somewhere."""
@@ -94,7 +94,7 @@ class _Nowhere:
                 known = number in self._extensions
                 return "" if known else f"{number} is no extension, add it or choose another"
             case SystemNumber(number):
-                known = number in self._system
+                known = number in reception_numbers(self._config)
                 return "" if known else f"{number} is no queue, ring group or receptionist, add it or choose another"
             case Number(dialled):
                 remedy = "is no extension, number of the system, dial code or number outside, choose another"

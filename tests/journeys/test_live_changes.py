@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from features import conference
 from pbx.config import ConfigError
 from pbx.happenings import (
     ExtensionAdded,
@@ -179,7 +178,7 @@ async def test_groups_change(office: Office) -> None:
 
 @pytest.mark.row("ADM-09", "ADM-10")
 async def test_trunks_and_rules_change(make_office: MakeOffice) -> None:
-    office = make_office(features=[conference.feature], dialing={"country": "FR"})
+    office = make_office(dialing={"country": "FR"})
     await office.open()
     lee = await office.phone("100")
     gateway = await lines(office)
