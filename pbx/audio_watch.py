@@ -13,7 +13,6 @@ from media.messages import ReportStream, Statistics
 from pbx.audio_faults import AudioFault, audio_fault
 from pbx.happenings import AudioDirection, CallAnswered, CallConnected, NoAudio, OneWayAudio
 from pbx.leg import Leg, LegState
-from pbx.party import line_of
 
 if TYPE_CHECKING:
     from pbx.switch import Switch
@@ -71,13 +70,12 @@ class AudioWatch:
         self._look_later(call_id, pauses)
 
     def _tell(self, leg: Leg, fault: AudioFault) -> None:
-        line = line_of(leg.party) if leg.party is not None else ""
         kind = NoAudio if fault.direction is AudioDirection.BOTH else OneWayAudio
         self._switch.happenings.tell(
             kind(
                 at=self._switch.environment.wall(),
                 call=leg.call_id,
-                extension=line,
+                extension=leg.line,
                 direction=fault.direction,
                 cause=fault.cause,
                 detail=fault.detail,
@@ -87,7 +85,7 @@ class AudioWatch:
             "call %s: no sound %s %s (%s): %s",
             leg.call_id,
             fault.direction.value,
-            line,
+            leg.line,
             fault.cause.value,
             fault.detail,
         )

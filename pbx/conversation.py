@@ -56,7 +56,7 @@ class Conversation:
         for leg in self.legs:
             if leg.conversation is not None:
                 leg.conversation.end()
-            leg.conversation = self
+            leg.converse(self)
             if leg.voice is not None:  # the keys are for the other leg now
                 media.send(ListenForDigits(leg.stream, on=False))
         self._join()
@@ -97,7 +97,7 @@ class Conversation:
             self._leave_room(*self.legs, *(guest.leg for guest in guests))
         for leg in self.legs:
             if leg.conversation is self:
-                leg.conversation = None
+                leg.converse(None)
             if leg.tunnel is not None and leg.tunnel is self._tunnel:
                 leg.tunnel.close()
         for guest in guests:

@@ -56,6 +56,7 @@ class Events:
     def __init__(self, switch: Switch, config: EventsConfig) -> None:
         self._switch = switch
         self._config = config
+        self._awaited = switch.happenings.awaited
         lifetimes = Lifetimes(config.min_expires, config.max_expires)
         self.notifier = Notifier(
             switch.endpoint,
@@ -108,7 +109,8 @@ class Events:
 
     def changed(self, number: str) -> None:
         """A leg, a registration or the user of an extension has changed; what that means is looked up later."""
-        if self.notifier.watches(number) or self._switch.happenings.wanted(PresenceChanged):
+        awaited = self._awaited
+        if PresenceChanged in awaited or None in awaited or self.notifier.watches(number):
             self._note("", number)
         else:
             self._told.pop(number, None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, KeysView
 from dataclasses import fields
 from datetime import datetime
 from enum import Enum
@@ -496,6 +496,8 @@ class Happenings:
 
     def __init__(self) -> None:
         self._handlers: dict[type[Happening] | None, tuple[Handler, ...]] = {}
+        self.awaited: KeysView[type[Happening] | None] = self._handlers.keys()
+        """The classes of facts that somebody waits for; None among them: for all."""
         self._told: dict[type[Happening], tuple[Handler, ...]] = {}
         """Who is told a fact of a class, those who hear everything included; as found for the first of them."""
 
@@ -525,7 +527,7 @@ class Happenings:
 
     def wanted(self, kind: type[Happening]) -> bool:
         """Whether anybody would hear of a fact of this class: some cost more to find out than to tell."""
-        return kind in self._handlers or None in self._handlers
+        return kind in self.awaited or None in self.awaited
 
     def tell(self, happening: Happening) -> None:
         """Tell a fact: first those who wait for its kind, then those who hear everything."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from enum import Enum
-from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from media.messages import ChangeStream, CloseStream, DigitEnded, DigitReceived, Event, OpenStream
@@ -13,6 +12,7 @@ from media.plan import Codec, StreamPlan
 from pbx.directory import Extension
 from pbx.media_keys import Srtp
 from pbx.negotiate import Negotiation, NotAcceptable
+from pbx.party import line_of
 from pbx.presses import Form, Presses
 from pbx.relocation import Done, Relocation
 from pbx.trunks.causes import refusal_headers
@@ -39,15 +39,12 @@ from sipcore.syntax.uri import Uri
 from sipcore.transport.flow import Flow
 
 if TYPE_CHECKING:
-    from media.service import MediaService
     from pbx.conversation import Conversation
-    from pbx.environment import Environment
     from pbx.info_digits import InfoDigit
     from pbx.party import Party
+    from pbx.station import Station
     from pbx.tunnel import Tunnel
     from pbx.voice import Voice
-    from sipcore.endpoint import Endpoint
-    from sipcore.net.driver import Driver
     from sipcore.sdp.description import SessionDescription
 
 
@@ -91,42 +88,6 @@ _MEDIA_REFUSED = (415, 488, 606)
 """Of an INVITE, for what its offer says (RFC 3261 section 21)."""
 
 
-class Legs(Protocol):
-    """The book of the legs that exist."""
-
-    def add(self, leg: Leg) -> None:
-        """A leg begins."""
-
-    def discard(self, leg: Leg) -> None:
-        """A leg has ended."""
-
-    def changed(self, leg: Leg) -> None:
-        """A leg is in another state."""
-
-    def lend(self, stream: int, leg: Leg) -> None:
-        """What another stream tells is told to the leg too, until that is closed."""
-
-
-class Station(Protocol):
-    """What a leg needs around it: the switch has it, and so has a phone."""
-
-    environment: Environment
-    loop: asyncio.AbstractEventLoop
-    endpoint: Endpoint
-    driver: Driver
-    media: MediaService
-    codecs: tuple[Codec, ...]
-    """What it speaks, preferred ones first."""
-
-    @property
-    def srtp(self) -> Srtp:
-        """When sound is secured."""
-
-    @property
-    def legs(self) -> Legs:
-        """Where legs are entered and struck out."""
-
-
 class Leg:
     """One party. Verbs act at once and never wait; what the far end does comes to the `watcher`."""
 
@@ -145,10 +106,13 @@ class Leg:
         """Who it is; None where that is of no interest, as on a phone."""
         self.extension = party if isinstance(party, Extension) else None
         """The extension that this party is; None for one outside."""
+        self.line = "" if party is None else line_of(party)
+        """Whose calls this one counts among."""
         self.watcher = watcher
-        self._state = LegState.NEW
+        self.state = LegState.NEW
+        """How far it has come: others only read it."""
         self.session: CallerSession | CalleeSession | None = None
-        reservation = station.media.reserve(beside.stream if beside else None)
+        reservation = station.media.reserve(None if beside is None else beside.stream)
         self.stream: int = reservation.stream
         self.port: int = reservation.port
         environment = station.environment
@@ -163,7 +127,8 @@ class Leg:
         self.plan: StreamPlan | None = None
         self.voice: Voice | None = None
         """Where a feature talks to the far end."""
-        self._conversation: Conversation | None = None
+        self.conversation: Conversation | None = None
+        """With another leg: others only read it, `converse` says what it is."""
         self.relocation: Relocation | None = None
         """To another media worker, while it goes on."""
         self.when_agreed: Callable[[], None] | None = None
@@ -172,12 +137,17 @@ class Leg:
         """To another media worker, where the phone does not follow."""
         self.refusal: Response | None = None
         """What a phone that was called has refused with."""
-        self._presses = Presses()
+        self._presses: Presses | None = None
+        """Of keys; None before the first."""
         self._forwarded = False
         """Whether the caller has been told so, and not yet that it rings there."""
         self.audio_fault_told = False
         """Whether it has been told that sound does not arrive."""
-        self.ended: asyncio.Future[int] = station.loop.create_future()
+        self._status = 0
+        """What it has ended with."""
+        self._ended: asyncio.Future[int] | None = None
+        self._now = station.loop.time
+        self._do = station.driver.perform
         station.legs.add(self)
 
     # -- the far end is a caller ------------------------------------------------------------------
@@ -193,35 +163,37 @@ class Leg:
         """Send 180, once; once more after it was forwarded."""
         if self.state is LegState.NEW or (self._forwarded and self.state is LegState.RINGING):
             self._forwarded = False
-            self.state = LegState.RINGING
-            self._do(self._invitation.progress(180, self._now))
+            self._become(LegState.RINGING)
+            self._do(self._invitation.progress(180, self._now()))
 
     def forward(self) -> None:
         """Send 181: somebody else than was asked for is called now (RFC 3261 section 21.1.3)."""
         if self.state in (LegState.NEW, LegState.RINGING):
             self._forwarded = True
-            self._do(self._invitation.progress(181, self._now))
+            self._do(self._invitation.progress(181, self._now()))
 
     def send_early_media(self, preferred: Codec | None = None) -> None:
         """Send 183 with our answer, so that the caller hears what we play before the call is answered."""
         over = self.state in (LegState.ANSWERED, LegState.ENDED)
         if not over and self.plan is None and self.negotiation.has_remote_offer:
             description = self.negotiation.answer(preferred)
-            self._do(self._invitation.progress(183, self._now, description))
+            self._do(self._invitation.progress(183, self._now(), description))
             self._use_plan()
 
     def answer(self, preferred: Codec | None = None) -> None:
         """Send 200 with the answer, or with our offer where the caller made none."""
         if self.state in (LegState.ANSWERED, LegState.ENDED):
             return
-        self.state = LegState.ANSWERED
+        self._become(LegState.ANSWERED)
         negotiation = self.negotiation
         if negotiation.has_remote_offer:
             description = negotiation.local or negotiation.answer(preferred)
-            self._do(self._invitation.accept(description, self._now))
+            self._do(self._invitation.accept(description, self._now()))
             self._use_plan()
         else:
-            self._do(self._invitation.accept(negotiation.offer([preferred] if preferred else ()), self._now))
+            self._do(
+                self._invitation.accept(negotiation.offer([preferred] if preferred else ()), self._now())
+            )
 
     def reject(self, status: int, reason: str | None = None, headers: Headers = ()) -> None:
         """Refuse the call with a final response >= 300; hang up where it has been answered."""
@@ -229,7 +201,7 @@ class Leg:
             self.hang_up()
         elif self.state is not LegState.ENDED:
             headers = [*headers, *refusal_headers(self.party, status)]
-            self._do(self._invitation.reject(status, self._now, reason, headers))
+            self._do(self._invitation.reject(status, self._now(), reason, headers))
             self._end(status)
 
     # -- the far end is called --------------------------------------------------------------------
@@ -251,48 +223,26 @@ class Leg:
 
         `owner` takes the session's effects in place of this leg, and passes on those that it leaves alone.
         """
-        invite = partial(
-            Leg._invite,
-            target=target,
-            flow=flow,
-            from_=from_,
-            to=to,
-            codecs=codecs,
-            route_set=route_set,
-            owner=owner,
-            headers=headers,
-        )
+
+        def invite(leg: Leg, offerless: bool = False) -> None:
+            leg.session, effects = leg.station.endpoint.invite(
+                target,
+                flow,
+                from_=from_,
+                to=to,
+                offer=None if offerless else leg.negotiation.offer(codecs),
+                now=leg._now(),
+                headers=headers,
+                route_set=route_set,
+                owner=owner or leg,
+            )
+            leg.session.identity = leg.extension.number if leg.extension else ""
+            leg._do(effects)
+
         if self.station.srtp is Srtp.OFFERED and flow.transport.secure and not offerless:
             self.negotiation.offers_srtp = True
             self._invite_in_the_clear = invite
-        invite(self, offerless=offerless)
-
-    def _invite(
-        self,
-        *,
-        target: Uri,
-        flow: Flow,
-        from_: NameAddress,
-        to: NameAddress,
-        codecs: Sequence[Codec],
-        route_set: Sequence[NameAddress],
-        owner: object,
-        headers: Sequence[tuple[str, str]],
-        offerless: bool = False,
-    ) -> None:
-        self.session, effects = self.station.endpoint.invite(
-            target,
-            flow,
-            from_=from_,
-            to=to,
-            offer=None if offerless else self.negotiation.offer(codecs),
-            now=self._now,
-            headers=headers,
-            route_set=route_set,
-            owner=owner or self,
-        )
-        self.session.identity = self.extension.number if self.extension else ""
-        self._do(effects)
+        invite(self, offerless)
 
     # -- both ---------------------------------------------------------------------------------------
 
@@ -303,7 +253,7 @@ class Leg:
         """
         if self.state is not LegState.ENDED:
             headers = [("Reason", reason)] if reason else []
-            effects = self.session.hang_up(self._now, headers) if self.session else []
+            effects = self.session.hang_up(self._now(), headers) if self.session else []
             self._end(200 if self.state is LegState.ANSWERED else 487)
             self._do(effects)
 
@@ -321,7 +271,7 @@ class Leg:
     def check(self) -> None:
         """Ask the phone whether it is still there: no answer, or a 481, ends the leg (RFC 3261 section 12.2.1.2)."""
         if self.state is LegState.ANSWERED:
-            self._do(self._session.send_request("OPTIONS", self._now))
+            self._do(self._session.send_request("OPTIONS", self._now()))
 
     def move_to(self, worker: int, done: Done) -> None:
         """Have the sound carried by that media worker; `done` is told whether it is, unless the leg ends before.
@@ -348,24 +298,24 @@ class Leg:
 
     def offer_again(self) -> None:
         """Tell the peer by re-INVITE where we receive now."""
-        self._do(self._session.modify(self.negotiation.offer_again(self.codec), self._now))
+        self._do(self._session.modify(self.negotiation.offer_again(self.codec), self._now()))
 
     def on_media(self, event: Event) -> None:
         """Take what the media engine tells of this leg's stream."""
         if isinstance(event, DigitReceived):
             form = Form.SOUND if event.in_band else Form.EVENT
-            if not self._presses.begins(form, event.digit, self._now, event.duration_ms / 1000):
+            if not self._keys().begins(form, event.digit, self._now(), event.duration_ms / 1000):
                 return
         elif isinstance(event, DigitEnded):
-            self._presses.ends(Form.SOUND if event.in_band else Form.EVENT, event.digit, self._now)
+            self._keys().ends(Form.SOUND if event.in_band else Form.EVENT, event.digit, self._now())
         if self.voice is not None:
             self.voice.on_media(event)
 
     def on_info(self, digit: InfoDigit) -> None:
         """Take a digit that came as a message. Those in sound and its packets the other leg hears without us."""
         seconds = digit.milliseconds / 1000
-        if self.state is LegState.ENDED or not self._presses.begins(
-            Form.MESSAGE, digit.digit, self._now, seconds
+        if self.state is LegState.ENDED or not self._keys().begins(
+            Form.MESSAGE, digit.digit, self._now(), seconds
         ):
             return
         if self.voice is not None:
@@ -374,24 +324,19 @@ class Leg:
             self.conversation.pass_on(digit.digit, self)
 
     @property
-    def state(self) -> LegState:
-        """How far it has come."""
-        return self._state
+    def ended(self) -> asyncio.Future[int]:
+        """Done at the end, with the status that the watcher is told."""
+        if self._ended is None:
+            self._ended = self.station.loop.create_future()
+            if self.state is LegState.ENDED:
+                self._ended.set_result(self._status)
+        return self._ended
 
-    @state.setter
-    def state(self, state: LegState) -> None:
-        self._state = state
-        self.station.legs.changed(self)
-
-    @property
-    def conversation(self) -> Conversation | None:
-        """With another leg."""
-        return self._conversation
-
-    @conversation.setter
-    def conversation(self, conversation: Conversation | None) -> None:
-        self._conversation = conversation
-        self.station.legs.changed(self)
+    def converse(self, conversation: Conversation | None) -> None:
+        """Talk to another leg from now on, or to nobody."""
+        self.conversation = conversation
+        if self.state is not LegState.ENDED:
+            self.station.legs.changed(self)
 
     @property
     def alerts(self) -> bool:
@@ -436,7 +381,7 @@ class Leg:
                 self.fail(488)
                 return
         if self.state is LegState.NEW:
-            self.state = LegState.RINGING
+            self._become(LegState.RINGING)
         self.watcher.leg_progressed(self, effect.response)
 
     def _on_accepted(self, effect: Accepted) -> None:
@@ -446,7 +391,7 @@ class Leg:
         if not agreed:
             self.fail(488)
             return
-        self.state = LegState.ANSWERED
+        self._become(LegState.ANSWERED)
         self.watcher.leg_accepted(self)
 
     def _on_rejected(self, effect: Rejected) -> None:
@@ -477,15 +422,15 @@ class Leg:
         negotiation = self.negotiation
         if effect.offer is None:
             self._session.drop_retry()
-            self._do(self._session.answer(negotiation.offer(), self._now))
+            self._do(self._session.answer(negotiation.offer(), self._now()))
             return
         try:
             negotiation.receive_offer(effect.offer)
             description = negotiation.answer(self.codec)
         except NotAcceptable:
-            self._do(self._session.refuse(488, self._now))
+            self._do(self._session.refuse(488, self._now()))
             return
-        self._do(self._session.answer(description, self._now))
+        self._do(self._session.answer(description, self._now()))
         if self.port != negotiation.port:
             self._session.drop_retry()  # the port that it was to tell is in our answer
         self._use_plan()
@@ -519,7 +464,7 @@ class Leg:
         except NotAcceptable:
             return False
         assert isinstance(self.session, CallerSession)
-        self._do(self.session.acknowledge(self.negotiation.answer(), self._now))
+        self._do(self.session.acknowledge(self.negotiation.answer(), self._now()))
         self._use_plan()
         return True
 
@@ -533,7 +478,8 @@ class Leg:
 
     def _use_plan(self) -> None:
         """Hand the negotiated plan to the media engine, if it is news."""
-        plan = self.negotiation.plan(self._session.flow.remote.host)
+        assert self.session is not None, "the leg has no session yet"
+        plan = self.negotiation.plan(self.session.flow.remote.host)
         moves = self.port != self.negotiation.port
         if plan == self.plan and not moves:
             return
@@ -548,7 +494,7 @@ class Leg:
     def _end(self, status: int) -> Watcher:
         """The leg is over; who has to be told. Ties are cut, so that nothing waits for the garbage collector."""
         watcher, self.watcher, self.when_agreed = self.watcher, _NOBODY, None
-        self.state = LegState.ENDED
+        self.state, self._status = LegState.ENDED, status  # `discard` tells it
         if self.session is not None:
             self.session.owner = None
         if self.relocation is not None:
@@ -560,9 +506,18 @@ class Leg:
             self.tunnel.close()
         self.station.legs.discard(self)
         self.station.media.send(CloseStream(self.stream))
-        if not self.ended.done():
-            self.ended.set_result(status)
+        if self._ended is not None and not self._ended.done():
+            self._ended.set_result(status)
         return watcher
+
+    def _become(self, state: LegState) -> None:
+        self.state = state
+        self.station.legs.changed(self)
+
+    def _keys(self) -> Presses:
+        if self._presses is None:
+            self._presses = Presses()
+        return self._presses
 
     @property
     def _session(self) -> CallerSession | CalleeSession:
@@ -574,13 +529,6 @@ class Leg:
         """The session of a far end that calls."""
         assert isinstance(self.session, CalleeSession), "only who calls can be answered"
         return self.session
-
-    @property
-    def _now(self) -> float:
-        return self.station.loop.time()
-
-    def _do(self, effects: list[Effect]) -> None:
-        self.station.driver.perform(effects)
 
 
 _HANDLERS: dict[type, Callable[[Leg, Any], None]] = {

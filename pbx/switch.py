@@ -51,7 +51,7 @@ from pbx.media_keys import Srtp
 from pbx.messages import Messages
 from pbx.nat import NatTraversal
 from pbx.parking import ParkingLot
-from pbx.party import Party, line_of
+from pbx.party import Party
 from pbx.pickup import take_place
 from pbx.plugin import Feature
 from pbx.presence import Presence
@@ -115,22 +115,19 @@ class Legs:
     def add(self, leg: Leg) -> None:
         """Enter a leg at its start."""
         self._by_stream[leg.stream] = leg
-        if leg.party is not None:
-            self._by_line.setdefault(line_of(leg.party), set()).add(leg)
+        if leg.line:
+            self._by_line.setdefault(leg.line, set()).add(leg)
         self.changed(leg)
 
     def discard(self, leg: Leg) -> None:
         """Strike a leg out at its end. Its stream may still have something to tell, until it is closed too."""
         if leg.plan is None:
             self.closed(leg.stream)
-        if leg.party is None:
-            return
-        line = line_of(leg.party)
-        legs = self._by_line.get(line)
+        legs = self._by_line.get(leg.line)
         if legs is not None:
             legs.discard(leg)
             if not legs:
-                del self._by_line[line]
+                del self._by_line[leg.line]
         self.changed(leg)
 
     def changed(self, leg: Leg) -> None:
@@ -534,11 +531,9 @@ class Switch:
 
     def _rate(self, leg: Leg, statistics: Statistics) -> None:
         """Tell how a leg sounded; where the call is not over yet, it tells that at its end."""
-        if leg.codec is None or leg.party is None:
+        if leg.plan is None or not leg.line:
             return
-        quality = call_quality(
-            self.environment.wall(), leg.call_id, line_of(leg.party), leg.codec, statistics
-        )
+        quality = call_quality(self.environment.wall(), leg.call_id, leg.line, leg.plan.codec, statistics)
         call = self.calls.get(leg.call_id)
         if call is not None:
             call.qualities.append(quality)
@@ -548,8 +543,7 @@ class Switch:
     def _lose(self, stream: int) -> None:
         leg = self.legs.at(stream)
         if leg is not None and leg.state is not LegState.ENDED:
-            whose = line_of(leg.party) if leg.party else "outside"
-            logger.error("the sound of a call of %s is gone, the call ends", whose)
+            logger.error("the sound of a call of %s is gone, the call ends", leg.line)
             leg.fail(500)
         self.legs.closed(stream)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -28,7 +29,9 @@ class Media:
 
 def leg(stream: int, *, voice: object = None, holds: bool = False) -> Leg:
     """What a conversation sees of a leg."""
-    return cast(Leg, SimpleNamespace(stream=stream, conversation=None, voice=voice, holds=holds, tunnel=None))
+    seen = SimpleNamespace(stream=stream, conversation=None, voice=voice, holds=holds, tunnel=None)
+    seen.converse = partial(setattr, seen, "conversation")
+    return cast(Leg, seen)
 
 
 async def test_a_leg_that_a_feature_served_is_listened_to_no_more() -> None:
