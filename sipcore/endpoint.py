@@ -154,13 +154,14 @@ class Endpoint:
 
     def next_deadline(self) -> float | None:
         """When `tick` wants to be called."""
-        least, own = self.transactions.next_deadline(), self._deadlines.next()
-        if least is None or (own is not None and own < least):
-            least = own
-        if not self._adrift:
-            return least
-        adrift = self._adrift.next_deadline()
-        return adrift if least is None or (adrift is not None and adrift < least) else least
+        waiting = self.transactions.next_deadline(), self._deadlines.next(), self._adrift.next_deadline()
+        return min((deadline for deadline in waiting if deadline is not None), default=None)
+
+    def sooner_than(self, time: float) -> bool:
+        """Whether `next_deadline` may be before a time: quickly, and now and then without need."""
+        if self._deadlines.soonest < time or self.transactions.sooner_than(time):
+            return True
+        return bool(self._adrift) and (self._adrift.next_deadline() or time) < time
 
     # -- what the transaction user asks -----------------------------------------------------------------
 

@@ -334,13 +334,16 @@ class Driver:
 
     def _arm(self) -> None:
         """Move the timer only when something is due sooner than it; a timer that is early just looks again."""
+        timer = self._timer
+        if timer is not None and not self.endpoint.sooner_than(timer.when()):
+            return
         deadline = self.endpoint.next_deadline()
         if deadline is None or self._stopped:
             return
-        if self._timer is not None:
-            if self._timer.when() <= deadline:
+        if timer is not None:
+            if timer.when() <= deadline:
                 return
-            self._timer.cancel()
+            timer.cancel()
         self._timer = self._loop.call_at(deadline, self._tick)
 
     def _tick(self) -> None:

@@ -8,11 +8,8 @@ from typing import Any, ClassVar
 
 from sipcore.effects import Effect, Transmit
 from sipcore.machine import Row
-from sipcore.syntax.message import Request, Response, ack_for
-from sipcore.transaction.matching import Key, client_key
-from sipcore.transaction.timers import Timers
+from sipcore.syntax.message import Response, ack_for
 from sipcore.transaction.transaction import Client, end, pass_up, tell_flow_failure, tell_timeout
-from sipcore.transport.flow import Flow
 
 
 class State(Enum):
@@ -53,15 +50,10 @@ class InviteClient(Client):
 
     States: ClassVar = State
     Events: ClassVar = Event
+    BEGIN: ClassVar = State.CALLING
     RETRANSMIT: ClassVar = Event.TIMER_A
+    GIVE_UP: ClassVar = Event.TIMER_B
     LOSE_FLOW: ClassVar = Event.FLOW_FAILED
-
-    def __init__(self, request: Request, flow: Flow, timers: Timers, key: Key | None = None) -> None:
-        super().__init__(State.CALLING, key or client_key(request), request, flow, timers)
-
-    def start(self, now: float) -> list[Effect]:
-        """Send the INVITE. To be called once, before anything else."""
-        return self._start(Event.TIMER_B, now)
 
     def receive(self, response: Response, now: float) -> list[Effect]:
         """A response that matches."""
@@ -82,10 +74,10 @@ class InviteClient(Client):
         effects.append(Transmit(self.flow, ack_for(self.request, response).to_bytes()))
 
     def _absorb_failures(self, _: Any, now: float, effects: list[Effect]) -> None:
-        self._linger(self.timers.d, Event.TIMER_D, now, effects)
+        self._linger_on_udp(self.timers.d, Event.TIMER_D, now, effects)
 
     def _await_more(self, _: Any, now: float, effects: list[Effect]) -> None:
-        self._advance_after(self.timers.timeout, Event.TIMER_M, now)
+        self._linger(self.timers.timeout, Event.TIMER_M, now)
 
     TABLE: ClassVar[Mapping[tuple[State, Event], Row]] = {
         (State.CALLING, Event.TIMER_A): (State.CALLING, _retransmit),

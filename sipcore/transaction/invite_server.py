@@ -10,10 +10,7 @@ from sipcore.effects import Effect
 from sipcore.errors import UsageError
 from sipcore.machine import Row
 from sipcore.syntax.message import Request, Response
-from sipcore.transaction.matching import server_key
-from sipcore.transaction.timers import Timers
 from sipcore.transaction.transaction import Server, end, tell_flow_failure
-from sipcore.transport.flow import Flow
 
 
 class State(Enum):
@@ -55,11 +52,9 @@ class InviteServer(Server):
 
     States: ClassVar = State
     Events: ClassVar = Event
+    BEGIN: ClassVar = State.PROCEEDING
     RETRANSMIT: ClassVar = Event.TIMER_G
     LOSE_FLOW: ClassVar = Event.FLOW_FAILED
-
-    def __init__(self, request: Request, flow: Flow, timers: Timers) -> None:
-        super().__init__(State.PROCEEDING, server_key(request, "INVITE"), request, flow, timers)
 
     @property
     def accepted(self) -> bool:
@@ -87,7 +82,7 @@ class InviteServer(Server):
     # -- actions --------------------------------------------------------------------------------------
 
     def _absorb_invites(self, _: Any, now: float, effects: list[Effect]) -> None:
-        self._advance_after(self.timers.timeout, Event.TIMER_L, now)
+        self._linger(self.timers.timeout, Event.TIMER_L, now)
 
     def _await_ack(self, _: Any, now: float, effects: list[Effect]) -> None:
         self._advance_after(self.timers.timeout, Event.TIMER_H, now)
@@ -98,7 +93,7 @@ class InviteServer(Server):
         self._retransmit_after(min(2 * self._interval, self.timers.t2), now)
 
     def _absorb_acks(self, _: Any, now: float, effects: list[Effect]) -> None:
-        self._linger(self.timers.t4, Event.TIMER_I, now, effects)
+        self._linger_on_udp(self.timers.t4, Event.TIMER_I, now, effects)
 
     TABLE: ClassVar[Mapping[tuple[State, Event], Row]] = {
         (State.PROCEEDING, Event.INVITE): (State.PROCEEDING, Server._send_again),

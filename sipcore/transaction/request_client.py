@@ -8,11 +8,8 @@ from typing import Any, ClassVar
 
 from sipcore.effects import Effect, Transmit
 from sipcore.machine import Row
-from sipcore.syntax.message import Request, Response
-from sipcore.transaction.matching import Key, client_key
-from sipcore.transaction.timers import Timers
+from sipcore.syntax.message import Response
 from sipcore.transaction.transaction import Client, end, pass_up, tell_flow_failure, tell_timeout
-from sipcore.transport.flow import Flow
 
 
 class State(Enum):
@@ -46,15 +43,10 @@ class RequestClient(Client):
 
     States: ClassVar = State
     Events: ClassVar = Event
+    BEGIN: ClassVar = State.TRYING
     RETRANSMIT: ClassVar = Event.TIMER_E
+    GIVE_UP: ClassVar = Event.TIMER_F
     LOSE_FLOW: ClassVar = Event.FLOW_FAILED
-
-    def __init__(self, request: Request, flow: Flow, timers: Timers, key: Key | None = None) -> None:
-        super().__init__(State.TRYING, key or client_key(request), request, flow, timers)
-
-    def start(self, now: float) -> list[Effect]:
-        """Send the request. To be called once, before anything else."""
-        return self._start(Event.TIMER_F, now)
 
     def receive(self, response: Response, now: float) -> list[Effect]:
         """A response that matches."""
@@ -71,7 +63,7 @@ class RequestClient(Client):
         effects.append(Transmit(self.flow, self.request.to_bytes()))
 
     def _absorb_finals(self, _: Any, now: float, effects: list[Effect]) -> None:
-        self._linger(self.timers.t4, Event.TIMER_K, now, effects)
+        self._linger_on_udp(self.timers.t4, Event.TIMER_K, now, effects)
 
     TABLE: ClassVar[Mapping[tuple[State, Event], Row]] = {
         (State.TRYING, Event.TIMER_E): (State.TRYING, _retransmit),

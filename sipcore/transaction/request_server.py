@@ -10,10 +10,7 @@ from sipcore.effects import Effect
 from sipcore.errors import UsageError
 from sipcore.machine import Row
 from sipcore.syntax.message import Request, Response
-from sipcore.transaction.matching import server_key
-from sipcore.transaction.timers import Timers
 from sipcore.transaction.transaction import Server, end
-from sipcore.transport.flow import Flow
 
 
 class State(Enum):
@@ -49,11 +46,9 @@ class RequestServer(Server):
 
     States: ClassVar = State
     Events: ClassVar = Event
+    BEGIN: ClassVar = State.TRYING
     RETRANSMIT: ClassVar = Event.TIMER_J  # nothing is retransmitted but on request
     LOSE_FLOW: ClassVar = Event.FLOW_FAILED
-
-    def __init__(self, request: Request, flow: Flow, timers: Timers) -> None:
-        super().__init__(State.TRYING, server_key(request, request.method), request, flow, timers)
 
     def receive(self, request: Request, now: float) -> list[Effect]:
         """A retransmission."""
@@ -74,7 +69,7 @@ class RequestServer(Server):
     # -- actions --------------------------------------------------------------------------------------
 
     def _absorb_requests(self, _: Any, now: float, effects: list[Effect]) -> None:
-        self._linger(self.timers.timeout, Event.TIMER_J, now, effects)
+        self._linger_on_udp(self.timers.timeout, Event.TIMER_J, now, effects)
 
     TABLE: ClassVar[Mapping[tuple[State, Event], Row]] = {
         (State.TRYING, Event.SEND_PROVISIONAL): (State.PROCEEDING, Server._send),

@@ -16,7 +16,7 @@ Every method that may move a transaction returns effects: `Transmit` for the dri
 
 from __future__ import annotations
 
-from collections import deque
+from typing import Any
 
 from sipcore.deadlines import Deadlines
 from sipcore.effects import Effect
@@ -24,6 +24,7 @@ from sipcore.syntax.headers import Via
 from sipcore.syntax.message import Request, Response
 from sipcore.transaction.invite_client import InviteClient
 from sipcore.transaction.invite_server import InviteServer
+from sipcore.transaction.lingering import Lingering
 from sipcore.transaction.matching import (
     Key,
     client_key,
@@ -41,9 +42,6 @@ ClientTransaction = InviteClient | RequestClient
 ServerTransaction = InviteServer | RequestServer
 AnyTransaction = ClientTransaction | ServerTransaction
 
-SWEEP_SECONDS = 0.5
-"""Timer J may be so much late: then one wake-up serves many transactions."""
-
 
 class TransactionTable:
     """Finds transactions, watches their deadlines, and keeps nothing of those that have ended."""
@@ -55,11 +53,10 @@ class TransactionTable:
         self._merged: dict[Key, ServerTransaction] = {}
         self._streams: dict[Flow, dict[AnyTransaction, None]] = {}
         """The transactions of each stream connection, in order, to be found when it breaks."""
-        self._deadlines: Deadlines[AnyTransaction] = Deadlines()
-        self._absorbing: deque[RequestServer] = deque()
-        """What only absorbs retransmissions: all do so for as long (timer J), so the first to end is in front."""
-        self._sweep_at = 0.0
-        """Not before this time are they looked at again."""
+        self._lingering: dict[float, Lingering[AnyTransaction]] = {}
+        """Those that wait for nothing but their end, by the seconds that they do so."""
+        self._deadlines: Deadlines[Any] = Deadlines()
+        """Of these queues, and of all other transactions."""
 
     def __len__(self) -> int:
         """How many transactions live, those included that only absorb retransmissions."""
@@ -143,35 +140,28 @@ class TransactionTable:
 
     def respond(self, transaction: ServerTransaction, response: Response, now: float) -> list[Effect]:
         """Send a response. Raises UsageError on a second final one, unless it is a 2xx of an INVITE again."""
-        if type(transaction) is not RequestServer:
-            return self._settle(transaction, transaction.respond(response, now))
-        waits = transaction.deadline is None
-        effects = transaction.respond(response, now)
-        if transaction.terminated:
-            return self._settle(transaction, effects)
-        if waits and transaction.deadline is not None:
-            self._absorbing.append(transaction)
-        return effects
+        return self._settle(transaction, transaction.respond(response, now))
 
     # -- time and flows -------------------------------------------------------------------------------
 
     def next_deadline(self) -> float | None:
         """When `tick` wants to be called; None if nothing waits."""
-        least = self._deadlines.next()
-        if not self._absorbing:
-            return least
-        sweep = max(self._absorbing[0].deadline or 0.0, self._sweep_at)
-        return sweep if least is None or sweep < least else least
+        return self._deadlines.next()
+
+    def sooner_than(self, time: float) -> bool:
+        """Whether `next_deadline` may be before a time: quickly, and now and then without need."""
+        return self._deadlines.soonest < time
 
     def tick(self, now: float) -> list[Effect]:
         """Tick every transaction whose deadline has come; the next deadline is later than `now` then."""
         effects: list[Effect] = []
-        while (transaction := self._deadlines.due(now)) is not None:
-            effects += self._settle(transaction, transaction.tick(now))
-        while self._absorbing and (self._absorbing[0].deadline or 0.0) <= now:
-            absorbing = self._absorbing.popleft()
-            self._settle(absorbing, absorbing.tick(now))
-            self._sweep_at = now + SWEEP_SECONDS
+        while (due := self._deadlines.due(now)) is not None:
+            if isinstance(due, Lingering):
+                for transaction in due.due(now):
+                    effects += self._settle(transaction, transaction.tick(now))
+                self._deadlines.watch(due)
+            else:
+                effects += self._settle(due, due.tick(now))
         return effects
 
     def flow_closed(self, flow: Flow, now: float) -> list[Effect]:
@@ -191,7 +181,9 @@ class TransactionTable:
     def _settle(self, transaction: AnyTransaction, effects: list[Effect]) -> list[Effect]:
         """Note what a step has changed."""
         if not transaction.terminated:
-            if type(transaction) is not RequestServer:
+            if transaction.lingers:
+                self._linger(transaction)
+            elif transaction.deadline is not None:
                 self._deadlines.watch(transaction)
             return effects
         if not effects:  # nobody is told: then nobody is kept either, but by whoever knows the transaction
@@ -201,6 +193,14 @@ class TransactionTable:
         else:
             self._drop_server(transaction)
         return effects
+
+    def _linger(self, transaction: AnyTransaction) -> None:
+        queue = self._lingering.get(transaction.lingers)
+        if queue is None:
+            queue = self._lingering[transaction.lingers] = Lingering()
+        self._deadlines.forget(transaction)
+        if queue.add(transaction):
+            self._deadlines.watch(queue)
 
     def _drop_client(self, transaction: ClientTransaction) -> None:
         if self._clients.get(transaction.key) is transaction:
@@ -216,7 +216,10 @@ class TransactionTable:
         self._drop(transaction)
 
     def _drop(self, transaction: AnyTransaction) -> None:
-        self._deadlines.forget(transaction)
+        if transaction.lingers:
+            self._lingering[transaction.lingers].discard(transaction)
+        else:
+            self._deadlines.forget(transaction)
         if transaction.flow.transport.reliable:
             others = self._streams.get(transaction.flow)
             if others is not None:

@@ -10,7 +10,7 @@ from sipcore.errors import UsageError
 from sipcore.machine import Machine
 from sipcore.syntax.message import Request, Response
 from sipcore.transaction.events import FlowFailed, ResponseReceived, TimedOut
-from sipcore.transaction.matching import Key
+from sipcore.transaction.matching import Key, client_key, server_key
 from sipcore.transaction.timers import Timers
 from sipcore.transport.flow import Flow
 
@@ -24,16 +24,18 @@ class Transaction(Machine):
 
     __slots__ = (
         "_advance", "_advance_at", "_interval", "_retransmit_at",
-        "deadline", "flow", "key", "terminated", "timers", "user",
+        "deadline", "flow", "key", "lingers", "terminated", "timers", "user",
     )  # fmt: skip
 
+    BEGIN: ClassVar[Enum]
+    """The state to begin in."""
     RETRANSMIT: ClassVar[Enum]
     """The event of the timer that retransmits (A, E or G)."""
     LOSE_FLOW: ClassVar[Enum]
     """The event of a flow that is gone."""
 
-    def __init__(self, state: Enum, key: Key, flow: Flow, timers: Timers) -> None:
-        self.state = state
+    def __init__(self, key: Key, flow: Flow, timers: Timers) -> None:
+        self.state = self.BEGIN
         self.key = key
         self.flow = flow
         self.timers = timers
@@ -41,6 +43,8 @@ class Transaction(Machine):
         """Whoever is to hear of the transaction. A slot for the endpoint: nothing here looks into it."""
         self.deadline: float | None = None
         """When `tick` wants to be called."""
+        self.lingers = 0.0
+        """Seconds to its end, for which it only absorbs what is repeated; 0 where there is more to do."""
         self.terminated = False
         """Whether nothing can happen any more."""
         self._interval = timers.t1
@@ -74,16 +78,21 @@ class Transaction(Machine):
     def _advance_after(self, seconds: float, event: Enum, now: float) -> None:
         """Take `event` after so many seconds; until then nothing is retransmitted unless asked for."""
         self._retransmit_at = None
-        self._advance, self._advance_at = event, now + seconds
-        self._note_deadline()
+        self._advance = event
+        self._advance_at = self.deadline = now + seconds
 
-    def _linger(self, seconds: float, event: Enum, now: float, effects: list[Effect]) -> None:
-        """Timers D, I, J and K: absorb what is still on its way before `event`. On a reliable transport that
-        is nothing, so the timer is set to zero seconds, and fires at once."""
+    def _linger(self, seconds: float, event: Enum, now: float) -> None:
+        """Timers L and M: only absorb what is repeated, or pass it up, until `event` ends the transaction."""
+        self._advance_after(seconds, event, now)
+        self.lingers = seconds
+
+    def _linger_on_udp(self, seconds: float, event: Enum, now: float, effects: list[Effect]) -> None:
+        """Timers D, I, J and K: the same, but on a reliable transport nothing is still on its way, so the timer is set
+        to zero seconds, and fires at once."""
         if self.flow.transport.reliable:
             effects += self.step(event, None, now)
         else:
-            self._advance_after(seconds, event, now)
+            self._linger(seconds, event, now)
 
     def _stop_timers(self) -> None:
         self._retransmit_at = self._advance_at = self.deadline = None
@@ -98,15 +107,19 @@ class Client(Transaction):
 
     __slots__ = ("request",)
 
-    def __init__(self, state: Enum, key: Key, request: Request, flow: Flow, timers: Timers) -> None:
-        super().__init__(state, key, flow, timers)
+    GIVE_UP: ClassVar[Enum]
+    """The event of the timer that waits for a response (B or F)."""
+
+    def __init__(self, request: Request, flow: Flow, timers: Timers, key: Key | None = None) -> None:
+        super().__init__(key or client_key(request), flow, timers)
         self.request = request
 
-    def _start(self, give_up: Enum, now: float) -> list[Effect]:
-        self._advance, self._advance_at = give_up, now + self.timers.timeout
+    def start(self, now: float) -> list[Effect]:
+        """Send the request. To be called once, before anything else."""
+        self._advance = self.GIVE_UP
+        self._advance_at = self.deadline = now + self.timers.timeout
         if not self.flow.transport.reliable:
-            self._retransmit_at = now + self._interval
-        self._note_deadline()
+            self._retransmit_after(self._interval, now)
         return [Transmit(self.flow, self.request.to_bytes())]
 
 
@@ -119,8 +132,8 @@ class Server(Transaction):
 
     __slots__ = ("_last", "_request", "merged_key")
 
-    def __init__(self, state: Enum, key: Key, request: Request, flow: Flow, timers: Timers) -> None:
-        super().__init__(state, key, flow, timers)
+    def __init__(self, request: Request, flow: Flow, timers: Timers) -> None:
+        super().__init__(server_key(request, request.method), flow, timers)
         self.merged_key: Key | None = None
         """Where the table finds the request if it comes by another way too (RFC 3261 section 8.2.2.2)."""
         self._request: Request | None = request
@@ -145,7 +158,8 @@ class Server(Transaction):
         effects.append(Transmit(self.flow, self._last))
 
     def _send_final(self, response: Response, now: float, effects: list[Effect]) -> None:
-        self._send(response, now, effects)
+        self._last = response.to_bytes()
+        effects.append(Transmit(self.flow, self._last))
         self._request = self.user = None
 
     def _send_again(self, _: Any, now: float, effects: list[Effect]) -> None:

@@ -176,3 +176,27 @@ def test_an_item_that_moves_all_the_time_has_one_entry() -> None:
     assert len(deadlines._heap) == 1
     assert drain(deadlines, 999.0) == []
     assert drain(deadlines, 1000.0) == [item]
+
+
+def test_a_deadline_that_is_given_up_or_put_off_without_a_word_is_not_kept() -> None:
+    deadlines, (given_up, put_off, other) = watching(1.0, 2.0, 3.0)
+    given_up.deadline, put_off.deadline = None, 4.0
+    assert deadlines.soonest == 1.0, "nobody has looked"
+    assert deadlines.due(2.5) is None
+    assert deadlines.next() == deadlines.soonest == 3.0
+    assert len(deadlines) == 2
+    assert drain(deadlines, 4.0) == [other, put_off]
+
+
+def test_no_deadline_is_sooner_than_the_soonest() -> None:
+    random = Random(2)
+    deadlines, items = watching(*(random.random() for _ in range(100)))
+    for _ in range(1000):
+        item = random.choice(items)
+        item.deadline = random.choice([None, random.random()])
+        deadlines.watch(item)
+        least = min((item.deadline for item in items if item.deadline is not None), default=None)
+        assert least is None or deadlines.soonest <= least
+        if random.random() < 0.1:
+            assert deadlines.next() == least
+            assert least is None or deadlines.soonest == least

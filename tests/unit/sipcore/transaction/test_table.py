@@ -35,9 +35,9 @@ def holds_nothing(table: TransactionTable) -> bool:
         table._merged,
         table._streams,
         table._deadlines,
-        table._absorbing,
+        *table._lingering.values(),
     )
-    return all(not len(book) for book in books) and len(table) == 0 and table.next_deadline() is None
+    return table.next_deadline() is None and all(not len(book) for book in books) and len(table) == 0
 
 
 def run_out(table: TransactionTable) -> list[str]:
