@@ -105,7 +105,6 @@ class Endpoint:
         try:
             if isinstance(message, Response):
                 return self._receive_response(message, flow, now)
-            stamp_via(message, flow)
             return self._receive_request(message, flow, now)
         except PeerError as error:
             if isinstance(message, Response):
@@ -118,7 +117,6 @@ class Endpoint:
         if request is None or request.method == "ACK":
             return []
         try:
-            stamp_via(request, flow)
             return self._refuse(request, flow, error.status)
         except PeerError:
             return []
@@ -291,10 +289,15 @@ class Endpoint:
         if refusal is not None:
             status, headers = refusal
             return self._refuse(request, flow, status, headers)
+        if request.method == "INVITE":
+            return self._invited(request, flow, verdict.identity, now)
+        return [Arrived(self._accept(request, flow), request, verdict.identity, flow)]
+
+    def _accept(self, request: Request, flow: Flow) -> ServerTransaction:
+        """Begin a server transaction, and note in the Via where its answers go."""
         transaction = self.transactions.accept(request, response_flow(request, flow))
-        if request.method != "INVITE":
-            return [Arrived(transaction, request, verdict.identity, flow)]
-        return self._invited(transaction, flow, verdict.identity, now)
+        stamp_via(request, flow)
+        return transaction
 
     def _inspect(self, request: Request) -> tuple[int, list[tuple[str, str]]] | None:
         """What section 8.2 finds wrong with a request: status and headers, or None."""
@@ -314,16 +317,20 @@ class Endpoint:
             return 481, []
         return None
 
-    def _invited(self, transaction: ServerTransaction, flow: Flow, identity: str, now: float) -> list[Effect]:
-        if self.stopping or len(self._sessions) >= self.settings.max_sessions:
-            busy = response_to(transaction.request, 503, headers=[("Retry-After", "10")])
-            return self.respond(transaction, busy, now)
-        trying = self.transactions.respond(transaction, response_to(transaction.request, 100), now)
+    def _invited(self, request: Request, flow: Flow, identity: str, now: float) -> list[Effect]:
         try:
-            session = CalleeSession(self, transaction, flow, identity, self.identifiers.tag())
-            session.flow = request_flow(transaction.request, transaction.request.contacts[0].uri, flow)
+            back = request_flow(request, request.contacts[0].uri, flow)
+        except (PeerError, IndexError):  # the session will say that there is no target
+            back = flow
+        transaction = self._accept(request, flow)
+        if self.stopping or len(self._sessions) >= self.settings.max_sessions:
+            busy = response_to(request, 503, headers=[("Retry-After", "10")])
+            return self.respond(transaction, busy, now)
+        trying = self.transactions.respond(transaction, response_to(request, 100), now)
+        try:
+            session = CalleeSession(self, transaction, back, identity, self.identifiers.tag())
         except PeerError as error:
-            return trying + self.respond(transaction, self._error_response(transaction.request, error), now)
+            return trying + self.respond(transaction, self._error_response(request, error), now)
         transaction.user = session
         return trying + session.start()
 
@@ -369,7 +376,7 @@ class Endpoint:
         if refusal is not None:
             status, headers = refusal
             return self._refuse(request, flow, status, headers)
-        transaction = self.transactions.accept(request, response_flow(request, flow))
+        transaction = self._accept(request, flow)
         transaction.user = usage
         trying = response_to(request, 100) if request.method == "INVITE" else None
         effects = [] if trying is None else self.transactions.respond(transaction, trying, now)
@@ -385,7 +392,7 @@ class Endpoint:
         elsewhere = cancelled is None or cancelled.flow.remote.host != flow.remote.host
         if cancelled is None or (elsewhere and not (session and self.stands_in(session.identity, flow))):
             return self._refuse(request, flow, 481)
-        transaction = self.transactions.accept(request, response_flow(request, flow))
+        transaction = self._accept(request, flow)
         effects = self.respond(transaction, response_to(request, 200), now)
         return effects if session is None else effects + session.receive_cancel(cancelled, now)
 
@@ -405,13 +412,15 @@ class Endpoint:
         """Answer without keeping anything (section 8.2.7)."""
         if request.method == "ACK":
             return []
+        back = response_flow(request, flow)
+        stamp_via(request, flow)
         response = response_to(
             request,
             status,
             to_tag=self._stateless_tag(request),
             headers=[*headers, ("Server", self.settings.server)],
         )
-        return [Transmit(response_flow(request, flow), response.to_bytes())]
+        return [Transmit(back, response.to_bytes())]
 
     def _stateless_tag(self, request: Request) -> str:
         """A To tag that is the same for each retransmission of a request, without remembering it."""

@@ -3,6 +3,8 @@ requests of our own."""
 
 from __future__ import annotations
 
+import re
+
 from sipcore.syntax.headers import Via
 from sipcore.syntax.message import Request
 from sipcore.syntax.uri import Uri
@@ -10,18 +12,16 @@ from sipcore.transport.flow import Address, Flow, Transport
 
 DEFAULT_PORT = 5060
 _RPORT = ";rport"
+_PLAIN = re.compile(r'[^;,"]+;branch=[^;,"]*;rport')
 
 
 def stamp_via(request: Request, flow: Flow) -> None:
     """Add `received` where the sender is not who it says, and fill in `rport` where it asks for that."""
-    via, text, (host, port) = request.via, request.first["Via"], flow.remote
-    if len(via.parameters) == 2 and text.endswith(_RPORT) and "," not in text and '"' not in text:
-        first = via.parameters[0]
-        if first[0] == "branch":  # so do nearly all write it
-            told = first, ("rport", str(port)), ("received", host)
-            stamped = Via(via.transport, via.host, via.port, told)
-            request.replace_via(stamped, f"{text}={port};received={host}")
-            return
+    text, (host, port) = request.first.get("Via", ""), flow.remote
+    if _PLAIN.fullmatch(text):  # so do nearly all write it
+        request.set("Via", f"{text}={port};received={host}")
+        return
+    via = request.via
     wants_port = via.parameter("rport") is not None
     if not wants_port and via.host == host:
         return
