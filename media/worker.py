@@ -36,7 +36,7 @@ from media.process import (
     reap,
     start_anew,
 )
-from values import dataclass
+from media.upward_log import LogLine, UpwardLog
 
 if TYPE_CHECKING:
     from media.lane import UringLane
@@ -54,15 +54,10 @@ MAX_FRAME_BYTES = 16 * 1024 * 1024
 """What one turn of a loop sends is far less; a longer frame is none."""
 
 
-@dataclass(frozen=True)  # no slots: it is pickled
-class LogLine:
-    """What a worker has to say in the log, which is its parent's alone to write."""
-
-    logger: str
-    level: int
-    text: str
-    exception: str = ""
-    """The traceback, if there is one."""
+def frame(values: list[Any]) -> bytes:
+    """Values as they go over the pair."""
+    data = pickle.dumps(values, pickle.HIGHEST_PROTOCOL)
+    return len(data).to_bytes(4, "big") + data
 
 
 class Channel(asyncio.BufferedProtocol):
@@ -92,8 +87,7 @@ class Channel(asyncio.BufferedProtocol):
     def _flush(self) -> None:
         values, self._unsent = self._unsent, []
         if values and self._transport is not None:
-            data = pickle.dumps(values, pickle.HIGHEST_PROTOCOL)
-            self._transport.write(len(data).to_bytes(4, "big") + data)
+            self._transport.write(frame(values))
 
     # -- asyncio.BufferedProtocol -----------------------------------------------------------------------------
 
@@ -232,18 +226,6 @@ class WorkerProcess:
 # -- the child's side ------------------------------------------------------------------------------
 
 
-class _ToParent(logging.Handler):
-    """Sends log records up."""
-
-    def __init__(self, send: Callable[[LogLine], None]) -> None:
-        super().__init__()
-        self._send = send
-
-    def emit(self, record: logging.LogRecord) -> None:
-        exception = logging.Formatter().formatException(record.exc_info) if record.exc_info else ""
-        self._send(LogLine(record.name, record.levelno, record.getMessage(), exception))
-
-
 class DiskThread:
     """A `Disk` of its own thread. What is still to be done when the process ends is lost."""
 
@@ -297,8 +279,10 @@ async def serve(
     port_range: tuple[int, int],
     lane: Lane | None,
     codecs: Iterable[str],
+    log: UpwardLog,
 ) -> None:
-    """Run an engine until the parent closes the pair. `lane`: of its own loop, for connected sockets."""
+    """Run an engine until the parent closes the pair. `lane`: of its own loop, for connected sockets. `log` has what
+    was said before."""
     from media.engine import MediaEngine
     from media.net import SocketMediaNetwork
 
@@ -312,27 +296,37 @@ async def serve(
         engine.handle(command)
 
     _, channel = await loop.create_connection(lambda: Channel(receive, closed.set), sock=pair)
-    logging.getLogger().addHandler(_ToParent(channel.send))
+    log.begin(channel.send)
     dice = random.Random(random.SystemRandom().getrandbits(256))
     disk, library = DiskThread(loop), DiskThread(loop)  # a recording that hangs keeps no prompt waiting
-    ports = Ports(network, host, *port_range)
-    engine = MediaEngine(
-        network,
-        ports,
-        dice,
-        channel.send,
-        worker=number,
-        disk=disk,
-        library=library,
-        load_ahead=Ahead(codecs).load,
-    )
-    engine.start()
-    gc.collect()
-    gc.freeze()
-    sys.setswitchinterval(SWITCH_SECONDS)
-    await closed.wait()
-    engine.stop()
-    disk.close()
+    try:
+        engine = MediaEngine(
+            network,
+            Ports(network, host, *port_range),
+            dice,
+            channel.send,
+            worker=number,
+            disk=disk,
+            library=library,
+            load_ahead=Ahead(codecs).load,
+        )
+        engine.start()
+        gc.collect()
+        gc.freeze()
+        sys.setswitchinterval(SWITCH_SECONDS)
+        await closed.wait()
+        engine.stop()
+        disk.close()
+    except Exception as error:
+        _say("cannot go on", error)
+        raise
+    finally:
+        channel.close()  # which sends what was said
+
+
+def _say(what: str, error: Exception) -> None:
+    """Why this process ends; what the machine lacks is no fault of the program's."""
+    logger.error("%s: %s", what, error, exc_info=None if isinstance(error, OSError) else error)
 
 
 def work(pair: socket.socket, arguments: list[str]) -> int:
@@ -340,13 +334,18 @@ def work(pair: socket.socket, arguments: list[str]) -> int:
     from media.lane import open_lane
 
     number, host, first, last, log_level, *codecs = arguments
+    log = UpwardLog()
     logging.getLogger().setLevel(int(log_level))
-    lane = open_lane()
+    logging.getLogger().addHandler(log)
     try:
+        lane = open_lane()
         with asyncio.Runner(loop_factory=partial(_loop, lane)) as runner:
-            runner.run(serve(pair, int(number), host, (int(first), int(last)), lane, codecs))
-    except OSError as error:
-        print(f"media worker {number}: {error}", file=sys.stderr)
+            runner.run(serve(pair, int(number), host, (int(first), int(last)), lane, codecs, log))
+    except Exception as error:
+        if pair.fileno() >= 0:  # else it is said already
+            _say("cannot begin", error)
+            with contextlib.suppress(OSError):
+                pair.sendall(frame(log.early()))
         return 1
     return 0
 

@@ -41,7 +41,7 @@ from media.messages import (
     WorkerLost,
 )
 from media.net import SocketMediaNetwork
-from media.process import command
+from media.process import Start, command
 from media.service import MediaService, MediaSettings, PortsExhausted
 from media.tones import Tone
 from media.wav import WavReader, WavWriter
@@ -246,6 +246,63 @@ def test_what_a_process_logs_is_in_the_log_of_its_parent(caplog: pytest.LogCaptu
     assert (nonsense.levelname, nonsense.name) == ("ERROR", "media.worker")
     assert nonsense.getMessage() == "media worker 0: 'nonsense' could not be handled"
     assert "AttributeError" in nonsense.__dict__["exception"]
+
+
+NO_RING = "import media.lane; media.lane.UringLane = lambda: open('/no/ring')"
+BROKEN = "import media.engine; media.engine.MediaEngine.start = lambda engine: 1 / 0"
+BLIND = "import media.worker; media.worker._loop = lambda lane: 1 / 0"
+
+
+def starting(change: str, processes: list[subprocess.Popen[bytes]]) -> Start:
+    """Starts workers of which something is different; they are noted."""
+
+    async def start(arguments: list[str], pair: socket.socket) -> subprocess.Popen[bytes]:
+        *python, code = command()
+        code = code.replace("from media.worker", f"exec({change!r}); from media.worker")
+        process = subprocess.Popen([*python, code, *arguments], stdin=pair.fileno(), stderr=subprocess.PIPE)
+        processes.append(process)
+        return process
+
+    return start
+
+
+def test_what_a_process_says_before_it_has_begun_is_in_the_log_too(caplog: pytest.LogCaptureFixture) -> None:
+    async def story() -> None:
+        async with started(start=starting(NO_RING, processes)):
+            await until(lambda: "there is no io_uring" in caplog.text)
+
+    processes: list[subprocess.Popen[bytes]] = []
+    caplog.set_level(logging.INFO)
+    run(story())
+    assert said_by(processes) == b""
+    [record] = [each for each in caplog.records if "no io_uring" in each.getMessage()]
+    assert (record.levelname, record.name) == ("INFO", "media.lane")
+    assert record.getMessage().startswith("media worker 0: media sockets are read and written to one by one")
+
+
+@pytest.mark.parametrize(("change", "said"), [(BROKEN, "cannot go on"), (BLIND, "cannot begin")])
+def test_why_a_process_ends_is_in_the_log_and_nowhere_else(
+    change: str, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story() -> None:
+        worker = WorkerProcess(0, HERE, (10000, 10003), lambda event: None, starting(change, processes))
+        await worker.start()
+        try:
+            await until(lambda: said in caplog.text)
+        finally:
+            await worker.stop()
+
+    processes: list[subprocess.Popen[bytes]] = []
+    run(story())
+    assert said_by(processes) == b""
+    record = next(each for each in caplog.records if said in each.getMessage())
+    assert record.getMessage() == f"media worker 0: {said}: division by zero"
+    assert "ZeroDivisionError" in record.__dict__["exception"]
+
+
+def said_by(processes: list[subprocess.Popen[bytes]]) -> bytes:
+    """What processes that have ended have written to standard error."""
+    return b"".join(process.communicate(timeout=PATIENCE_SECONDS)[1] for process in processes)
 
 
 @pytest.mark.skipif(
@@ -524,12 +581,12 @@ def test_a_child_without_a_port_ends_and_says_why() -> None:
     ports = free_pairs(1)
     with bound(ports[0]):
         child, pair = spawn(ports)
-        with child, pair:
-            assert child.stderr is not None
-            words = child.stderr.read().decode()
+        with child, pair, pair.makefile("rb") as incoming:
+            [words] = pickle.loads(incoming.read(int.from_bytes(incoming.read(4), "big")))
             assert child.wait(PATIENCE_SECONDS) == 1
-    assert words.strip().startswith("media worker 7: [Errno")
-    assert f"{ports[0]}-{ports[1]}" in words
+    assert (words.level, words.exception) == (logging.ERROR, "")
+    assert words.text.startswith("cannot go on: [Errno")
+    assert f"{ports[0]}-{ports[1]}" in words.text
 
 
 # -- waking up -------------------------------------------------------------------------------------
