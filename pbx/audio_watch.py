@@ -24,12 +24,19 @@ LOOKS_SECONDS = (4.0, 8.0)
 By the second look the phones have reported."""
 
 
+MINUTE = 60.0
+
+
 class AudioWatch:
     """Asks the media engine how the streams of a call go, and judges what it tells."""
 
     def __init__(self, switch: Switch) -> None:
         self._switch = switch
         self._looks = Alarms(switch.loop)
+        self._unsaid: int | None = None
+        """How many faults there were since one was logged, within this minute; None: for a minute there was none."""
+        self._last = ""
+        """The last of them."""
         switch.happenings.subscribe(CallAnswered, self._answered)
         switch.happenings.subscribe(CallConnected, lambda connected: self.watch(connected.call))
 
@@ -81,11 +88,21 @@ class AudioWatch:
                 detail=fault.detail,
             )
         )
-        logger.warning(
-            "call %s: no sound %s %s (%s): %s",
-            leg.call_id,
-            fault.direction.value,
-            leg.line,
-            fault.cause.value,
-            fault.detail,
+        self._say(
+            f"call {leg.call_id}: no sound {fault.direction.value} {leg.line} ({fault.cause.value}): {fault.detail}"
         )
+
+    def _say(self, line: str) -> None:
+        """Log the first, and how many there were, once a minute: a firewall that is wrong is so for every call."""
+        if self._unsaid is not None:
+            self._unsaid, self._last = self._unsaid + 1, line
+            logger.debug("%s", line)
+            return
+        self._unsaid = 0
+        self._looks.set(MINUTE, self._sum_up)
+        logger.warning("%s", line)
+
+    def _sum_up(self) -> None:
+        unsaid, self._unsaid = self._unsaid, None
+        if unsaid:
+            self._say(f"{unsaid} more within a minute, the last: {self._last}")

@@ -69,6 +69,37 @@ async def test_a_firewall_before_a_phone(office: Office, caplog: pytest.LogCaptu
     assert len(told(office)) == 1  # once is enough
 
 
+async def test_many_calls_without_sound_have_a_line_a_minute(
+    make_office: Callable[..., Office], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each is told nevertheless."""
+    office = make_office(extensions={"101": {"busy_detection": "phone"}})
+    await office.open()
+    lee, richardson = await couple(office)
+    taylor, miller = await office.phone("102"), await office.phone("103")
+    host_of(office, richardson).firewall = to_or_from_media
+
+    def lines() -> list[str]:
+        return [record.getMessage() for record in caplog.records if "no sound" in record.getMessage()]
+
+    with caplog.at_level(logging.WARNING):
+        for caller in (lee, taylor, miller):
+            await talk(caller, richardson)
+        await asyncio.sleep(5)
+        assert len(told(office)) == 3
+        first, second, third = (happening.call for happening in office.told_of(OneWayAudio))
+        assert [line.partition(":")[0] for line in lines()] == [f"call {first}"]
+        await asyncio.sleep(60)
+        assert len(lines()) == 2
+        assert lines()[1].startswith(f"2 more within a minute, the last: call {third}: no sound from 101")
+        await asyncio.sleep(120)
+        await talk(lee, richardson)
+        await asyncio.sleep(5)
+        assert len(told(office)) == 4
+        assert lines()[2].startswith("call ")  # after a quiet minute one is told of at once again
+        assert second not in "".join(lines())
+
+
 async def test_a_phone_behind_a_nat_that_lets_no_media_out(office: Office) -> None:
     """Where it is cannot be learnt, and what it wrote leads nowhere: both ways are dead."""
     box = NatBox(office.simulation.network, HOME, NatKind.SYMMETRIC)
