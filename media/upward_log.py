@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import threading
 from collections.abc import Callable
 
 from values import dataclass
@@ -35,10 +34,10 @@ class UpwardLog(logging.Handler):
 
     def begin(self, send: Callable[[LogLine], None]) -> None:
         """Send by `send` from now on, in the loop that runs here."""
-        loop, own_thread = asyncio.get_running_loop(), threading.get_ident()
+        loop = asyncio.get_running_loop()
 
         def way(line: LogLine) -> None:
-            if threading.get_ident() == own_thread:
+            if _runs_here(loop):
                 send(line)
                 return
             with contextlib.suppress(RuntimeError):  # the loop is closed: the process ends
@@ -64,3 +63,10 @@ class UpwardLog(logging.Handler):
             self._way(line)
         elif len(self._early) < MOST_EARLY:
             self._early.append(line)
+
+
+def _runs_here(loop: asyncio.AbstractEventLoop) -> bool:
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:
+        return False
