@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeVar
@@ -28,7 +27,6 @@ from pbx.happenings import (
     CallRouted,
     CallStarted,
     CallWentOut,
-    Happening,
 )
 from pbx.leg import Leg, LegState
 from pbx.negotiate import NotAcceptable
@@ -101,6 +99,8 @@ class Call:
         """Which serves the call, or was the last to do so."""
         self._went_outside = False
         """Whether somebody outside has been called for it."""
+        self._wall = switch.environment.wall
+        self._tell = switch.happenings.tell
         self._started_at = switch.loop.time()
         self._answered_at: float | None = None
         self._cancelled_with = 0
@@ -127,7 +127,7 @@ class Call:
         """Tell the start, and do `first`: serve a caller, or find the party that is to be served."""
         self._tell(
             CallStarted(
-                at=self._wall,
+                at=self._wall(),
                 call=self.id,
                 caller=self.caller.number,
                 caller_name=self.caller.full_name,
@@ -171,7 +171,7 @@ class Call:
         now = self.switch.loop.time()
         self._tell(
             CallEnded(
-                at=self._wall,
+                at=self._wall(),
                 call=self.id,
                 reason=reason or REASONS.get(status, ""),
                 status=status,
@@ -184,13 +184,6 @@ class Call:
         for quality in self.qualities:
             self._tell(quality)
         self._course = self.transfer = None  # they hold the call, as it holds them
-
-    @property
-    def _wall(self) -> datetime:
-        return self.switch.environment.wall()
-
-    def _tell(self, happening: Happening) -> None:
-        self.switch.happenings.tell(happening)
 
     # -- routing -------------------------------------------------------------------------------------------
 
@@ -205,15 +198,15 @@ class Call:
             transferor = self.transfer.failed(error.status if isinstance(error, Refused) else 503)
             await self._return_to(transferor)
 
-    async def _route(self) -> None:
+    def _route(self) -> Awaitable[None]:
         router = self.switch.router
-        await self._follow(router.route(self.dialled, self.trail, caller=self.caller, dids=self.dids))
+        return self._follow(router.route(self.dialled, self.trail, caller=self.caller, dids=self.dids))
 
     async def _follow(self, route: Route) -> None:
         # In one stretch with the decision: a line found free stays so.
         while True:
             self.reasons = route.reasons
-            self._tell(CallRouted(at=self._wall, call=self.id, sought=route.trail, reasons=route.reasons))
+            self._tell(CallRouted(at=self._wall(), call=self.id, sought=route.trail, reasons=route.reasons))
             if route.diversion and not isinstance(route.action, Refuse):
                 self.caller_leg.forward()
             match route.action:
@@ -221,7 +214,7 @@ class Call:
                     if barred:
                         refuse(self, barred, reason)
                     if blocked_by:
-                        self._tell(CallBlocked(at=self._wall, call=self.id, extension=blocked_by))
+                        self._tell(CallBlocked(at=self._wall(), call=self.id, extension=blocked_by))
                     raise Refused(status, reason)
                 case Offer() as offered:
                     return await offer(self, offered, self._diverted(route))
@@ -237,15 +230,13 @@ class Call:
                         return await self.talk(result)
                     route = self.switch.router.reroute(route, result)
 
-    async def ring_extension(
+    def ring_extension(
         self, extension: Extension, seconds: float, *, intercom: bool = False
-    ) -> Leg | Outcome | Redirected:
-        """Ring every phone registered at `extension`; the one that answers, or why none did."""
+    ) -> Awaitable[Leg | Outcome | Redirected]:
+        """Ring every phone registered at `extension`; the one that answers, or why none did. Raises PortsExhausted."""
         fork = self.begin_fork()
         call_phones(self, extension, fork, intercom=intercom)
-        result = await fork.result(seconds)
-        self._fork = None
-        return result
+        return fork.result(seconds)
 
     def begin_fork(self, *, aside: bool = False) -> Fork:
         """Who is called now; their ringing comes to the caller, unless that is `aside`."""
@@ -301,7 +292,7 @@ class Call:
     def rang(self, leg: Leg) -> None:
         """Tell whose phone rings."""
         trunk = trunk_of(leg.party)
-        self._tell(CallRang(at=self._wall, call=self.id, extension=_number(leg), trunk=trunk))
+        self._tell(CallRang(at=self._wall(), call=self.id, extension=_number(leg), trunk=trunk))
 
     def ring(self) -> None:
         """Let the party that is served hear ringing."""
@@ -411,7 +402,7 @@ class Call:
         self.callee = callee
         number, trunk = _number(callee), trunk_of(callee.party)
         self._mark_answered(number, trunk)
-        self._tell(CallConnected(at=self._wall, call=self.id, to=number, trunk=trunk))
+        self._tell(CallConnected(at=self._wall(), call=self.id, to=number, trunk=trunk))
         self._stop_waiting()
         self.caller_leg.negotiation.opus_parameters = callee.negotiation.remote_opus_parameters
         self.caller_leg.answer(callee.codec)
@@ -426,7 +417,7 @@ class Call:
     def _mark_answered(self, by: str, trunk: str = "", feature: str = "") -> None:
         if self._answered_at is None:
             self._answered_at = self.switch.loop.time()
-            self._tell(CallAnswered(at=self._wall, call=self.id, by=by, trunk=trunk, feature=feature))
+            self._tell(CallAnswered(at=self._wall(), call=self.id, by=by, trunk=trunk, feature=feature))
         if self.transfer is not None:
             self.transfer.reach(by)
 

@@ -66,7 +66,7 @@ class Conversation:
         """See who is held: music comes and goes for one without a change for the other."""
         one, other = self.legs
         self._meet()
-        held = tuple(leg for leg, peer in ((one, other), (other, one)) if peer.holds)
+        held = ((one,) if other.holds else ()) + ((other,) if one.holds else ())
         if held == self._held:
             return
         resumed, self._held = set(self._held) - set(held), held
@@ -208,7 +208,8 @@ class Conversation:
 
     @property
     def _over(self) -> bool:
-        return any(leg.conversation is not self for leg in self.legs)
+        one, other = self.legs
+        return one.conversation is not self or other.conversation is not self
 
 
 def _reluctance(leg: Leg) -> tuple[bool, bool, bool]:

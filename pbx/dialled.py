@@ -34,5 +34,8 @@ def readings(uri: Uri) -> tuple[str, ...]:
 
 def dialled(uri: Uri, known: Callable[[str], bool]) -> str:
     """The first reading that is `known`, or else the last, which is the plainest."""
+    user = uri.user
+    if user is not None and user.isdigit() and user.isascii():  # as nearly always: it can be read in one way
+        return user
     all_readings = readings(uri)
     return next((reading for reading in all_readings if known(reading)), all_readings[-1])

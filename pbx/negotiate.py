@@ -156,10 +156,11 @@ class Negotiation:
         if self._before_offer is None:
             self._before_offer = self.local, self._remote_offered
         self._remote_offered = False
-        audio = self._audio(formats, events, direction)
-        if self.keys is not None and (self._secured or self.offers_srtp or self.srtp is Srtp.REQUIRED):
+        audio, said = self._audio(formats, events, direction)
+        secure = self.keys is not None and (self._secured or self.offers_srtp or self.srtp is Srtp.REQUIRED)
+        if self.keys is not None and secure:
             audio = _with_key(replace(audio, protocol=SECURE), self.keys.offer())
-        return self._describe([audio])
+        return self._describe((audio,), audio, said, direction, secure=secure)
 
     def offer_again(self, codec: Codec | None) -> SessionDescription:
         """An offer that changes nothing but where we receive: who holds goes on to, `codec` is preferred."""
@@ -180,13 +181,14 @@ class Negotiation:
         codec = preferred if preferred is not None and preferred in offered else usable.codec
         self._numbers = {**self._numbers, **usable.formats.numbers}
         events = usable.formats.events_with(codec) if self.telephone_events else None
-        audio = self._audio(
-            ((offered[codec], codec),), (events,) if events else (), _REVERSE[usable.direction]
-        )
-        self._secured, self.offers_srtp = usable.secure, False
-        if self.keys is not None and self._secured:
+        direction = _REVERSE[usable.direction]
+        audio, said = self._audio(((offered[codec], codec),), (events,) if events else (), direction)
+        secure = self._secured = usable.secure
+        self.offers_srtp = False
+        if self.keys is not None and secure:
             audio = _with_key(replace(audio, protocol=chosen.protocol), self.keys.answer(chosen))
-        return self._describe([audio if media is chosen else _decline(media) for media in self.remote.media])
+        described = tuple([audio if media is chosen else _decline(media) for media in self.remote.media])
+        return self._describe(described, audio, said, direction, secure=secure)
 
     def plan(self, signalling_host: str) -> StreamPlan:
         """What both sides have agreed on, for the media engine.
@@ -269,19 +271,32 @@ class Negotiation:
         below RTP/AVP, where the letter of RFC 4568 has none; they take an answer of the same kind."""
         return self.keys is not None and media.protocol in (CLEAR, SECURE) and bool(cryptos(media))
 
-    def _describe(self, media: Sequence[MediaDescription]) -> SessionDescription:
-        """Our next description; the version rises only if it says something new (RFC 3264 section 8)."""
+    def _describe(
+        self,
+        media: tuple[MediaDescription, ...],
+        audio: MediaDescription,
+        formats: MediaFormats,
+        direction: Direction,
+        *,
+        secure: bool,
+    ) -> SessionDescription:
+        """Our next description; the version rises only if it says something new (RFC 3264 section 8). The rest is what
+        can be taken of it."""
         origin = Origin("-", self._session_id, str(self._version), self._host)
-        described = SessionDescription(origin, "-", self._host, media=tuple(media))
+        described = SessionDescription(origin, "-", self._host, media=media)
         if self.local is not None and described != replace(self.local, origin=origin):
             self._version += 1
             described = replace(described, origin=replace(origin, version=str(self._version)))
         self.local = described
+        self._ours = Usable(described, audio, formats, formats.spoken(self.codecs), direction, secure)
         return described
 
-    def _audio(self, formats: _Formats, events: _Events, direction: Direction) -> MediaDescription:
-        numbers, attributes = _described(formats, events, direction, self.opus_parameters)
-        return MediaDescription("audio", self.port, CLEAR, numbers, attributes=attributes)
+    def _audio(
+        self, formats: _Formats, events: _Events, direction: Direction
+    ) -> tuple[MediaDescription, MediaFormats]:
+        """Our media section without a key, and what it says of formats."""
+        numbers, attributes, said = _described(formats, events, direction, self.opus_parameters)
+        return MediaDescription("audio", self.port, CLEAR, numbers, attributes=attributes), said
 
 
 _Formats = tuple[tuple[int, Codec], ...]
@@ -317,8 +332,8 @@ def _offered(
 @lru_cache(REMEMBERED)
 def _described(
     formats: _Formats, events: _Events, direction: Direction, opus_parameters: str
-) -> tuple[tuple[str, ...], Attributes]:
-    """Payload types, and what is said of them."""
+) -> tuple[tuple[str, ...], Attributes, MediaFormats]:
+    """Payload types, what is said of them, and the same as it is read."""
     attributes: list[tuple[str, str | None]] = []
     for number, codec in formats:
         attributes.append(("rtpmap", f"{number} {codec.rtpmap}"))
@@ -327,7 +342,9 @@ def _described(
     for number, clock in events:
         attributes += [("rtpmap", f"{number} telephone-event/{clock}"), ("fmtp", f"{number} 0-16")]
     numbers = tuple([str(number) for number, _ in (*formats, *events)])
-    return numbers, (*attributes, ("ptime", "20"), (direction.value, None))
+    attributes += [("ptime", "20"), (direction.value, None)]
+    said = media_formats(MediaDescription("audio", 1, CLEAR, numbers, attributes=tuple(attributes)))
+    return numbers, tuple(attributes), said
 
 
 def _with_key(media: MediaDescription, key: Crypto) -> MediaDescription:

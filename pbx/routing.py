@@ -104,10 +104,10 @@ class Route:
         """Where the way ends."""
         return Route(action, self.trail, (reason,), self.situation, self.diversion, self.asked)
 
-    def past(self, number: str) -> Route:
-        """The same route after one more of those whom the call must not come back to."""
-        trail = (*self.trail, number)
-        return Route(self.action, trail, self.reasons, self.situation, self.diversion, self.asked)
+    def past(self, number: str, types: frozenset[RuleType] | None = None) -> Route:
+        """The same route after one more of those whom the call must not come back to, and a look at rules of it."""
+        trail, asked = (*self.trail, number), self.asked if types is None else (*self.asked, (number, types))
+        return Route(self.action, trail, self.reasons, self.situation, self.diversion, asked)
 
     def because(self, *reasons: str) -> Route:
         """The same route with more reasons, in front."""
@@ -199,7 +199,8 @@ class Router:
         `trail`: numbers not to come back to; the last extension among them pays for a call outside.
         `dids`: the forms of the number outside that was called. `at`: when; now, unless it is given.
         """
-        return self.lead_to(Number(dialled), trail, caller=caller, dids=dids, at=at)
+        situation = self.forwarding.situation(caller, dids, at)
+        return self._lead_to(dialled, Route(_NOT_FOUND, trail, (), situation))
 
     def lead_to(
         self,
@@ -277,7 +278,7 @@ class Router:
         extension = self.directory.find(number)
         if extension is None:
             return way.to(_NOT_FOUND, f"{number} is no extension")
-        return _circle(extension.number, way) or self._deliver(extension, way.past(extension.number))
+        return _circle(extension.number, way) or self._deliver(extension, way)
 
     def _to_system(self, number: str, way: Route) -> Route:
         entry = self.numbers.find(number)
@@ -294,6 +295,8 @@ class Router:
 
     def _outside(self, address: str, way: Route) -> Route | None:
         """The way outside, if there is one; on the account of whoever forwarded the call there, else of the caller."""
+        if not self.outbound.trunks:
+            return None
         answer = self.outbound.route(address, self.asker(way))
         if isinstance(answer, CallOut):
             return way.to(answer, f"{address} leads outside: {answer.rule}")
@@ -321,8 +324,8 @@ class Router:
         if profile.rejects(way.situation):
             status = 603 if way.situation.internal else self.forwarding.defaults.rejection
             blocked = Refuse(status, REASONS[status], blocked_by=number)
-            return way.to(blocked, f"{number} has {way.situation.caller or 'anonymous'} on the black list")
-        way = way.asking(number, ARRIVAL)
+            return way.past(number).to(blocked, f"{number} has {way.situation.caller or 'anonymous'} on the black list")
+        way = way.past(number, ARRIVAL)
         on = self._by_rule(ARRIVAL, extension, way, ALWAYS)
         if on is not None:
             return on

@@ -13,7 +13,9 @@ promised more than there is."""
 
 def reachable(bindings: list[Binding], invite: Request) -> list[Binding]:
     """The phones that a call may ring: for one to a `sips:` address those behind TLS."""
-    return [binding for binding in bindings if allows(invite, binding.flow)]
+    if invite.uri.scheme != "sips":
+        return bindings
+    return [binding for binding in bindings if binding.flow.transport.secure]
 
 
 def allows(invite: Request, flow: Flow) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -143,7 +143,7 @@ class Legs:
         """A stream tells nothing more."""
         self._by_stream.pop(stream, None)
 
-    def of(self, line: str) -> Iterable[Leg]:
+    def of(self, line: str) -> Collection[Leg]:
         """The ringing and established legs of an extension (its number) or a trunk (its name)."""
         return self._by_line.get(line, ())
 
@@ -224,6 +224,12 @@ class Switch:
         self.keeping = Keeping(self)
         self.live_changes = LiveChanges(self)
         self.retention = Retention(self)
+        self._takers: dict[type[Effect], Callable[[Any], None]] = {
+            Arrived: self.requests.on_arrived,
+            Responded: self.requests.on_responded,
+            Invited: self._on_invite,
+            RequestInDialog: self._on_request_in_dialog,
+        }
         self._expiry: asyncio.TimerHandle | None = None
         self._shared: dict[Callable[[], Any], Any] = {}
 
@@ -318,7 +324,7 @@ class Switch:
 
     def calls_of(self, number: str) -> int:
         """How many ringing or established calls an extension or a trunk has (`pbx.routing.Lines`)."""
-        return sum(1 for _ in self.legs.of(number))
+        return len(self.legs.of(number))
 
     def legs_of(self, number: str) -> Iterable[Leg]:
         """The legs of an extension (`pbx.presence.Lines`)."""
@@ -366,17 +372,12 @@ class Switch:
     # -- what SIP tells -------------------------------------------------------------------------------------
 
     def _on_effect(self, effect: Effect) -> None:
-        kind = type(effect)
-        if kind is Arrived:
-            self.requests.on_arrived(effect)
-        elif kind is Responded:
-            self.requests.on_responded(effect)
-        elif kind is Invited:
-            self._on_invite(effect)
-        elif kind is RequestInDialog:
-            self._on_request_in_dialog(effect)
-        elif effect.session.owner is not None:
-            effect.session.owner.on_effect(effect)
+        """What is of a session goes to whoever has that, but for requests that belong to none of its matters."""
+        take = self._takers.get(type(effect))
+        if take is not None:
+            take(effect)
+        elif (owner := effect.session.owner) is not None:
+            owner.on_effect(effect)
 
     def _on_request_in_dialog(self, effect: RequestInDialog) -> None:
         if effect.request.method == "MESSAGE":
