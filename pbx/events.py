@@ -110,7 +110,7 @@ class Events:
     def changed(self, number: str) -> None:
         """A leg, a registration or the user of an extension has changed; what that means is looked up later."""
         awaited = self._awaited
-        if PresenceChanged in awaited or None in awaited or self.notifier.watches(number):
+        if PresenceChanged in awaited or None in awaited or number in self.notifier.watched:
             self._note("", number)
         else:
             self._told.pop(number, None)

@@ -225,7 +225,9 @@ class Router:
 
     def leads_outside(self, dialled: str, caller: Party) -> bool:
         """Whether a string that is dialled names somebody outside, to be called or not."""
-        action = self.route(dialled, caller=caller).action if self.outbound.trunks else None
+        if not self.outbound.trunks:
+            return False
+        action = self.route(dialled, caller=caller).action
         return isinstance(action, CallOut) or (isinstance(action, Refuse) and bool(action.barred))
 
     def is_emergency(self, dialled: str, caller: Party) -> bool:

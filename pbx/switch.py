@@ -224,12 +224,7 @@ class Switch:
         self.keeping = Keeping(self)
         self.live_changes = LiveChanges(self)
         self.retention = Retention(self)
-        self._takers: dict[type[Effect], Callable[[Any], None]] = {
-            Arrived: self.requests.on_arrived,
-            Responded: self.requests.on_responded,
-            Invited: self._on_invite,
-            RequestInDialog: self._on_request_in_dialog,
-        }
+        self._takers = self._takers_of_effects()
         self._expiry: asyncio.TimerHandle | None = None
         self._shared: dict[Callable[[], Any], Any] = {}
 
@@ -370,6 +365,14 @@ class Switch:
         self.calls.pop(call.id, None)
 
     # -- what SIP tells -------------------------------------------------------------------------------------
+
+    def _takers_of_effects(self) -> dict[type[Effect], Callable[[Any], None]]:
+        return {
+            Arrived: self.requests.on_arrived,
+            Responded: self.requests.on_responded,
+            Invited: self._on_invite,
+            RequestInDialog: self._on_request_in_dialog,
+        }
 
     def _on_effect(self, effect: Effect) -> None:
         """What is of a session goes to whoever has that, but for requests that belong to none of its matters."""

@@ -111,7 +111,7 @@ class Notifier:
         self._packages = {package.event: package for package in packages}
         self._topics: dict[tuple[str, str], dict[str, Topic]] = {}
         """(package, resource) -> host -> topic."""
-        self._watched: Counter[str] = Counter()
+        self.watched: Counter[str] = Counter()
         """In how many packages a resource is watched."""
         self._per_identity: Counter[str] = Counter()
         self._count = 0
@@ -144,7 +144,7 @@ class Notifier:
 
     def watches(self, resource: str) -> bool:
         """Whether anybody watches a resource, in whatever package."""
-        return resource in self._watched
+        return resource in self.watched
 
     def withdraw(self, event: str, resource: str, reason: Reason, now: float) -> list[Effect]:
         """The resource is no more, or may not be watched: end its subscriptions."""
@@ -192,9 +192,9 @@ class Notifier:
             del topics[host]
         if not topics:
             del self._topics[key]
-            self._watched[key[1]] -= 1
-            if not self._watched[key[1]]:
-                del self._watched[key[1]]
+            self.watched[key[1]] -= 1
+            if not self.watched[key[1]]:
+                del self.watched[key[1]]
 
     # -- one SUBSCRIBE ----------------------------------------------------------------------------------
 
@@ -214,7 +214,7 @@ class Notifier:
         subscription = Subscription(self._endpoint, topic, request, arrived.flow, identity, tag)
         if key not in self._topics:
             self._topics[key] = {}
-            self._watched[resource] += 1
+            self.watched[resource] += 1
         self._topics[key][host] = topic
         topic.subscriptions[subscription] = None
         self._count += 1
