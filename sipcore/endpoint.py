@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import field
+from functools import lru_cache
 from random import Random
 from typing import Any, Protocol
 
@@ -91,6 +92,10 @@ class Endpoint:
         self._adrift = Adrift(settings.adrift_seconds)
         self._tag_key = random.randbytes(32)
         self._allow = ", ".join(settings.methods)
+        replaces = ["replaces"] if "REFER" in settings.methods else []
+        self._supported = ", ".join([*replaces, "timer"])
+        self._supported_calling = ", ".join([*(["100rel"] if settings.reliable else []), self._supported])
+        """On one line: not every phone reads a second."""
         self.advertised: Callable[[Flow], Address] = _as_it_is
         """Where the peer of a flow is told to reach us, in Contact and Via."""
         self.stands_in: Callable[[str, Flow], bool] = _nobody_does
@@ -203,24 +208,19 @@ class Endpoint:
         """Begin a session; `owner` is set before anything can be told of it."""
         body = b"" if offer is None else offer.to_bytes()
         routes = tuple(route_set)
-        all_headers = [
+        lines = [
             ("Max-Forwards", str(MAX_FORWARDS)),
-            *(("Route", str(route)) for route in routes),
-            ("From", str(from_.with_tag(self.identifiers.tag()))),
+            *[("Route", str(route)) for route in routes],
+            ("From", f"{from_.address};tag={self.identifiers.tag()}"),
             ("To", str(to)),
             ("Call-ID", self.identifiers.call_id()),
             ("CSeq", f"{self.random.randrange(1, 2**16)} INVITE"),
-            *self._about_us(
-                flow,
-                from_.uri.user or "",
-                calling_scheme(uri, routes),
-                ["100rel"] if self.sends_reliably else [],
-            ),
+            *self._about_us(flow, from_.uri.user or "", calling_scheme(uri, routes), self._supported_calling),
             *headers,
         ]
         if offer is not None:
-            all_headers.append(("Content-Type", SDP))
-        session = CallerSession(self, Request("INVITE", uri, all_headers, body), flow, offer, owner)
+            lines.append(("Content-Type", SDP))
+        session = CallerSession(self, Request("INVITE", uri, lines, body), flow, offer, owner)
         return session, session.start(now)
 
     def move(self, session: InviteSession, flow: Flow) -> list[Effect]:
@@ -475,41 +475,38 @@ class Endpoint:
         self, request: Request, flow: Flow, user: Any, now: float
     ) -> tuple[ClientTransaction, list[Effect]]:
         """Begin a client transaction: adds the Via, but for a CANCEL, which has that of its INVITE."""
-        if request.method != "CANCEL":
-            request.prepend("Via", self._via(flow))
-        transaction, effects = self.transactions.send(request, flow, now)
+        branch = None if request.method == "CANCEL" else self._add_via(request, flow)
+        transaction, effects = self.transactions.send(request, flow, now, branch)
         transaction.user = user
         return transaction, effects
 
     def transmit(self, request: Request, flow: Flow) -> Effect:
         """Send a request that has no transaction: the ACK of a 2xx."""
-        request.prepend("Via", self._via(flow))
+        self._add_via(request, flow)
         return Transmit(flow, request.to_bytes())
+
+    def _add_via(self, request: Request, flow: Flow) -> str:
+        """Add a Via to a request of ours; its branch."""
+        branch = self.identifiers.branch()
+        request.prepend("Via", f"{_sent_by(flow.transport, self.advertised(flow))};branch={branch};rport")
+        return branch
 
     def local_headers(self, flow: Flow, user: str, scheme: str = "sip") -> list[tuple[str, str]]:
         """Contact, with a `scheme` as secure as the flow is, and what every message of ours says about us."""
-        return self._about_us(flow, user, scheme)
+        return self._about_us(flow, user, scheme, self._supported)
 
-    def _about_us(
-        self, flow: Flow, user: str, scheme: str, extensions: Iterable[str] = ()
-    ) -> list[tuple[str, str]]:
-        """With `extensions` beside those that go with every message, on one line: not every phone reads a second."""
-        replaces = ["replaces"] if "REFER" in self.settings.methods else []
-        secure = scheme == "sips" and flow.transport.secure  # then TLS goes without saying (RFC 5630 section 3.1.1)
-        plain = secure or flow.transport is Transport.UDP
-        parameters = () if plain else (("transport", flow.transport.value.lower()),)
-        host, port = self.advertised(flow)
-        contact = Uri("sips" if secure else "sip", user or None, host=host, port=port, parameters=parameters)
+    def _about_us(self, flow: Flow, user: str, scheme: str, supported: str) -> list[tuple[str, str]]:
         return [
-            ("Contact", f"<{contact}>"),
+            ("Contact", _contact(flow.transport, self.advertised(flow), user, scheme)),
             ("Allow", self._allow),
-            ("Supported", ", ".join([*extensions, *replaces, "timer"])),
+            ("Supported", supported),
             ("User-Agent", self.settings.server),
         ]
 
     def join(self, usage: Usage) -> None:
         """The usage has begun, or its flow has changed."""
-        self._leave_flow(usage)
+        if usage in self._usages:
+            self._leave_flow(usage)
         self._usages[usage] = usage.flow
         if isinstance(usage, InviteSession):
             self._sessions[usage] = None
@@ -552,10 +549,20 @@ class Endpoint:
                 return session
         return None
 
-    def _via(self, flow: Flow) -> str:
-        return (
-            f"SIP/2.0/{flow.transport.value} {self.advertised(flow)};branch={self.identifiers.branch()};rport"
-        )
+
+@lru_cache(1024)
+def _sent_by(transport: Transport, address: Address) -> str:
+    """How a Via of ours begins."""
+    return f"SIP/2.0/{transport.via_name} {address}"
+
+
+@lru_cache(1024)  # one for each user who calls or is called
+def _contact(transport: Transport, address: Address, user: str, scheme: str) -> str:
+    secure = scheme == "sips" and transport.secure  # then TLS goes without saying (RFC 5630 section 3.1.1)
+    plain = secure or transport is Transport.UDP
+    parameters = () if plain else (("transport", transport.via_name.lower()),)
+    host, port = address
+    return f"<{Uri('sips' if secure else 'sip', user or None, host=host, port=port, parameters=parameters)}>"
 
 
 def _as_it_is(flow: Flow) -> Address:

@@ -15,7 +15,7 @@ from sipcore.effects import Accepted, Effect, Progressed, Rejected
 from sipcore.errors import PeerError, UsageError
 from sipcore.sdp.description import SessionDescription
 from sipcore.syntax.headers import CSeq
-from sipcore.syntax.message import Request, Response, cancel_for, response_to
+from sipcore.syntax.message import HeaderList, Request, Response, cancel_for, response_to
 from sipcore.transaction.events import FlowFailed, ResponseReceived
 from sipcore.transaction.table import ClientTransaction, ServerTransaction
 from sipcore.transport.flow import Flow
@@ -131,10 +131,10 @@ class CallerSession(InviteSession):
 
     def on_transaction(self, event: ResponseReceived | Any, now: float) -> list[Effect]:
         transaction = event.transaction
-        if transaction.request.method in ("CANCEL", "PRACK") or self._is_of_lost_branch(transaction.request):
-            return []
         if transaction is not self._transaction:
-            return super().on_transaction(event, now)
+            request = transaction.request
+            unheard = request.method in ("CANCEL", "PRACK") or self._is_of_lost_branch(request)
+            return [] if unheard else super().on_transaction(event, now)
         if not isinstance(event, ResponseReceived):
             return self._fail(response_to(self.request, 503 if isinstance(event, FlowFailed) else 408), now)
         response = event.response
@@ -240,7 +240,8 @@ class CallerSession(InviteSession):
         self.state = SessionState.ESTABLISHED
         self._note_abilities(response)
         self.timer.granted(response, now)
-        self.core.watch(self)
+        if self.timer.interval:
+            self.core.watch(self)
         if self._late_offer and description is not None and not self._has_agreed and self._owed is None:
             self._acks[tag] = None
             self.offers.receive_offer(description)
@@ -313,7 +314,10 @@ class CallerSession(InviteSession):
         return self.dialog is None or request.to.tag != self.dialog.remote_tag
 
     def _ack(self, dialog: Dialog, cseq: CSeq, answer: SessionDescription | None = None) -> Effect:
-        headers = [(name, value) for name, value in self.request.headers if name.endswith("Authorization")]
+        headers: HeaderList = []
+        for name in ("Authorization", "Proxy-Authorization"):
+            if name in self.request.first:
+                headers += [(name, value) for value in self.request.get_all(name)]
         body = b""
         if answer is not None:
             headers.append(("Content-Type", SDP))

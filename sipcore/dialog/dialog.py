@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from sipcore.errors import PeerError
 from sipcore.syntax.headers import NameAddress
-from sipcore.syntax.message import Request, Response
+from sipcore.syntax.message import HeaderList, Request, Response
 from sipcore.syntax.uri import Uri
 from sipcore.transport.flow import Flow
 
@@ -19,8 +19,8 @@ class Dialog:
     """One dialog, early or confirmed."""
 
     __slots__ = (
-        "call_id", "contact_scheme", "flow", "local", "local_cseq", "local_tag", "remote", "remote_cseq", "remote_tag",
-        "remote_target", "route_set",
+        "_lines", "call_id", "contact_scheme", "flow", "local", "local_cseq", "local_tag", "remote", "remote_cseq",
+        "remote_tag", "remote_target", "route_set",
     )  # fmt: skip
 
     def __init__(
@@ -48,6 +48,8 @@ class Dialog:
         self.flow = flow
         self.local_cseq = local_cseq
         self.remote_cseq = remote_cseq
+        self._lines: HeaderList | None = None
+        """What all requests within the dialog have, where no router is strict."""
 
     @classmethod
     def of_client(cls, request: Request, response: Response, flow: Flow) -> Dialog:
@@ -94,23 +96,25 @@ class Dialog:
         if cseq is None:
             self.local_cseq += 1
             cseq = self.local_cseq
-        target, routes = self.remote_target, self.route_set
+        routes = self.route_set
         if routes and not routes[0].uri.has_parameter("lr"):  # a strict router: it wants the Request-URI
-            target, routes = routes[0].uri, (*routes[1:], NameAddress(None, self.remote_target))
-        return Request(
-            method,
-            target,
-            [
-                ("Max-Forwards", str(MAX_FORWARDS)),
-                *(("Route", str(route)) for route in routes),
-                ("From", str(self.local)),
-                ("To", str(self.remote)),
-                ("Call-ID", self.call_id),
-                ("CSeq", f"{cseq} {method}"),
-                *headers,
-            ],
-            body,
-        )
+            target = routes[0].uri
+            lines = self._lines_by((*routes[1:], NameAddress(None, self.remote_target)))
+        else:
+            target = self.remote_target
+            if self._lines is None:
+                self._lines = self._lines_by(routes)
+            lines = self._lines
+        return Request(method, target, [*lines, ("CSeq", f"{cseq} {method}"), *headers], body)
+
+    def _lines_by(self, routes: Iterable[NameAddress]) -> HeaderList:
+        return [
+            ("Max-Forwards", str(MAX_FORWARDS)),
+            *[("Route", str(route)) for route in routes],
+            ("From", str(self.local)),
+            ("To", str(self.remote)),
+            ("Call-ID", self.call_id),
+        ]
 
     def admit(self, request: Request) -> None:
         """Check and note the CSeq of a request within the dialog (section 12.2.2). Raises PeerError(500)."""

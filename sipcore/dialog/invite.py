@@ -106,7 +106,6 @@ class InviteSession(ChangingSession):
         if waiting is None or request.cseq.number != waiting.cseq:
             return []
         self._unacknowledged = None
-        self.core.watch(self)
         if self.state is SessionState.ENDING:
             return self._send_bye(now)
         try:
@@ -203,5 +202,6 @@ class InviteSession(ChangingSession):
         self._unacknowledged = self._retry = None
         self.timer.stop()
         self.core.leave(self)
-        self.core.watch(self)
+        if self._forsaken is not None:
+            self.core.watch(self)
         return False

@@ -31,25 +31,29 @@ class OfferAnswer:
 
     def send_offer(self, offer: SessionDescription) -> None:
         """We offer. Raises UsageError while another offer is pending."""
-        self._expect(OfferState.STABLE, UsageError("an offer is pending"))
+        if self.state is not OfferState.STABLE:
+            raise UsageError("an offer is pending")
         self.state, self._offer = OfferState.LOCAL_OFFER, offer
 
     def receive_offer(self, offer: SessionDescription) -> None:
         """The peer offers. Raises PeerError(491) while our own offer is pending, 500 while its own is."""
         if self.state is OfferState.LOCAL_OFFER:
             raise PeerError("offers crossed", status=491)
-        self._expect(OfferState.STABLE, PeerError("two offers at once", status=500))
+        if self.state is not OfferState.STABLE:
+            raise PeerError("two offers at once", status=500)
         self.state, self._offer = OfferState.REMOTE_OFFER, offer
 
     def send_answer(self, answer: SessionDescription) -> None:
         """We answer. Raises UsageError where nothing was offered."""
-        self._expect(OfferState.REMOTE_OFFER, UsageError("there is no offer to answer"))
+        if self.state is not OfferState.REMOTE_OFFER:
+            raise UsageError("there is no offer to answer")
         self.state, self.local, self.remote = OfferState.STABLE, answer, self._offer
         self._offer = None
 
     def receive_answer(self, answer: SessionDescription) -> None:
         """The peer answers. Raises PeerError where we had offered nothing."""
-        self._expect(OfferState.LOCAL_OFFER, PeerError("an answer to no offer"))
+        if self.state is not OfferState.LOCAL_OFFER:
+            raise PeerError("an answer to no offer")
         self.state, self.local, self.remote = OfferState.STABLE, self._offer, answer
         self._offer = None
 
@@ -57,7 +61,3 @@ class OfferAnswer:
         """The pending offer was refused, or its transaction failed; returns that offer."""
         offer, self.state, self._offer = self._offer, OfferState.STABLE, None
         return offer
-
-    def _expect(self, state: OfferState, error: Exception) -> None:
-        if self.state is not state:
-            raise error

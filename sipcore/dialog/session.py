@@ -120,15 +120,14 @@ class Session(ABC):
     ) -> list[Effect]:
         """Send a 200; that of an INVITE again and again until its ACK comes."""
         assert self.dialog is not None
+        request = transaction.request
         all_headers = [*self._local_headers, *headers]
-        if self.state is SessionState.ESTABLISHED and transaction.request.method != "PRACK":
-            self._note_abilities(transaction.request)
-            all_headers += self.timer.grant(transaction.request, now)
-            self.core.watch(self)
+        if self.state is SessionState.ESTABLISHED and request.method != "PRACK":
+            self._note_abilities(request)
+            all_headers += self.timer.grant(request, now)
         if description is not None:
             all_headers.append(("Content-Type", SDP))
         body = b"" if description is None else description.to_bytes()
-        request = transaction.request
         response = response_to(request, 200, to_tag=self.dialog.local_tag, headers=all_headers, body=body)
         if request.method == "INVITE":
             timers = self.core.transactions.timers
@@ -142,7 +141,7 @@ class Session(ABC):
                 now + timers.timeout,
                 offers=description is not None and self.offers.state is OfferState.LOCAL_OFFER,
             )
-            self.core.watch(self)
+        self.core.watch(self)
         return self.core.transactions.respond(transaction, response, now)
 
     def _note_abilities(self, message: Request | Response) -> None:

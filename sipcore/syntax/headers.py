@@ -171,9 +171,14 @@ class NameAddress(_NameAddress):
         """The same address with this tag and no other parameter."""
         return NameAddress(self.display_name, self.uri, (("tag", tag),))
 
-    def __str__(self) -> str:
+    @kept
+    def address(self) -> str:
+        """Display name and URI as they are written, without parameters."""
         name = f"{quote_string(self.display_name)} " if self.display_name else ""
-        return f"{name}<{self.uri}>{format_parameters(self.parameters)}"
+        return f"{name}<{self.uri}>"
+
+    def __str__(self) -> str:
+        return self.address + format_parameters(self.parameters) if self.parameters else self.address
 
 
 @remembered(2048)

@@ -28,6 +28,7 @@ class Transport(Enum):
     __hash__ = object.__hash__  # members are singletons; Enum's own hash is a Python call
 
     def __init__(self, via_name: str) -> None:
+        self.via_name = via_name
         self.reliable = via_name != "UDP"
         self.secure = via_name in ("TLS", "WSS")
 

@@ -64,8 +64,8 @@ def send(server: SimulatedServer, size: int, method: str = "MESSAGE") -> Request
         ("CSeq", f"1 {method}"),
     ]
     flow, uri = server.driver.udp_flow(PEER), Uri("sip", "101", host=CLIENT)
-    with_via = [("Via", server.endpoint._via(flow)), *headers]
-    bare = len(Request(method, uri, with_via).to_bytes()) - len("0")  # of Content-Length
+    empty = server.endpoint.transmit(Request(method, uri, headers), flow)
+    bare = len(empty.data) - len("0")  # of Content-Length
     body = next(
         b"x" * (size - bare - digits) for digits in range(6) if len(str(size - bare - digits)) == digits
     )
