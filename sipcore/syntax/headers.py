@@ -10,6 +10,7 @@ from sipcore.syntax.remember import kept, remembered
 from sipcore.syntax.uri import Parameters, Uri
 
 _TOKEN = r"[A-Za-z0-9\-.!%*_+`'~]+"
+_BRANCH = re.compile(r"[A-Za-z0-9\-.!%*_+`'~=:@]+")
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
 _PARAMETER = re.compile(
     rf'\s*;\s*(?P<name>{_TOKEN})(?:\s*=\s*(?P<value>{_QUOTED}|[^\s;,"<>]*))?\s*', re.DOTALL
@@ -194,6 +195,13 @@ def _parse_sent_by(text: str) -> tuple[str, str, int | None]:
     return transport.upper(), host.strip("[]").lower(), number
 
 
+@remembered(2048)
+def _parse_usual_sent_by(text: str) -> tuple[str, str, int | None]:
+    if not text.isprintable() or text.strip() != text:
+        raise PeerError("a Via with white space")
+    return _parse_sent_by(text)
+
+
 class _Via(NamedTuple):
     transport: str
     host: str
@@ -210,6 +218,21 @@ class Via(_Via):
         """Raises PeerError(400)."""
         sent_by, semicolon, parameters = text.partition(";")
         return Via(*_parse_sent_by(sent_by), parse_parameters(semicolon + parameters))
+
+    @staticmethod
+    def parse_usual(text: str) -> Via:
+        """The Via of a request, of which each has another, as nearly all write it. Raises PeerError for any other."""
+        sent_by, _, rest = text.partition(";")
+        parameters: Parameters
+        if rest.startswith("branch=") and rest.endswith(";rport"):
+            branch = rest[7:-6]
+            parameters = ("branch", branch), ("rport", None)
+        else:
+            branch = rest.removeprefix("rport;branch=")
+            parameters = ("rport", None), ("branch", branch)
+        if len(branch) == len(rest) or not _BRANCH.fullmatch(branch):
+            raise PeerError(f"not a usual Via: {text[:80]!r}")
+        return Via(*_parse_usual_sent_by(sent_by), parameters)
 
     def parameter(self, name: str) -> str | None:
         """The value of a parameter ("" if it has none); None if it is absent."""
@@ -256,6 +279,15 @@ class CSeq(NamedTuple):
         ):
             raise PeerError(f"not a CSeq: {text[:60]!r}")
         return CSeq(int(number), method.strip())
+
+    @staticmethod
+    @remembered(512)
+    def parse_usual(text: str) -> CSeq:
+        """One that is written as it is printed. Raises PeerError for any other."""
+        cseq = CSeq.parse(text)
+        if str(cseq) != text or not text.isprintable():
+            raise PeerError(f"not a usual CSeq: {text[:60]!r}")
+        return cseq
 
     def __str__(self) -> str:
         return f"{self.number} {self.method}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from sipcore.errors import ParseError, PeerError
+from sipcore.syntax import familiar
 from sipcore.syntax.headers import CSeq, NameAddress, split_values
 from sipcore.syntax.message import Message, Request, Response
 from sipcore.syntax.remember import remembered
@@ -116,6 +117,16 @@ def parse_message(data: bytes, *, stream: bool = False, limits: Limits = LIMITS)
 
     In a datagram what follows Content-Length bytes of body is dropped; on a stream the framing has cut exactly.
     """
+    known = familiar.read(data) if limits is LIMITS else None
+    if known is not None:
+        return known
+    message = read_message(data, stream=stream, limits=limits)
+    familiar.remember(data, message)
+    return message
+
+
+def read_message(data: bytes, *, stream: bool = False, limits: Limits = LIMITS) -> Request | Response:
+    """The same, whatever was read before."""
     if len(data) > limits.message_bytes:
         raise ParseError("message too large", status=513)
     data = bytes(data).lstrip(b"\r\n")

@@ -12,6 +12,7 @@ MAX_CHARACTERS = 256
 """Longer texts are parsed anew each time. So all memories together take no more than some 60 MB, if somebody fills them
 with what takes the most when it is parsed: short parameters."""
 
+Key = TypeVar("Key")
 Value = TypeVar("Value")
 
 
@@ -19,27 +20,51 @@ def remembered(entries: int) -> Callable[[Callable[[str], Value]], Callable[[str
     """Remember the values of so many texts, and of as many before them; those that nobody asks for are forgotten."""
 
     def decorate(parse: Callable[[str], Value]) -> Callable[[str], Value]:
-        return _Memory(parse, entries).__getitem__
+        return _Memory(parse, entries).__getitem__  # type: ignore[return-value]  # never None, for it parses
 
     return decorate
 
 
-class _Memory(dict[str, Any]):
-    """What is known is found without a call of any Python function: this runs dozens of times for each message."""
+class Recent(dict[Key, Any], Generic[Key, Value]):
+    """The values of so many keys, and of as many before them; those that nobody asks for are forgotten.
+
+    What is known is found without a call of any Python function: this runs dozens of times for each message.
+    """
+
+    def __init__(self, entries: int) -> None:
+        self._entries = entries
+        self._before: dict[Key, Value] = {}
+        """What was known when the memory was last full: who goes on being asked for comes back from there."""
+
+    if TYPE_CHECKING:
+
+        def __getitem__(self, key: Key) -> Value | None: ...
+
+    def __missing__(self, key: Key) -> Value | None:
+        value = self._before.get(key)
+        if value is not None:
+            self.keep(key, value)
+        return value
+
+    def keep(self, key: Key, value: Value) -> None:
+        """Remember a value."""
+        if len(self) >= self._entries:
+            self._before = self.copy()
+            self.clear()
+        self[key] = value
+
+
+class _Memory(Recent[str, Any]):
+    """What a function has made of texts."""
 
     def __init__(self, parse: Callable[[str], Any], entries: int) -> None:
+        super().__init__(entries)
         self._parse = parse
-        self._entries = entries
-        self._before: dict[str, Any] = {}
-        """What was known when the memory was last full: who goes on being asked for comes back from there."""
 
     def __missing__(self, text: str) -> Any:
         value = self._before.get(text) or self._parse(text)
         if len(text) <= MAX_CHARACTERS:
-            if len(self) >= self._entries:
-                self._before = self.copy()
-                self.clear()
-            self[text] = value
+            self.keep(text, value)
         return value
 
 

@@ -24,7 +24,7 @@ from sipcore.syntax.headers import (
 )
 from sipcore.syntax.message import Message, Request, Response, response_to
 from sipcore.syntax.parser import Limits, parse_message
-from sipcore.syntax.remember import _Memory, kept
+from sipcore.syntax.remember import Recent, kept
 from sipcore.syntax.uri import Parameters, Uri
 from sipcore.transport.flow import Address, Flow, Transport
 from sipcore.transport.response_routing import stamp_via
@@ -271,7 +271,7 @@ def test_any_bytes_are_a_message_or_an_error_of_the_peer(data: bytes) -> None:
     read_and_answer(data)
 
 
-MEMORIES = [memory for memory in gc.get_objects() if isinstance(memory, _Memory)]
+MEMORIES = [memory for memory in gc.get_objects() if isinstance(memory, Recent)]
 
 
 def outcome(data: bytes) -> object:

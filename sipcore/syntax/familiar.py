@@ -1,0 +1,117 @@
+"""Requests that come again with another Via, CSeq and Authorization, and are in all else the same to the byte.
+
+So does what was asked for credentials, and a registration that is refreshed. What stays the same is read once. All is
+read as `sipcore.syntax.parser` would read it, or left to that; a property test compares the two.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any, NamedTuple
+
+from sipcore.errors import PeerError
+from sipcore.syntax.headers import CSeq, Via
+from sipcore.syntax.message import HeaderList, Message, Request
+from sipcore.syntax.remember import Recent
+
+MAX_BYTES = 4000
+"""Longer requests are read anew each time: so all that is remembered takes no more than some 20 MB."""
+_COMING_AGAIN = (b"REGISTER ", b"INVITE ", b"SUBSCRIBE ", b"PUBLISH ", b"MESSAGE ", b"OPTIONS ")
+
+_Frame = tuple[str, str, str]
+"""A head before, between and after the values of Via and CSeq, without the line of Authorization."""
+
+
+class _Shape(NamedTuple):
+    """What a frame says."""
+
+    values: dict[str, Any]
+    """Attributes of the request."""
+    headers: HeaderList
+    first: dict[str, str]
+    via_at: int
+    cseq_at: int
+    body_bytes: int
+
+
+_SHAPES: Recent[_Frame, _Shape] = Recent(1024)
+
+
+def read(data: bytes) -> Request | None:
+    """A request whose like was read before; None for any other, and for whatever needs a closer look."""
+    pieces = _cut(data)
+    if pieces is None or (shape := _SHAPES[pieces[0]]) is None:
+        return None
+    _, via_text, cseq_text, authorization, lines, body = pieces
+    values, headers, first, via_at, cseq_at, body_bytes = shape
+    try:
+        via, cseq = Via.parse_usual(via_text), CSeq.parse_usual(cseq_text)
+    except PeerError:
+        return None
+    if cseq.method != values["method"] or len(body) != body_bytes:
+        return None
+    request = Request.__new__(Request)
+    request.__dict__.update(values)
+    request.body, request.via, request.vias, request.cseq = body, via, [via], cseq
+    request.headers, request.first = headers, first = headers.copy(), first.copy()
+    headers[via_at], headers[cseq_at] = ("Via", via_text), ("CSeq", cseq_text)
+    first["Via"], first["CSeq"] = via_text, cseq_text
+    if authorization:
+        headers.insert(via_at + lines, ("Authorization", authorization))
+        first["Authorization"] = authorization
+    return request
+
+
+def remember(data: bytes, message: Message) -> None:
+    """Note how a message was read, if its like may come, and each of its lines is one header field."""
+    pieces = _cut(data)
+    if pieces is None or not isinstance(message, Request):
+        return
+    frame, via, cseq, authorization, lines, body = pieces
+    headers, first = message.headers.copy(), message.first.copy()
+    _, *fields, length = data.partition(b"\r\n\r\n")[0].split(b"\r\n")
+    if not len(fields) == len(headers) == len(first) or length != b"Content-Length: %d" % len(body):
+        return
+    if (first["Via"], first["CSeq"]) != (via, cseq) or b"\n" in b"".join(fields):
+        return
+    via_at = headers.index(("Via", via))
+    if authorization:
+        del headers[via_at + lines], first["Authorization"]
+    if "Authorization" in first:  # spelled in another way
+        return
+    values = {name: getattr(message, name) for name in ("method", "uri_text", "from_", "to", "call_id")}
+    for name in "uri", "contacts":
+        with contextlib.suppress(PeerError):  # whoever asks is told
+            values[name] = getattr(message, name)
+    cseq_at = headers.index(("CSeq", cseq))
+    _SHAPES.keep(frame, _Shape(values, headers, first, via_at, cseq_at, len(body)))
+
+
+def _cut(data: bytes) -> tuple[_Frame, str, str, str, int, bytes] | None:
+    """The frame of a request; its Via, CSeq and Authorization (empty where there is none); how many lines that stands
+    below Via; the body. None for what does not come again, or is not written as usual."""
+    if not data.startswith(_COMING_AGAIN) or len(data) > MAX_BYTES:
+        return None
+    head, whole, body = data.partition(b"\r\n\r\n")
+    if not whole:
+        return None
+    try:
+        text = head.decode()
+    except UnicodeDecodeError:
+        return None
+    before, _, rest = text.partition("\r\nVia: ")
+    via, _, rest = rest.partition("\r\n")
+    authorization, lines = "", 0
+    if "\r\nAuthorization: " in rest:
+        above, _, rest = rest.partition("\r\nAuthorization: ")
+        authorization, end, rest = rest.partition("\r\n")
+        if not authorization or _is_odd(authorization):
+            return None
+        rest, lines = above + end + rest, above.count("\r\n") + 2
+    between, _, rest = rest.partition("\r\nCSeq: ")
+    cseq, _, after = rest.partition("\r\n")
+    return ((before, between, after), via, cseq, authorization, lines, body) if after else None
+
+
+def _is_odd(value: str) -> bool:
+    return "\n" in value or "\r" in value or "\0" in value or value.strip() != value
