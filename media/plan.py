@@ -68,7 +68,7 @@ class SrtpSuite(Enum):
     __hash__ = object.__hash__
 
 
-@dataclass(frozen=True)  # no slots: it is pickled
+@dataclass(frozen=True, slots=True)
 class SrtpKeys:
     """What both directions of a stream are secured with (RFC 3711): master key and master salt, 30 bytes each."""
 
@@ -79,7 +79,7 @@ class SrtpKeys:
     """Whether another engine has served the stream until now: the peer counts on."""
 
 
-@dataclass(frozen=True)  # no slots: it is pickled
+@dataclass(frozen=True, slots=True)
 class StreamPlan:
     """Both directions of one RTP stream. A plan is a plain value: it travels to worker processes."""
 

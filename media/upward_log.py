@@ -13,7 +13,7 @@ MOST_EARLY = 100
 """So many lines wait for a way up; what else is said before there is one is lost."""
 
 
-@dataclass(frozen=True)  # no slots: it is pickled
+@dataclass(frozen=True, slots=True)
 class LogLine:
     """One record."""
 

@@ -1,6 +1,6 @@
 """A media process: an engine at the other end of a socket pair.
 
-Commands go down and events come up as pickled lists, each behind its length in 4 bytes. The pair is private to
+Commands go down and events come up as lists (`media.wire`), each behind its length in 4 bytes. The pair is private to
 parent and child, and a broken pair ends the child; so neither ever waits for the other.
 """
 
@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import gc
 import logging
-import pickle
 import queue
 import random
 import select
@@ -22,6 +21,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from media import wire
 from media.disk import Done, Work, outcome
 from media.messages import Command, Event, WorkerLost
 from media.ports import Ports
@@ -56,7 +56,7 @@ MAX_FRAME_BYTES = 16 * 1024 * 1024
 
 def frame(values: list[Any]) -> bytes:
     """Values as they go over the pair."""
-    data = pickle.dumps(values, pickle.HIGHEST_PROTOCOL)
+    data = wire.dumps(values)
     return len(data).to_bytes(4, "big") + data
 
 
@@ -106,7 +106,7 @@ class Channel(asyncio.BufferedProtocol):
             if size <= MAX_FRAME_BYTES and len(buffer) < 4 + size:
                 return
             try:
-                values = list(pickle.loads(buffer[4 : 4 + size])) if size <= MAX_FRAME_BYTES else None
+                values = wire.loads(buffer[4 : 4 + size]) if size <= MAX_FRAME_BYTES else None
             except Exception:
                 values = None
             if values is None:

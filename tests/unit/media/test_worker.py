@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import marshal
 import os
-import pickle
 import select
 import selectors
 import signal
@@ -21,6 +21,7 @@ from typing import Any, cast
 
 import pytest
 
+from media import wire
 from media.messages import (
     Bridge,
     CloseStream,
@@ -337,7 +338,7 @@ def test_where_a_worker_finds_no_port_the_start_fails_at_once() -> None:
 
 
 def frame(*values: object) -> bytes:
-    data = pickle.dumps(list(values))
+    data = wire.dumps(values)
     return len(data).to_bytes(4, "big") + data
 
 
@@ -383,8 +384,8 @@ def test_what_is_sent_in_one_turn_goes_in_one_piece_and_in_order() -> None:
             await asyncio.sleep(0)
             data = pair.other.recv(4096)
             size = int.from_bytes(data[:4], "big")
-            assert pickle.loads(data[4 : 4 + size]) == ["one", 2, Echo(3)]
-            assert data[4 + size :] == frame("later")[:4] + pickle.dumps(["later"], pickle.HIGHEST_PROTOCOL)
+            assert wire.loads(data[4 : 4 + size]) == ["one", 2, Echo(3)]
+            assert data[4 + size :] == frame("later")
             channel.send("last")
             channel.close()
             await until(lambda: pair.closed)
@@ -413,9 +414,9 @@ def test_frames_may_come_in_any_pieces(size: int) -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        pytest.param(b"\0\0\0\x04nope", id="no pickle"),
+        pytest.param(b"\0\0\0\x04nope", id="nothing printed"),
         pytest.param(b"\0\0\0\0", id="an empty frame"),
-        pytest.param(frame("never")[:4] + pickle.dumps(None).ljust(len(frame("never")) - 4), id="no list"),
+        pytest.param(frame("never")[:4] + marshal.dumps(None).ljust(len(frame("never")) - 4), id="no list"),
         pytest.param(b"\xff\xff\xff\xff", id="a frame of 4 GB"),
         pytest.param((MAX_FRAME_BYTES + 1).to_bytes(4, "big"), id="a frame just too long"),
         pytest.param(b"Traceback (most recent call last):\n", id="text"),
@@ -481,7 +482,7 @@ def test_a_child_ends_when_its_pair_breaks_however_it_breaks(last_words: bytes) 
     ports = free_pairs(1)
     child, pair = spawn(ports)
     with child, pair, pair.makefile("rb") as incoming:
-        told = pickle.loads(incoming.read(int.from_bytes(incoming.read(4), "big")))
+        told = wire.loads(incoming.read(int.from_bytes(incoming.read(4), "big")))
         assert told == [PortsReady(7, (ports[0],))]
         pair.sendall(last_words)
         pair.shutdown(socket.SHUT_WR)
@@ -493,7 +494,7 @@ def test_a_child_ends_when_its_pair_breaks_however_it_breaks(last_words: bytes) 
 def test_modules_of_the_working_directory_are_not_taken_for_those_of_python(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "pickle.py").write_text("raise SystemExit('the wrong one')")
+    (tmp_path / "bisect.py").write_text("raise SystemExit('the wrong one')")
     monkeypatch.chdir(tmp_path)
     child, pair = spawn(free_pairs(1))
     with child, pair:
@@ -506,7 +507,7 @@ def test_a_child_without_a_port_ends_and_says_why() -> None:
     with bound(ports[0]):
         child, pair = spawn(ports)
         with child, pair, pair.makefile("rb") as incoming:
-            [words] = pickle.loads(incoming.read(int.from_bytes(incoming.read(4), "big")))
+            [words] = wire.loads(incoming.read(int.from_bytes(incoming.read(4), "big")))
             assert child.wait(PATIENCE_SECONDS) == 1
     assert (words.level, words.exception) == (logging.ERROR, "")
     assert words.text.startswith("cannot go on: [Errno")

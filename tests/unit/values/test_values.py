@@ -39,6 +39,7 @@ def defined(dataclass: Decorator, options: dict[str, bool]) -> type[Any]:
         y: str = "y"
         names: list[str] = field(default_factory=list)
         secret: str = field(default="secret", repr=False, compare=False)
+        last: int | None = None  # the fifth: of so many, and of fewer, frozen ones are made differently
 
         def __post_init__(self) -> None:
             made.append(self)
@@ -66,12 +67,14 @@ def outcome(action: Callable[[], object]) -> object:
 
 def test_values_default_as_they_are_told(both: tuple[type[Any], type[Any]]) -> None:
     ours, theirs = (cls(x=1) for cls in both)
-    assert asdict(ours) == asdict(theirs) == {"x": 1, "y": "y", "names": [], "secret": "secret"}
+    assert asdict(ours) == asdict(theirs) == {"x": 1, "y": "y", "names": [], "secret": "secret", "last": None}
     assert both[0](x=1).names is not ours.names
     assert asdict(both[0](x=1, names=["a"], secret="b")) == asdict(both[1](x=1, names=["a"], secret="b"))
 
 
-@pytest.mark.parametrize("arguments", [(), (1,), (1, "b"), (1, "b", ["c"], "d"), (1, "b", ["c"], "d", "e")])
+@pytest.mark.parametrize(
+    "arguments", [(), (1,), (1, "b"), (1, "b", ["c"], "d"), (1, "b", ["c"], "d", 5), (1, "b", ["c"], "d", 5, 6)]
+)
 def test_parameters_are_taken_in_order_or_by_name(
     both: tuple[type[Any], type[Any]], arguments: tuple[Any, ...]
 ) -> None:
@@ -196,6 +199,20 @@ def test_a_class_without_slots_can_be_derived_from_one_with_slots() -> None:
     assert (Plain(1, "a").number, Plain(1, "a").name) == (1, "a")
     assert Plain(1) == Plain(1) != Plain(2)
     assert copy.copy(Plain(1, "a")) == Plain(1, "a")
+
+
+@pytest.mark.parametrize("fields", [values.MANY - 1, values.MANY, values.MANY + 1])
+def test_nothing_can_be_assigned_to_any_frozen_one_even_of_a_derived_class(fields: int) -> None:
+    names = [f"n{number}" for number in range(fields)]
+    plain = type("Kind", (), {"__annotations__": dict.fromkeys(names, "int")})
+    kind: type[Any] = values.dataclass(frozen=True, slots=True)(plain)
+    for cls in (kind, type("Derived", (kind,), {})):
+        value = cls(*range(fields))
+        assert type(value) is cls
+        assert [getattr(value, name) for name in names] == list(range(fields))
+        for name in [*names, "__class__", "unknown"]:
+            with pytest.raises(FrozenInstanceError):
+                setattr(value, name, 1)
 
 
 def test_a_method_that_the_class_has_stays() -> None:
