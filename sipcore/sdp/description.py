@@ -14,9 +14,9 @@ MAX_BYTES = 65535
 MAX_MEDIA = 20
 MAX_LINES = 500
 REMEMBERED = 512
-"""Parts of descriptions: a phone says nearly the same in each, but for its origin, its port and its keys."""
+"""Descriptions, parts of them, attributes: a phone says nearly the same in each, but for origin, port and keys."""
 MAX_REMEMBERED_BYTES = 1000
-"""Longer parts are read anew each time."""
+"""Longer descriptions and parts are read anew each time."""
 
 Attributes = tuple[tuple[str, str | None], ...]
 DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
@@ -93,18 +93,18 @@ class SessionDescription:
 
     def to_bytes(self) -> bytes:
         """As it is sent."""
-        lines = ["v=0", f"o={self.origin}", f"s={self.name or '-'}"]
+        parts = [f"v=0\r\no={self.origin}\r\ns={self.name or '-'}\r\n"]
         if self.connection:
-            lines.append(f"c=IN {_family(self.connection)} {self.connection}")
-        lines.append(f"t={self.timing}")
-        lines += _attribute_lines(self.attributes)
+            parts.append(_connection_line(self.connection))
+        parts.append(f"t={self.timing}\r\n{_attribute_lines(self.attributes)}")
         for media in self.media:
             count = f"/{media.port_count}" if media.port_count != 1 else ""
-            lines.append(f"m={media.kind} {media.port}{count} {media.protocol} {' '.join(media.formats)}")
+            formats = " ".join(media.formats)
+            parts.append(f"m={media.kind} {media.port}{count} {media.protocol} {formats}\r\n")
             if media.connection:
-                lines.append(f"c=IN {_family(media.connection)} {media.connection}")
-            lines += _attribute_lines(media.attributes)
-        return ("\r\n".join(lines) + "\r\n").encode("utf-8", "surrogateescape")
+                parts.append(_connection_line(media.connection))
+            parts.append(_attribute_lines(media.attributes))
+        return "".join(parts).encode("utf-8", "surrogateescape")
 
     def address_of(self, media: MediaDescription) -> str | None:
         """Where a media section's packets go."""
@@ -131,7 +131,42 @@ _ORIGIN_LINE, _MEDIA_LINE = re.compile(rb"(?:\A|[\r\n])o="), re.compile(rb"(?:\A
 _END_OF_LINE = re.compile(rb"[\r\n]|\Z")
 
 
+_USUAL = re.compile(
+    rb"v=0\r\no=([!-~]+) ([0-9]{1,20}) ([0-9]{1,20}) IN IP[46] ([0-9A-Za-z.:-]+)"
+    rb"((?:\r\n[^mo\r\n][^\r\n]*)*\r\nm=[!-~]+ )([0-9]{1,5})( [^\r\n]*(?:\r\n[^mo\r\n][^\r\n]*)*\r\n)"
+)
+"""A description of one media section, in which all but the origin and the port are nearly always known."""
+
+
 def _parse(data: bytes) -> SessionDescription:
+    # Keys are of one call, and nobody else's affair.
+    usual = len(data) <= MAX_REMEMBERED_BYTES and b"crypto" not in data and _USUAL.fullmatch(data)
+    if not usual or int(usual[6]) > 65535:
+        return _read(data)
+    username, session_id, version, address, before, port, after = usual.groups()
+    like = _remembered(before, after)
+    media = like.media[0]
+    return SessionDescription(
+        Origin(username.decode(), session_id.decode(), version.decode(), address.decode()),
+        like.name,
+        like.connection,
+        like.timing,
+        like.attributes,
+        (
+            MediaDescription(
+                media.kind, int(port), media.protocol, media.formats, media.connection, media.attributes
+            ),
+        ),
+    )
+
+
+@lru_cache(REMEMBERED)
+def _remembered(before: bytes, after: bytes) -> SessionDescription:
+    """Of another origin and port, and else the same."""
+    return _read(b"v=0\r\no=- 0 0 IN IP4 0.0.0.0%b9%b" % (before, after))
+
+
+def _read(data: bytes) -> SessionDescription:
     if len(data) > MAX_BYTES:
         raise PeerError("session description too large")
     if len(data) > MAX_LINES and len(data.splitlines()) > MAX_LINES:
@@ -244,5 +279,20 @@ def _first(attributes: Attributes, name: str) -> str | None:
     return next((value or "" for key, value in attributes if key == name), None)
 
 
-def _attribute_lines(attributes: Attributes) -> list[str]:
-    return [f"a={name}" if value is None else f"a={name}:{value}" for name, value in attributes]
+def _connection_line(address: str) -> str:
+    return f"c=IN {_family(address)} {address}\r\n"
+
+
+def _attribute_lines(attributes: Attributes) -> str:
+    if not attributes:
+        return ""
+    return _write_lines(attributes) if "crypto" in dict(attributes) else _remembered_attributes(attributes)
+
+
+def _write_lines(attributes: Attributes) -> str:
+    return "".join(
+        [f"a={name}\r\n" if value is None else f"a={name}:{value}\r\n" for name, value in attributes]
+    )
+
+
+_remembered_attributes = lru_cache(REMEMBERED)(_write_lines)
