@@ -29,9 +29,10 @@ from sipcore.syntax.headers import NameAddress
 from sipcore.syntax.identifiers import Identifiers
 from sipcore.syntax.message import Request, Response, has_tag, response_to
 from sipcore.syntax.uri import Uri
-from sipcore.transaction.events import FlowFailed, ResponseReceived, TimedOut
+from sipcore.transaction.events import FlowFailed, ResponseReceived, TimedOut, TransactionEvent
 from sipcore.transaction.table import ClientTransaction, ServerTransaction, TransactionTable
 from sipcore.transaction.timers import Timers
+from sipcore.transaction.transaction import Client
 from sipcore.transport.flow import Address, Flow, Transport
 from sipcore.transport.response_routing import request_flow, response_flow, stamp_via
 from sipcore.usage import Usage
@@ -214,7 +215,7 @@ class Endpoint:
             ("From", f"{from_.address};tag={self.identifiers.tag()}"),
             ("To", str(to)),
             ("Call-ID", self.identifiers.call_id()),
-            ("CSeq", f"{self.random.randrange(1, 2**16)} INVITE"),
+            ("CSeq", f"{self.identifiers.first_cseq()} INVITE"),
             *self._about_us(flow, from_.uri.user or "", calling_scheme(uri, routes), self._supported_calling),
             *headers,
         ]
@@ -305,13 +306,14 @@ class Endpoint:
             return (405 if request.method in KNOWN_METHODS else 501), [("Allow", self._allow)]
         if request.uri.scheme not in ("sip", "sips", "tel"):
             return 416, []
-        if request.has("Require"):
+        if "Require" in request.first:
             unknown = [tag for tag in request.require if tag not in self.settings.extensions]
             if unknown:
                 return 420, [("Unsupported", ", ".join(unknown))]
         if request.to.tag:
             return None
-        if request.max_forwards == 0 and request.method != "OPTIONS":  # we might call on for it
+        hops = request.first.get("Max-Forwards", "70")
+        if hops != "70" and request.max_forwards == 0 and request.method != "OPTIONS":  # we might call on for it
             return 483, []
         if request.method in DIALOG_METHODS:
             return 481, []
@@ -432,32 +434,27 @@ class Endpoint:
 
     def _receive_response(self, response: Response, flow: Flow, now: float) -> list[Effect]:
         effects = self.transactions.receive_response(response, now, flow.remote.host)
-        return [] if effects is None else self._translate(effects, now)
+        return self._translate(effects, now) if effects else []
 
     def _translate(self, effects: list[Effect], now: float) -> list[Effect]:
         """Give what transactions tell to the usage or user that sent the request."""
         told: list[Effect] = []
         for effect in effects:
-            if not isinstance(effect, ResponseReceived | TimedOut | FlowFailed):
+            if not isinstance(effect, TransactionEvent):
                 told.append(effect)
                 continue
             transaction = effect.transaction
-            if transaction.user is not None:
-                told += self._tell_user(transaction.user, effect, now)
-            elif isinstance(effect, ResponseReceived):
-                told.append(Responded(transaction, effect.response))
+            usage = transaction.user
+            if usage is None:
+                told.append(_responded(effect))
+            elif isinstance(transaction, Client):
+                try:
+                    told += usage.on_transaction(effect, now)
+                except PeerError:  # a response that makes no sense is as good as none
+                    continue
             else:
-                status = 503 if isinstance(effect, FlowFailed) else 408
-                told.append(Responded(transaction, response_to(transaction.request, status)))
+                told += self._flow_lost(usage, now)
         return told
-
-    def _tell_user(self, usage: Usage, effect: Any, now: float) -> list[Effect]:
-        if isinstance(effect.transaction, ClientTransaction):
-            try:
-                return usage.on_transaction(effect, now)
-            except PeerError:  # a response that makes no sense is as good as none
-                return []
-        return self._flow_lost(usage, now)
 
     # -- what usages need (sipcore.usage.Core) --------------------------------------------------------------
 
@@ -563,6 +560,15 @@ def _contact(transport: Transport, address: Address, user: str, scheme: str) -> 
     parameters = () if plain else (("transport", transport.via_name.lower()),)
     host, port = address
     return f"<{Uri('sips' if secure else 'sip', user or None, host=host, port=port, parameters=parameters)}>"
+
+
+def _responded(event: ResponseReceived | TimedOut | FlowFailed) -> Responded:
+    """What whoever asked for a request outside any dialog is told."""
+    transaction = event.transaction
+    if isinstance(event, ResponseReceived):
+        return Responded(transaction, event.response)
+    status = 503 if isinstance(event, FlowFailed) else 408
+    return Responded(transaction, response_to(transaction.request, status))
 
 
 def _as_it_is(flow: Flow) -> Address:

@@ -40,15 +40,19 @@ class CallerSession(InviteSession):
     """A session that we invite to."""
 
     made_call_id = True
+    progress_state = Progress.CALLING
+    _cancelling_until: float | None = None
+    _cancel_headers: Headers = ()
+    _transaction: ClientTransaction | None = None
+    _owed: tuple[EarlyDialog, RAck] | None = None
+    """The PRACK that waits for the user's answer to the offer in a reliable response."""
+    _answer_before: SessionDescription | None = None
+    """What the branch that won has answered while another was heard."""
 
     def __init__(
         self, core: Core, request: Request, flow: Flow, offer: SessionDescription | None, owner: Any = None
     ) -> None:
         super().__init__(core, request, flow, owner=owner)
-        self.progress_state = Progress.CALLING
-        self._cancelling_until: float | None = None
-        self._cancel_headers: Headers = ()
-        self._transaction: ClientTransaction | None = None
         self._acks: dict[str, Effect | None] = {}
         """To tag -> the ACK of that 2xx, sent again for each retransmission (section 13.2.2.4); None as long as the
         user owes the answer that goes with it."""
@@ -56,10 +60,6 @@ class CallerSession(InviteSession):
         self._offer = offer
         self._early: dict[str, EarlyDialog] = {}
         """By the tag of the branch."""
-        self._owed: tuple[EarlyDialog, RAck] | None = None
-        """The PRACK that waits for the user's answer to the offer in a reliable response."""
-        self._answer_before: SessionDescription | None = None
-        """What the branch that won has answered while another was heard."""
         if offer is not None:
             self.offers.send_offer(offer)
         for name, value in self.timer.ask():

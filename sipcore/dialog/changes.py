@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sipcore.dialog.offer_answer import OfferState
 from sipcore.dialog.session import SDP, Headers, Session, SessionState, description_of
@@ -11,11 +11,9 @@ from sipcore.effects import Answered, Effect, Offered, OfferRefused
 from sipcore.errors import PeerError, UsageError
 from sipcore.sdp.description import SessionDescription
 from sipcore.syntax.message import Request, Response, response_to
-from sipcore.usage import Core
 
 if TYPE_CHECKING:
     from sipcore.transaction.table import ClientTransaction, ServerTransaction
-    from sipcore.transport.flow import Flow
 
 GONE = (408, 481)
 """Responses that end the dialog, whatever the request was (section 12.2.1.2)."""
@@ -27,22 +25,18 @@ class ChangingSession(Session):
     made_call_id = False
     """Whether the Call-ID is ours: decides who waits longer after a glare."""
 
-    def __init__(
-        self, core: Core, request: Request, flow: Flow, identity: str = "", owner: Any = None
-    ) -> None:
-        super().__init__(core, request, flow, identity, owner)
-        self._change: ServerTransaction | None = None
-        """The peer's re-INVITE or UPDATE that waits for our answer."""
-        self._own_change: ClientTransaction | None = None
-        """Our re-INVITE or UPDATE that waits for the peer's."""
-        self._refreshing = False
-        """Whether that changes nothing, and only shows that we are still there (RFC 4028 section 10)."""
-        self._refreshes_by_update = True
-        self._retry: tuple[float, str, SessionDescription] | None = None
-        """When a change that met a 491 is tried again, by which method, and its offer."""
-        self._forsaken: tuple[float, ClientTransaction] | None = None
-        """How long a change of ours is waited for that had no final response at the end: its INVITE transaction
-        would wait for ever."""
+    _change: ServerTransaction | None = None
+    """The peer's re-INVITE or UPDATE that waits for our answer."""
+    _own_change: ClientTransaction | None = None
+    """Our re-INVITE or UPDATE that waits for the peer's."""
+    _refreshing = False
+    """Whether that changes nothing, and only shows that we are still there (RFC 4028 section 10)."""
+    _refreshes_by_update = True
+    _retry: tuple[float, str, SessionDescription] | None = None
+    """When a change that met a 491 is tried again, by which method, and its offer."""
+    _forsaken: tuple[float, ClientTransaction] | None = None
+    """How long a change of ours is waited for that had no final response at the end: its INVITE transaction would wait
+    for ever."""
 
     # -- verbs ----------------------------------------------------------------------------------------
 

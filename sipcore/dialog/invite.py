@@ -16,7 +16,6 @@ from sipcore.effects import Acknowledged, Effect, EndCause, Ended, RequestInDial
 from sipcore.errors import PeerError
 from sipcore.syntax.message import Request, response_to
 from sipcore.transaction.events import FlowFailed, ResponseReceived
-from sipcore.usage import Core
 
 if TYPE_CHECKING:
     from sipcore.transaction.table import ServerTransaction
@@ -26,13 +25,9 @@ if TYPE_CHECKING:
 class InviteSession(ChangingSession):
     """One INVITE session."""
 
-    def __init__(
-        self, core: Core, request: Request, flow: Flow, identity: str = "", owner: Any = None
-    ) -> None:
-        super().__init__(core, request, flow, identity, owner)
-        self._bye_headers: Headers = ()
-        self._cause = EndCause.LOCAL
-        """What the answer to our BYE ends the session for."""
+    _bye_headers: Headers = ()
+    _cause = EndCause.LOCAL
+    """What the answer to our BYE ends the session for."""
 
     @property
     def deadline(self) -> float | None:

@@ -57,7 +57,16 @@ class Unacknowledged:
 
 
 class Session(ABC):
-    """State, dialog and messages of one session. `owner` is a slot for whoever steers it."""
+    """State, dialog and messages of one session. `owner` is a slot for whoever steers it.
+
+    What most sessions never have begins as an attribute of the class.
+    """
+
+    state = SessionState.SETTING_UP
+    dialog: Dialog | None = None
+    _peer_allows: frozenset[str] = frozenset()
+    """The methods that the peer says it takes."""
+    _unacknowledged: Unacknowledged | None = None
 
     def __init__(
         self, core: Core, request: Request, flow: Flow, identity: str = "", owner: Any = None
@@ -67,14 +76,9 @@ class Session(ABC):
         self.flow = flow
         self.identity = identity
         self.owner = owner
-        self.state = SessionState.SETTING_UP
-        self.dialog: Dialog | None = None
         self.offers = OfferAnswer()
         self.dialog_ids: set[DialogId] = set()
         self.timer = SessionTimer(core.session_timers)
-        self._peer_allows: frozenset[str] = frozenset()
-        """The methods that the peer says it takes."""
-        self._unacknowledged: Unacknowledged | None = None
 
     # -- what both sides have agreed on ---------------------------------------------------------------
 
@@ -146,8 +150,7 @@ class Session(ABC):
 
     def _note_abilities(self, message: Request | Response) -> None:
         """Keep what the peer says it takes (section 20.5); it need not say it each time."""
-        lines = message.get_all("Allow")
-        if lines and (methods := _methods(", ".join(lines))):
+        if "Allow" in message.first and (methods := _methods(", ".join(message.get_all("Allow")))):
             self._peer_allows = methods
 
     def _send_in_dialog(

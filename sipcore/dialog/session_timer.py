@@ -139,6 +139,9 @@ class SessionTimer:
 
     def check(self, request: Request) -> None:
         """Raises PeerError(422) where the peer wants less than our least, and 400 where it cannot be read."""
+        first = request.first
+        if "Session-Expires" not in first and "Min-SE" not in first:
+            return
         asked = SessionExpires.of(request)
         min_se_of(request)
         if asked is not None and asked.seconds < self._settings.min_se and OPTION in request.supported:

@@ -27,3 +27,7 @@ class Identifiers:
     def call_id(self) -> str:
         """A Call-ID."""
         return f"{self._bits(96):x}{'@' + self._node if self._node else ''}"
+
+    def first_cseq(self) -> int:
+        """Where the numbers of a dialog begin: far below 2**31 (section 8.1.1.5)."""
+        return self._bits(16) + 1

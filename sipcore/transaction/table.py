@@ -36,6 +36,7 @@ from sipcore.transaction.matching import (
 from sipcore.transaction.request_client import RequestClient
 from sipcore.transaction.request_server import RequestServer
 from sipcore.transaction.timers import Timers
+from sipcore.transaction.transaction import Client
 from sipcore.transport.flow import Flow
 
 ClientTransaction = InviteClient | RequestClient
@@ -84,7 +85,7 @@ class TransactionTable:
         A response with several Via values was meant for somebody else (RFC 3261 section 8.1.3.3), and one from
         another `host` than the request went to is none.
         """
-        transaction = self._clients.get(client_key(response))
+        transaction = self._clients.get((response.via.branch, response.cseq.method))  # `client_key`, of each one
         if transaction is None or len(response.vias) > 1:
             return None
         if host is not None and host != transaction.flow.remote.host:
@@ -188,7 +189,7 @@ class TransactionTable:
             return effects
         if not effects:  # nobody is told: then nobody is kept either, but by whoever knows the transaction
             transaction.user = None
-        if isinstance(transaction, ClientTransaction):
+        if isinstance(transaction, Client):
             self._drop_client(transaction)
         else:
             self._drop_server(transaction)
