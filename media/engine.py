@@ -232,16 +232,18 @@ class MediaEngine:
             partner.bridge(stream)
 
     def _join(self, stream: Stream, command: JoinRoom) -> None:
-        from media.mixer import MixerFullError
+        if self._rooms is None:
+            self._rooms = self._new_rooms()
+        self._rooms.join(stream, command.room, muted=command.muted, whispers_to=command.whispers_to)
+
+    def _new_rooms(self) -> Rooms:
         from media.room import Rooms
 
-        if self._rooms is None:
-            self._rooms = Rooms(self._ticker, self._loop, self._network.open_batch)
-        try:
-            self._rooms.join(stream, command.room, muted=command.muted, whispers_to=command.whispers_to)
-        except MixerFullError as error:
-            self._close(stream)
-            self._tell(StreamFailed(stream.id, f"cannot join a room: {error}"))
+        return Rooms(self._ticker, self._loop, self._network.open_batch, self._not_joined)
+
+    def _not_joined(self, stream: Stream, error: Exception) -> None:
+        self._close(stream)
+        self._tell(StreamFailed(stream.id, f"cannot join a room: {error}"))
 
     def _must_wait(self, command: StreamCommand) -> bool:
         """Whether a command about rooms has to wait until there can be some: what they need is loaded beside the loop,
@@ -256,9 +258,7 @@ class MediaEngine:
         return True
 
     def _rooms_loaded(self, error: Exception | None) -> None:
-        from media.room import Rooms
-
-        self._rooms = Rooms(self._ticker, self._loop, self._network.open_batch)
+        self._rooms = self._new_rooms()
         waiting, self._waiting = self._waiting, []
         for command in waiting:
             self.handle(command)
