@@ -39,7 +39,7 @@ from benchmarks.harness import (
     password_of,
     server,
 )
-from benchmarks.load import BarePhone, calling, in_step
+from benchmarks.load import BarePhone, Unanswered, calling, in_step
 from benchmarks.relay import connect, phones_program, talking
 
 EXTENSIONS = range(1000, 1020)
@@ -69,6 +69,9 @@ class Cost:
 
     def __str__(self) -> str:
         return f"{self.ours * 1e6:8.1f} us, Asterisk {self.theirs * 1e6:8.1f} us, ratio {self.ours / self.theirs:.2f}"
+
+
+OURS, THEIRS = "this system", "Asterisk"
 
 
 class NoAsterisk(Exception):
@@ -167,17 +170,19 @@ WORKS: dict[str, Work] = {"registration": registrations, "call": calls, "relay":
 
 def compare(name: str, ours: Server, theirs: Server, rounds: int) -> Cost:
     """Let both do this work in turns."""
-    works = [(running, WORKS[name](running)) for running in (ours, theirs)]
-    figures: tuple[list[float], list[float]] = ([], [])
-    for _, work in works:
-        next(work)  # the first round warms caches up and is not counted
-    for _ in range(rounds):
-        for (running, work), kept in zip(works, figures, strict=True):
+    works = {who: (running, WORKS[name](running)) for who, running in ((OURS, ours), (THEIRS, theirs))}
+    figures: dict[str, list[float]] = {OURS: [], THEIRS: []}
+    for turn in range(rounds + 1):
+        for who, (running, work) in works.items():
             before = cpu_seconds(running.pid)
-            done = next(work)
+            try:
+                done = next(work)
+            except Unanswered as error:
+                raise Unanswered(f"{who} owed an answer: {error}") from None
             time.sleep(0.3)
-            kept.append((cpu_seconds(running.pid) - before) / done)
-    return Cost(statistics.median(figures[0]), statistics.median(figures[1]))
+            if turn:  # the first warms caches up
+                figures[who].append((cpu_seconds(running.pid) - before) / done)
+    return Cost(statistics.median(figures[OURS]), statistics.median(figures[THEIRS]))
 
 
 async def conference(root: Path, rounds: int) -> Cost:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import socket
@@ -26,6 +27,10 @@ def _md5(text: str) -> str:
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
+class Unanswered(RuntimeError):
+    """The server owed a message; the text says to whom, and what was the last that both said."""
+
+
 class Wire(Protocol):
     """What a phone needs of a connected socket."""
 
@@ -34,6 +39,9 @@ class Wire(Protocol):
 
     def recv(self, size: int, /) -> bytes:
         """Wait for one."""
+
+    def settimeout(self, seconds: float, /) -> None:
+        """How long to wait for one."""
 
     def close(self) -> None:
         """Release it."""
@@ -50,6 +58,8 @@ class BarePhone:
         self._uri_host = f"{HOST}:{server[1]}"
         self._count = self._registrations = 0
         self._call_id = ""
+        self._sent = self._received = b"nothing"
+        """The last messages."""
         self._remote = self._tag = ""
         """Target and To tag of the call acknowledged last."""
 
@@ -58,8 +68,24 @@ class BarePhone:
         self._wire.close()
 
     def receive(self) -> bytes:
-        """The next message of any kind."""
-        return self._wire.recv(65535)
+        """The next message of any kind. Raises Unanswered."""
+        try:
+            self._received = self._wire.recv(65535)
+        except TimeoutError:
+            raise Unanswered(
+                f"{self.number} was told nothing after it said\n{self._sent.decode()}\nand had heard\n"
+                f"{self._received.decode()}"
+            ) from None
+        return self._received
+
+    def unread(self) -> str:
+        """What has come, and was not waited for yet."""
+        self._wire.settimeout(0)
+        messages = []
+        with contextlib.suppress(OSError):
+            while True:
+                messages.append(self._wire.recv(65535).decode())
+        return "\n".join(messages) or "nothing"
 
     def expect(self, start: bytes) -> bytes:
         """The next message that starts so; others are passed over."""
@@ -126,6 +152,7 @@ class BarePhone:
         self._send(_response(self.expect(b"BYE"), "200 OK"))
 
     def _send(self, message: bytes) -> None:
+        self._sent = message
         self._wire.send(message)
 
     def _request(
@@ -176,7 +203,10 @@ def connecting(
 ) -> Generator[None, None, tuple[int, int]]:
     """From the INVITE to the last ACK; returns the server's media ports towards both. Pauses where it is its turn."""
     yield from caller.inviting(callee.number, media_ports[0])
-    callees = callee.answer(media_ports[1])
+    try:
+        callees = callee.answer(media_ports[1])
+    except Unanswered as error:
+        raise Unanswered(f"{error}and {caller.number}, who calls it, was told\n{caller.unread()}") from None
     yield
     callers = caller.acknowledge(callee.number)
     callee.expect(b"ACK")

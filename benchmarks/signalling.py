@@ -173,6 +173,9 @@ class MemoryWire:
             raise TimeoutError("the server has not answered")
         return self.heard.popleft()
 
+    def settimeout(self, seconds: float) -> None:
+        """What has not come by now does not come."""
+
     def close(self) -> None:
         """Nothing is held."""
 
