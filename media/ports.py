@@ -9,7 +9,7 @@ from media.net import MediaNetwork, MediaSocket
 from media.plan import Address
 from values import dataclass
 
-READY = 64
+READY = 128
 """Pairs that are bound and wait, where the range has as many."""
 MOST_READY = 512
 """Pairs that have been in use are kept up to this number: binding a port costs more than a call does otherwise."""
@@ -62,8 +62,14 @@ class Ports:
         return tuple(opened)
 
     def take(self, port: int) -> PortPair | None:
-        """A pair that was ready; None if it was not."""
-        return self._ready.pop(port, None)
+        """A pair that was ready, or that can be bound yet; None if somebody else uses it."""
+        pair = self._ready.pop(port, None)
+        if pair is None and port in self._free:  # one that was closed when it came back
+            self._free.remove(port)
+            pair = self._bind(port)
+            if pair is None:
+                self._free.append(port)
+        return pair
 
     def release(self, pair: PortPair) -> tuple[int, ...]:
         """Take a pair back. It stays bound and waits again, as the last in the row: stragglers find nobody there.

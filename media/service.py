@@ -93,6 +93,8 @@ class _Worker:
     number: int
     link: EngineLink
     ready: deque[int] = field(default_factory=deque)
+    known: set[int] = field(default_factory=set)
+    """All ports that it has told of: those that are ready, reserved, or in use."""
     streams: set[int] = field(default_factory=set)
     unwritten: dict[int, int] = field(default_factory=dict)
     """Stream that has ended -> how many of its recordings are not told of yet."""
@@ -122,6 +124,8 @@ class MediaService:
         self._waiting: dict[int, list[StreamCommand]] = {}
         """Stream -> what it is to do as soon as it is open."""
         self._open: dict[int, _Worker] = {}
+        self._ports: dict[int, tuple[_Worker, int]] = {}
+        """Stream -> its worker and port, from its opening until one of us closes it."""
         self._moving: dict[int, tuple[_Worker, int]] = {}
         """Open stream -> the worker that it is to move to, and its port there."""
         self._left: dict[tuple[int, int], int] = {}
@@ -256,12 +260,13 @@ class MediaService:
     def _arrive(self, command: OpenStream) -> None:
         """Open a stream in the engine that it moves to, and close it where it was."""
         stream = command.stream
-        old, (new, _) = self._open[stream], self._moving.pop(stream)
+        old, (new, port) = self._open[stream], self._moving.pop(stream)
         old.link.send(CloseStream(stream))
+        self._give_back(stream)
         old.streams.discard(stream)
         key = old.number, stream
         self._left[key] = self._left.get(key, 0) + 1
-        self._open[stream] = new
+        self._open[stream], self._ports[stream] = new, (new, port)
         new.streams.add(stream)
         new.link.send(_continued(command))
         for again in self._standing.again(stream):
@@ -288,7 +293,8 @@ class MediaService:
         """To a stream that is not open yet."""
         stream = command.stream
         if isinstance(command, OpenStream):
-            self._open[stream] = self._reserved.pop(stream)[0]
+            self._ports[stream] = self._reserved.pop(stream)
+            self._open[stream] = self._ports[stream][0]
             self._pass_on(command)
             for waiting in self._waiting.pop(stream, ()):
                 self.send(waiting)
@@ -304,6 +310,7 @@ class MediaService:
         opened = self._open.get(command.stream)
         if isinstance(command, CloseStream):
             self.stay(command.stream)
+            self._give_back(command.stream)
         if opened is None or (isinstance(command, Bridge) and command.other not in self._open):
             return
         if len(self._workers) > 1:  # else nothing moves
@@ -311,6 +318,13 @@ class MediaService:
             if not self._is_together(command):
                 return
         opened.link.send(command)
+
+    def _give_back(self, stream: int) -> None:
+        """The port of a stream that is closed is ready for another: its engine opens that after it has closed this. So
+        one that is slow keeps no calls waiting, however many begin and end meanwhile."""
+        if stream in self._ports:
+            worker, port = self._ports.pop(stream)
+            worker.ready.append(port)
 
     def _is_together(self, command: StreamCommand) -> bool:
         """Whether what a command joins is in one engine; else it waits in `_standing` until somebody has moved."""
@@ -344,7 +358,8 @@ class MediaService:
     def _told(self, number: int, event: Event) -> None:
         if isinstance(event, PortsReady):
             worker = self._workers[event.worker]
-            worker.ready.extend(event.ports)
+            worker.ready.extend(port for port in event.ports if port not in worker.known)
+            worker.known.update(event.ports)
             worker.filling = False
             worker.has_ports.set()
             return
@@ -354,6 +369,8 @@ class MediaService:
             self._told_late(number, event)
             return
         elif isinstance(event, StreamClosed | StreamFailed):
+            if isinstance(event, StreamClosed):
+                self._give_back(event.stream)
             self._forget(event.stream)
             if isinstance(event, StreamClosed):
                 self._expect_recordings(number, event)
@@ -394,6 +411,8 @@ class MediaService:
 
     def _forget(self, stream: int) -> None:
         worker = self._open.pop(stream, None)
+        if stream in self._ports:  # it could not be opened there: who has the port may have it
+            self._ports[stream][0].known.discard(self._ports.pop(stream)[1])
         self._standing.forget(stream)
         self.stay(stream)
         if worker is not None:
@@ -415,6 +434,7 @@ class MediaService:
         worker.streams.clear()
         worker.unwritten.clear()
         worker.ready.clear()
+        worker.known.clear()
         worker.filling = False
         worker.has_ports.set()
         logger.error("media worker %d has ended unexpectedly, %d streams are lost", number, len(streams))

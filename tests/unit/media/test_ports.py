@@ -144,6 +144,21 @@ def test_of_pairs_that_come_back_not_all_stay_bound(
     assert pool.fill() == (20004, 20006)
 
 
+def test_a_pair_that_did_not_stay_bound_is_bound_when_it_is_wanted(
+    host: HostNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ports_module, "MOST_READY", 1)
+    pool = Ports(host, HOST, 20000, 20005)
+    for pair in [taken(pool, port) for port in pool.fill()]:
+        pool.release(pair)
+    assert sorted(host.udp) == [20000, 20001]
+    assert taken(pool, 20004).port == 20004
+    occupy(host, 20002)
+    assert pool.take(20002) is None
+    host.udp[20002].close()
+    assert taken(pool, 20002).port == 20002
+
+
 def test_a_pair_that_cannot_be_opened_anew_is_closed_and_tried_again_later(
     host: HostNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,7 @@ from unittest.mock import patch
 
 import pytest
 
+from media import ports as ports_module
 from media.messages import (
     Bridge,
     CloseStream,
@@ -399,4 +400,52 @@ async def test_a_worker_that_is_lost_takes_no_stream_along_that_has_left_it(
     assert house.service.live()["unwritten"] == 0
     house.service.send(CloseStream(stream))
     await settled()
+    await house.stop()
+
+
+# -- a slow worker ---------------------------------------------------------------------------------
+
+
+async def test_a_worker_that_says_nothing_for_a_while_keeps_no_calls_waiting(simulation: Simulation) -> None:
+    """Calls that end give their ports to those that begin, whether it has told of the end or not."""
+    house = await started(simulation, workers=1)  # with four pairs of ports
+    for _ in range(10):
+        pairs = [house.open() for _ in range(2)]
+        for stream, _ in pairs:
+            house.service.send(CloseStream(stream))
+    stream, peer = house.open()
+    house.service.send(Echo(stream))
+    await peer.say(HELLO)
+    await asyncio.sleep(1)
+    assert peer.heard() == HELLO
+    assert not [event for event in house.told if isinstance(event, StreamFailed)]
+    assert len([event for event in house.told if isinstance(event, StreamClosed)]) == 20
+    await asyncio.sleep(1)
+    house.service.send(CloseStream(stream))
+    await asyncio.sleep(1)
+    held = [house.reserve() for _ in range(4)]
+    assert len({command.port for command, _ in held}) == 4  # none is lost, and none is there twice
+    with pytest.raises(PortsExhausted):
+        house.service.reserve()
+    for command, _ in held:
+        house.service.send(CloseStream(command.stream))
+    await house.stop()
+
+
+async def test_a_port_that_somebody_else_has_taken_is_offered_again_when_he_has_left(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = await started(simulation, last=20001)
+    monkeypatch.setattr(ports_module, "MOST_READY", 0)  # what comes back is closed
+    stream, _ = house.open()
+    house.service.send(CloseStream(stream))
+    taken = house.host.open_media((PBX, 20000), lambda data, source: None)
+    stream, _ = house.open()
+    assert house.told[-1] == StreamFailed(stream, "port 20000 is not ready")
+    with pytest.raises(PortsExhausted):
+        house.service.reserve()
+    taken.close()
+    reserved = house.service.reserve()
+    assert reserved.port == 20000
+    house.service.send(CloseStream(reserved.stream))
     await house.stop()
