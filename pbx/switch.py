@@ -71,12 +71,13 @@ from pbx.trunks.gate import TrunkGate, trunk_named
 from pbx.turned_away import TurnedAway
 from pbx.voicemail import VoicemailSystem
 from sipcore.dialog.session_timer import TimerSettings
-from sipcore.effects import Arrived, Effect, Invited, RequestInDialog, Responded
+from sipcore.effects import Arrived, Effect, Invited, Registered, RequestInDialog, Responded
 from sipcore.endpoint import METHODS, Endpoint, EndpointSettings
 from sipcore.net.driver import Driver, DriverSettings
 from sipcore.net.limits import Limits
 from sipcore.registrar.gate import Account, DigestGate
 from sipcore.registrar.registrar import Binding, BindingChange, Change, Registrar, RegistrarSettings
+from sipcore.syntax.message import Request
 from sipcore.transaction.timers import Timers
 from sipcore.transport.flow import Flow
 
@@ -205,7 +206,8 @@ class Switch:
         certificate = sip.certificate if sip.tls else None
         self.certificate = CertificateWatch(certificate, environment.wall, self.happenings.tell)
         self.requests = Requests(self.endpoint, self.driver, self.loop)
-        self.requests.handlers |= {"REGISTER": self._register, "REFER": partial(refer_outside, self)}
+        self.requests.handlers["REFER"] = partial(refer_outside, self)
+        self.endpoint.services["REGISTER"] = self._register
         self.nat = self._nat()
         self.events = Events(self, config.events)
         self.legs.tell = self.events.changed
@@ -369,6 +371,7 @@ class Switch:
     def _takers_of_effects(self) -> dict[type[Effect], Callable[[Any], None]]:
         return {
             Arrived: self.requests.on_arrived,
+            Registered: lambda registered: self._tell_bindings(registered.changes),
             Responded: self.requests.on_responded,
             Invited: self._on_invite,
             RequestInDialog: self._on_request_in_dialog,
@@ -455,15 +458,14 @@ class Switch:
             return None
         return Account(extension.number, extension.credentials, extension.sip_id)
 
-    def _register(self, arrived: Arrived) -> None:
-        now = self.loop.time()
-        result = self.registrar.register(arrived.request, arrived.identity, arrived.flow, now)
-        self.driver.perform(self.endpoint.respond(arrived.transaction, result.response, now))
-        if result.changes:
-            self._tell_bindings(result.changes)
-        elif result.response.status == 200:
-            self.keeping.registrations([arrived.identity])
+    def _register(
+        self, request: Request, extension: str, flow: Flow, now: float
+    ) -> tuple[int, list[tuple[str, str]], list[Effect]]:
+        status, headers, changes = self.registrar.register(request, extension, flow, now)
+        if not changes and status == 200:
+            self.keeping.registrations([extension])
             self._arm_expiry()
+        return status, headers, [Registered(changes)] if changes else []
 
     def _tell_bindings(self, changes: Sequence[BindingChange]) -> None:
         self.nat.note(changes, self.loop.time())

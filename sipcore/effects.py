@@ -6,6 +6,7 @@ user of RFC 3261 section 5). All are frozen values: a test compares lists of the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from sipcore.dialog.changes import ChangingSession
     from sipcore.dialog.invite import InviteSession
     from sipcore.events.watch import Watch
+    from sipcore.registrar.registrar import BindingChange
     from sipcore.sdp.description import SessionDescription
     from sipcore.syntax.message import Request, Response
     from sipcore.transport.flow import Flow
@@ -56,6 +58,13 @@ class Arrived(NamedTuple):
     identity: str
     """The authenticated extension, as the gate named it."""
     flow: Flow
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A REGISTER, which has been answered, has changed bindings."""
+
+    changes: Sequence[BindingChange]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import field
 from functools import lru_cache
@@ -25,18 +26,20 @@ from sipcore.effects import Arrived, Effect, Moved, Responded, Transmit
 from sipcore.errors import ParseError, PeerError
 from sipcore.registrar.gate import Admitted, Ignored, Refused
 from sipcore.sdp.description import SessionDescription
-from sipcore.syntax.headers import NameAddress
+from sipcore.syntax.headers import NameAddress, warning_value
 from sipcore.syntax.identifiers import Identifiers
-from sipcore.syntax.message import Request, Response, has_tag, response_to
+from sipcore.syntax.message import Request, Response, has_tag, print_response, response_to
 from sipcore.syntax.uri import Uri
 from sipcore.transaction.events import FlowFailed, ResponseReceived, TimedOut, TransactionEvent
 from sipcore.transaction.table import ClientTransaction, ServerTransaction, TransactionTable
 from sipcore.transaction.timers import Timers
 from sipcore.transaction.transaction import Client
 from sipcore.transport.flow import Address, Flow, Transport
-from sipcore.transport.response_routing import request_flow, response_flow, stamp_via
+from sipcore.transport.response_routing import request_flow, response_flow, stamp_via, stamped_via
 from sipcore.usage import Usage
 from values import dataclass
+
+logger = logging.getLogger(__name__)
 
 METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK", "REGISTER", "MESSAGE")
 KNOWN_METHODS = frozenset({*METHODS, "NOTIFY", "PUBLISH", "REFER", "SUBSCRIBE"})
@@ -74,6 +77,10 @@ class Gate(Protocol):
         """Look at a request that belongs to nothing known."""
 
 
+Service = Callable[[Request, str, Flow, float], tuple[int, Iterable[tuple[str, str]], list[Effect]]]
+"""Told (request, identity, flow, now): the status and headers of its answer, and what is told when that is sent."""
+
+
 class Endpoint:
     """One user agent on any number of flows."""
 
@@ -92,6 +99,7 @@ class Endpoint:
         self._deadlines: Deadlines[Any] = Deadlines()
         self._adrift = Adrift(settings.adrift_seconds)
         self._tag_key = random.randbytes(32)
+        self._server = "Server", settings.server
         self._allow = ", ".join(settings.methods)
         replaces = ["replaces"] if "REFER" in settings.methods else []
         self._supported = ", ".join([*replaces, "timer"])
@@ -101,6 +109,8 @@ class Endpoint:
         """Where the peer of a flow is told to reach us, in Contact and Via."""
         self.stands_in: Callable[[str, Flow], bool] = _nobody_does
         """Whether the server at a flow speaks for whoever was admitted as this identity: carriers have several."""
+        self.services: dict[str, Service] = {}
+        """Method -> who answers it when it comes; all others but INVITE are told as `Arrived`."""
         self.stopping = False
         """Whether nothing new is begun."""
 
@@ -115,7 +125,7 @@ class Endpoint:
         except PeerError as error:
             if isinstance(message, Response):
                 return []
-            return self._refuse(message, flow, error.status, [("Warning", _warning(error.reason))])
+            return self._refuse(message, flow, error.status, [("Warning", warning_value(error.reason))])
 
     def receive_error(self, error: ParseError, flow: Flow, now: float) -> list[Effect]:
         """Answer bytes that were no acceptable message, where enough of them could be read."""
@@ -292,7 +302,21 @@ class Endpoint:
             return self._refuse(request, flow, status, headers)
         if request.method == "INVITE":
             return self._invited(request, flow, verdict.identity, now)
+        service = self.services.get(request.method)
+        if service is not None:
+            return self._serve(service, request, verdict.identity, flow, now)
         return [Arrived(self._accept(request, flow), request, verdict.identity, flow)]
+
+    def _serve(
+        self, service: Service, request: Request, identity: str, flow: Flow, now: float
+    ) -> list[Effect]:
+        try:
+            status, headers, told = service(request, identity, flow, now)
+        except Exception:
+            logger.exception("%s was not served", request.method)
+            status, headers, told = 500, (), []
+        back, data = self._answer(request, flow, status, headers)
+        return self.transactions.answer(request, back, data, now) + told
 
     def _accept(self, request: Request, flow: Flow) -> ServerTransaction:
         """Begin a server transaction, and note in the Via where its answers go."""
@@ -399,7 +423,7 @@ class Endpoint:
         return effects if session is None else effects + session.receive_cancel(cancelled, now)
 
     def _error_response(self, request: Request, error: PeerError) -> Response:
-        headers = [("Warning", _warning(error.reason))]
+        headers = [("Warning", warning_value(error.reason))]
         if error.status == 500:
             headers.append(("Retry-After", str(self.random.randrange(0, 11))))
         elif error.status == 415:
@@ -414,15 +438,15 @@ class Endpoint:
         """Answer without keeping anything (section 8.2.7)."""
         if request.method == "ACK":
             return []
-        back = response_flow(request, flow)
-        stamp_via(request, flow)
-        response = response_to(
-            request,
-            status,
-            to_tag=self._stateless_tag(request),
-            headers=[*headers, ("Server", self.settings.server)],
-        )
-        return [Transmit(back, response.to_bytes())]
+        return [Transmit(*self._answer(request, flow, status, headers))]
+
+    def _answer(
+        self, request: Request, flow: Flow, status: int, headers: Iterable[tuple[str, str]]
+    ) -> tuple[Flow, bytes]:
+        """A final response without a body, and where it goes."""
+        back, via = response_flow(request, flow), stamped_via(request, flow)
+        data = print_response(request, status, via, self._stateless_tag(request), [*headers, self._server])
+        return back, data
 
     def _stateless_tag(self, request: Request) -> str:
         """A To tag that is the same for each retransmission of a request, without remembering it."""
@@ -577,9 +601,3 @@ def _as_it_is(flow: Flow) -> Address:
 
 def _nobody_does(identity: str, flow: Flow) -> bool:
     return False
-
-
-def _warning(reason: str) -> str:
-    """A Warning value (RFC 3261 section 20.43); code 399 is free text, here without anything foreign in it."""
-    text = "".join(character for character in reason if character.isascii() and character.isprintable())
-    return '399 myphone "' + text.replace("\\", "").replace('"', "'")[:120] + '"'

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from sipcore.deadlines import Deadlines
 from sipcore.errors import PeerError
 from sipcore.syntax.headers import NameAddress, format_parameters
-from sipcore.syntax.message import Request, Response, response_to
+from sipcore.syntax.message import Request
 from sipcore.syntax.uri import Uri
 from sipcore.transport.flow import Flow
 from sipcore.transport.response_routing import request_flow
@@ -79,9 +79,11 @@ class BindingChange:
 
 
 class RegisterResult(NamedTuple):
-    """The response to a REGISTER, and what it changed."""
+    """How a REGISTER is answered, and what it changed."""
 
-    response: Response
+    status: int
+    headers: list[tuple[str, str]]
+    """Those of the response that are not the same in any (RFC 3261 section 8.2.6)."""
     changes: tuple[BindingChange, ...] = ()
 
 
@@ -119,7 +121,7 @@ class Registrar:
             return self._register(request, aor, flow, now)
         except PeerError as error:
             headers = [("Min-Expires", str(self._settings.min_expires))] if error.status == 423 else []
-            return RegisterResult(response_to(request, error.status, headers=headers))
+            return RegisterResult(error.status, headers)
 
     def bindings(self, aor: str, now: float) -> list[Binding]:
         """The contacts that have not expired: highest q first, and the newest first among equals."""
@@ -184,9 +186,8 @@ class Registrar:
                 raise PeerError("too many contacts", status=403)
             wanted = [self._binding(request, aor, contact, flow, now) for contact in contacts]
             updated, changes = self._update(request, current, wanted, now)
-        response = self._accept(request, updated, now)
         self._store(record, updated)
-        return RegisterResult(response, (*expired, *changes))
+        return RegisterResult(200, _accepted(request, updated, now), (*expired, *changes))
 
     def _remove_all(
         self, request: Request, current: list[Binding]
@@ -257,12 +258,6 @@ class Registrar:
             changes.append(BindingChange(Change.REPLACED, left))
         return updated, changes
 
-    def _accept(self, request: Request, bindings: Iterable[Binding], now: float) -> Response:
-        headers = [("Contact", _contact_value(binding, now)) for binding in bindings]
-        if request.has("Path"):
-            headers += [("Path", value) for value in request.get_all("Path")] + [("Supported", "path")]
-        return response_to(request, 200, headers=headers)
-
     def _store(self, record: _Record, bindings: list[Binding]) -> None:
         record.bindings = bindings
         if bindings:
@@ -325,6 +320,14 @@ def _quality(text: str) -> float:
     if not 0 <= quality <= 1:
         raise PeerError(f"no q value: {text[:20]!r}")
     return round(quality, 3)
+
+
+def _accepted(request: Request, bindings: Iterable[Binding], now: float) -> list[tuple[str, str]]:
+    """The headers of a 200."""
+    headers = [("Contact", _contact_value(binding, now)) for binding in bindings]
+    if "Path" in request.first:
+        headers += [("Path", value) for value in request.get_all("Path")] + [("Supported", "path")]
+    return headers
 
 
 def _contact_value(binding: Binding, now: float) -> str:

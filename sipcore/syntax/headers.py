@@ -291,3 +291,9 @@ class CSeq(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.number} {self.method}"
+
+
+def warning_value(reason: str) -> str:
+    """A Warning value (RFC 3261 section 20.43); code 399 is free text, here without anything foreign in it."""
+    text = "".join(character for character in reason if character.isascii() and character.isprintable())
+    return '399 myphone "' + text.replace("\\", "").replace('"', "'")[:120] + '"'

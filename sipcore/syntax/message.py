@@ -357,6 +357,26 @@ def response_to(
     return Response(status, reason, copied, body)
 
 
+def print_response(
+    request: Request, status: int, via: str, to_tag: str, headers: Iterable[tuple[str, str]]
+) -> bytes:
+    """`response_to` with `via` in the place of the topmost line, as it is sent; `headers` are printed as they are."""
+    first = request.first
+    if len(first) != len(request.headers) or not first.keys() >= _COPIED:  # more lines of Via, or something missing
+        response = response_to(request, status, to_tag=to_tag, headers=headers)
+        response.set("Via", via)
+        return response.to_bytes()
+    to = first["To"] if has_tag(request, first["To"]) else f"{first['To']};tag={to_tag}"
+    more = "".join([f"{name}: {value}\r\n" for name, value in headers])
+    return (
+        f"SIP/2.0 {status} {REASONS.get(status, '')}\r\nVia: {via}\r\nFrom: {first['From']}\r\nTo: {to}\r\n"
+        f"Call-ID: {first['Call-ID']}\r\nCSeq: {first['CSeq']}\r\n{more}Content-Length: 0\r\n\r\n"
+    ).encode("utf-8", "surrogateescape")
+
+
+_COPIED = {"Via", "From", "To", "Call-ID", "CSeq"}
+
+
 def has_tag(message: Message, to: str) -> bool:
     """Whether To has a tag; a guess where it cannot be read, as a 400 says so with To in it."""
     if "tag" not in to.lower():

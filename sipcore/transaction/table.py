@@ -6,7 +6,7 @@ How an endpoint uses it:
 - A response: `receive_response`. None means that nobody waits for it: drop it (RFC 6026).
 - A request: `find_server` first. If that gives a transaction, `receive_request` answers the retransmission
   or absorbs the ACK. Otherwise, where the request is to be served: `is_merged` (then 482), `accept`, and
-  later `respond`, any number of times up to the final response.
+  later `respond`, any number of times up to the final response; or `answer`, where that is known at once.
 - A CANCEL is a request of its own; what it cancels is `find_server(cancel, "INVITE")`.
 - `tick` when `next_deadline` has come, `flow_closed` when a stream connection is gone.
 
@@ -19,9 +19,10 @@ from __future__ import annotations
 from typing import Any
 
 from sipcore.deadlines import Deadlines
-from sipcore.effects import Effect
+from sipcore.effects import Effect, Transmit
 from sipcore.syntax.headers import Via
 from sipcore.syntax.message import Request, Response
+from sipcore.transaction.answered import Answered
 from sipcore.transaction.invite_client import InviteClient
 from sipcore.transaction.invite_server import InviteServer
 from sipcore.transaction.lingering import Lingering
@@ -50,11 +51,11 @@ class TransactionTable:
     def __init__(self, timers: Timers) -> None:
         self.timers = timers
         self._clients: dict[Key, ClientTransaction] = {}
-        self._servers: dict[Key, ServerTransaction] = {}
-        self._merged: dict[Key, ServerTransaction] = {}
+        self._servers: dict[Key, ServerTransaction | Answered] = {}
+        self._merged: dict[Key, ServerTransaction | Answered] = {}
         self._streams: dict[Flow, dict[AnyTransaction, None]] = {}
         """The transactions of each stream connection, in order, to be found when it breaks."""
-        self._lingering: dict[float, Lingering[AnyTransaction]] = {}
+        self._lingering: dict[float, Lingering[AnyTransaction | Answered]] = {}
         """Those that wait for nothing but their end, by the seconds that they do so."""
         self._deadlines: Deadlines[Any] = Deadlines()
         """Of these queues, and of all other transactions."""
@@ -99,7 +100,9 @@ class TransactionTable:
 
     # -- servers --------------------------------------------------------------------------------------
 
-    def find_server(self, request: Request, method: str | None = None) -> ServerTransaction | None:
+    def find_server(
+        self, request: Request, method: str | None = None
+    ) -> ServerTransaction | Answered | None:
         """The transaction that a retransmission, or an ACK for a failure, belongs to; None for a new request.
 
         An ACK for a 2xx is none of the transaction's business even where it has the branch of its INVITE
@@ -120,8 +123,12 @@ class TransactionTable:
             found = self._servers.get(first_invite_key(ack))
         return found if isinstance(found, InviteServer) and not found.accepted else None
 
-    def receive_request(self, transaction: ServerTransaction, request: Request, now: float) -> list[Effect]:
+    def receive_request(
+        self, transaction: ServerTransaction | Answered, request: Request, now: float
+    ) -> list[Effect]:
         """Give a retransmission or an ACK to the transaction that `find_server` has found."""
+        if isinstance(transaction, Answered):
+            return transaction.receive(request, now)
         return self._settle(transaction, transaction.receive(request, now))
 
     def is_merged(self, request: Request) -> bool:
@@ -138,6 +145,18 @@ class TransactionTable:
             self._merged[transaction.merged_key] = transaction
         self._join_stream(transaction)
         return transaction
+
+    def answer(self, request: Request, flow: Flow, data: bytes, now: float) -> list[Effect]:
+        """`accept` a request that is no INVITE, and `respond` to it by `data`, a final response, in one go."""
+        if not flow.transport.reliable:  # on others nothing comes again
+            key = server_key(request, request.method)
+            merged = None if request.to.tag else merged_key(request)
+            answered = Answered(key, merged, flow, data, now + self.timers.timeout)
+            self._servers[key] = answered
+            if merged is not None:
+                self._merged[merged] = answered
+            self._enqueue(answered, self.timers.timeout)
+        return [Transmit(flow, data)]
 
     def respond(self, transaction: ServerTransaction, response: Response, now: float) -> list[Effect]:
         """Send a response. Raises UsageError on a second final one, unless it is a 2xx of an INVITE again."""
@@ -159,7 +178,10 @@ class TransactionTable:
         while (due := self._deadlines.due(now)) is not None:
             if isinstance(due, Lingering):
                 for transaction in due.due(now):
-                    effects += self._settle(transaction, transaction.tick(now))
+                    if isinstance(transaction, Answered):
+                        self._strike_out(transaction)
+                    else:
+                        effects += self._settle(transaction, transaction.tick(now))
                 self._deadlines.watch(due)
             else:
                 effects += self._settle(due, due.tick(now))
@@ -196,10 +218,13 @@ class TransactionTable:
         return effects
 
     def _linger(self, transaction: AnyTransaction) -> None:
-        queue = self._lingering.get(transaction.lingers)
-        if queue is None:
-            queue = self._lingering[transaction.lingers] = Lingering()
         self._deadlines.forget(transaction)
+        self._enqueue(transaction, transaction.lingers)
+
+    def _enqueue(self, transaction: AnyTransaction | Answered, seconds: float) -> None:
+        queue = self._lingering.get(seconds)
+        if queue is None:
+            queue = self._lingering[seconds] = Lingering()
         if queue.add(transaction):
             self._deadlines.watch(queue)
 
@@ -209,12 +234,15 @@ class TransactionTable:
         self._drop(transaction)
 
     def _drop_server(self, transaction: ServerTransaction) -> None:
+        self._strike_out(transaction)
+        self._drop(transaction)
+
+    def _strike_out(self, transaction: ServerTransaction | Answered) -> None:
         if self._servers.get(transaction.key) is transaction:
             del self._servers[transaction.key]
         merged = transaction.merged_key
         if merged is not None and self._merged.get(merged) is transaction:
             del self._merged[merged]
-        self._drop(transaction)
 
     def _drop(self, transaction: AnyTransaction) -> None:
         if transaction.lingers:

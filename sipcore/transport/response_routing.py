@@ -17,11 +17,11 @@ _PLAIN = re.compile(r'[^;,"]+;branch=[^;,"]*;rport')
 
 def stamp_via(request: Request, flow: Flow) -> None:
     """Add `received` where the sender is not who it says, and fill in `rport` where it asks for that."""
-    text, (host, port) = request.first.get("Via", ""), flow.remote
+    text = request.first.get("Via", "")
     if _PLAIN.fullmatch(text):  # so do nearly all write it
-        request.set("Via", f"{text}={port};received={host}")
+        request.set("Via", f"{text}={flow.remote.port};received={flow.remote.host}")
         return
-    via = request.via
+    via, (host, port) = request.via, flow.remote
     wants_port = via.parameter("rport") is not None
     if not wants_port and via.host == host:
         return
@@ -33,6 +33,15 @@ def stamp_via(request: Request, flow: Flow) -> None:
     stamp = f";rport={port};received={host}" if wants_port else f";received={host}"
     stamped = Via(via.transport, via.host, via.port, tuple(kept))
     request.replace_via(stamped, _write(text, dropped, stamp))
+
+
+def stamped_via(request: Request, flow: Flow) -> str:
+    """The first line of Via, as `stamp_via` leaves it; the request may be changed by this, or not."""
+    text = request.first.get("Via", "")
+    if _PLAIN.fullmatch(text):
+        return f"{text}={flow.remote.port};received={flow.remote.host}"
+    stamp_via(request, flow)
+    return request.first["Via"]
 
 
 def _write(text: str, dropped: int, stamp: str) -> str | None:

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from sipcore.errors import ParseError
-from sipcore.registrar.registrar import BindingChange, Change, RegisterResult, Registrar, RegistrarSettings
+from sipcore.registrar.registrar import BindingChange, Change, Registrar, RegistrarSettings
 from sipcore.syntax.message import Request
 from sipcore.syntax.parser import parse_message
 from sipcore.transport.flow import Address, Flow, Transport
+from tests.unit.sipcore.registrar.registering import Registered, register
 
 SETTINGS = RegistrarSettings(min_expires=60, max_expires=600, default_expires=300, max_contacts=3)
 SERVER = Address("192.0.2.1", 5060)
@@ -127,14 +128,14 @@ class Registrations(RuleBasedStateMachine):
         values = [str(one) for one in wanted]
         lines = [f"Contact: {value}" for value in ([", ".join(values)] if joined and values else values)]
         lines += [] if expires is None else [f"Expires: {expires}"]
-        result = self.registrar.register(register_request(lines, call_id, cseq), aor, flow, self.now)
+        result = register(self.registrar, register_request(lines, call_id, cseq), aor, flow, self.now)
         updated = self._registered(aor, wanted, expires, flow, call_id, cseq)
         self._compare(aor, result, updated)
 
     @rule(aor=aors, expires=st.sampled_from([None, 0, 0, 0, 60]), call_id=call_ids, cseq=cseqs)
     def register_star(self, aor: str, expires: int | None, call_id: str, cseq: int) -> None:
         lines = ["Contact: *", *([] if expires is None else [f"Expires: {expires}"])]
-        result = self.registrar.register(register_request(lines, call_id, cseq), aor, FLOWS[0], self.now)
+        result = register(self.registrar, register_request(lines, call_id, cseq), aor, FLOWS[0], self.now)
         updated: dict[str, Known] | int = {}
         if expires != 0:
             updated = 400
@@ -220,7 +221,7 @@ class Registrations(RuleBasedStateMachine):
                 updated[one.key] = Known(one, flow, until, call_id, cseq)
         return updated if len(updated) <= SETTINGS.max_contacts else 403
 
-    def _compare(self, aor: str, result: RegisterResult, updated: dict[str, Known] | int) -> None:
+    def _compare(self, aor: str, result: Registered, updated: dict[str, Known] | int) -> None:
         response = result.response
         if isinstance(updated, int):
             assert (response.status, result.changes) == (updated, ())
@@ -276,7 +277,7 @@ def test_any_header_values_get_a_response_and_harm_no_other_contact(headers: lis
         request = register_request(f"{name}: {value}" for name, value in headers)
     except ParseError:
         return  # a typed error, and the registrar never sees it
-    result = registrar.register(request, "100", FLOWS[0], 1.0)
+    result = register(registrar, request, "100", FLOWS[0], 1.0)
     assert result.response.status in (200, 400, 403, 416, 423)
     again = parse_message(result.response.to_bytes())
     assert [name for name, _ in again.headers] == [name for name, _ in result.response.headers]

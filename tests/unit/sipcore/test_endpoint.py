@@ -6,11 +6,11 @@ from random import Random
 
 import pytest
 
-from sipcore.effects import Arrived, Responded, Transmit
+from sipcore.effects import Arrived, Effect, Responded, Transmit
 from sipcore.endpoint import METHODS, Endpoint, EndpointSettings
 from sipcore.registrar.gate import Admitted, Ignored, Refused
 from sipcore.syntax.headers import NameAddress
-from sipcore.syntax.message import Request, Response, response_to
+from sipcore.syntax.message import HeaderList, Request, Response, response_to
 from sipcore.syntax.parser import parse_message
 from sipcore.syntax.uri import Uri
 from sipcore.transport.flow import Address, Flow, Transport
@@ -44,6 +44,47 @@ def test_a_request_outside_sessions_is_told_and_answered_by_the_user(method: str
     assert endpoint.receive(request(method), UDP, 1.0) == [effect]  # a retransmission
     endpoint.tick(TIMEOUT)
     assert_empty(endpoint)
+
+
+def test_a_service_answers_at_once_and_tells_afterwards() -> None:
+    endpoint = endpoint_of()
+    asked: list[tuple[str, str]] = []
+
+    def register(
+        arrived: Request, identity: str, flow: Flow, now: float
+    ) -> tuple[int, HeaderList, list[Effect]]:
+        asked.append((arrived.method, identity))
+        return 200, [("Contact", "<sip:a>")], ["what comes of it"]
+
+    endpoint.services["REGISTER"] = register
+    answer, told = endpoint.receive(request("REGISTER"), UDP, 0.0)
+    (response,) = sent([answer])
+    assert isinstance(response, Response)
+    assert (response.status, response.get("Server"), response.get("Contact")) == (
+        200,
+        "MyPhone PBX",
+        "<sip:a>",
+    )
+    assert response.to.tag
+    assert told == "what comes of it"
+    assert endpoint.receive(request("REGISTER"), UDP, 1.0) == [answer]
+    assert asked == [("REGISTER", "100")]
+    endpoint.tick(TIMEOUT)
+    assert_empty(endpoint)
+
+
+def test_a_service_that_fails_is_logged_and_its_request_is_answered(caplog: pytest.LogCaptureFixture) -> None:
+    endpoint = endpoint_of()
+
+    def fail(arrived: Request, identity: str, flow: Flow, now: float) -> tuple[int, HeaderList, list[Effect]]:
+        raise RuntimeError("a bug of the service")
+
+    endpoint.services["REGISTER"] = fail
+    (response,) = sent(endpoint.receive(request("REGISTER"), UDP, 0.0))
+    assert isinstance(response, Response)
+    assert response.status == 500
+    assert "REGISTER was not served" in caplog.text
+    assert "a bug of the service" in caplog.text
 
 
 def test_a_provisional_answer_that_comes_too_late_is_dropped() -> None:

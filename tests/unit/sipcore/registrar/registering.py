@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import count
+from typing import NamedTuple
 
 from sipcore.registrar.registrar import (
     BindingChange,
     Change,
-    RegisterResult,
     Registrar,
     RegistrarSettings,
 )
-from sipcore.syntax.message import Request
+from sipcore.syntax.message import Request, Response, response_to
 from sipcore.syntax.parser import parse_message
 from sipcore.transport.flow import Address, Flow, Transport
 
@@ -22,6 +22,19 @@ UDP = Flow(Transport.UDP, SERVER, Address("192.0.2.20", 5060))
 TCP = Flow(Transport.TCP, SERVER, Address("192.0.2.21", 40000), 1)
 TCP_AGAIN = Flow(Transport.TCP, SERVER, Address("192.0.2.21", 40000), 2)
 DESK, SOFT, THIRD, FOURTH = (f"<sip:100@192.0.2.{host}:5060>" for host in (20, 21, 22, 23))
+
+
+class Registered(NamedTuple):
+    """How a REGISTER was answered, and what it changed."""
+
+    response: Response
+    changes: tuple[BindingChange, ...]
+
+
+def register(registrar: Registrar, request: Request, aor: str, flow: Flow, now: float) -> Registered:
+    """Have a REGISTER served, and answer it."""
+    status, headers, changes = registrar.register(request, aor, flow, now)
+    return Registered(response_to(request, status, headers=headers), changes)
 
 
 class Office:
@@ -41,7 +54,7 @@ class Office:
         cseq: int | None = None,
         call_id: str = "desk",
         headers: Sequence[str] = (),
-    ) -> RegisterResult:
+    ) -> Registered:
         """Send a REGISTER with a Contact line for each of `contacts`."""
         lines = [
             "REGISTER sip:pbx.example SIP/2.0",
@@ -57,7 +70,7 @@ class Office:
         ]
         request = parse_message("\r\n".join([*lines, "", ""]).encode("utf-8", "surrogateescape"))
         assert isinstance(request, Request)
-        return self.registrar.register(request, aor, flow, self.now)
+        return register(self.registrar, request, aor, flow, self.now)
 
     def contacts(self, aor: str = "100") -> list[str]:
         """Where a call to the extension goes, preferred contacts first."""
@@ -70,7 +83,7 @@ class Office:
         return () if deadline is None or deadline > self.now else self.registrar.expire(self.now)
 
 
-def answered(result: RegisterResult) -> dict[str, str]:
+def answered(result: Registered) -> dict[str, str]:
     """The contacts of a response, and the parameters that it says of each."""
     assert result.response.status == 200
     texts = [text.partition(">") for text in result.response.get_all("Contact")]
