@@ -39,11 +39,11 @@ from sipcore.effects import (
     Responded,
     WatchEnded,
 )
-from sipcore.endpoint import METHODS, Endpoint, EndpointSettings, Gate
+from sipcore.endpoint import METHODS, Endpoint, EndpointSettings
 from sipcore.net.driver import Driver, DriverSettings
 from sipcore.net.limits import Limits
 from sipcore.registrar.digest import answer_challenge
-from sipcore.registrar.gate import Admitted
+from sipcore.registrar.gate import Admitted, Gate
 from sipcore.syntax.headers import NameAddress
 from sipcore.syntax.message import Request, Response, response_to
 from sipcore.syntax.uri import Uri

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import field
 from functools import lru_cache
 from random import Random
-from typing import Any, Protocol
+from typing import Any
 
 from sipcore.deadlines import Deadlines, Timed
 from sipcore.dialog.adrift import Adrift
@@ -24,7 +24,7 @@ from sipcore.dialog.session import SDP, SessionState
 from sipcore.dialog.session_timer import TimerSettings
 from sipcore.effects import Arrived, Effect, Moved, Responded, Transmit
 from sipcore.errors import ParseError, PeerError
-from sipcore.registrar.gate import Admitted, Ignored, Refused
+from sipcore.registrar.gate import Admitted, Gate, Ignored, Refused
 from sipcore.sdp.description import SessionDescription
 from sipcore.syntax.headers import NameAddress, warning_value
 from sipcore.syntax.identifiers import Identifiers
@@ -68,13 +68,6 @@ class EndpointSettings:
     """INVITEs above that get 503."""
     adrift_seconds: float = 32.0
     """How long a call that has lost its connection waits for its peer to come back by another."""
-
-
-class Gate(Protocol):
-    """Decides who may ask for anything."""
-
-    def admit(self, request: Request, flow: Flow, now: float) -> Admitted | Refused | Ignored:
-        """Look at a request that belongs to nothing known."""
 
 
 Service = Callable[[Request, str, Flow, float], tuple[int, Iterable[tuple[str, str]], list[Effect]]]

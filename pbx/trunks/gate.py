@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from sipcore.endpoint import Gate
-from sipcore.registrar.gate import Admitted, Ignored, Refused
+from sipcore.registrar.gate import Admitted, Gate, Ignored, Refused
 from sipcore.syntax.message import Request
 from sipcore.transport.flow import Flow
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from sipcore.registrar.digest import ALGORITHMS, Algorithm, Authenticator, Credentials, Verdict, parse_digest
 from sipcore.syntax.message import Request
@@ -42,6 +42,13 @@ class Refused(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Ignored:
     """Not even an answer."""
+
+
+class Gate(Protocol):
+    """Decides who may ask for anything."""
+
+    def admit(self, request: Request, flow: Flow, now: float) -> Admitted | Refused | Ignored:
+        """Look at a request that belongs to nothing known."""
 
 
 class Account(NamedTuple):
