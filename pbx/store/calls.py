@@ -102,6 +102,9 @@ _QUALITY = tuple(field.name for field in fields(CallQuality))
 _values_of_record, _values_of_party = attrgetter(*_RECORD), attrgetter(*_PARTY)
 _values_of_quality = attrgetter(*_QUALITY)
 
+_WORDS = {None: None} | {word: word.value for word in [*Role, *CallList]}
+"""By dictionary, for the values of an Enum are slow to get."""
+
 _enter_records = Insertion(call_records, [*_RECORD, *_LISTED])
 _enter_parties = Insertion(call_parties, [*_PARTY, "role", "list", "call", "position", "started_at"])
 _enter_qualities = Insertion(call_quality, _QUALITY)
@@ -205,15 +208,16 @@ def _record(row: dict[str, Any], parties: Iterable[Participation]) -> CallRecord
 
 
 def _record_row(record: CallRecord) -> Sequence[object]:
-    handed = [
-        [each.at.isoformat(), storable(each.by), storable(each.party), storable(each.to)]
-        for each in record.hand_overs
-    ]
-    return *_values_of_record(record), handed, [storable(reason) for reason in record.reasons]
+    handed = tuple(
+        [
+            (each.at.isoformat(), storable(each.by), storable(each.party), storable(each.to))
+            for each in record.hand_overs
+        ]
+    )
+    return *_values_of_record(record), handed, tuple([storable(reason) for reason in record.reasons])
 
 
 def _party_rows(record: CallRecord) -> Iterable[Sequence[object]]:
     for position, party in enumerate(record.parties):
-        kind = party.list
-        found_in = None if kind is None else kind.value
-        yield *_values_of_party(party), party.role.value, found_in, record.call, position, record.started_at
+        role, found_in = _WORDS[party.role], _WORDS[party.list]
+        yield *_values_of_party(party), role, found_in, record.call, position, record.started_at

@@ -1,69 +1,134 @@
-"""Many rows for one table, by a statement that is written once.
+"""Many rows for one table, by statements that are written once.
 
 SQLAlchemy's own `insert` looks at each value of each row as if it had never seen the like, which takes several times
-what the database does; and each call leaves five rows. Types and their processors are SQLAlchemy's here too.
+what the database does; and each call leaves five rows. Here values are made ready a column at a time, which is most
+often one look at all of them, and many rows go by one statement: the database lets other threads go on, and has to wait
+for them, at each. Types and their processors are SQLAlchemy's here too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from typing import Any
 
-from sqlalchemy import Boolean, Connection, Dialect, Integer, Numeric, String, Table, Text
+from sqlalchemy import JSON, Boolean, Column, Connection, Dialect, Integer, Numeric, String, Table, Text
 from sqlalchemy.types import TypeEngine
+
+from values import dataclass
 
 MAX_TEXT = 500
 """Characters of a name or number that are kept: phones may call themselves anything."""
+ROWS = 50
+"""Of one statement; what is left over goes one by one. Each database takes as many values."""
 
-_MARKS = {"qmark": "?", "format": "%s", "pyformat": "%s"}
-"""Of a value, as the drivers want it (PEP 249)."""
+_Values = Sequence[Any]
+"""Of one column."""
+_Process = Callable[[_Values], _Values]
 
 
-_Processors = list[tuple[int, Callable[[Any], Any]]]
-"""By the place of the value in its row."""
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """For one dialect."""
+
+    one: str
+    many: str
+    """The statements: for a row, and for ROWS of them."""
+    processes: list[tuple[int, _Process]]
+    """What is done with the values of a column, by its place."""
 
 
 class Insertion:
-    """Enters rows: values in the order of `names`, as the types of the columns have them."""
+    """Enters rows: values in the order of `names`, as the types of the columns have them; what is to be JSON is such
+    that it can be hashed, and an empty text is not for a column that may be NULL."""
 
     def __init__(self, table: Table, names: Sequence[str]) -> None:
         self._table = table
         self._names = tuple(names)
-        self._prepared: dict[str, tuple[str, _Processors]] = {}
-        """The statement, and what is done with values of a row, by dialect."""
+        self._prepared: dict[str, _Prepared] = {}
 
     def __call__(self, connection: Connection, rows: Iterable[Sequence[object]]) -> None:
         """There has to be one row at least."""
         dialect = connection.dialect
-        if dialect.name not in self._prepared:
-            self._prepared[dialect.name] = self._prepare(dialect)
-        statement, processors = self._prepared[dialect.name]
-        prepared = []
-        for row in rows:
-            values = list(row)
-            for index, process in processors:
-                if values[index] is not None:
-                    values[index] = process(values[index])
-            prepared.append(tuple(values))
-        connection.exec_driver_sql(statement, prepared)
+        prepared = self._prepared.get(dialect.name)
+        if prepared is None:
+            prepared = self._prepared[dialect.name] = self._prepare(dialect)
+        columns: list[_Values] = list(zip(*rows, strict=True))
+        for index, process in prepared.processes:
+            columns[index] = process(columns[index])
+        ready = list(zip(*columns, strict=True))
+        whole = len(ready) // ROWS * ROWS
+        for start in range(0, whole, ROWS):
+            connection.exec_driver_sql(prepared.many, tuple(chain.from_iterable(ready[start : start + ROWS])))
+        if ready[whole:]:
+            connection.exec_driver_sql(prepared.one, ready[whole:])
 
-    def _prepare(self, dialect: Dialect) -> tuple[str, _Processors]:
+    def _prepare(self, dialect: Dialect) -> _Prepared:
         quote = dialect.identifier_preparer.quote
-        names = ", ".join(map(quote, self._names))
-        marks = ", ".join([_MARKS[dialect.paramstyle]] * len(self._names))
-        found = ((index, _processor(self._table.c[name].type, dialect)) for index, name in enumerate(self._names))
-        processors = [(index, process) for index, process in found if process is not None]
-        return f"INSERT INTO {quote(self._table.name)} ({names}) VALUES ({marks})", processors
+        columns = [self._table.c[name] for name in self._names]
+        names = ", ".join(quote(column.name) for column in columns)
+        marks = f"({', '.join(_mark(column, dialect) for column in columns)})"
+        found = ((index, _process(column, dialect)) for index, column in enumerate(columns))
+        processes = [(index, process) for index, process in found if process is not None]
+        head = f"INSERT INTO {quote(self._table.name)} ({names}) VALUES "
+        return _Prepared(head + marks, head + ", ".join([marks] * ROWS), processes)
 
 
-def _processor(type_: TypeEngine[Any], dialect: Dialect) -> Callable[[Any], Any] | None:
-    """What makes a value one that the driver takes; None for numbers and our own words, which it takes as they are."""
+def _mark(column: Column[Any], dialect: Dialect) -> str:
+    """Of a value, as the driver wants it (PEP 249)."""
+    if _asks_each(dialect) and column.nullable:
+        return "nullif(?, '')"
+    return {"qmark": "?", "format": "%s", "pyformat": "%s"}[dialect.paramstyle]
+
+
+def _asks_each(dialect: Dialect) -> bool:
+    """Whether the driver asks each value that is no plain number or text, as None, how it wants to be adapted: that
+    takes longer than to enter it."""
+    return dialect.name == "sqlite"
+
+
+def _process(column: Column[Any], dialect: Dialect) -> _Process | None:
+    """What makes values such that the driver takes them as they are; None where they are so."""
+    process = _process_of(column.type, dialect)
+    if not (_asks_each(dialect) and column.nullable):
+        return process
+    return lambda values: [
+        "" if value is None else value for value in (process(values) if process else values)
+    ]
+
+
+def _process_of(type_: TypeEngine[Any], dialect: Dialect) -> _Process | None:
     if isinstance(type_, Text):
-        return storable
+        return _storable
+    if isinstance(type_, Boolean) and _asks_each(dialect):
+        return _each(int)
     if isinstance(type_, String | Boolean | Numeric | Integer):
         return None
     processor: Callable[[Any], Any] | None = type_.dialect_impl(dialect).bind_processor(dialect)
-    return processor
+    if processor is None:
+        return None
+    return _once_each(processor) if isinstance(type_, JSON) else _each(processor)
+
+
+def _each(processor: Callable[[Any], Any]) -> _Process:
+    return lambda values: [None if value is None else processor(value) for value in values]
+
+
+def _once_each(processor: Callable[[Any], Any]) -> _Process:
+    """The same where many are equal."""
+
+    def process(values: _Values) -> _Values:
+        ready = {value: processor(value) for value in set(values)}
+        return [ready[value] for value in values]
+
+    return process
+
+
+def _storable(values: _Values) -> _Values:
+    texts = list(filter(None, values))
+    if "".join(texts).isprintable() and max(map(len, texts), default=0) <= MAX_TEXT:  # as nearly all are
+        return values
+    return [text and storable(text) for text in values]
 
 
 def storable(foreign: str) -> str:

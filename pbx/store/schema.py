@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import DateTime, Dialect, LargeBinary, MetaData
@@ -44,14 +45,26 @@ class Moment(TypeDecorator[datetime]):
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
+_DIGITS = [f"{number:02}" for number in range(100)]
+
+
+@lru_cache(maxsize=100)
+def _day(year: int, month: int, day: int) -> str:
+    return f"{year:04}-{month:02}-{day:02}"
+
+
 def _text_of(moment: datetime | None) -> str | None:
-    """As SQLAlchemy has SQLite keep it, in a tenth of the time; each call leaves ten of them."""
+    """As SQLAlchemy has SQLite keep it, in a fifth of the time that `isoformat` takes; each call leaves ten of them."""
     if moment is None:
         return None
     if moment.tzinfo is None:
         raise ValueError(f"a moment needs its time zone: {moment}")
     in_utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
-    return in_utc.isoformat(" ", "microseconds")[: len("2026-01-02 03:04:05.678901")]
+    digits, second, micros = _DIGITS, in_utc.second, in_utc.microsecond
+    return (
+        f"{_day(in_utc.year, in_utc.month, in_utc.day)} {digits[in_utc.hour]}:{digits[in_utc.minute]}:{digits[second]}"
+        f".{digits[micros // 10000]}{digits[micros // 100 % 100]}{digits[micros % 100]}"
+    )
 
 
 class WireText(TypeDecorator[str]):

@@ -1,0 +1,121 @@
+"""Many rows entered at once are those that SQLAlchemy's own statement enters one by one, on both databases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Connection,
+    Float,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    select,
+)
+
+from pbx.store.database import Database
+from pbx.store.insertion import MAX_TEXT, ROWS, Insertion
+from pbx.store.schema import Moment
+
+Row = tuple[int, str, bool, float | None, datetime, datetime | None, str | None, tuple[str, ...]]
+
+table = Table(
+    "test_insertion",
+    MetaData(),
+    Column("id", Integer, primary_key=True),
+    Column("call", Text, nullable=False),
+    Column("flag", Boolean, nullable=False),
+    Column("share", Float),
+    Column("at", Moment, nullable=False),
+    Column("until", Moment),
+    Column("word", String(8)),
+    Column("reasons", JSON, nullable=False),
+)
+NAMES = [column.name for column in table.c]
+enter = Insertion(table, NAMES)
+AT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+
+
+def entered(database: Database, rows: Sequence[Row], *, by: str) -> list[Row]:
+    """What the table has of rows that were entered `by` one of the two ways."""
+
+    def change(connection: Connection) -> list[Row]:
+        table.create(connection)
+        if by == "insertion":
+            enter(connection, rows)
+        else:
+            connection.execute(table.insert(), [dict(zip(NAMES, row, strict=True)) for row in rows])
+        found = [
+            (*row[:-1], tuple(row[-1])) for row in connection.execute(select(table).order_by(table.c.id))
+        ]
+        table.drop(connection)
+        return found
+
+    return database.transact(change)
+
+
+def row(number: int) -> Row:
+    at = AT + timedelta(days=number, microseconds=number)
+    reasons, word = ("é", str(number % 4)), "a" * (number % 3) or None
+    if number % 2:
+        return (
+            number,
+            f"call {number}",
+            True,
+            None,
+            at,
+            at.astimezone(timezone(timedelta(hours=-5))),
+            word,
+            reasons,
+        )
+    return number, f"call {number}", False, number / 4, at, None, word, reasons
+
+
+@pytest.mark.parametrize("count", [1, 2, ROWS - 1, ROWS, ROWS + 1, 3 * ROWS, 3 * ROWS + 7])
+def test_as_many_as_are_given_are_there(database: Database, count: int) -> None:
+    rows = [row(number) for number in range(count)]
+    assert entered(database, rows, by="insertion") == entered(database, rows, by="sqlalchemy") == rows
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.text(st.characters(min_codepoint=32, max_codepoint=126)),
+            st.booleans(),
+            st.none() | st.floats(allow_nan=False, width=32),
+            st.datetimes(datetime(1, 1, 3), datetime(9999, 12, 28), timezones=st.timezones()),
+            st.none() | st.datetimes(datetime(1990, 1, 1), timezones=st.just(UTC)),
+        ),
+        min_size=1,
+        max_size=ROWS + 5,
+    )
+)
+def test_every_value_is_kept_as_sqlalchemy_keeps_it(
+    some: list[tuple[str, bool, float | None, datetime, datetime | None]],
+) -> None:
+    database = Database.memory()
+    rows: list[Row] = [(number, *values, None, ()) for number, values in enumerate(some)]
+    assert entered(database, rows, by="insertion") == entered(database, rows, by="sqlalchemy")
+    database.close()
+
+
+def test_what_no_database_takes_is_changed_and_the_rest_of_its_column_is_not(database: Database) -> None:
+    texts = ["plain", "nul \0", "x" * (MAX_TEXT + 1), "half \ud800", "", "line\nend"]
+    rows: list[Row] = [(number, text, True, None, AT, None, None, ()) for number, text in enumerate(texts)]
+    kept = [row[1] for row in entered(database, rows, by="insertion")]
+    assert kept == ["plain", "nul \N{REPLACEMENT CHARACTER}", "x" * MAX_TEXT, "half ?", "", "line\nend"]
+
+
+def test_a_moment_needs_its_time_zone(database: Database) -> None:
+    rows: list[Row] = [(1, "", True, None, datetime(2026, 1, 2), None, None, ())]
+    with pytest.raises(Exception, match="time zone"):
+        entered(database, rows, by="insertion")
