@@ -56,7 +56,7 @@ class Work:
 
 
 REGISTRATION = Work("registration", lambda phone, _: phone.registering(), 1)
-CALL = Work("call", calling, 3)
+CALL = Work("call", calling, 1)
 WORKS = {work.name: work for work in (REGISTRATION, CALL)}
 
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from media.messages import Echo, ListenForDigits, Quiet, RecordCall, StopRecording
+from media.messages import ListenForDigits, Quiet
 from media.service import PortsExhausted
 from media.tones import Country
 from pbx.conversation import Conversation
 from pbx.course import Course, Step
+from pbx.feature_verbs import FeatureVerbs
 from pbx.forking import Fork
 from pbx.group_fork import GroupFork
 from pbx.happenings import (
@@ -33,20 +32,16 @@ from pbx.negotiate import NotAcceptable
 from pbx.party import ExternalParty, Party, trunk_of
 from pbx.reach_me import offer
 from pbx.refused import Refused
-from pbx.relocation import bring
 from pbx.ringing import call_phones
 from pbx.routing import Offer, Outcome, Redirected, Refuse, Ring, Route, Serve
 from pbx.trunks.outbound import CallOut
 from pbx.trunks.outgoing import place, refuse
-from pbx.tunnel import Tunnel
 from pbx.verdict import verdict
 from pbx.voice import Voice, voice_for
 from pbx.waiting import Waiting
-from sipcore.events.conference_info import Participant
 from sipcore.syntax.message import REASONS, Response
 
 if TYPE_CHECKING:
-    from pbx.config import Config
     from pbx.destinations import Destination
     from pbx.directory import Extension
     from pbx.switch import Switch
@@ -58,8 +53,8 @@ logger = logging.getLogger(__name__)
 Shared = TypeVar("Shared")
 
 
-class Call:
-    """One caller's attempt. A coroutine per call; when the caller hangs up, it is cancelled wherever it waits.
+class Call(FeatureVerbs):
+    """One caller's attempt, and one course; when the caller hangs up, that is cancelled wherever it waits.
 
     Either end may be replaced: whoever is left takes the place of the caller, and is served anew.
     """
@@ -121,10 +116,11 @@ class Call:
         except NotAcceptable:
             self._turn_away(invited, 488, "no codec that both sides know")
         else:
-            self.begin(self._route if destination is None else partial(self.lead_to, destination))
+            self.begin(None if destination is None else partial(self.lead_to, destination))
 
-    def begin(self, first: Step) -> None:
-        """Tell the start, and do `first`: serve a caller, or find the party that is to be served."""
+    def begin(self, first: Step | None = None) -> None:
+        """Tell the start, and do `first`, such as to find the party that is to be served; without it, bring the caller
+        to `dialled`."""
         self._tell(
             CallStarted(
                 at=self._wall(),
@@ -136,7 +132,10 @@ class Call:
                 internal=self.internal and not self.switch.router.leads_outside(self.dialled, self.caller),
             )
         )
-        self._course = Course(partial(self.serve, first), f"call {self.id}", self._finish)
+        step = None if first is None else partial(self.serve, first)
+        self._course = Course(step, f"call {self.id}", self._finish)
+        if first is None:
+            self._set_out(self._course)
 
     def cancel(self, status: int = 487) -> None:
         """End the call from outside: every leg is hung up, and a caller who still waits gets `status`.
@@ -155,10 +154,10 @@ class Call:
         self.switch.forget(self)
         self.switch.turned_away.tell(self.caller, self.dialled, status, why=why, call=self.id)
 
-    def _finish(self, task: asyncio.Task[None]) -> None:
-        """Hang up whatever is left and tell the end. Runs once, however the task ended, begun or not."""
+    def _finish(self, error: BaseException | None) -> None:
+        """Hang up whatever is left and tell the end. Runs once, however the course ended, begun or not."""
         status, reason = verdict(
-            self, task, answered=self._answered_at is not None, cancelled_with=self._cancelled_with
+            self, error, answered=self._answered_at is not None, cancelled_with=self._cancelled_with
         )
         self._stop_ringing()
         if self.transfer is not None:
@@ -198,17 +197,57 @@ class Call:
             transferor = self.transfer.failed(error.status if isinstance(error, Refused) else 503)
             await self._return_to(transferor)
 
+    def _set_out(self, course: Course) -> None:
+        """Bring the caller to `dialled`. Phones of an extension ring at once, in one stretch with the decision: a line
+        found free stays so. That takes a coroutine only if none of them answers; all else does."""
+        try:
+            route = self._routed()
+            if isinstance(route.action, Ring):
+                self._explain(route)
+                fork = self.begin_fork(partial(self._rung, route, course))
+                call_phones(self, route.action.extension, fork)
+                fork.limit(route.action.seconds)
+            else:
+                course.turn(partial(self.serve, partial(self._follow, route)))
+        except Exception as error:
+            course.end(error)
+
+    def _rung(self, route: Route, course: Course, result: Leg | Outcome | Redirected) -> None:
+        """Phones have rung, and a coroutine has not been needed so far."""
+        if not isinstance(result, Leg):
+            course.turn(partial(self.serve, partial(self._go_on, route, result)))
+        elif not course.rests:  # the caller was faster
+            result.hang_up()
+        elif result.call_id != self.id:  # a pick-up, which first has to be done
+            course.turn(partial(self.serve, partial(self.talk, result)))
+        else:
+            try:
+                self._connect(result)
+            except Exception as error:
+                course.end(error)
+            if result.state is LegState.ENDED:
+                course.end()
+
+    def _routed(self) -> Route:
+        return self.switch.router.route(self.dialled, self.trail, caller=self.caller, dids=self.dids)
+
     def _route(self) -> Awaitable[None]:
-        router = self.switch.router
-        return self._follow(router.route(self.dialled, self.trail, caller=self.caller, dids=self.dids))
+        return self._follow(self._routed())
+
+    def _go_on(self, route: Route, result: Outcome | Redirected) -> Awaitable[None]:
+        return self._follow(self.switch.router.reroute(route, result))
+
+    def _explain(self, route: Route) -> None:
+        """Tell where the call goes, the caller too."""
+        self.reasons = route.reasons
+        self._tell(CallRouted(at=self._wall(), call=self.id, sought=route.trail, reasons=route.reasons))
+        if route.diversion and not isinstance(route.action, Refuse):
+            self.caller_leg.forward()
 
     async def _follow(self, route: Route) -> None:
         # In one stretch with the decision: a line found free stays so.
         while True:
-            self.reasons = route.reasons
-            self._tell(CallRouted(at=self._wall(), call=self.id, sought=route.trail, reasons=route.reasons))
-            if route.diversion and not isinstance(route.action, Refuse):
-                self.caller_leg.forward()
+            self._explain(route)
             match route.action:
                 case Refuse(status, reason, barred, blocked_by):
                     if barred:
@@ -238,9 +277,11 @@ class Call:
         call_phones(self, extension, fork, intercom=intercom)
         return fork.result(seconds)
 
-    def begin_fork(self, *, aside: bool = False) -> Fork:
+    def begin_fork(
+        self, on_result: Callable[[Leg | Outcome | Redirected], None] | None = None, *, aside: bool = False
+    ) -> Fork:
         """Who is called now; their ringing comes to the caller, unless that is `aside`."""
-        fork = self._fork = Fork(self._note_ringing if aside else self._on_progress)
+        fork = self._fork = Fork(self._note_ringing if aside else self._on_progress, on_result)
         self.rings_since = self.switch.loop.time()
         return fork
 
@@ -341,64 +382,17 @@ class Call:
         self.switch.media.send(ListenForDigits(leg.stream))
         return voice_for(leg, self.switch)
 
-    @property
-    def config(self) -> Config:
-        """The configuration of the system."""
-        return self.switch.config
-
-    def shared(self, factory: Callable[[], Shared]) -> Shared:
-        """What `factory` makes, once for the system: where a feature keeps what its calls have in common."""
-        return self.switch.shared(factory)
-
-    def new_room(self) -> int:
-        """The number of a conference room that nobody is in yet, where there is least to do."""
-        return self.switch.media.new_room(self.caller_leg.stream)
-
-    async def go_to_room(self, room: int) -> None:
-        """Have the caller's sound carried where that of a room is, before it is joined; by a tunnel where the phone
-        does not follow. Raises Refused: 500 it has not even agreed on any sound; PortsExhausted."""
-        leg, worker = self.caller_leg, self.switch.media.worker_of_room(room)
-        if not await bring(leg, worker):
-            if leg.plan is None:
-                raise Refused(500, "No Media Was Agreed On")
-            Tunnel(leg, worker, self.switch.between_workers)
-
-    def attend(self, conference: str) -> AbstractContextManager[None]:
-        """Within it the caller is in a conference, for those who watch that by its ID (RFC 4575)."""
-        caller = self.caller
-        return self.switch.rosters.attend(conference, Participant(self.id, caller.number, caller.full_name))
-
-    def folder(self, name: str) -> Path:
-        """The folder of a feature in the data folder, made if it is not there. Raises OSError."""
-        path = self.config.store.data_dir / name
-        path.mkdir(parents=True, exist_ok=True)
-        return path
-
-    def record(self, path: Path) -> None:
-        """Record what the caller says and hears from now on, to the end of the call or until `stop_recording`.
-
-        The folder has to be there. The file is there at the end; until then its sound is in a hidden part beside it.
-        Where the caller is moved to another media worker, the rest is in a second file beside it, `NAME-2.wav`.
-        """
-        self.switch.media.send(RecordCall(self.caller_leg.stream, str(path)))
-
-    def stop_recording(self) -> None:
-        """Complete the file of `record`."""
-        self.switch.media.send(StopRecording(self.caller_leg.stream, call=True))
-
-    async def stay(self) -> NoReturn:
-        """Wait until the caller hangs up."""
-        await self.switch.loop.create_future()
-        raise AssertionError("unreachable: the caller's hang-up cancels the call")
-
-    async def echo(self) -> NoReturn:
-        """Send the caller's own sound back until the caller hangs up."""
-        self.switch.media.send(Echo(self.caller_leg.stream))
-        await self.stay()
-
     async def talk(self, callee: Leg, otherwise: Step | None = None) -> None:
         """Join the two parties; return when the one that answered hangs up. `otherwise`: see `join`."""
         over = self._over = self.switch.loop.create_future()
+        self._connect(callee)
+        if callee.state is not LegState.ENDED:
+            await over
+        if callee.plan is None and otherwise is not None:
+            self.callee = None
+            await otherwise()
+
+    def _connect(self, callee: Leg) -> None:
         self.callee = callee
         number, trunk = _number(callee), trunk_of(callee.party)
         self._mark_answered(number, trunk)
@@ -409,10 +403,6 @@ class Call:
         if callee.state is not LegState.ENDED:
             callee.watcher = self
             self._bridge(callee)
-            await over
-        if callee.plan is None and otherwise is not None:
-            self.callee = None
-            await otherwise()
 
     def _mark_answered(self, by: str, trunk: str = "", feature: str = "") -> None:
         if self._answered_at is None:
@@ -573,6 +563,8 @@ class Call:
         """Without the party that is served there is no call, and none without the one that answered."""
         if leg is self.leg:
             self.cancel(status)
+        elif leg is self.callee and self._course is not None and self._course.rests:
+            self._course.end()
         elif leg is self.callee and self._over is not None and not self._over.done():
             self._over.set_result(None)
 

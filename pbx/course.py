@@ -12,22 +12,34 @@ Step = Callable[[], Awaitable[None]]
 
 
 class Course:
-    """Follows one step after another; each runs to its end, or until it is given up for the next."""
+    """Follows one step after another; each runs to its end, or until it is given up for the next.
 
-    def __init__(self, first: Step, name: str, ended: Callable[[asyncio.Task[None]], None]) -> None:
-        """Begins with `first`; `ended` is told when a step has ended that no other follows, or `cancel` was called."""
-        self._next: Step | None = first
+    Before the first it rests: what needs no coroutine is done without one.
+    """
+
+    def __init__(self, first: Step | None, name: str, ended: Callable[[BaseException | None], None]) -> None:
+        """Begins with `first`, if that is given. `ended` is told once: when a step has ended that no other follows, or
+        after `cancel` or `end`; and with what."""
+        self._loop = asyncio.get_running_loop()
+        self._next: Step | None = None
         self._cancelled = False
         self._ended = ended
         self._name = name
-        self._task: asyncio.Task[None] | None = asyncio.get_running_loop().create_task(self._run(), name=name)
-        """None after the end: it holds what it was cancelled with, and that holds this."""
-        self._task.add_done_callback(self._finish)
+        self._over = False
+        self._task: asyncio.Task[None] | None = None
+        """None while it rests, and after the end: it holds what it was cancelled with, and that holds this."""
+        if first is not None:
+            self.turn(first)
+
+    @property
+    def rests(self) -> bool:
+        """Whether no step has begun yet."""
+        return self._task is None and not self._over
 
     @property
     def over(self) -> bool:
         """Whether the last step has ended, though `ended` may not have been told yet."""
-        return self._task is None or self._task.done()
+        return self._over or (self._task is not None and self._task.done())
 
     def turn(self, step: Step) -> None:
         """Give up what is being done, and do `step` instead; of several that are asked for, the last.
@@ -36,18 +48,29 @@ class Course:
         """
         waits = self._next is None
         self._next = step
-        if waits and self._task is not None and asyncio.current_task() is not self._task:
+        if self.rests:
+            self._task = self._loop.create_task(self._run(), name=self._name)
+            self._task.add_done_callback(self._finish)
+        elif waits and self._task is not None and asyncio.current_task() is not self._task:
             self._task.cancel()
+
+    def end(self, error: BaseException | None = None) -> None:
+        """No step is needed: it ends where it rests, with the next turn of the event loop."""
+        if self.rests:
+            self._over = True
+            self._loop.call_soon(self._ended, error)
 
     def cancel(self) -> None:
         """End it where it waits."""
         self._cancelled = True
         if self._task is not None:
             self._task.cancel()
+        else:
+            self.end(asyncio.CancelledError())
 
     def _finish(self, task: asyncio.Task[None]) -> None:
-        self._task = None
-        self._ended(task)
+        self._task, self._over = None, True
+        self._ended(asyncio.CancelledError() if task.cancelled() else task.exception())
 
     async def _run(self) -> None:
         while (step := self._next) is not None:

@@ -50,8 +50,11 @@ class Fork:
         self._errand: asyncio.Task[None] | None = None
         """Calls somebody in another way."""
         self._refusal = Outcome.NOT_REACHED
-        self._loop = asyncio.get_running_loop()
-        self._result: asyncio.Future[Result] = self._loop.create_future()
+        self._result: Result | None = None
+        """None until it is decided."""
+        self._waiter: asyncio.Future[None] | None = None
+        """Of who awaits it."""
+        self._no_answer: asyncio.TimerHandle | None = None
 
     def add(self, leg: Leg) -> None:
         """One more phone that rings; to be called before the leg can tell anything."""
@@ -67,19 +70,31 @@ class Fork:
         self._errand = None
         self._decide(outcome)
 
+    def limit(self, seconds: float) -> None:
+        """It rings for so long at most; where nothing rings, it is decided now."""
+        if self._result is not None:  # by one of the first, before the last was called
+            self.stop()
+        elif self._ringing:
+            loop = asyncio.get_running_loop()
+            self._no_answer = loop.call_later(seconds, self._decide, Outcome.NO_ANSWER)
+        else:
+            self._decide(self._refusal)
+
     async def result(self, seconds: float) -> Result:
         """The phone that answered, or why none did within `seconds`."""
-        if not self._ringing and not self._result.done():
-            return self._refusal
-        no_answer = self._loop.call_later(seconds, self._decide, Outcome.NO_ANSWER)
+        self.limit(seconds)
         try:
-            return await self._result
+            if self._result is None:
+                self._waiter = asyncio.get_running_loop().create_future()
+                await self._waiter
+            assert self._result is not None, "that is what was waited for"
+            return self._result
         except asyncio.CancelledError:
-            if not self._result.cancelled():
-                self._turn_away(self._result.result())
+            if self._result is None:
+                self._result = Outcome.NO_ANSWER  # whoever comes now comes too late
+            self._turn_away(self._result)
             raise
         finally:
-            no_answer.cancel()
             self.stop()
 
     @property
@@ -95,11 +110,11 @@ class Fork:
     @property
     def decided(self) -> bool:
         """Whether a phone has answered, or none will."""
-        return self._result.done()
+        return self._result is not None
 
     def take(self, leg: Leg) -> bool:
         """Let a leg answer that is none of those that ring (a pick-up); False if it is decided already."""
-        if self._result.done():
+        if self._result is not None:
             return False
         leg.watcher, self._errand = self, None
         self._decide(leg, ELSEWHERE)
@@ -108,7 +123,7 @@ class Fork:
     def decline(self, number: str = "") -> bool:
         """The user wants it to ring no more; False if it is decided already. All phones ring for one extension: who
         declines at `number` does so for all."""
-        if self._result.done():
+        if self._result is not None:
             return False
         self._decide(Outcome.DECLINED)
         return True
@@ -119,6 +134,9 @@ class Fork:
 
     def stop(self, reason: str | None = None) -> None:
         """CANCEL every phone that still rings; `reason` (RFC 3326) tells them why."""
+        if self._no_answer is not None:
+            self._no_answer.cancel()
+            self._no_answer = None
         ringing, self._ringing = self._ringing, {}
         for leg in ringing:
             leg.hang_up(reason)
@@ -127,9 +145,11 @@ class Fork:
             errand.cancel()
 
     def _decide(self, result: Result, reason: str | None = None) -> None:
-        decides = not self._result.done()
+        decides = self._result is None
         if decides:
-            self._result.set_result(result)
+            self._result = result
+            if self._waiter is not None and not self._waiter.done():
+                self._waiter.set_result(None)
         self.stop(reason)
         if decides and self._on_result is not None:
             self._on_result(result)
@@ -148,7 +168,7 @@ class Fork:
     def leg_accepted(self, leg: Leg) -> None:
         """The first to come here wins; any other is hung up."""
         self._ringing.pop(leg, None)
-        if self._result.done():
+        if self._result is not None:
             leg.hang_up(ELSEWHERE)
         else:
             self._decide(leg, ELSEWHERE)

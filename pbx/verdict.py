@@ -16,20 +16,19 @@ logger = logging.getLogger(__name__)
 
 
 def verdict(
-    call: Call, task: asyncio.Task[None], *, answered: bool, cancelled_with: int
+    call: Call, error: BaseException | None, *, answered: bool, cancelled_with: int
 ) -> tuple[int, str | None]:
-    """Status and reason phrase (None: the usual one) for the end of what served a call. What nobody expected is logged.
-
-    `cancelled_with` is the status that whoever cancelled it wants; 0 where nobody has.
+    """Status and reason phrase (None: the usual one) for the end of a call, whose course has ended with `error`. What
+    nobody expected is logged. `cancelled_with` is the status that whoever cancelled it wants; 0 where nobody has.
     """
-    error = None if task.cancelled() else task.exception()
-    if error is not None and not isinstance(error, Refused | PortsExhausted):
+    cancelled = isinstance(error, asyncio.CancelledError)
+    if error is not None and not cancelled and not isinstance(error, Refused | PortsExhausted):
         logger.error(
             "call %s from %s to %r failed", call.id, call.caller.number, call.dialled, exc_info=error
         )
     if answered:
         return 200, None
-    if task.cancelled():
+    if cancelled:
         return cancelled_with or 500, None
     if error is None:
         return 480, None

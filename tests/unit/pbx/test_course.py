@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -19,7 +18,7 @@ class Steps:
 
     def __init__(self) -> None:
         self.log: list[str] = []
-        self.ended: asyncio.Future[asyncio.Task[None]] = asyncio.get_running_loop().create_future()
+        self.ended: asyncio.Future[BaseException | None] = asyncio.get_running_loop().create_future()
 
     def step(self, name: str, seconds: float, then: Callable[[], None] | None = None) -> Step:
         async def run() -> None:
@@ -80,8 +79,7 @@ async def test_what_goes_wrong_in_a_step_that_is_given_up_is_of_no_interest() ->
     course = Course(fails, "test", steps.ended.set_result)
     await asyncio.sleep(1)
     course.turn(steps.step("two", 1))
-    task = await steps.ended
-    assert task.exception() is None
+    assert await steps.ended is None
     assert steps.log == ["two", "two done"]
 
 
@@ -92,8 +90,41 @@ async def test_what_goes_wrong_in_the_last_step_is_told() -> None:
         raise RuntimeError("for good")
 
     Course(fails, "test", steps.ended.set_result)
-    with pytest.raises(RuntimeError, match="for good"):
-        (await steps.ended).result()
+    error = await steps.ended
+    assert isinstance(error, RuntimeError)
+    assert str(error) == "for good"
+
+
+async def test_it_may_rest_before_its_first_step() -> None:
+    steps = Steps()
+    course = Course(None, "test", steps.ended.set_result)
+    await asyncio.sleep(1)
+    assert (course.rests, course.over) == (True, False)
+    course.turn(steps.step("one", 1))
+    assert not course.rests
+    course.end()  # that is for the step to say
+    assert await steps.ended is None
+    assert steps.log == ["one", "one done"]
+
+
+@pytest.mark.parametrize("error", [None, RuntimeError("for good")])
+async def test_it_may_end_where_it_rests(error: Exception | None) -> None:
+    steps = Steps()
+    course = Course(None, "test", steps.ended.set_result)
+    course.end(error)
+    assert course.over
+    assert not steps.ended.done()  # whoever ends it goes on to the end of what it does
+    course.cancel()
+    course.turn(steps.step("one", 1))
+    assert await steps.ended is error
+    await asyncio.sleep(1)
+    assert steps.log == []
+
+
+async def test_it_is_cancelled_where_it_rests() -> None:
+    steps = Steps()
+    Course(None, "test", steps.ended.set_result).cancel()
+    assert isinstance(await steps.ended, asyncio.CancelledError)
 
 
 @given(
@@ -117,9 +148,7 @@ def test_in_any_order_it_ends_and_nothing_runs_twice(deeds: list[tuple[str, floa
                     last = str(number)
                     course.turn(steps.step(last, 1))
             await asyncio.sleep(seconds)
-        task = await steps.ended
-        with suppress(asyncio.CancelledError):
-            task.result()
+        await steps.ended
         course.cancel()  # after the end it does nothing
         begun = [entry for entry in steps.log if entry.isdecimal()]
         assert len(set(begun)) == len(begun)
