@@ -38,15 +38,18 @@ class AudioWatch:
         self._last = ""
         """The last of them."""
         switch.happenings.subscribe(CallAnswered, self._answered)
-        switch.happenings.subscribe(CallConnected, lambda connected: self.watch(connected.call))
+        switch.happenings.subscribe(CallConnected, self._connected)
 
     def _answered(self, answered: CallAnswered) -> None:
         if answered.feature:  # else somebody is connected, too
             self.watch(answered.call)
 
+    def _connected(self, connected: CallConnected) -> None:
+        self.watch(connected.call)
+
     def watch(self, call_id: str) -> None:
         """Have a look at a call soon: somebody has come into it."""
-        self._look_later(call_id, LOOKS_SECONDS)
+        self._looks.set(LOOKS_SECONDS[0], partial(self._look, call_id, LOOKS_SECONDS[1:]))
 
     def _look_later(self, call_id: str, pauses: Sequence[float]) -> None:
         if pauses:

@@ -38,11 +38,15 @@ def call_quality(
         packets=told.packets_received,
         loss=loss,
         jitter_ms=jitter,
-        mos=_opinion(codec, loss, jitter, told.round_trip_ms),
+        mos=None if loss is None else _opinion(codec, loss, jitter, told.round_trip_ms),
         sent=told.packets_sent,
         remote_loss=remote_loss,
         remote_jitter_ms=told.remote_jitter_ms,
-        remote_mos=_opinion(codec, remote_loss, told.remote_jitter_ms, told.round_trip_ms),
+        remote_mos=(
+            None
+            if remote_loss is None
+            else _opinion(codec, remote_loss, told.remote_jitter_ms, told.round_trip_ms)
+        ),
         round_trip_ms=told.round_trip_ms,
     )
 
@@ -51,11 +55,7 @@ def _share(lost: int, packets: int) -> float | None:
     return min(max(lost / packets, 0.0), 1.0) if packets else None
 
 
-def _opinion(
-    codec: Codec, loss: float | None, jitter_ms: float | None, round_trip_ms: float | None
-) -> float | None:
+def _opinion(codec: Codec, loss: float, jitter_ms: float | None, round_trip_ms: float | None) -> float:
     """Half of the round trip is the way there; a playout buffer holds some two times the jitter."""
-    if loss is None:
-        return None
     delay = PACKET_MS + (round_trip_ms or 0.0) / 2 + 2 * (jitter_ms or 0.0)
     return round(mean_opinion(rating(_CODECS[codec], delay_ms=delay, loss=loss)), 2)

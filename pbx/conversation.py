@@ -159,7 +159,7 @@ class Conversation:
 
     def _meet(self) -> None:
         """Bring legs together that different media workers carry: they hear each other once one has moved."""
-        if self._moves or self._over or self._together:
+        if self._together or self._moves or self._over:
             return
         self._moves = True
         mover, stays = sorted(self.legs, key=_reluctance)

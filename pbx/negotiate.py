@@ -50,6 +50,8 @@ class Usable:
     formats: MediaFormats
     codecs: Mapping[Codec, int]
     """Those that we speak too and their payload types, in the order of the media section."""
+    address: str
+    """Where its sender wants the packets, as it is written."""
     direction: Direction
     """Which way sound goes, as its sender sees it."""
     secure: bool
@@ -207,7 +209,7 @@ class Negotiation:
         events_from = of_ours.formats.events.get(clock)
         if events_to is None or events_from is None:  # only one side has said that it knows them
             events_to = events_from = None
-        host = _literal(self.remote.address_of(theirs) or "") or signalling_host
+        host = _literal(of_theirs.address) or signalling_host
         remote = None if _is_unspecified(host) else (host, theirs.port)
         return StreamPlan(
             codec=codec,
@@ -221,7 +223,7 @@ class Negotiation:
             dtmf_receive_payload_type=events_from,
             dtmf_clock_rate=clock,
             packet_ms=of_theirs.formats.packet_ms,
-            srtp=_srtp_keys(of_ours, of_theirs),
+            srtp=_srtp_keys(of_ours, of_theirs) if of_ours.secure or theirs.protocol == SECURE else None,
             moves=self.moves,
         )
 
@@ -255,10 +257,10 @@ class Negotiation:
             plain = media.protocol == CLEAR and self.srtp is not Srtp.REQUIRED
             if not codecs or not (secure or (plain and clear is None)):
                 continue
-            direction = formats.direction
-            if direction is None or description.address_of(media) == "0.0.0.0":
+            address, direction = description.address_of(media) or "", formats.direction
+            if direction is None or address == "0.0.0.0":
                 direction = Direction(description.direction_of(media))
-            usable = Usable(description, media, formats, codecs, direction, secure)
+            usable = Usable(description, media, formats, codecs, address, direction, secure)
             if secure:
                 return usable
             clear = usable
@@ -288,7 +290,9 @@ class Negotiation:
             self._version += 1
             described = replace(described, origin=replace(origin, version=str(self._version)))
         self.local = described
-        self._ours = Usable(described, audio, formats, formats.spoken(self.codecs), direction, secure)
+        self._ours = Usable(
+            described, audio, formats, formats.spoken(self.codecs), self._host, direction, secure
+        )
         return described
 
     def _audio(

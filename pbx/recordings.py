@@ -116,7 +116,7 @@ class Recordings:
 
     def _connected(self, connected: CallConnected) -> None:
         call = self._switch.calls.get(connected.call)
-        if call is not None and any(_is_recorded(leg, call) for leg in (call.leg, call.callee)):
+        if call is not None and (_is_recorded(call.leg, call) or _is_recorded(call.callee, call)):
             self._switch.loop.call_soon(partial(self._begin_by_policy, call))  # once both streams are open
 
     def _begin_by_policy(self, call: Call) -> None:

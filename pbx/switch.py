@@ -10,13 +10,14 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from media.messages import (
     Event,
     PortsReady,
     Statistics,
     StreamClosed,
+    StreamEvent,
     StreamFailed,
     StreamReported,
     StreamSilent,
@@ -102,6 +103,9 @@ STOP_SECONDS = 3.0
 
 IDLE_MARGIN_SECONDS = 60.0
 """So much longer than a registration may last, an idle connection stays open: closing it would take that along."""
+
+
+_OF_NO_STREAM: Final = (PortsReady, TicksReported)
 
 
 class Legs:
@@ -518,22 +522,22 @@ class Switch:
                 self._lose(stream)
         elif isinstance(event, StreamFailed):
             self._lose(event.stream)
-        elif (
-            not isinstance(event, PortsReady | TicksReported)
-            and (leg := self.legs.at(event.stream)) is not None
-        ):
-            if isinstance(event, StreamClosed):
-                if event.stream == leg.stream:
-                    self._rate(leg, event.statistics)
-            elif isinstance(event, StreamReported):
-                self.audio_watch.reported(leg, event.statistics)
-            elif isinstance(event, StreamSilent):
-                leg.check()
-            else:
-                self.recordings.heard(leg, event)
-                leg.on_media(event)
+        elif not isinstance(event, _OF_NO_STREAM) and (leg := self.legs.at(event.stream)) is not None:
+            self._hear(leg, event)
             if not self.media.tells_more_of(event.stream):
                 self.legs.closed(event.stream)
+
+    def _hear(self, leg: Leg, event: StreamEvent) -> None:
+        if isinstance(event, StreamClosed):
+            if event.stream == leg.stream:
+                self._rate(leg, event.statistics)
+        elif isinstance(event, StreamReported):
+            self.audio_watch.reported(leg, event.statistics)
+        elif isinstance(event, StreamSilent):
+            leg.check()
+        else:
+            self.recordings.heard(leg, event)
+            leg.on_media(event)
 
     def _rate(self, leg: Leg, statistics: Statistics) -> None:
         """Tell how a leg sounded; where the call is not over yet, it tells that at its end."""
