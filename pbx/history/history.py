@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor
 from datetime import datetime, timedelta
@@ -18,6 +19,7 @@ from pbx.history.journal import Journal
 from pbx.history.record import CallList, CallRecord
 from pbx.store import calls
 from pbx.store.store import Store
+from values import dataclass
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +31,22 @@ JOURNAL_SECONDS = 0.1
 """How soon the journal tells of a call that begins."""
 STILL_SECONDS = 0.5
 """How often it tells what has become of calls, and that they are still going on."""
+
+
+MOST_UNSETTLED = 2000
+"""So many calls that have ended are in the journal, where the store takes nothing for long; of those before it is lost
+how they ended, if it takes nothing until the process is killed."""
+
+
+@dataclass(slots=True)
+class _Ended:
+    """Calls that have ended between two lines of the journal."""
+
+    records: list[CallRecord]
+    noted: int
+    """The store has them once it has settled so many facts."""
+    told: bool = False
+    """Whether the journal has their records."""
 
 
 class History:
@@ -57,8 +75,10 @@ class History:
         self._journal = journal
         self._journalist = threads() if threads is not None and journal is not None else None
         self._journalling: asyncio.TimerHandle | None = None
-        self._ended: list[str] = []
+        self._ended: list[CallRecord] = []
         """Calls of which the journal does not know yet that they are over."""
+        self._unsettled: deque[_Ended] = deque()
+        """While the store may not have them."""
         if journal is not None:
             happenings.subscribe(CallStarted, lambda started: self._journal_after(JOURNAL_SECONDS))
 
@@ -69,7 +89,7 @@ class History:
             cut_short = self._journal.recover()
             entered = self._store.begin(partial(calls.add_missing, cut_short)) if cut_short else 0
             if entered:
-                logger.warning("calls that the end of the system has cut short: %d; their records say so", entered)
+                logger.warning("calls that the end of the system has cut short, or kept out of the store: %d", entered)
             self._journal.clear()
         self._forget()
 
@@ -104,7 +124,7 @@ class History:
     def _add(self, record: CallRecord) -> None:
         self._records.append(record)
         if self._journal is not None:
-            self._ended.append(record.call)
+            self._ended.append(record)
         self._written_soon()
 
     def _add_quality(self, quality: CallQuality) -> None:
@@ -140,15 +160,29 @@ class History:
     def _write_journal(self) -> None:
         self._journalling = None
         at, chronicle, journal = self._wall(), self._chronicle, self._journal
-        ended, self._ended = self._ended, []
         assert journal is not None, "without one nothing is to be written"
-        if not (len(chronicle) or self._records or len(self._store)):
+        self._flush()
+        while self._unsettled and self._unsettled[0].noted <= self._store.settled:
+            self._unsettled.popleft()
+        ended = _Ended(self._ended, self._store.noted)
+        self._ended = []
+        if not (len(chronicle) or len(self._store)):
             self._have_done(journal.clear)
             return
+        late = [each for each in self._unsettled if journal.full or not each.told]
+        over = [record for each in late for record in each.records]
         if journal.full:
-            self._have_done(partial(journal.rewrite, at, chronicle.going_on(at)))
+            self._have_done(partial(journal.rewrite, at, chronicle.going_on(at), [*over, *ended.records]))
         else:
-            self._have_done(partial(journal.append, at, chronicle.going_on(at, chronicle.changed), ended))
+            calls_over = [record.call for record in ended.records]
+            changed = chronicle.going_on(at, chronicle.changed)
+            self._have_done(partial(journal.append, at, changed, calls_over, over))
+        for each in late:
+            each.told = True
+        if ended.records:
+            self._unsettled.append(ended)
+        while sum(len(each.records) for each in self._unsettled) > MOST_UNSETTLED:
+            self._unsettled.popleft()
         chronicle.changed.clear()
         self._journal_after(STILL_SECONDS)
 

@@ -2,8 +2,8 @@
 
 Each line has records of calls as they would be if the system had stopped at that moment; a later record of a call takes
 the place of those before. Each line says up to when calls were going on, too, and which have ended since the line
-before. The records of these are in the store, which is asked; where it was away, it is lost how they ended, but not
-when. Nothing waits for the disk: what the process has written outlives it, and only the end of the machine may cost the
+before. The records of these are in the store, which is asked; where it has not taken them by the next line, that has
+them. Nothing waits for the disk: what the process has written outlives it, and only the end of the machine may cost the
 last seconds.
 """
 
@@ -46,15 +46,23 @@ class Journal:
         of which a part may stand there without an end."""
         return self._failing or self._size > max(LONGEST, 2 * self._least)
 
-    def append(self, at: datetime, records: Iterable[CallRecord], ended: Iterable[str] = ()) -> None:
+    def append(
+        self,
+        at: datetime,
+        records: Iterable[CallRecord],
+        ended: Iterable[str] = (),
+        over: Iterable[CallRecord] = (),
+    ) -> None:
         """Note calls of which there is more to tell, and that they and all others were going on `at` this time, but for
-        those that have `ended`."""
-        self._write(os.O_APPEND, self._path, at, records, ended)
+        those that have `ended`; of those that are `over`, how they ended."""
+        self._write(os.O_APPEND, self._path, at, records, ended, over)
 
-    def rewrite(self, at: datetime, records: Iterable[CallRecord]) -> None:
+    def rewrite(
+        self, at: datetime, records: Iterable[CallRecord], over: Iterable[CallRecord] = ()
+    ) -> None:
         """Forget all calls but these."""
         new = self._path.with_suffix(".new")
-        if not self._write(os.O_TRUNC, new, at, records):
+        if not self._write(os.O_TRUNC, new, at, records, (), over):
             return
         try:
             os.replace(new, self._path)
@@ -74,7 +82,8 @@ class Journal:
             self._failing = False
 
     def recover(self) -> tuple[CallRecord, ...]:
-        """The calls that were going on at the last moment that is known, as if they had ended then."""
+        """The calls that were going on at the last moment that is known, as if they had ended then; others that are
+        over as they ended."""
         try:
             lines = self._path.read_text("ascii", "replace").splitlines()
         except FileNotFoundError:
@@ -83,23 +92,32 @@ class Journal:
             self._fails(error)
             return ()
         found: dict[str, CallRecord] = {}
+        over: dict[str, CallRecord] = {}
         ends: dict[str, datetime] = {}
         last: datetime | None = None
         for line in lines:
             try:
-                last, ended, records = _read(json.loads(line))
-                ends |= dict.fromkeys(ended, last)
+                last, ended, records, final = _read(json.loads(line))
             except (ValueError, TypeError, KeyError):  # written in part, or by another version
                 continue
+            ends |= dict.fromkeys(ended, last)
             found |= {record.call: record for record in records}
+            over |= {record.call: record for record in final}
         if last is None:
             return ()
-        return tuple(_going_on_until(ends.get(call, last), record) for call, record in found.items())
+        cut_short = {call: _going_on_until(ends.get(call, last), record) for call, record in found.items()}
+        return tuple((cut_short | over).values())
 
     def _write(
-        self, how: int, path: Path, at: datetime, records: Iterable[CallRecord], ended: Iterable[str] = ()
+        self,
+        how: int,
+        path: Path,
+        at: datetime,
+        records: Iterable[CallRecord],
+        ended: Iterable[str],
+        over: Iterable[CallRecord],
     ) -> bool:
-        values = [_SHAPE, at, list(ended), *map(_row, records)]
+        values = [_SHAPE, at, list(ended), list(map(_row, over)), *map(_row, records)]
         line = json.dumps(values, default=_plain, separators=(",", ":")) + "\n"
         try:
             file = os.open(path, os.O_WRONLY | os.O_CREAT | how, 0o600)
@@ -134,7 +152,7 @@ def _going_on_until(end: datetime, record: CallRecord) -> CallRecord:
 # -- lines: a list for each record, of its values in the order of its fields -----------------------------------
 
 _NAMES = tuple(tuple(field.name for field in fields(kind)) for kind in (CallRecord, Participation, HandOver))
-_SHAPE = crc32(repr(_NAMES).encode())
+_SHAPE = crc32(repr((*_NAMES, "over")).encode())
 """At the head of each line: values by their order alone mean something else in a version with other fields."""
 _OF_RECORD, _OF_PARTY, _OF_HAND_OVER = (attrgetter(*names) for names in _NAMES)
 """Faster by far than `asdict`, and this is done for every call."""
@@ -150,11 +168,12 @@ def _plain(value: Any) -> str:
     return text
 
 
-def _read(line: list[Any]) -> tuple[datetime, list[str], list[CallRecord]]:
-    shape, at, ended, *rows = line
+def _read(line: list[Any]) -> tuple[datetime, list[str], list[CallRecord], list[CallRecord]]:
+    """When it was written, the calls that had ended, those that were going on, and those that are over."""
+    shape, at, ended, over, *rows = line
     if shape != _SHAPE:
         raise ValueError("of another version")
-    return datetime.fromisoformat(at), ended, [_record(*row) for row in rows]
+    return datetime.fromisoformat(at), ended, [_record(*row) for row in rows], [_record(*row) for row in over]
 
 
 def _record(call: str, started_at: str, ended_at: str, *values: Any) -> CallRecord:

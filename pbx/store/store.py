@@ -60,6 +60,8 @@ class Store:
         self.revision = -1
         """That of the live data which the switch was given; it looks for others. -1: none is known."""
         self._notes: deque[Change[Any]] = deque()
+        self.noted = self.settled = 0
+        """Facts since the start: how many were given, and how many of them are written or lost."""
         self._timer: asyncio.TimerHandle | None = None
         self._flushing: asyncio.Task[None] | None = None
         self._retry_seconds = FIRST_RETRY_SECONDS
@@ -134,6 +136,7 @@ class Store:
                 logger.error("facts are lost: the store is closed, or has not written for too long")
             return
         self._notes.append(change)
+        self.noted += 1
         if self._timer is None and self._flushing is None:
             self._flush_after(BATCH_SECONDS)
 
@@ -252,6 +255,7 @@ class Store:
             logger.log(level, "a fact cannot be kept: %s: %s", type(error).__name__, error)
         for _ in batch:
             self._notes.popleft()  # the loop only appends
+        self.settled += len(batch)
 
 
 def _nothing(connection: Connection) -> None:

@@ -7,13 +7,15 @@ import shutil
 import signal
 import sqlite3
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from features.echo import feature as echo
-from pbx.happenings import Happenings
+from pbx.happenings import CallEnded, Happenings
 from pbx.history.chronicle import SYSTEM_STOPPED
 from pbx.history.history import History
 from pbx.history.journal import FILE, Journal
@@ -109,7 +111,7 @@ async def test_a_call_that_had_ended_has_one_record_with_its_own_end(
     assert not (tmp_path / "data" / FILE).exists()  # nothing is going on, so nothing is written
 
 
-async def test_a_call_that_ended_while_the_store_took_nothing_goes_on_no_longer(
+async def test_a_call_that_ended_while_the_store_took_nothing_has_its_own_end(
     make_office: MakeOffice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pbx.store.database.LOCK_SECONDS", 0.01)
@@ -121,16 +123,74 @@ async def test_a_call_that_ended_while_the_store_took_nothing_goes_on_no_longer(
     try:
         other.execute("BEGIN IMMEDIATE")
         ended.hang_up()
+        await asyncio.sleep(2)
+        [told] = office.told_of(CallEnded)
+        soon = AfterAKill(office, tmp_path / "soon")
         await asyncio.sleep(100)
+        later = AfterAKill(office, tmp_path / "later")
+    finally:
+        other.close()
+    for left in (soon, later):
+        try:
+            [record] = left.records()
+            assert record.reason == told.reason != SYSTEM_STOPPED
+            assert (record.ended_at, record.talk_seconds) == (told.at, told.talk_seconds)
+        finally:
+            left.store.abandon()
+
+
+async def test_a_journal_that_is_written_anew_keeps_how_calls_ended_that_the_store_has_not(
+    make_office: MakeOffice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pbx.store.database.LOCK_SECONDS", 0.01)
+    monkeypatch.setattr("pbx.history.journal.LONGEST", 1)
+    monkeypatch.setattr("pbx.history.history.MOST_UNSETTLED", 2)
+    office = await begun(make_office, tmp_path)
+    lee, richardson = await couple(office)
+    other = sqlite3.connect(tmp_path / "data" / "myphone.db", isolation_level=None)
+    try:
+        other.execute("BEGIN IMMEDIATE")
+        for _ in range(4):
+            call, _ = await connect(lee, "101", richardson)
+            await asyncio.sleep(3)
+            call.hang_up()
+            await asyncio.sleep(3)
         left = AfterAKill(office, tmp_path / "left")
     finally:
         other.close()
     try:
-        [record] = left.records()
-        assert record.reason == SYSTEM_STOPPED
-        assert record.talk_seconds == pytest.approx(3, abs=1)
+        ends = {told.call: told.reason for told in office.told_of(CallEnded)}
+        kept = {record.call: record.reason for record in left.records()}
+        assert list(ends)[-2:] == list(kept)[1::-1]  # so many, or more, the latest first
+        assert kept.items() <= ends.items()
     finally:
         left.store.abandon()
+
+
+async def test_of_calls_that_the_store_has_the_journal_tells_once(
+    make_office: MakeOffice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More would cost each call something."""
+    written: list[tuple[list[str], list[CallRecord]]] = []
+    append = Journal.append
+
+    def noted(journal: Journal, at: datetime, records: Any, ended: Any = (), over: Any = ()) -> None:
+        written.append((list(ended), list(over)))
+        append(journal, at, records, ended, over)
+
+    monkeypatch.setattr(Journal, "append", noted)
+    office = await begun(make_office, tmp_path)
+    lee, richardson = await couple(office)
+    lasting, _ = await connect(lee, "101", richardson)
+    for _ in range(3):
+        echoed = await (await office.phone("102")).call("*777")
+        await asyncio.sleep(1.1)
+        echoed.hang_up()
+        await asyncio.sleep(1.1)
+    assert sum(len(ended) for ended, _ in written) == 3
+    assert not any(over for _, over in written)
+    lasting.hang_up()
+    await office.settle()
 
 
 async def test_a_start_after_an_orderly_stop_adds_nothing(make_office: MakeOffice, tmp_path: Path) -> None:

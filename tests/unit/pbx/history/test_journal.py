@@ -82,6 +82,17 @@ def test_a_call_that_has_ended_goes_on_no_longer(journal: Journal) -> None:
     assert (other.ended_at, other.seconds) == (after(60), 60.0)
 
 
+def test_a_call_that_is_over_is_told_as_it_ended_whatever_else_is_told_of_it(journal: Journal) -> None:
+    final = replace(STARTED, ended_at=after(3), seconds=3.0, reason="Busy Here", status=486)
+    journal.append(after(2), [STARTED, replace(STARTED, call="c2")])
+    journal.append(after(3), [], ["c1"])
+    journal.append(after(4), [], [], [final])
+    journal.append(after(60), [])
+    assert journal.recover() == (final, replace(STARTED, call="c2", ended_at=after(60), seconds=60.0))
+    journal.rewrite(after(61), [], [final])
+    assert journal.recover() == (final,)
+
+
 def test_what_was_written_in_part_is_left_out(journal: Journal, tmp_path: Path) -> None:
     file = tmp_path / "calls.journal"
     journal.append(after(2), [STARTED])
