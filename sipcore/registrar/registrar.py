@@ -87,14 +87,26 @@ class RegisterResult(NamedTuple):
     changes: tuple[BindingChange, ...] = ()
 
 
+class _Latest(NamedTuple):
+    """The REGISTER that made the only binding there is; one that says the same makes it last longer, and no more."""
+
+    said: tuple[object, ...]
+    asked: int
+    """The seconds that it asked for, as far as they are granted to anybody."""
+    before: str
+    after: str
+    """The Contact of the answer, but the seconds."""
+
+
 class _Record:
     """The bindings of one address-of-record."""
 
-    __slots__ = ("aor", "bindings")
+    __slots__ = ("aor", "bindings", "latest")
 
     def __init__(self, aor: str) -> None:
         self.aor = aor
         self.bindings: list[Binding] = []
+        self.latest: _Latest | None = None
 
     @property
     def deadline(self) -> float | None:
@@ -118,7 +130,7 @@ class Registrar:
     def register(self, request: Request, aor: str, flow: Flow, now: float) -> RegisterResult:
         """Process an admitted REGISTER for `aor`. What is wrong with it becomes the response."""
         try:
-            return self._register(request, aor, flow, now)
+            return self._refresh(request, aor, flow, now) or self._register(request, aor, flow, now)
         except PeerError as error:
             headers = [("Min-Expires", str(self._settings.min_expires))] if error.status == 423 else []
             return RegisterResult(error.status, headers)
@@ -175,9 +187,27 @@ class Registrar:
 
     # -- one REGISTER -----------------------------------------------------------------------------------
 
+    def _refresh(self, request: Request, aor: str, flow: Flow, now: float) -> RegisterResult | None:
+        """What `_register` does where nothing but the time is new, as it is nearly always; None for all else."""
+        record = self._records.get(aor)
+        if record is None or (latest := record.latest) is None or latest.said != _said(request, flow):
+            return None
+        (old,) = record.bindings
+        cseq = request.cseq.number
+        if old.expires_at <= now or cseq <= old.cseq:
+            return None
+        seconds = self._spread(latest.asked)
+        aor, contact, way, _, q, instance, reg_id, path, call_id, _, agent = old
+        new = Binding(aor, contact, way, now + seconds, q, instance, reg_id, path, call_id, cseq, agent)
+        record.bindings = [new]
+        if new.expires_at < old.expires_at:
+            self._deadlines.watch(record)
+        return RegisterResult(200, [("Contact", f"{latest.before}{seconds}{latest.after}")])
+
     def _register(self, request: Request, aor: str, flow: Flow, now: float) -> RegisterResult:
         record = self._records.get(aor) or _Record(aor)
         expired, current = _split(record.bindings, now)
+        wanted: list[Binding] = []
         if request.contact_star:
             updated, changes = self._remove_all(request, current)
         else:
@@ -187,7 +217,16 @@ class Registrar:
             wanted = [self._binding(request, aor, contact, flow, now) for contact in contacts]
             updated, changes = self._update(request, current, wanted, now)
         self._store(record, updated)
+        if len(updated) == len(wanted) == 1 and updated[0] is wanted[0]:
+            record.latest = self._latest(request, flow, wanted[0])
         return RegisterResult(200, _accepted(request, updated, now), (*expired, *changes))
+
+    def _latest(self, request: Request, flow: Flow, binding: Binding) -> _Latest | None:
+        said = _said(request, flow)
+        if said is None:
+            return None
+        asked = self._granted(request, request.contacts[0].parameter("expires"))
+        return _Latest(said, asked, *_contact_value(binding))
 
     def _remove_all(
         self, request: Request, current: list[Binding]
@@ -218,6 +257,9 @@ class Registrar:
 
     def _lifetime(self, request: Request, text: str | None) -> int:
         """Seconds (section 10.2.1.1), where a Contact has `text` as its own; 0 removes the binding."""
+        return self._spread(self._granted(request, text))
+
+    def _granted(self, request: Request, text: str | None) -> int:
         if text is None:
             asked = request.expires
         else:
@@ -228,11 +270,11 @@ class Registrar:
             return 0
         if asked < self._settings.min_expires:
             raise PeerError("interval too brief", status=423)
-        return self._spread(min(asked, self._settings.max_expires))
+        return min(asked, self._settings.max_expires)
 
     def _spread(self, seconds: int) -> int:
         """A little less, but not less than the least that may be asked for."""
-        if self._random is None:
+        if self._random is None or seconds == 0:
             return seconds
         share = 1 - self._settings.spread * self._random.random()
         return max(self._settings.min_expires, int(seconds * share))
@@ -260,6 +302,7 @@ class Registrar:
 
     def _store(self, record: _Record, bindings: list[Binding]) -> None:
         record.bindings = bindings
+        record.latest = None
         if bindings:
             self._records[record.aor] = record
             self._deadlines.watch(record)
@@ -324,17 +367,20 @@ def _quality(text: str) -> float:
 
 def _accepted(request: Request, bindings: Iterable[Binding], now: float) -> list[tuple[str, str]]:
     """The headers of a 200."""
-    headers = [("Contact", _contact_value(binding, now)) for binding in bindings]
+    headers = []
+    for binding in bindings:
+        before, after = _contact_value(binding)
+        headers.append(("Contact", f"{before}{max(0, round(binding.expires_at - now))}{after}"))
     if "Path" in request.first:
         headers += [("Path", value) for value in request.get_all("Path")] + [("Supported", "path")]
     return headers
 
 
-def _contact_value(binding: Binding, now: float) -> str:
-    """The binding as the response lists it; what the phone sent is quoted anew."""
-    text = f"<{binding.contact}>;expires={max(0, round(binding.expires_at - now))}"
+def _contact_value(binding: Binding) -> tuple[str, str]:
+    """The binding as the response lists it, before and after the seconds; what the phone sent is quoted anew."""
+    before = f"<{binding.contact}>;expires="
     if binding.q == 1.0 and not binding.instance and not binding.reg_id:
-        return text
+        return before, ""
     parameters: list[tuple[str, str | None]] = []
     if binding.q != 1.0:
         parameters.append(("q", f"{binding.q:g}"))
@@ -342,4 +388,19 @@ def _contact_value(binding: Binding, now: float) -> str:
         parameters.append(("+sip.instance", binding.instance))
     if binding.reg_id:
         parameters.append(("reg-id", binding.reg_id))
-    return text + format_parameters(tuple(parameters))
+    return before, format_parameters(tuple(parameters))
+
+
+def _said(request: Request, flow: Flow) -> tuple[object, ...] | None:
+    """All that a binding is made of, but its time and CSeq; None where that is more than usual."""
+    first = request.first
+    if len(first) != len(request.headers) or "Path" in first or "Contact" not in first:
+        return None
+    return (
+        first["Contact"],
+        first.get("Expires"),
+        first.get("User-Agent"),
+        request.call_id,
+        flow,
+        request.via.parameter("rport"),
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -248,6 +249,56 @@ class Registrations(RuleBasedStateMachine):
 
 Registrations.TestCase.settings = settings(stateful_step_count=40)
 TestRegistrations = pytest.mark.row("CORE-06", "CORE-09", "CORE-10")(Registrations.TestCase)
+
+
+# -- refreshes -----------------------------------------------------------------------------------------
+
+SAID = st.lists(
+    st.sampled_from(
+        [
+            "Contact: <sip:100@192.0.2.20>",
+            "Contact: <sip:100@192.0.2.20>",
+            "Contact: <sip:100@192.0.2.20>;expires=61;q=0.5",
+            "Contact: <sip:100@192.0.2.20>;expires=0",
+            'Contact: <sip:100@192.0.2.20>;+sip.instance="<urn:a>";reg-id=1',
+            'Contact: <sip:100@192.0.2.20>;+sip.instance="<urn:b>";reg-id=1',
+            "Contact: <sip:100@192.0.2.21>, <sip:100@192.0.2.22>",
+            "Contact: *",
+            "Expires: 90",
+            "Expires: 0",
+            "Expires: 5",
+            "User-Agent: Desk 3",
+            "Path: <sip:proxy;lr>",
+        ]
+    ),
+    max_size=3,
+)
+REFRESHES = st.tuples(
+    SAID,
+    st.sampled_from("ab"),
+    st.sampled_from([-1, 1, 1, 1]),
+    st.sampled_from(FLOWS[:2]),
+    st.sampled_from([0, 30, 300]),
+)
+
+
+@given(st.lists(REFRESHES, min_size=1, max_size=4), st.lists(st.integers(0, 3), min_size=2, max_size=8))
+def test_a_refresh_does_what_any_register_does(
+    kinds: list[tuple[list[str], str, int, Flow, int]], order: list[int]
+) -> None:
+    spread = RegistrarSettings(60, 600, 300, 3, 0.1)
+    ours, reference = Registrar(spread, Random(1)), Registrar(spread, Random(1))
+    reference._refresh = lambda *_: None  # type: ignore[method-assign]
+    now, cseq = 1000.0, 10
+    for index in order:
+        lines, call_id, step, flow, wait = kinds[index % len(kinds)]
+        cseq += step
+        request = register_request(lines, call_id, cseq)
+        assert register(ours, request, "100", flow, now) == register(reference, request, "100", flow, now)
+        assert ours.bindings("100", now) == reference.bindings("100", now)
+        assert ours.next_deadline() == reference.next_deadline()
+        now += wait
+        assert ours.expire(now) == reference.expire(now)
 
 
 # -- any values ----------------------------------------------------------------------------------------

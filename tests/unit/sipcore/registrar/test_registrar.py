@@ -523,3 +523,16 @@ def test_a_flood_of_contacts_is_refused_before_they_are_compared() -> None:
     lines = [", ".join(flood[start : start + 200]) for start in range(0, 4000, 200)]
     assert office.register(*lines[:2]).response.status == 403
     assert office.contacts() == []
+
+
+def test_a_refresh_is_no_change_and_says_the_same_again() -> None:
+    office = Office()
+    first = office.register(DESK, expires=600)
+    office.wait(30)
+    again = office.register(DESK, expires=600)
+    assert again.response.headers[-1] == first.response.headers[-1] == ("Contact", f"{DESK};expires=600")
+    assert again.changes == ()
+    office.wait(599)
+    assert office.contacts() == [DESK]
+    office.wait(1)
+    assert office.contacts() == []
