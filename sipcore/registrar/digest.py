@@ -92,40 +92,41 @@ _PAIR = re.compile(
 
 def parse_digest(value: str) -> dict[str, str] | None:
     """The parameters of `Digest name=value, ...`, names in lower case; None if it is anything else."""
+    texts = value.split('"')
+    quoted = texts[1::2]
+    if len(texts) == 2 * len(quoted) + 1 and "\\" not in value:  # a client writes all but what it quotes again
+        texts[1::2] = [_HERE] * len(quoted)
+        form = _form_of('"'.join(texts))
+        if form is not None and len(form[0]) == len(quoted):
+            names, others = form
+            return others | dict(zip(names, quoted, strict=True))
+    return read_digest(value)
+
+
+def read_digest(value: str) -> dict[str, str] | None:
+    """The same, whatever was read before."""
     scheme, rest = [*value.strip().split(maxsplit=1), "", ""][:2]
     if scheme.lower() != "digest":
         return None
-    return _parse_plain(rest) or _parse_pairs(rest)
-
-
-def _parse_plain(rest: str) -> dict[str, str] | None:
-    """Parameters as nearly all write them, four times as fast; None where another spelling is among them."""
-    parameters, quoted = {}, 0
-    parts = rest.split(",")
-    for part in parts:
-        name, _, value = part.strip().partition("=")
-        if len(value) > 1 and value[0] == '"' == value[-1]:
-            quoted += 2
-            value = value[1:-1]
-        elif not value.isalnum() and value not in _USUAL_ALGORITHMS:
-            return None
-        parameters[name] = value
-    usual = rest.count('"') == quoted and len(parameters) == len(parts) and parameters.keys() <= _USUAL
-    return parameters if usual and "\\" not in rest else None
-
-
-_USUAL = frozenset(
-    {"username", "realm", "nonce", "uri", "response", "algorithm", "cnonce", "qop", "nc", "opaque"}
-)
-_USUAL_ALGORITHMS = frozenset(algorithm.value for algorithm in Algorithm)
-
-
-def _parse_pairs(rest: str) -> dict[str, str] | None:
     pairs = _PAIR.findall(rest)
     if "\\" in rest:
         pairs = [(name, resolve_quoted_pairs(quoted), token, none) for name, quoted, token, none in pairs]
     parameters = {name.lower(): quoted or token for name, quoted, token, _ in pairs}
     return parameters if len(parameters) == len(pairs) and "" not in parameters else None
+
+
+_HERE = "\1"
+"""Stands for whatever is quoted."""
+
+
+@remembered(1024)
+def _form_of(text: str) -> tuple[tuple[str, ...], dict[str, str]] | None:
+    """The names of quoted parameters in their order, and all others."""
+    parameters = read_digest(text)
+    if parameters is None:
+        return None
+    names = tuple([name for name, value in parameters.items() if value == _HERE])
+    return names, {name: value for name, value in parameters.items() if value != _HERE}
 
 
 class Nonces:
