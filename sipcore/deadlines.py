@@ -66,7 +66,8 @@ class Deadlines(Generic[Item]):
         if entry is not None:
             entry[2] = None
             self._forgotten += 1
-            self._tidy()
+            if self._forgotten > _SLACK:
+                self._tidy()
 
     def next(self) -> float | None:
         """The earliest deadline (seconds); None if nothing waits."""

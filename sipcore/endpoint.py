@@ -519,8 +519,9 @@ class Endpoint:
 
     def join(self, usage: Usage) -> None:
         """The usage has begun, or its flow has changed."""
-        if usage in self._usages:
-            self._leave_flow(usage)
+        before = self._usages.get(usage)
+        if before is not None:
+            self._leave_flow(usage, before)
         self._usages[usage] = usage.flow
         if isinstance(usage, InviteSession):
             self._sessions[usage] = None
@@ -533,21 +534,20 @@ class Endpoint:
 
     def leave(self, usage: Usage) -> None:
         """The usage is over; requests within its dialogs are nobody's."""
-        self._leave_flow(usage)
-        self._usages.pop(usage, None)
+        flow = self._usages.pop(usage, None)
+        if flow is not None:
+            self._leave_flow(usage, flow)
         self._sessions.pop(usage, None)
         self._adrift.discard(usage)
         self._deadlines.forget(usage)
         for dialog in usage.dialog_ids:
             self._dialogs.pop(dialog, None)
 
-    def _leave_flow(self, usage: Usage) -> None:
-        flow = self._usages.get(usage)
-        others = None if flow is None else self._of_flow.get(flow)
-        if flow is not None and others is not None:
-            others.pop(usage, None)
-            if not others:
-                del self._of_flow[flow]
+    def _leave_flow(self, usage: Usage, flow: Flow) -> None:
+        others = self._of_flow[flow]
+        del others[usage]
+        if not others:
+            del self._of_flow[flow]
 
     def watch(self, usage: Timed) -> None:
         """The usage's deadline has changed."""

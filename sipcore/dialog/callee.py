@@ -208,6 +208,8 @@ class CalleeSession(InviteSession):
     @property
     def _record_routes(self) -> list[tuple[str, str]]:
         """For the caller's route set (section 12.1.1)."""
+        if "Record-Route" not in self.request.first:
+            return []
         return [("Record-Route", value) for value in self.request.get_all("Record-Route")]
 
     def _respond(

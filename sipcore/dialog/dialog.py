@@ -19,8 +19,8 @@ class Dialog:
     """One dialog, early or confirmed."""
 
     __slots__ = (
-        "_lines", "call_id", "contact_scheme", "flow", "local", "local_cseq", "local_tag", "remote", "remote_cseq",
-        "remote_tag", "remote_target", "route_set",
+        "_lines", "_written", "call_id", "contact_scheme", "flow", "local", "local_cseq", "local_tag", "remote",
+        "remote_cseq", "remote_tag", "remote_target", "route_set",
     )  # fmt: skip
 
     def __init__(
@@ -35,7 +35,9 @@ class Dialog:
         local_cseq: int = 0,
         remote_cseq: int | None = None,
         contact_scheme: str = "sip",
+        written: tuple[str, str] | None = None,
     ) -> None:
+        """`written` are `local` and `remote` as they were written before, if they are to be written so again."""
         self.call_id = call_id
         self.contact_scheme = contact_scheme
         """Of our Contact: `sips` where the dialog is to be secure on every hop."""
@@ -48,6 +50,7 @@ class Dialog:
         self.flow = flow
         self.local_cseq = local_cseq
         self.remote_cseq = remote_cseq
+        self._written = written
         self._lines: HeaderList | None = None
         """What all requests within the dialog have, where no router is strict."""
 
@@ -63,6 +66,7 @@ class Dialog:
             flow,
             local_cseq=request.cseq.number,
             contact_scheme=calling_scheme(request.uri, request.routes),
+            written=(request.first["From"], response.first["To"]),
         )
 
     @classmethod
@@ -108,11 +112,12 @@ class Dialog:
         return Request(method, target, [*lines, ("CSeq", f"{cseq} {method}"), *headers], body)
 
     def _lines_by(self, routes: Iterable[NameAddress]) -> HeaderList:
+        local, remote = self._written or (str(self.local), str(self.remote))
         return [
             ("Max-Forwards", str(MAX_FORWARDS)),
             *[("Route", str(route)) for route in routes],
-            ("From", str(self.local)),
-            ("To", str(self.remote)),
+            ("From", local),
+            ("To", remote),
             ("Call-ID", self.call_id),
         ]
 

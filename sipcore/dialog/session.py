@@ -189,7 +189,10 @@ def description_of(message: Request | Response) -> SessionDescription | None:
     """
     if not message.body:
         return None
-    encoding = message.get("Content-Encoding") or "identity"
+    first = message.first
+    if first.get("Content-Type") == SDP and "Content-Encoding" not in first:  # nearly always
+        return SessionDescription.parse(message.body)
+    encoding = first.get("Content-Encoding") or "identity"
     if message.content_type != SDP or encoding.lower() != "identity":
         if _OPTIONAL.search(message.get("Content-Disposition") or ""):
             return None

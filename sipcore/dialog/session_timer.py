@@ -125,6 +125,8 @@ class SessionTimer:
 
     def granted(self, response: Response, now: float) -> None:
         """Take what the 2xx of such a request says (section 7.2); without a Session-Expires nothing expires."""
+        if not self.interval and "Session-Expires" not in response.first:
+            return
         try:
             granted = SessionExpires.of(response)
         except PeerError:  # as good as none: the call is answered

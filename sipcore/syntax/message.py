@@ -156,15 +156,13 @@ class Message:
         names = [name for name, _ in self.headers]
         return [name for name in first if names.count(name) > 1]
 
-    def replace_via(self, via: Via, text: str | None = None) -> None:
-        """Put another topmost Via, written as `text` if that is given, in the place of the one there is."""
-        before, below = self.first["Via"], self.vias[1:]
-        line = str(via) if text is None else text
-        if below:
-            line = ", ".join([line, *split_values(before)[1:]])
+    def replace_via(self, via: str) -> None:
+        """Put another topmost Via in the place of the one there is. Raises KeyError where there is none."""
+        before = self.first["Via"]
+        line = via if "," not in before else ", ".join([via, *split_values(before)[1:]])
         self.headers[self.headers.index(("Via", before))] = "Via", line
         self.first["Via"] = line
-        self.via, self.vias, self._bytes = via, [via, *below], None
+        self._changed("Via")
 
     # -- header fields as values ----------------------------------------------------------------------
 

@@ -75,7 +75,8 @@ class TransactionTable:
         kind = InviteClient if request.method == "INVITE" else RequestClient
         transaction = kind(request, flow, self.timers, key)
         self._clients[transaction.key] = transaction
-        self._join_stream(transaction)
+        if flow.transport.reliable:
+            self._join_stream(transaction)
         return transaction, self._settle(transaction, transaction.start(now))
 
     def receive_response(
@@ -143,7 +144,8 @@ class TransactionTable:
         if not request.to.tag:
             transaction.merged_key = merged_key(request)
             self._merged[transaction.merged_key] = transaction
-        self._join_stream(transaction)
+        if flow.transport.reliable:
+            self._join_stream(transaction)
         return transaction
 
     def answer(self, request: Request, flow: Flow, data: bytes, now: float) -> list[Effect]:
@@ -257,5 +259,4 @@ class TransactionTable:
                     del self._streams[transaction.flow]
 
     def _join_stream(self, transaction: AnyTransaction) -> None:
-        if transaction.flow.transport.reliable:
-            self._streams.setdefault(transaction.flow, {})[transaction] = None
+        self._streams.setdefault(transaction.flow, {})[transaction] = None

@@ -47,9 +47,7 @@ class Transaction(Machine):
         """Seconds to its end, for which it only absorbs what is repeated; 0 where there is more to do."""
         self.terminated = False
         """Whether nothing can happen any more."""
-        self._interval = timers.t1
         self._retransmit_at: float | None = None
-        self._advance = self.LOSE_FLOW
         self._advance_at: float | None = None
 
     def tick(self, now: float) -> list[Effect]:
@@ -119,7 +117,7 @@ class Client(Transaction):
         self._advance = self.GIVE_UP
         self._advance_at = self.deadline = now + self.timers.timeout
         if not self.flow.transport.reliable:
-            self._retransmit_after(self._interval, now)
+            self._retransmit_after(self.timers.t1, now)
         return [Transmit(self.flow, self.request.to_bytes())]
 
 

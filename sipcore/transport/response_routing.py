@@ -19,7 +19,7 @@ def stamp_via(request: Request, flow: Flow) -> None:
     """Add `received` where the sender is not who it says, and fill in `rport` where it asks for that."""
     text = request.first.get("Via", "")
     if _PLAIN.fullmatch(text):  # so do nearly all write it
-        request.set("Via", f"{text}={flow.remote.port};received={flow.remote.host}")
+        request.replace_via(f"{text}={flow.remote.port};received={flow.remote.host}")
         return
     via, (host, port) = request.via, flow.remote
     wants_port = via.parameter("rport") is not None
@@ -31,8 +31,8 @@ def stamp_via(request: Request, flow: Flow) -> None:
         kept.append(("rport", str(port)))
     kept.append(("received", host))
     stamp = f";rport={port};received={host}" if wants_port else f";received={host}"
-    stamped = Via(via.transport, via.host, via.port, tuple(kept))
-    request.replace_via(stamped, _write(text, dropped, stamp))
+    plain = _write(text, dropped, stamp)
+    request.replace_via(plain or str(Via(via.transport, via.host, via.port, tuple(kept))))
 
 
 def stamped_via(request: Request, flow: Flow) -> str:

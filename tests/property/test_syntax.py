@@ -217,7 +217,7 @@ WRITTEN = st.sampled_from([*ROUTED, "*", "7", "7 ACK", "100rel, path", "text/pla
 EDITS = st.one_of(
     st.tuples(st.sampled_from(["add", "prepend", "set"]), NAMED, WRITTEN),
     st.tuples(st.just("remove"), NAMED),
-    st.tuples(st.just("replace_via"), VIAS),
+    st.tuples(st.just("replace_via"), VIAS.map(str)),
 )
 
 
