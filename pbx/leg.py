@@ -156,6 +156,7 @@ class Leg:
         """Take over an incoming INVITE session. Raises NotAcceptable if its offer has nothing for us."""
         self.session = session
         session.owner = self
+        self.station.legs.changed(self)
         if offer is not None:
             self.negotiation.receive_offer(offer)
 
@@ -481,7 +482,7 @@ class Leg:
         assert self.session is not None, "the leg has no session yet"
         plan = self.negotiation.plan(self.session.flow.remote.host)
         moves = self.port != self.negotiation.port
-        if plan == self.plan and not moves:
+        if self.plan is not None and plan == self.plan and not moves:
             return
         opens, self.plan, self.port = self.plan is None or moves, plan, self.negotiation.port
         send = self.station.media.send

@@ -25,7 +25,7 @@ class Legs(Protocol):
         """A leg has ended."""
 
     def changed(self, leg: Leg) -> None:
-        """A leg is in another state."""
+        """A leg is in another state, or talks to somebody else."""
 
     def lend(self, stream: int, leg: Leg) -> None:
         """What another stream tells is told to the leg too, until that is closed."""

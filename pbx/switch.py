@@ -122,7 +122,6 @@ class Legs:
         self._by_stream[leg.stream] = leg
         if leg.line:
             self._by_line.setdefault(leg.line, set()).add(leg)
-        self.changed(leg)
 
     def discard(self, leg: Leg) -> None:
         """Strike a leg out at its end. Its stream may still have something to tell, until it is closed too."""

@@ -141,3 +141,57 @@ def test_a_phone_that_sends_the_call_on_decides_for_all() -> None:
         assert other.reasons == ['SIP;cause=302;text="Call sent elsewhere"']
 
     run(scenario())
+
+
+@pytest.mark.row("CORE-07")
+def test_who_is_told_the_result_need_not_wait_for_it() -> None:
+    async def scenario() -> None:
+        results: list[object] = []
+        fork = Fork(lambda leg, response: None, results.append)
+        leg = FakeLeg()
+        fork.add(cast(Leg, leg))
+        fork.limit(10)
+        await asyncio.sleep(9)
+        assert results == []
+        await asyncio.sleep(2)
+        assert results == [Outcome.NO_ANSWER]
+        assert leg.hung_up == 1
+
+    run(scenario())
+
+
+def test_where_nothing_rings_it_is_decided_at_once() -> None:
+    async def scenario() -> None:
+        results: list[object] = []
+        Fork(lambda leg, response: None, results.append).limit(10)
+        assert results == [Outcome.NOT_REACHED]
+
+    run(scenario())
+
+
+def test_after_a_stop_no_limit_is_told() -> None:
+    async def scenario() -> None:
+        results: list[object] = []
+        fork = Fork(lambda leg, response: None, results.append)
+        fork.add(cast(Leg, FakeLeg()))
+        fork.limit(10)
+        fork.stop()
+        await asyncio.sleep(11)
+        assert results == []
+
+    run(scenario())
+
+
+def test_a_phone_that_refuses_before_the_last_is_called_may_decide() -> None:
+    async def scenario() -> None:
+        results: list[object] = []
+        fork = Fork(lambda leg, response: None, results.append)
+        first, last = FakeLeg(), FakeLeg()
+        fork.add(cast(Leg, first))
+        fork.leg_ended(cast(Leg, first), 486)
+        fork.add(cast(Leg, last))
+        fork.limit(10)
+        assert results == [Outcome.BUSY]
+        assert last.hung_up == 1
+
+    run(scenario())
