@@ -106,6 +106,9 @@ class Lane(Protocol):
     def send(self, number: int, data: bytes) -> None:
         """Send a datagram to the peer soon; what cannot be sent then is lost, as on any network."""
 
+    def use_arrays(self) -> None:
+        """Pass relayed packets on in arrays from now on: numpy has been loaded."""
+
 
 class SocketMediaNetwork:
     """The machine's own network."""
@@ -304,6 +307,15 @@ class SystemMediaSocket:
                 self._socket.send(data)
         except (OSError, OverflowError):  # the latter: there is no such port
             return
+
+    @property
+    def number(self) -> int | None:
+        """That in the lane, while it is there."""
+        return self._number
+
+    def fileno(self) -> int:
+        """The file descriptor."""
+        return self._socket.fileno()
 
     def connect(self, remote: Address) -> None:
         """From now on only this peer's datagrams come in."""

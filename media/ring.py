@@ -5,8 +5,8 @@ Every operation has a number, and stands ready at its place to be submitted by t
 to one of a few buffers that all share (a provided buffer ring), as long as it is asked to (a multishot receive).
 
 The kernel touches the memory it shares with us within system calls of our own thread alone
-(`IORING_SETUP_DEFER_TASKRUN`), so nothing here needs barriers. numpy is not needed either: workers without conferences
-do not carry it.
+(`IORING_SETUP_DEFER_TASKRUN`), so nothing here needs barriers. numpy is not needed either: workers without calls do not
+carry it. `media.express` does the same for many packets at once, in the same memory.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ import os
 import struct
 import sys
 import weakref
-from collections.abc import Iterator
+from array import array
+from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 _MACHINES: Final = {"x86_64", "aarch64", "riscv64", "ppc64le", "loongarch64"}
@@ -40,6 +41,7 @@ _BUFFER_SHIFT: Final = 16
 
 _OPERATION = struct.Struct("<BBHiQQIIQHHiQQ")
 """struct io_uring_sqe: code, flags, priority, fd, offset, address, length, the code's own flags, number, and others."""
+OPERATION_BYTES: Final = _OPERATION.size
 _COMPLETION = struct.Struct("<QiI")
 """struct io_uring_cqe: number, result, flags."""
 _BUFFER = struct.Struct("<QIH")
@@ -53,6 +55,9 @@ _FOREVER: Final = 3600.0
 """Seconds. The kernel takes no timeout for one that ends with the time to gather."""
 SLOT_BYTES: Final = 2048
 """More than any RTP packet has: a longer datagram is cut, and refused above."""
+STRIDE: Final = SLOT_BYTES + 64
+"""From one buffer to the next. Were it a power of two, the beginnings of all would want the same few lines of the
+processor's caches."""
 
 
 class Completion(NamedTuple):
@@ -84,23 +89,27 @@ class _Wait(ctypes.Structure):
 class Ring:
     """Receives, by number from 0, then sends; then one poll, and one cancellation."""
 
-    def __init__(self, receives: int, sends: int, buffers: int) -> None:
-        """All of them together, and `buffers`, are powers of two, less the last two numbers.
+    def __init__(
+        self, receives: int, sends: int, buffers: int, call: Callable[..., int] | None = None
+    ) -> None:
+        """All of them together, and `buffers`, are powers of two, less the last two numbers. `call`: how the system is
+        called, if not as ever.
 
         Raises OSError where the kernel does not offer it, or does not allow it.
         """
         if sys.platform != "linux" or os.uname().machine not in _MACHINES:
             raise OSError(errno.ENOSYS, "not on this system")
         self.poll, self._cancel = receives + sends, receives + sends + 1
-        self._first_send, self._sends = receives, sends
-        self._call = ctypes.CDLL(None, use_errno=True).syscall
-        self._call.argtypes = [ctypes.c_long] * 7
+        self.first_send, self._sends = receives, sends
+        self._call = call or _system_call()
         self._open(receives + sends + 2)
         self._share_buffers(buffers)
-        self._outgoing = memoryview(mmap.mmap(-1, sends * SLOT_BYTES))
+        self._outgoing = memoryview(mmap.mmap(-1, sends * STRIDE))
+        first = _address(self._outgoing)
+        self._numbers = memoryview(array("I", range(receives + sends)))
+        self._outgoing_at = [first + index * STRIDE for index in range(sends)]
         for index in range(sends):
-            address = _address(self._outgoing) + index * SLOT_BYTES
-            self._prepare(receives + index, _SEND, _SKIP_SUCCESS, address=address, special=_MSG_DONTWAIT)
+            self._prepare(receives + index, _SEND, _SKIP_SUCCESS, special=_MSG_DONTWAIT)
         self._unsent = 0
         self._time, self._wait = _Time(), _Wait()
         self._wait.timeout, self._wait_at = ctypes.addressof(self._time), ctypes.addressof(self._wait)
@@ -122,18 +131,19 @@ class Ring:
         shared = memoryview(mmap.mmap(self._fd, size))
         self._words = shared.cast("I")
         self._head, self._tail = head // 4, tail // 4
-        self._queue, self._queue_mask = self._words[array // 4 :][:entries], entries - 1
-        self._completions = shared[4 * completed :][: _COMPLETION.size * completions]
+        self.queue, self._queue_mask = self._words[array // 4 :][:entries], entries - 1
+        self.completions = shared[4 * completed :][: _COMPLETION.size * completions]
         self._completions_mask = completions - 1
-        self._operations = memoryview(mmap.mmap(self._fd, _OPERATION.size * entries, offset=_OFF_SQES))
-        self._fds, self._lengths = self._operations.cast("i"), self._operations.cast("I")
+        self.operations = memoryview(mmap.mmap(self._fd, _OPERATION.size * entries, offset=_OFF_SQES))
+        self._fds, self._lengths = self.operations.cast("i"), self.operations.cast("I")
+        self._addresses = self.operations.cast("Q")
 
     def _share_buffers(self, buffers: int) -> None:
-        self._incoming = mmap.mmap(-1, buffers * SLOT_BYTES)
+        self.incoming = mmap.mmap(-1, buffers * STRIDE)
         self._buffers = memoryview(mmap.mmap(-1, buffers * _BUFFER_BYTES))
-        first = _address(memoryview(self._incoming))
+        self.incoming_at = _address(memoryview(self.incoming))
         for index in range(buffers):
-            address = first + index * SLOT_BYTES
+            address = self.incoming_at + index * STRIDE
             _BUFFER.pack_into(self._buffers, index * _BUFFER_BYTES, address, SLOT_BYTES, index)
         self._taken = self._most_at_once = buffers
         """Of the buffers, those that were given to the kernel so far, again and again."""
@@ -160,7 +170,7 @@ class Ring:
         shots: int = 0,
     ) -> None:
         _OPERATION.pack_into(
-            self._operations, number * _OPERATION.size,
+            self.operations, number * _OPERATION.size,
             code, flags, shots, fd, 0, address, 0, special, number, 0, 0, 0, 0, 0,
         )  # fmt: skip
 
@@ -170,7 +180,7 @@ class Ring:
         """Begin an operation with the next system call. Nobody submits it again before it has ended."""
         words = self._words
         tail = words[self._tail]
-        self._queue[tail & self._queue_mask] = number
+        self.queue[tail & self._queue_mask] = number
         words[self._tail] = tail + 1 & 0xFFFFFFFF
 
     def receive(self, number: int, fd: int) -> None:
@@ -193,19 +203,40 @@ class Ring:
         ):  # the kernel is short of memory; or it is no packet of sound
             return
         self._unsent = index + 1
-        start, number = index * SLOT_BYTES, self._first_send + index
+        start, number = index * STRIDE, self.first_send + index
         self._outgoing[start : start + size] = data
         self._fds[16 * number + 1], self._lengths[16 * number + 6] = fd, size
+        self._addresses[8 * number + 2] = self._outgoing_at[index]
         self.submit(number)
+
+    def room_to_send(self, most: int) -> int:
+        """How many sends can be submitted now, at most so many; where there is too little room what waits goes."""
+        if self._unsent + most > self._sends:
+            self.flush()
+        return min(most, self._sends - self._unsent)
+
+    def submit_sends(self, count: int) -> int:
+        """Submit so many sends, for which there is room: the number of the first. Whoever calls writes to `operations`
+        what they send, and where to, before the next system call."""
+        first = self.first_send + self._unsent
+        self._unsent += count
+        words, numbers = self._words, self._numbers[first : first + count]
+        tail = words[self._tail]
+        begin = tail & self._queue_mask
+        until_end = min(count, self._queue_mask + 1 - begin)
+        self.queue[begin : begin + until_end] = numbers[:until_end]
+        self.queue[: count - until_end] = numbers[until_end:]
+        words[self._tail] = tail + count & 0xFFFFFFFF
+        return first
 
     def cancel(self, number: int) -> None:
         """End an operation. Once this has returned the kernel holds its socket no more; what was told of it until then
         is still among the completions."""
-        before = self._told()
+        before = self.told
         self._prepare(self._cancel, _CANCEL, _SKIP_SUCCESS, address=number)
         self.submit(self._cancel)
         for _ in range(_CANCEL_TRIES):  # as a rule the first time; its packet may be on its way here just now
-            self._enter(self._told() + 1, _CANCEL_SECONDS, 0)
+            self._enter(self.told + 1, _CANCEL_SECONDS, 0)
             if any(_ends(each, number) or each.number == self._cancel for each in self._peek()[before:]):
                 return
 
@@ -232,16 +263,16 @@ class Ring:
         """
         if timeout is None:
             timeout = _FOREVER
-        if timeout <= 0 or self._told():
+        if timeout <= 0 or self.told:
             self._enter(0, 0.0, 0)
         elif self.gathers:
             self._enter(self._most_at_once, timeout, int(min(gather, timeout) * 1e6))
         else:
             if self._gathered:
                 self._enter(self._most_at_once, min(gather, timeout), 0)
-            if not self._told():
+            if not self.told:
                 self._enter(1, max(timeout - gather, 0.0) if self._gathered else timeout, 0)
-            self._gathered = self._told() > 1
+            self._gathered = self.told > 1
 
     def _enter(self, least: int, timeout: float, gather_us: int) -> None:
         words, wait = self._words, self._wait
@@ -261,36 +292,59 @@ class Ring:
     def completed(self, most: int) -> Iterator[tuple[int, int, int]]:
         """What has ended, or been received, as far as it was not told yet: the fields of `Completion`."""
         words = self._words
-        count = min(self._told(), most)
+        count = min(self.told, most)
         first = words[self._completed_head] & self._completions_mask
         data = self._between(first, count)
         words[self._completed_head] = words[self._completed_head] + count & 0xFFFFFFFF
         return _COMPLETION.iter_unpack(data)
 
+    def next_completions(self, most: int) -> tuple[int, int]:
+        """Where the next stand in `completions`, and how many of them without a break. Whoever takes them says so by
+        `took`."""
+        first = self._words[self._completed_head] & self._completions_mask
+        return first, min(self.told, most, self._completions_mask + 1 - first)
+
+    def took(self, completions: int) -> None:
+        """So many have been dealt with, or are about to be."""
+        words = self._words
+        words[self._completed_head] = words[self._completed_head] + completions & 0xFFFFFFFF
+
+    def took_buffers(self, count: int) -> None:
+        """So many datagrams need their buffers no longer than until the next system call has sent what is submitted."""
+        self._taken += count
+
     def datagram(self, result: int, flags: int) -> bytes:
         """What a receive tells of; until the next `give_back`."""
         self._taken += 1
-        start = (flags >> _BUFFER_SHIFT) * SLOT_BYTES
-        return self._incoming[start : start + result]
+        start = (flags >> _BUFFER_SHIFT) * STRIDE
+        return self.incoming[start : start + result]
 
     def give_back(self) -> None:
         """Let the kernel have the buffers again whose datagrams were asked for. It takes them in their order, round and
         round, so what stands in the table of buffers never changes: only how many there are is told."""
         self._buffers[14:16] = (self._taken & 0xFFFF).to_bytes(2, "little")
 
-    def _told(self) -> int:
+    @property
+    def told(self) -> int:
+        """How many completions stand there."""
         words = self._words
         return words[self._completed_tail] - words[self._completed_head] & 0xFFFFFFFF
 
     def _peek(self) -> list[Completion]:
         first = self._words[self._completed_head] & self._completions_mask
-        return [Completion(*fields) for fields in _COMPLETION.iter_unpack(self._between(first, self._told()))]
+        return [Completion(*fields) for fields in _COMPLETION.iter_unpack(self._between(first, self.told))]
 
     def _between(self, first: int, count: int) -> bytes:
         size = _COMPLETION.size
-        found = bytes(self._completions[first * size : (first + count) * size])
+        found = bytes(self.completions[first * size : (first + count) * size])
         beyond = first + count - self._completions_mask - 1
-        return found + self._completions[: beyond * size] if beyond > 0 else found
+        return found + self.completions[: beyond * size] if beyond > 0 else found
+
+
+def _system_call() -> Callable[..., int]:
+    call = ctypes.CDLL(None, use_errno=True).syscall
+    call.argtypes = [ctypes.c_long] * 7
+    return call
 
 
 def _ends(completion: Completion, number: int) -> bool:

@@ -66,14 +66,14 @@ class RtpSender:
     """One outgoing stream: its SSRC, sequence and timestamps run on, whatever sounds it carries in turn."""
 
     __slots__ = (
-        "_sequence_offset",
-        "_timestamp_offset",
         "octets",
         "packets",
         "sequence",
+        "sequence_offset",
         "source",
         "ssrc",
         "timestamp",
+        "timestamp_offset",
     )
 
     def __init__(self, random: Random) -> None:
@@ -87,8 +87,10 @@ class RtpSender:
         self.octets = 0
         self.source: int | None = None
         """The SSRC of what is relayed; None if the next packet begins another source."""
-        self._sequence_offset = 0
-        self._timestamp_offset = 0
+        self.sequence_offset = 0
+        """What is added to the numbers of what is relayed; of that, the lowest 16 bits count."""
+        self.timestamp_offset = 0
+        """The same for timestamps, with 32 bits."""
 
     def packet(
         self,
@@ -133,10 +135,10 @@ class RtpSender:
         if packet.ssrc != self.source:
             marker = self.source is None or marker
             self.source = packet.ssrc
-            self._sequence_offset = self.sequence + 1 - packet.sequence
-            self._timestamp_offset = self.timestamp + ticks - packet.timestamp
-        sequence = packet.sequence + self._sequence_offset & 0xFFFF
-        timestamp = packet.timestamp + self._timestamp_offset & 0xFFFFFFFF
+            self.sequence_offset = self.sequence + 1 - packet.sequence
+            self.timestamp_offset = self.timestamp + ticks - packet.timestamp
+        sequence = packet.sequence + self.sequence_offset & 0xFFFF
+        timestamp = packet.timestamp + self.timestamp_offset & 0xFFFFFFFF
         if (sequence - self.sequence & 0xFFFF) < 0x8000:
             self.sequence, self.timestamp = sequence, timestamp
         self.packets += 1
@@ -145,13 +147,21 @@ class RtpSender:
 
     def passed_on(self, start: int, sequence: int, timestamp: int, payload: bytes) -> bytes:
         """`relayed` for a packet of the same source as before; `start` are its first two bytes."""
-        sequence = sequence + self._sequence_offset & 0xFFFF
-        timestamp = timestamp + self._timestamp_offset & 0xFFFFFFFF
+        sequence = sequence + self.sequence_offset & 0xFFFF
+        timestamp = timestamp + self.timestamp_offset & 0xFFFFFFFF
         if (sequence - self.sequence & 0xFFFF) < 0x8000:
             self.sequence, self.timestamp = sequence, timestamp
         self.packets += 1
         self.octets += len(payload)
         return _pack_plain(start, sequence, timestamp, self.ssrc) + payload
+
+    def resume(self, numbers: int, timestamp: int, packets: int, octets: int) -> None:
+        """Take over what somebody else has passed on of the same source: so many sequence numbers have gone by, and the
+        last packet came with this timestamp."""
+        self.sequence = self.sequence + numbers & 0xFFFF
+        self.timestamp = timestamp + self.timestamp_offset & 0xFFFFFFFF
+        self.packets += packets
+        self.octets += octets
 
 
 class RtpReceiver:
@@ -206,9 +216,9 @@ class RtpReceiver:
             self._jitter += (difference - self._jitter) / 16
         self.transit = transit
 
-    def resume(self, packets: int, transit: int, jitter: float) -> None:
-        """Take over what somebody else has counted: so many packets, each the next one."""
-        self.packets += packets
+    def resume(self, packets: int, transit: int, jitter: float, *, again: int = 0) -> None:
+        """Take over what somebody else has counted: so many packets, each the next one, and some that came again."""
+        self.packets += packets + again
         highest = self.highest_sequence + packets
         self._highest = highest & 0xFFFF
         self._cycles = highest - self._highest

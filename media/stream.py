@@ -22,6 +22,7 @@ from media.recordings import Recordings
 from media.route import Route
 from media.rtp import HEADER_BYTES, RtpPacket, RtpReceiver, RtpSender, parse_rtp, plain_start, unpack_header
 from media.signs import SignsOfLife
+from media.statistics import statistics_of
 from media.ticker import Ticker
 from media.vigil import Vigil
 
@@ -106,7 +107,7 @@ class Stream:
         self._signs = SignsOfLife()
         self._reported_packets = 0
         silent = partial(tell, "silent", stream_id)
-        self._vigil = Vigil(self._latch, self.receiver, ports.rtp, alarms, self._is_in_batch, silent)
+        self._vigil = Vigil(self._latch, self.receiver, self._heard, ports.rtp, alarms, self._is_in_batch, silent)
         self._srtp: Srtp | None = None
         self._secured = False
         """Whether packets travel under the keys of `_srtp`, which else only remembers what it has counted."""
@@ -297,9 +298,11 @@ class Stream:
     def _take(self, route: Route | None) -> None:
         """Let packets take a route; None: they take the long way."""
         if route is not self._route:
+            if self._route is not None:
+                self._route.take_back()
             self._route = route
             if not self._secured:
-                self.ports.rtp.receive = self._receive if route is None else route.receive
+                self.ports.rtp.receive = self._receive if route is None else route
 
     def _route_to(self, listener: Stream) -> Route | None:
         """How packets of sound get to a listener, if it takes no more than a new header, and nobody else hears them."""
@@ -502,7 +505,7 @@ class Stream:
         assert self._srtp is not None
         plain = self._srtp.unprotect(data)
         if plain is not None:
-            (self._receive if self._route is None else self._route.receive)(plain, source)
+            (self._receive if self._route is None else self._route)(plain, source)
 
     def _send_secured(self, data: bytes, remote: Address) -> None:
         assert self._srtp is not None
@@ -518,8 +521,15 @@ class Stream:
         """Whether packets come and go together with those of others; who falls silent leaves there."""
         return self.party is not None and self.party.batch is not None
 
+    def _heard(self) -> int:
+        """Packets of the peer."""
+        return self.receiver.packets + (0 if self._route is None else self._route.passed_on_elsewhere)
+
     def _take_books(self) -> None:
         """Learn what was sent and received together with others."""
+        for stream in (self, self._partner):
+            if stream is not None and stream._route is not None:
+                stream._route.write_books()
         if self.party is not None and self.party.batch is not None:
             self.party.batch.write_books(self.party.row)
 
@@ -569,26 +579,8 @@ class Stream:
     def statistics(self) -> Statistics:
         """How the stream goes."""
         self._take_books()
-        receiver, signs, clock = self.receiver, self._signs, self.plan.codec.clock_rate
-        return Statistics(
-            packets_received=receiver.packets,
-            packets_sent=self._sent_before + self.sender.packets,
-            packets_lost=max(0, receiver.lost),
-            packets_from_strangers=self._latch.strangers,
-            jitter_ms=1000 * receiver.jitter / receiver.clock_rate,
-            remote_loss=signs.remote_loss,
-            remote_packets_lost=signs.remote_lost,
-            remote_jitter_ms=None if signs.remote_lost is None else 1000 * signs.remote_jitter / clock,
-            round_trip_ms=None if signs.round_trip is None else 1000 * signs.round_trip,
-            packets_forged=0 if self._srtp is None else self._srtp.forged,
-            packets_replayed=0 if self._srtp is None else self._srtp.replayed,
-            comfort_noise=signs.comfort_noise,
-            packets_of_other_types=signs.other_types,
-            stranger=self._latch.stranger,
-            reports_received=signs.reports,
-            remote_packets_sent=signs.remote_sent,
-            heard_by_remote=signs.heard_by_remote,
-        )
+        sent, clock_rate = self._sent_before + self.sender.packets, self.plan.codec.clock_rate
+        return statistics_of(self.receiver, sent, self._latch, self._signs, clock_rate, self._srtp)
 
 
 def _party_start(plan: StreamPlan) -> int:

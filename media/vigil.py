@@ -30,22 +30,24 @@ class Vigil:
     """Over one stream."""
 
     __slots__ = (
-        "_alarm", "_alarms", "_is_flowing", "_latch", "_looks", "_packets", "_receiver", "_silent", "_since", "_socket",
+        "_alarm", "_alarms", "_heard", "_is_flowing", "_latch", "_looks", "_packets", "_receiver", "_silent", "_since",
+        "_socket",
     )  # fmt: skip
 
     def __init__(
         self,
         latch: Latch,
         receiver: RtpReceiver,
+        heard: Callable[[], int],
         socket: MediaSocket,
         alarms: Alarms,
         is_flowing: Callable[[], bool],
         silent: Callable[[], object],
     ) -> None:
-        """`is_flowing`: whether packets come and are counted elsewhere. `silent` is told, again and again, that nothing
-        has come for a while."""
+        """`heard`: how many packets have come; `is_flowing`: whether some come and are counted elsewhere. `silent` is
+        told, again and again, that nothing has come for a while."""
         self._latch = latch
-        self._receiver = receiver
+        self._receiver, self._heard = receiver, heard
         self._socket = socket
         self._alarms = alarms
         self._is_flowing = is_flowing
@@ -64,17 +66,18 @@ class Vigil:
         its sequence numbers are."""
         receiver = self._receiver
         ahead = packet.sequence - receiver.highest_sequence & 0xFFFF
-        silent = receiver.packets == self._packets
+        silent = self._heard() == self._packets
         return silent and packet.ssrc == receiver.ssrc and 0 < ahead < MAX_DROPOUT
 
     def stop(self) -> None:
         """Look no more, and hold nothing that waits for a garbage collection."""
         self._alarms.cancel(self._alarm)
         self._is_flowing = self._silent = _ended
+        self._heard = int
 
     def _look(self) -> None:
         self._alarm = self._alarms.set(LOOK_SECONDS, self._look)
-        now, packets = self._alarms.now(), self._receiver.packets
+        now, packets = self._alarms.now(), self._heard()
         if packets != self._packets or self._is_flowing():
             self._packets, self._looks, self._since = packets, 0, now
             self._trust()

@@ -308,7 +308,7 @@ async def serve(
             worker=number,
             disk=disk,
             library=library,
-            load_ahead=Ahead(codecs).load,
+            load_ahead=Ahead(codecs, None if lane is None else lane.use_arrays).load,
         )
         engine.start()
         gc.collect()
@@ -351,15 +351,17 @@ def work(pair: socket.socket, arguments: list[str]) -> int:
 
 
 class Ahead:
-    """Loads in a thread, from the first call on, what conferences, recordings and other codecs than G.711 need.
+    """Loads in a thread, from the first call on, what conferences, recordings and other codecs than G.711 need, and
+    what relays many calls at once.
 
     Loaded in the loop when it is wanted it would silence all other calls for so long; and a system that is idle, or has
     just started, goes without.
     """
 
-    def __init__(self, codecs: Iterable[str]) -> None:
-        """`codecs`: names of those that calls may want."""
+    def __init__(self, codecs: Iterable[str], loaded: Callable[[], None] | None = None) -> None:
+        """`codecs`: names of those that calls may want. `loaded` is called in the running loop when all is there."""
         self._codecs = tuple(codecs)
+        self._loop, self._loaded = asyncio.get_running_loop(), loaded
         self._begun = False
 
     def load(self) -> None:
@@ -369,6 +371,7 @@ class Ahead:
             threading.Thread(target=self._load, name="ahead", daemon=True).start()
 
     def _load(self) -> None:
+        import media.express
         import media.room
         import media.srtp
         import media.transcode  # noqa: F401
@@ -377,6 +380,9 @@ class Ahead:
         for name in self._codecs:
             make_decoder(name)
             make_encoder(name)
+        if self._loaded is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                self._loop.call_soon_threadsafe(self._loaded)
 
 
 def load() -> None:

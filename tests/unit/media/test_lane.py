@@ -552,7 +552,7 @@ def test_a_kernel_that_is_short_of_memory_is_asked_again(lane: UringLane) -> Non
     async def story(house: House) -> None:
         [port], [phone] = house.ports, house.phones
         await house.enter()
-        ring._call = stingy  # type: ignore[assignment]
+        ring._call = stingy
         for number in range(5):
             port.socket.send(b"%d" % number, phone.address)
         ring.flush()
