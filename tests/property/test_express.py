@@ -6,7 +6,7 @@ from dataclasses import replace
 from random import Random
 from typing import Any, cast
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from media.alarms import Alarms
@@ -22,7 +22,7 @@ from tests.property.test_route import Tape, do
 from tests.unit.media.kernel import Kernel
 from tests.unit.sipcore.net.loopback import HERE
 
-STREAMS, STEPS = 10, 160
+STREAMS, STEPS = 10, 320
 VERBS = (
     "tone", "quiet", "digits", "hold", "resume", "codec", "type", "bridge", "echo", "record", "record both",
     "stop recording", "gone", "connect", "report",
@@ -170,7 +170,14 @@ def play(world: Lanes, phones: list[Phone], verbs: list[tuple[int, int, str]], t
         world.close()
 
 
-@settings(max_examples=40, deadline=None)
+DUPLICATED, SHUFFLED, ODD = Profile(0, 0, 0.1, 0, 0), Profile(4, 0, 0.02, 0, 20), Profile(0, 0.02, 0, 0.1, 0)
+
+
+@settings(max_examples=25, deadline=None)
+@example(1, (DUPLICATED,) * 3, [], 4, 256)
+@example(2, (SHUFFLED,) * 3, [(200, 3, "report"), (250, 4, "gone"), (280, 7, "codec")], 8, 256)
+@example(3, (ODD,) * 3, [], 4, 256)
+@example(4, (DUPLICATED, SHUFFLED, ODD), [(150, 1, "tone"), (200, 2, "connect"), (260, 3, "digits")], 4, 16)
 @given(
     st.integers(0, 2**32),
     st.tuples(profiles(), profiles(), profiles()),
