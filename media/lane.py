@@ -39,9 +39,9 @@ MOST: Final = 256
 MANY, FEW = 8, 4
 """Where so many packets come together, their routes are passed on in arrays from then on; fewer are quicker passed on
 one by one, and their routes are no more in arrays then."""
-REST = 8
-"""It is looked at so seldom whether a route's packets are usual again: to take it in and give it back costs more than a
-packet does."""
+REST = 7
+"""One in so many packets that are relayed one by one is looked at whether its route's are usual again: to take a route
+in and to give it back costs more than a packet does."""
 
 
 class UringLane(selectors.DefaultSelector):
@@ -60,8 +60,8 @@ class UringLane(selectors.DefaultSelector):
         self._watched = False
         """Whether the ring tells when others can be read."""
         self._gather = GATHER_SECONDS
-        self._turn = 0
-        """Of numbers whose routes may be passed on in arrays."""
+        self._relayed = 0
+        """Packets, one by one, where many came together."""
         self._express: Express | None = None
 
     def use_arrays(self) -> None:
@@ -134,7 +134,6 @@ class UringLane(selectors.DefaultSelector):
     def _deal_with(self, completions: Iterable[tuple[int, int, int]], *, admits: bool) -> None:
         """One by one. `admits`: whether routes may be passed on in arrays from now on."""
         ring, sockets, express = self._ring, self._sockets, self._express if admits else None
-        self._turn += 1
         for number, result, flags in completions:
             if number < SOCKETS:
                 data = ring.datagram(result, flags) if flags & HOLDS_DATAGRAM else b""
@@ -142,7 +141,7 @@ class UringLane(selectors.DefaultSelector):
                 try:
                     if result >= 0 and socket is not None and socket.peer is not None:
                         socket.receive(data, socket.peer)
-                        if express is not None and not (number + self._turn) % REST:
+                        if express is not None:
                             self._admit(number, socket, express)
                 except Exception:  # of one stream; the others have packets, too
                     logger.exception("a datagram could not be handled")
@@ -165,7 +164,8 @@ class UringLane(selectors.DefaultSelector):
             socket.left_lane()
 
     def _admit(self, number: int, socket: SystemMediaSocket, express: Express) -> None:
-        if isinstance(socket.receive, Route):
+        self._relayed += 1
+        if not self._relayed % REST and isinstance(socket.receive, Route):
             express.admit(number, socket, socket.receive)
 
     def _leave_express(self, number: int) -> None:
