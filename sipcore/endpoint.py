@@ -10,7 +10,6 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import field
-from functools import lru_cache
 from random import Random
 from typing import Any
 
@@ -34,7 +33,8 @@ from sipcore.transaction.events import FlowFailed, ResponseReceived, TimedOut, T
 from sipcore.transaction.table import ClientTransaction, ServerTransaction, TransactionTable
 from sipcore.transaction.timers import Timers
 from sipcore.transaction.transaction import Client
-from sipcore.transport.flow import Address, Flow, Transport
+from sipcore.transport.flow import Address, Flow
+from sipcore.transport.our_addresses import contact, sent_by
 from sipcore.transport.response_routing import request_flow, response_flow, stamp_via, stamped_via
 from sipcore.usage import Usage
 from values import dataclass
@@ -395,6 +395,8 @@ class Endpoint:
         if refusal is not None:
             status, headers = refusal
             return self._refuse(request, flow, status, headers)
+        if request.method == "BYE" and isinstance(usage, InviteSession):
+            return self._hung_up(usage, request, flow, now)
         transaction = self._accept(request, flow)
         transaction.user = usage
         trying = response_to(request, 100) if request.method == "INVITE" else None
@@ -403,6 +405,16 @@ class Endpoint:
             return effects + usage.receive_request(request, transaction, now)
         except PeerError as error:
             return effects + self.respond(transaction, self._error_response(request, error), now)
+
+    def _hung_up(self, session: InviteSession, request: Request, flow: Flow, now: float) -> list[Effect]:
+        """A BYE is answered where it comes: no transaction is begun for it."""
+        try:
+            told = session.receive_bye(request, now)
+        except PeerError as error:
+            return self.respond(self._accept(request, flow), self._error_response(request, error), now)
+        back, via = response_flow(request, flow), stamped_via(request, flow)
+        data = print_response(request, 200, via, "", ())  # it has a tag, or it would be in no dialog
+        return self.transactions.answer(request, back, data, now) + told
 
     def _cancel(self, request: Request, flow: Flow, now: float) -> list[Effect]:
         """CANCEL is answered by itself, and ends what it cancels only if that is still open (section 9.2)."""
@@ -502,7 +514,7 @@ class Endpoint:
     def _add_via(self, request: Request, flow: Flow) -> str:
         """Add a Via to a request of ours; its branch."""
         branch = self.identifiers.branch()
-        request.prepend("Via", f"{_sent_by(flow.transport, self.advertised(flow))};branch={branch};rport")
+        request.prepend("Via", f"{sent_by(flow.transport, self.advertised(flow))};branch={branch};rport")
         return branch
 
     def local_headers(self, flow: Flow, user: str, scheme: str = "sip") -> list[tuple[str, str]]:
@@ -511,7 +523,7 @@ class Endpoint:
 
     def _about_us(self, flow: Flow, user: str, scheme: str, supported: str) -> list[tuple[str, str]]:
         return [
-            ("Contact", _contact(flow.transport, self.advertised(flow), user, scheme)),
+            ("Contact", contact(flow.transport, self.advertised(flow), user, scheme)),
             ("Allow", self._allow),
             ("Supported", supported),
             ("User-Agent", self.settings.server),
@@ -562,21 +574,6 @@ class Endpoint:
             if isinstance(session := self._dialogs.get(dialog), InviteSession):
                 return session
         return None
-
-
-@lru_cache(1024)
-def _sent_by(transport: Transport, address: Address) -> str:
-    """How a Via of ours begins."""
-    return f"SIP/2.0/{transport.via_name} {address}"
-
-
-@lru_cache(1024)  # one for each user who calls or is called
-def _contact(transport: Transport, address: Address, user: str, scheme: str) -> str:
-    secure = scheme == "sips" and transport.secure  # then TLS goes without saying (RFC 5630 section 3.1.1)
-    plain = secure or transport is Transport.UDP
-    parameters = () if plain else (("transport", transport.via_name.lower()),)
-    host, port = address
-    return f"<{Uri('sips' if secure else 'sip', user or None, host=host, port=port, parameters=parameters)}>"
 
 
 def _responded(event: ResponseReceived | TimedOut | FlowFailed) -> Responded:

@@ -137,12 +137,13 @@ class CalleeSession(InviteSession):
             return []
         return [*self.reject(487, now), Cancelled(self)]
 
-    def _receive_bye(self, transaction: ServerTransaction, now: float) -> list[Effect]:
+    def receive_bye(self, request: Request, now: float) -> list[Effect]:
         """A BYE in the early dialog counts as a CANCEL (section 15.1.2)."""
         if self.state is not SessionState.SETTING_UP:
-            return super()._receive_bye(transaction, now)
-        answered = self.core.transactions.respond(transaction, response_to(transaction.request, 200), now)
-        return [*answered, *self.reject(487, now), Cancelled(self)]
+            return super().receive_bye(request, now)
+        assert self.dialog is not None
+        self.dialog.admit(request)
+        return [*self.reject(487, now), Cancelled(self)]
 
     def flow_closed(self, now: float) -> list[Effect]:
         if self.state is not SessionState.SETTING_UP:

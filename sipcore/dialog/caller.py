@@ -211,12 +211,25 @@ class CallerSession(InviteSession):
         return self.core.send(early.dialog.request("PRACK", headers, body), self.flow, self, now)[1]
 
     def receive_request(self, request: Request, transaction: ServerTransaction, now: float) -> list[Effect]:
+        self._turn_to_sender(request)
+        return super().receive_request(request, transaction, now)
+
+    def receive_bye(self, request: Request, now: float) -> list[Effect]:
+        """The called side must not end an early dialog with BYE (section 15); where it does, the call is given up."""
+        if self.state is not SessionState.SETTING_UP:
+            return super().receive_bye(request, now)
+        self._turn_to_sender(request)
+        assert self.dialog is not None
+        self.dialog.admit(request)
+        return self.cancel(now)
+
+    def _turn_to_sender(self, request: Request) -> None:
+        """The branch that a request comes from is the one to answer. Raises PeerError in the middle of a change."""
         early = self._early.get(request.from_.tag or "")
         if self.state is SessionState.SETTING_UP and early is not None:
             self._turn_to(early)
             if self.dialog is not early.dialog:
                 raise PeerError("a change is pending on another branch", status=500)
-        return super().receive_request(request, transaction, now)
 
     def _accepted(self, response: Response, now: float) -> list[Effect]:
         tag = response.to.tag or ""
@@ -328,13 +341,6 @@ class CallerSession(InviteSession):
 
     def _send_cancel(self, now: float) -> list[Effect]:
         return self.core.send(cancel_for(self.request, self._cancel_headers), self.flow, self, now)[1]
-
-    def _receive_bye(self, transaction: ServerTransaction, now: float) -> list[Effect]:
-        """The called side must not end an early dialog with BYE (section 15); where it does, the call is given up."""
-        if self.state is not SessionState.SETTING_UP:
-            return super()._receive_bye(transaction, now)
-        answered = self.core.transactions.respond(transaction, response_to(transaction.request, 200), now)
-        return answered + self.cancel(now)
 
     def _fail(self, response: Response, now: float) -> list[Effect]:
         """The terminal fact of a call that was never answered, told once."""

@@ -84,16 +84,20 @@ class InviteSession(ChangingSession):
     # -- what the endpoint brings -----------------------------------------------------------------------
 
     def receive_request(self, request: Request, transaction: ServerTransaction, now: float) -> list[Effect]:
-        """A request within the dialog, but no ACK and no CANCEL. Raises PeerError with the status to answer."""
+        """A request within the dialog, but no ACK, CANCEL or BYE. Raises PeerError with the status to answer."""
         assert self.dialog is not None
         self.dialog.admit(request)
-        if request.method == "BYE":
-            return self._receive_bye(transaction, now)
         if request.method in ("INVITE", "UPDATE"):
             return self._receive_change(request, transaction, now)
         if request.method == "PRACK":
             return self._receive_prack(request, transaction, now)
         return [RequestInDialog(self, transaction, request)]
+
+    def receive_bye(self, request: Request, now: float) -> list[Effect]:
+        """The peer hangs up: what follows the 200, which the endpoint sends. Raises PeerError with another status."""
+        assert self.dialog is not None
+        self.dialog.admit(request)
+        return self._end(EndCause.BYE, now)
 
     def receive_ack(self, request: Request, now: float) -> list[Effect]:
         """The ACK of a 2xx."""
@@ -160,10 +164,6 @@ class InviteSession(ChangingSession):
         if self.state is SessionState.SETTING_UP:
             return []
         return self._end(EndCause.FLOW_LOST, now)
-
-    def _receive_bye(self, transaction: ServerTransaction, now: float) -> list[Effect]:
-        effects = self.core.transactions.respond(transaction, response_to(transaction.request, 200), now)
-        return effects + self._end(EndCause.BYE, now)
 
     def _send_bye(self, now: float) -> list[Effect]:
         return self._send_in_dialog("BYE", now, self._bye_headers)[1]
