@@ -11,8 +11,9 @@ from typing import get_args
 import pytest
 
 from myphone_api.cli import make_parser
-from pbx.config import Config, Forward
+from pbx.config import Config, Forward, Numbers
 from pbx.config_values import Table
+from pbx.plugin import load_features
 
 TESTS = Path(__file__).resolve().parent
 PAGES = sorted((TESTS.parent / "docs").glob("*.md"))
@@ -54,6 +55,13 @@ def test_a_witness_that_is_not_there_is_found_out() -> None:
     ]
     assert not is_there("journeys/test_hold.py", "test_nothing")
     assert not is_there("unit/x/test_y.py", "")
+
+
+@pytest.mark.parametrize("page", ["handset.md", "handset.fr.md"])
+def test_all_that_can_be_dialled_is_on_the_pages_for_users(page: str) -> None:
+    text = (TESTS.parent / "docs" / page).read_text(encoding="utf-8")
+    codes = [code.pattern.text.partition("{")[0] for feature in load_features() for code in feature.codes]
+    assert [dialled for dialled in (*codes, *Numbers().reserved()) if f"`{dialled}" not in text] == []
 
 
 def tables(model: type[Table]) -> Iterator[tuple[str, type[Table]]]:
