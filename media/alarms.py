@@ -49,7 +49,8 @@ class Alarms:
         at, alarm = self.now() + seconds, Alarm(ring)
         heappush(self._heap, (at, next(self._numbers), alarm))
         self._set += 1
-        self._arm(at)
+        if self._timer is None or at < self._due:
+            self._arm(at)
         return alarm
 
     def cancel(self, alarm: Alarm) -> None:

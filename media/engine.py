@@ -145,13 +145,17 @@ class MediaEngine:
             self._tell(TicksReported(self._worker, self._ticker.punctuality()))
             return
         stream = self._streams.get(command.stream)
-        if stream is None or self._must_wait(command):
+        if stream is None:
             return
+        if isinstance(command, CloseStream):
+            self._close(stream)
+        elif not self._must_wait(command):
+            self._carry_out(stream, command)
+
+    def _carry_out(self, stream: Stream, command: StreamCommand) -> None:
         if isinstance(command, _HEARD_INSTEAD):
             self._give_up_opening(stream.id)
         match command:
-            case CloseStream():
-                self._close(stream)
             case ChangeStream(_, plan):
                 stream.change(plan)
                 if self._rooms is not None:
@@ -205,7 +209,8 @@ class MediaEngine:
         self._streams[command.stream] = Stream(
             command.stream, pair, command.plan, self._random, self._ticker, self._alarms, self._tell_of
         )
-        self._announce(self._ports.fill())
+        if self._ports.few:
+            self._announce(self._ports.fill())
         self._load_ahead()
 
     def _tell_of(self, kind: str, stream: int, *facts: Any) -> None:
@@ -218,11 +223,12 @@ class MediaEngine:
         if self._ears is not None:
             self._ears.ignore(stream)
         statistics, recordings = stream.close(), stream.recordings
+        unfinished = recordings.unfinished
         self._music.pop(stream.id, None)
-        self._tell(StreamClosed(stream.id, statistics, recordings.unfinished))
-        if recordings.unfinished:
+        self._tell(StreamClosed(stream.id, statistics, unfinished))
+        if unfinished:
             recordings.finished = self._loop.call_later(DISK_SECONDS, recordings.give_up).cancel
-        self._announce(self._ports.release(stream.ports))
+        self._ports.release(stream.ports)
 
     def _bridge(self, stream: Stream, other: int) -> None:
         partner = self._streams.get(other)

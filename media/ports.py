@@ -61,6 +61,11 @@ class Ports:
             opened.append(port)
         return tuple(opened)
 
+    @property
+    def few(self) -> bool:
+        """Whether fewer than READY wait."""
+        return len(self._ready) < READY
+
     def take(self, port: int) -> PortPair | None:
         """A pair that was ready, or that can be bound yet; None if somebody else uses it."""
         pair = self._ready.pop(port, None)

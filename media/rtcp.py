@@ -45,9 +45,9 @@ class Report:
     """How many the sender of a sender report says it has sent."""
 
 
-def next_interval(random: Random) -> float:
-    """Seconds to the next report: 0.5 to 1.5 of the nominal interval (section 6.2)."""
-    return INTERVAL_SECONDS * (0.5 + random.random())
+def next_interval(random: Random) -> int:
+    """Seconds to the next report, whole ones: 0.5 to 1.5 of the nominal interval (section 6.2)."""
+    return int(INTERVAL_SECONDS * (0.5 + random.random()) + 0.5)
 
 
 def ntp_middle(now: float) -> int:

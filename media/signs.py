@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from media.rtcp import Report, ntp_middle
-from values import dataclass
 
 COMFORT_NOISE: Final = (13, 19)
 """Payload types of RFC 3551, of which the second is of old."""
@@ -13,9 +12,8 @@ PACKETS_TO_HEAR = 100
 """After 2 s of sound from us, a peer that reports and does not report of it has not heard it."""
 
 
-@dataclass(slots=True)
 class SignsOfLife:
-    """Counts of one stream."""
+    """Counts of one stream; of its class as long as there are none."""
 
     comfort_noise: int = 0
     other_types: int = 0

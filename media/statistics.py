@@ -11,12 +11,15 @@ from media.signs import SignsOfLife
 
 if TYPE_CHECKING:
     from media.srtp import Srtp
+_NOTHING = Statistics()
 
 
 def statistics_of(
     receiver: RtpReceiver, sent: int, latch: Latch, signs: SignsOfLife, clock_rate: int, srtp: Srtp | None
 ) -> Statistics:
     """What is known of a stream that has sent so many packets, by a clock of so many ticks a second."""
+    if not (receiver.packets or sent or latch.strangers or signs.reports or srtp):
+        return _NOTHING
     return Statistics(
         packets_received=receiver.packets,
         packets_sent=sent,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from functools import partial
 from itertools import chain
 from random import Random
 from typing import TYPE_CHECKING
@@ -15,7 +14,7 @@ from media.codecs import g711
 from media.dtmf import DIGIT_FRAMES, EventPacket, EventReceiver, event_packets, rescaled, tone_frames
 from media.latch import Latch
 from media.messages import Statistics
-from media.plan import G711, Address, Codec, StreamPlan
+from media.plan import G711, Address, Codec, Direction, StreamPlan
 from media.ports import PortPair
 from media.recorder import Recorder
 from media.recordings import Recordings
@@ -24,7 +23,7 @@ from media.rtp import HEADER_BYTES, RtpPacket, RtpReceiver, RtpSender, parse_rtp
 from media.signs import SignsOfLife
 from media.statistics import statistics_of
 from media.ticker import Ticker
-from media.vigil import Vigil
+from media.vigil import LOOK_SECONDS, Vigil
 
 if TYPE_CHECKING:
     from media.in_band import Ear
@@ -51,6 +50,14 @@ class Stream:
     """What comes from one peer goes to the partner, to the recorder, or nowhere; what goes to it comes from the
     partner or from a frame source."""
 
+    __slots__ = (
+        "__weakref__", "_alarm", "_alarms", "_close_source", "_digits", "_digits_queued", "_ear", "_events",
+        "_events_source", "_latch", "_listeners", "_looks_to_report", "_missed_event", "_now", "_partner",
+        "_party_start", "_random", "_reported_packets", "_route", "_secured", "_send", "_sent_before", "_signs",
+        "_source", "_source_ended", "_speaker", "_srtp", "_talkspurt", "_tell", "_ticker", "_transcoded", "_transcoder",
+        "_vigil", "id", "listened_to", "party", "plan", "ports", "receiver", "recordings", "sender",
+    )  # fmt: skip
+
     def __init__(
         self,
         stream_id: int,
@@ -61,20 +68,16 @@ class Stream:
         alarms: Alarms,
         tell: Tell,
     ) -> None:
-        self.id = stream_id
-        self.ports = ports
-        self.plan = plan
+        self.id, self.ports, self.plan = stream_id, ports, plan
         self._latch = Latch(plan)
-        self._random = random
-        self._ticker = ticker
-        self._alarms = alarms
-        self._now = alarms.now
-        self._tell = tell
+        self._random, self._ticker, self._tell = random, ticker, tell
+        self._alarms, self._now = alarms, alarms.now
         self.sender = RtpSender(random)
         self._sent_before = 0
         """Packets of other SSRCs of ours, under keys that we have no more."""
         self.receiver = RtpReceiver(plan.codec.clock_rate)
-        self._events = EventReceiver()
+        self._events: EventReceiver
+        """Of the source of events, once there is one."""
         self._events_source: int | None = None
         self.party: Party | None = None
         """This stream in a conference room."""
@@ -106,8 +109,7 @@ class Stream:
         """Whether the next packet of our own begins a talkspurt: it gets the marker."""
         self._signs = SignsOfLife()
         self._reported_packets = 0
-        silent = partial(tell, "silent", stream_id)
-        self._vigil = Vigil(self._latch, self.receiver, self._heard, ports.rtp, alarms, self._is_in_batch, silent)
+        self._vigil = Vigil(self._latch, self.receiver, ports.rtp, alarms.now)
         self._srtp: Srtp | None = None
         self._secured = False
         """Whether packets travel under the keys of `_srtp`, which else only remembers what it has counted."""
@@ -116,7 +118,8 @@ class Stream:
         if plan.srtp is not None:
             self._secure(plan.srtp)
         ports.rtcp.receive = self._receive_report
-        self._next_report = alarms.set(rtcp.next_interval(random), self._report)
+        self._looks_to_report = rtcp.next_interval(random)
+        self._alarm = alarms.set(LOOK_SECONDS, self._look)
 
     # -- in a room --------------------------------------------------------------------------------------
 
@@ -139,8 +142,9 @@ class Stream:
 
     def stand_apart(self) -> None:
         """What can be done with its packets in short may change now."""
-        self._take(None)
-        if self._partner is not None:
+        if self._route is not None:
+            self._take(None)
+        if self._partner is not None and self._partner._route is not None:
             self._partner._take(None)
         if self.party is not None and self.party.batch is not None:
             self.party.batch.dismiss(self.party.row)
@@ -228,8 +232,7 @@ class Stream:
 
     def close(self) -> Statistics:
         """End the stream, with a BYE to the peer."""
-        self._alarms.cancel(self._next_report)
-        self._vigil.stop()
+        self._alarms.cancel(self._alarm)
         self._ticker.remove(self.id)
         self.quiet()
         for listener in list(self._listeners):
@@ -271,7 +274,7 @@ class Stream:
         if now is None:
             now = self._now()
         if source != latch.locked:
-            if not latch.admit(source, now, resumes=latch.doubted and self._vigil.resumes(packet)):
+            if not latch.admit(source, now, resumes=latch.doubted and self._vigil.resumes(packet, self._heard())):
                 return
             if latch.locked is not None:
                 self.stand_apart()
@@ -493,9 +496,7 @@ class Stream:
             receiver = self.receiver
             heard = None if receiver.ssrc is None else (receiver.ssrc, receiver.highest_sequence)
             renewed = self._srtp.change(keys, heard) or not before
-        if (
-            renewed
-        ):  # under another SSRC there is no doubt about the rollover counter (RFC 3711 section 3.3.1)
+        if renewed:  # as another SSRC there is no doubt about the rollover counter (RFC 3711 section 3.3.1)
             self._sent_before += self.sender.packets
             self._reported_packets = 0
             self.sender = RtpSender(self._random)
@@ -517,10 +518,6 @@ class Stream:
 
     # -- reports ----------------------------------------------------------------------------------------
 
-    def _is_in_batch(self) -> bool:
-        """Whether packets come and go together with those of others; who falls silent leaves there."""
-        return self.party is not None and self.party.batch is not None
-
     def _heard(self) -> int:
         """Packets of the peer."""
         return self.receiver.packets + (0 if self._route is None else self._route.passed_on_elsewhere)
@@ -533,17 +530,26 @@ class Stream:
         if self.party is not None and self.party.batch is not None:
             self.party.batch.write_books(self.party.row)
 
-    def _report(self) -> None:
-        self._take_books()
-        self._send_report()
-        self._next_report = self._alarms.set(rtcp.next_interval(self._random), self._report)
+    def _look(self) -> None:
+        """Every second: whether the peer is still heard, and whether it is time for a report."""
+        self._alarm = self._alarms.set(LOOK_SECONDS, self._look)
+        in_batch = self.party is not None and self.party.batch is not None  # who falls silent leaves there
+        if self._vigil.look(self._heard(), flowing=in_batch):
+            self._tell("silent", self.id)
+        self._looks_to_report -= 1
+        if not self._looks_to_report:
+            self._looks_to_report = rtcp.next_interval(self._random)
+            self._take_books()
+            self._send_report()
 
     def _send_report(self, *, bye: bool = False) -> None:
+        if not (self.sender.packets or self.receiver.packets):
+            return
         remote = self.plan.remote_rtcp
         locked = self._latch.locked
         if locked is not None and locked != self.plan.remote:
             remote = (locked[0], locked[1] + 1)
-        if remote is None or not (self.sender.packets or self.receiver.packets):
+        if remote is None:
             return
         sending = self.sender.packets > self._reported_packets
         self._reported_packets = self.sender.packets
@@ -585,7 +591,8 @@ class Stream:
 
 def _party_start(plan: StreamPlan) -> int:
     """How packets begin that are for a room just as they are; -1 where none is, as the music of one who holds."""
-    return plain_start(plan.receive_payload_type) if plan.direction.receives and not plan.holds else -1
+    both_talk = plan.direction is Direction.SENDRECV and plan.remote is not None
+    return plain_start(plan.receive_payload_type) if both_talk else -1
 
 
 def _nothing() -> None:

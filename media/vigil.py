@@ -10,7 +10,6 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from media.alarms import Alarms
 from media.latch import Latch
 from media.net import MediaSocket
 from media.rtp import RtpPacket, RtpReceiver
@@ -29,65 +28,44 @@ MAX_DROPOUT: Final = 3000
 class Vigil:
     """Over one stream."""
 
-    __slots__ = (
-        "_alarm", "_alarms", "_heard", "_is_flowing", "_latch", "_looks", "_packets", "_receiver", "_silent", "_since",
-        "_socket",
-    )  # fmt: skip
+    __slots__ = ("_latch", "_looks", "_now", "_packets", "_receiver", "_since", "_socket")
 
-    def __init__(
-        self,
-        latch: Latch,
-        receiver: RtpReceiver,
-        heard: Callable[[], int],
-        socket: MediaSocket,
-        alarms: Alarms,
-        is_flowing: Callable[[], bool],
-        silent: Callable[[], object],
-    ) -> None:
-        """`heard`: how many packets have come; `is_flowing`: whether some come and are counted elsewhere. `silent` is
-        told, again and again, that nothing has come for a while."""
+    def __init__(self, latch: Latch, receiver: RtpReceiver, socket: MediaSocket, now: Callable[[], float]) -> None:
         self._latch = latch
-        self._receiver, self._heard = receiver, heard
+        self._receiver = receiver
         self._socket = socket
-        self._alarms = alarms
-        self._is_flowing = is_flowing
-        self._silent = silent
+        self._now = now
         self._packets = self._looks = 0
-        self._since = alarms.now()
+        self._since = now()
         """When something was heard last."""
-        self._alarm = alarms.set(LOOK_SECONDS, self._look)
 
     def heard(self) -> None:
         """Something else than sound has come from the peer."""
-        self._since = self._alarms.now()
+        self._since = self._now()
 
-    def resumes(self, packet: RtpPacket) -> bool:
-        """Whether a packet from elsewhere goes on where the silent peer has ended: nobody else knows its SSRC and where
-        its sequence numbers are."""
+    def resumes(self, packet: RtpPacket, packets: int) -> bool:
+        """Whether a packet from elsewhere goes on where the silent peer has ended after so many: nobody else knows its
+        SSRC and where its sequence numbers are."""
         receiver = self._receiver
         ahead = packet.sequence - receiver.highest_sequence & 0xFFFF
-        silent = self._heard() == self._packets
+        silent = packets == self._packets
         return silent and packet.ssrc == receiver.ssrc and 0 < ahead < MAX_DROPOUT
 
-    def stop(self) -> None:
-        """Look no more, and hold nothing that waits for a garbage collection."""
-        self._alarms.cancel(self._alarm)
-        self._is_flowing = self._silent = _ended
-        self._heard = int
-
-    def _look(self) -> None:
-        self._alarm = self._alarms.set(LOOK_SECONDS, self._look)
-        now, packets = self._alarms.now(), self._heard()
-        if packets != self._packets or self._is_flowing():
+    def look(self, packets: int, *, flowing: bool) -> bool:
+        """Whether nothing has come for a while, which is said again and again. So many packets of the peer have come
+        until now; `flowing`: whether others come and are counted elsewhere. To be called every second."""
+        now = self._now()
+        if packets != self._packets or flowing:
             self._packets, self._looks, self._since = packets, 0, now
             self._trust()
-            return
+            return False
         self._looks += 1
         if self._looks == DOUBT_LOOKS:
             self._doubt()
-        if now - self._since >= SILENCE_SECONDS:
-            self._since = now
-            self._silent()
+        if now - self._since < SILENCE_SECONDS:
+            return False
+        self._since = now
+        return True
 
     def _doubt(self) -> None:
         if self._latch.doubt():
@@ -100,7 +78,3 @@ class Vigil:
         locked = self._latch.locked
         if self._latch.trust() and locked is not None:
             self._socket.connect(locked)
-
-
-def _ended() -> bool:
-    return False
