@@ -238,6 +238,8 @@ async def _record(work: Work, units: int) -> Recording:
         phones.append(BarePhone(number, SERVER, (wires[local], local.port)))
 
     async def turn(turns: int) -> None:
+        if not isinstance(script[-1], tuple):  # the server has heard nothing since
+            return
         script.append(turns)
         for _ in range(turns):
             await asyncio.sleep(0)

@@ -93,13 +93,12 @@ _PAIR = re.compile(
 def parse_digest(value: str) -> dict[str, str] | None:
     """The parameters of `Digest name=value, ...`, names in lower case; None if it is anything else."""
     texts = value.split('"')
-    quoted = texts[1::2]
-    if len(texts) == 2 * len(quoted) + 1 and "\\" not in value:  # a client writes all but what it quotes again
-        texts[1::2] = [_HERE] * len(quoted)
-        form = _form_of('"'.join(texts))
+    if len(texts) % 2 and "\\" not in value:  # a client writes all but what it quotes again
+        form, quoted = _form_of(_HERE.join(texts[::2])), texts[1::2]
         if form is not None and len(form[0]) == len(quoted):
-            names, others = form
-            return others | dict(zip(names, quoted, strict=True))
+            parameters = form[1].copy()
+            parameters.update(zip(form[0], quoted))  # noqa: B905  # it has been looked at
+            return parameters
     return read_digest(value)
 
 
@@ -115,8 +114,9 @@ def read_digest(value: str) -> dict[str, str] | None:
     return parameters if len(parameters) == len(pairs) and "" not in parameters else None
 
 
-_HERE = "\1"
-"""Stands for whatever is quoted."""
+_STAND_IN = "\1"
+"""Of what is quoted."""
+_HERE = f'"{_STAND_IN}"'
 
 
 @remembered(1024)
@@ -125,8 +125,8 @@ def _form_of(text: str) -> tuple[tuple[str, ...], dict[str, str]] | None:
     parameters = read_digest(text)
     if parameters is None:
         return None
-    names = tuple([name for name, value in parameters.items() if value == _HERE])
-    return names, {name: value for name, value in parameters.items() if value != _HERE}
+    names = tuple([name for name, value in parameters.items() if value == _STAND_IN])
+    return names, {name: value for name, value in parameters.items() if value != _STAND_IN}
 
 
 class Nonces:
@@ -134,6 +134,7 @@ class Nonces:
 
     def __init__(self, secret: bytes) -> None:
         self._key = hashlib.blake2s(secret).digest()
+        self._sign = remembered(1024)(self._signed)  # what was issued comes back at once, nearly always
         self._issued = 0
         self._used: OrderedDict[tuple[str, str], tuple[int, int]] = OrderedDict()
         """(nonce, account) -> highest count seen, and a bit for each of the counts below it."""
@@ -173,7 +174,7 @@ class Nonces:
             self._forgotten = max(self._forgotten, _number(forgotten))
         return True
 
-    def _sign(self, stamp: str) -> str:
+    def _signed(self, stamp: str) -> str:
         return f"{stamp}-{hashlib.blake2s(stamp.encode(), key=self._key, digest_size=16).hexdigest()}"
 
 
@@ -217,9 +218,7 @@ class Authenticator:
         """WWW-Authenticate headers, the strongest algorithm first, with a new nonce if none is given."""
         nonce = nonce or self.nonce(now)
         end = f', nonce="{nonce}", qop="auth"' + (", stale=true" if stale else "")
-        return tuple(
-            [("WWW-Authenticate", self._beginnings[algorithm] + end) for algorithm in algorithms]
-        )
+        return tuple([("WWW-Authenticate", self._beginnings[algorithm] + end) for algorithm in algorithms])
 
     def check(
         self,
@@ -272,9 +271,12 @@ def _algorithm(name: str) -> Algorithm | None:
 
 
 _NEEDED = frozenset({"nonce", "uri", "nc", "cnonce", "response"})
+
+
 _NONCE_COUNT = re.compile("[0-9A-Fa-f]{8}")
 
 
+@remembered(512)
 def _nonce_count(text: str) -> int | None:
     """Eight hexadecimal digits (RFC 7616 section 3.4); None if it is anything else, or zero."""
     return (int(text, 16) or None) if _NONCE_COUNT.fullmatch(text) else None
