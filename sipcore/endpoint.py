@@ -91,7 +91,7 @@ class Endpoint:
         self._dialogs: dict[DialogId, Usage] = {}
         self._deadlines: Deadlines[Any] = Deadlines()
         self._adrift = Adrift(settings.adrift_seconds)
-        self._tag_key = random.randbytes(32)
+        self._tags = hashlib.blake2s(key=random.randbytes(32), digest_size=9)
         self._server = "Server", settings.server
         self._allow = ", ".join(settings.methods)
         replaces = ["replaces"] if "REFER" in settings.methods else []
@@ -457,7 +457,9 @@ class Endpoint:
         """A To tag that is the same for each retransmission of a request, without remembering it."""
         first = request.first
         text = f"{first.get('Call-ID')}\0{first.get('Via')}".encode("utf-8", "surrogateescape")
-        return hashlib.blake2s(text, key=self._tag_key, digest_size=9).hexdigest()
+        tag = self._tags.copy()
+        tag.update(text)
+        return tag.hexdigest()
 
     # -- responses ----------------------------------------------------------------------------------------
 

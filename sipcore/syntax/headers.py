@@ -232,7 +232,8 @@ class Via(_Via):
             parameters = ("rport", None), ("branch", branch)
         if len(branch) == len(rest) or not _BRANCH.fullmatch(branch):
             raise PeerError(f"not a usual Via: {text[:80]!r}")
-        return Via(*_parse_usual_sent_by(sent_by), parameters)
+        transport, host, port = _parse_usual_sent_by(sent_by)
+        return Via(transport, host, port, parameters)
 
     def parameter(self, name: str) -> str | None:
         """The value of a parameter ("" if it has none); None if it is absent."""

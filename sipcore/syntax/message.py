@@ -360,19 +360,20 @@ def print_response(
 ) -> bytes:
     """`response_to` with `via` in the place of the topmost line, as it is sent; `headers` are printed as they are."""
     first = request.first
-    if len(first) != len(request.headers) or not first.keys() >= _COPIED:  # more lines of Via, or something missing
-        response = response_to(request, status, to_tag=to_tag, headers=headers)
-        response.set("Via", via)
-        return response.to_bytes()
-    to = first["To"] if has_tag(request, first["To"]) else f"{first['To']};tag={to_tag}"
+    to = first.get("To", "")
     more = "".join([f"{name}: {value}\r\n" for name, value in headers])
-    return (
-        f"SIP/2.0 {status} {REASONS.get(status, '')}\r\nVia: {via}\r\nFrom: {first['From']}\r\nTo: {to}\r\n"
-        f"Call-ID: {first['Call-ID']}\r\nCSeq: {first['CSeq']}\r\n{more}Content-Length: 0\r\n\r\n"
-    ).encode("utf-8", "surrogateescape")
-
-
-_COPIED = {"Via", "From", "To", "Call-ID", "CSeq"}
+    if len(first) == len(request.headers) and to:  # there is no second line of Via
+        try:
+            return (
+                f"SIP/2.0 {status} {REASONS.get(status, '')}\r\nVia: {via}\r\nFrom: {first['From']}\r\n"
+                f"To: {to if has_tag(request, to) else f'{to};tag={to_tag}'}\r\nCall-ID: {first['Call-ID']}\r\n"
+                f"CSeq: {first['CSeq']}\r\n{more}Content-Length: 0\r\n\r\n"
+            ).encode("utf-8", "surrogateescape")
+        except KeyError:  # a 400 says so
+            pass
+    response = response_to(request, status, to_tag=to_tag, headers=headers)
+    response.set("Via", via)
+    return response.to_bytes()
 
 
 def has_tag(message: Message, to: str) -> bool:

@@ -50,6 +50,7 @@ class TransactionTable:
 
     def __init__(self, timers: Timers) -> None:
         self.timers = timers
+        self._timer_j = timers.timeout
         self._clients: dict[Key, ClientTransaction] = {}
         self._servers: dict[Key, ServerTransaction | Answered] = {}
         self._merged: dict[Key, ServerTransaction | Answered] = {}
@@ -153,11 +154,11 @@ class TransactionTable:
         if not flow.transport.reliable:  # on others nothing comes again
             key = server_key(request, request.method)
             merged = None if request.to.tag else merged_key(request)
-            answered = Answered(key, merged, flow, data, now + self.timers.timeout)
+            answered = Answered(key, merged, flow, data, now + self._timer_j)
             self._servers[key] = answered
             if merged is not None:
                 self._merged[merged] = answered
-            self._enqueue(answered, self.timers.timeout)
+            self._enqueue(answered, self._timer_j)
         return [Transmit(flow, data)]
 
     def respond(self, transaction: ServerTransaction, response: Response, now: float) -> list[Effect]:

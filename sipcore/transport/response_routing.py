@@ -3,8 +3,6 @@ requests of our own."""
 
 from __future__ import annotations
 
-import re
-
 from sipcore.syntax.headers import Via
 from sipcore.syntax.message import Request
 from sipcore.syntax.uri import Uri
@@ -12,13 +10,12 @@ from sipcore.transport.flow import Address, Flow, Transport
 
 DEFAULT_PORT = 5060
 _RPORT = ";rport"
-_PLAIN = re.compile(r'[^;,"]+;branch=[^;,"]*;rport')
 
 
 def stamp_via(request: Request, flow: Flow) -> None:
     """Add `received` where the sender is not who it says, and fill in `rport` where it asks for that."""
     text = request.first.get("Via", "")
-    if _PLAIN.fullmatch(text):  # so do nearly all write it
+    if _is_plain(request, text):
         request.replace_via(f"{text}={flow.remote.port};received={flow.remote.host}")
         return
     via, (host, port) = request.via, flow.remote
@@ -38,10 +35,18 @@ def stamp_via(request: Request, flow: Flow) -> None:
 def stamped_via(request: Request, flow: Flow) -> str:
     """The first line of Via, as `stamp_via` leaves it; the request may be changed by this, or not."""
     text = request.first.get("Via", "")
-    if _PLAIN.fullmatch(text):
+    if _is_plain(request, text):
         return f"{text}={flow.remote.port};received={flow.remote.host}"
     stamp_via(request, flow)
     return request.first["Via"]
+
+
+def _is_plain(request: Request, text: str) -> bool:
+    """Whether the line is one Via that ends with its only rport, as nearly all write it."""
+    if not text.endswith(_RPORT) or "," in text or '"' in text:
+        return False
+    parameters = request.via.parameters
+    return len(parameters) == 2 and parameters[0][0] == "branch"
 
 
 def _write(text: str, dropped: int, stamp: str) -> str | None:
