@@ -302,11 +302,13 @@ class MediaEngine:
             self._note_music(stream.id, self._players[stream.id])
         again = command.paths[command.once :] if command.again else ()
         heard, place = self._music.get(stream.id, ((), None))
+        known = heard == again
         player = Player(
             command.paths,
             again=command.again,
             once=command.once,
-            place=place if heard == again else None,
+            place=place if known else None,
+            skip=0.0 if known and place is not None else command.skip,
             disk=self._library,
         )
         self._play(stream, player, command.number)

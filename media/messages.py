@@ -90,6 +90,8 @@ class PlayFiles:
     """Comes back in `PlayEnded`, which may cross the next command."""
     once: int = 0
     """How many of the files, the first ones, are not played again."""
+    skip: float = 0.0
+    """So many seconds of them have been heard in another engine."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,12 +47,18 @@ class _Piece:
 class _Files:
     """Opens files, and reads them."""
 
-    def __init__(self, paths: tuple[str, ...], *, again: bool, once: int, place: Place | None) -> None:
+    def __init__(
+        self, paths: tuple[str, ...], *, again: bool, once: int, place: Place | None, skip: float
+    ) -> None:
         self._paths = paths
         self._again = again
         self._once = once
         self._place = place
         """Where to begin what is played again, until that is done."""
+        self._skip = skip
+        """Seconds that are to be passed over yet."""
+        self._passed = 0.0
+        """Of what is played again, in this round."""
         self._next = 0
         self._reader: WavReader | None = None
         self._heard = False
@@ -99,6 +105,7 @@ class _Files:
                 if not (self._again and self._heard):  # where none can be played, beginning anew helps nobody
                     return False
                 self._next, self._heard = self._once, False
+                self._skip, self._passed = self._skip % self._passed if self._passed else 0.0, 0.0
                 continue
             seconds = 0.0
             if self._place is not None and self._next == self._once:
@@ -110,12 +117,29 @@ class _Files:
                 self._reader = open_regular(Path(path))
                 if seconds:
                     self._reader.seek(seconds)
+                if self._skip and self._passes_over(self._reader):
+                    continue
             except (OSError, WavError) as error:
                 self.close()
                 piece.problems.append((path, error))
             else:
                 piece.opened = True
                 return True
+
+
+    def _passes_over(self, reader: WavReader) -> bool:
+        """Whether all of a file that was opened just now is to be passed over; else what precedes is."""
+        length = reader.seconds
+        if self._skip < length:
+            reader.seek(self._skip)
+            self._skip = 0.0
+            return False
+        self._skip -= length
+        self._heard = self._heard or length > 0
+        if self._next > self._once:
+            self._passed += length
+        self.close()
+        return True
 
 
 # -- what is heard ---------------------------------------------------------------------------------
@@ -132,17 +156,18 @@ class Player:
         again: bool = False,
         once: int = 0,
         place: Place | None = None,
+        skip: float = 0.0,
         disk: Disk | None = None,
     ) -> None:
         """`again`: begin anew at the end, but for the first `once` files. `place`: begin there in what is played again,
-        the first time."""
+        the first time. `skip`: begin so many seconds later, as if these had been played."""
         self.problem = ""
         self.again = paths[once:] if again else ()
         """What is played again and again."""
         self._once = once
         self.paused = False
         """Whether silence is heard, and the file waits."""
-        self._files = _Files(paths, again=again, once=once, place=place)
+        self._files = _Files(paths, again=again, once=once, place=place, skip=skip)
         self._disk = disk or PatientDisk()
         self._pieces: deque[_Piece] = deque()
         self._present: tuple[int, float] | None = None

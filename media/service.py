@@ -132,7 +132,7 @@ class MediaService:
         """Worker and stream -> how often that has left there and is not told as closed yet."""
         self._before: dict[int, Statistics] = {}
         """How streams that have moved went before."""
-        self._standing = Standing()
+        self._standing = Standing(asyncio.get_running_loop().time)
         self._forks = forks
         self._workers = [
             _Worker(number, self._link(number, ports, network, random))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,6 +33,10 @@ class _Doing:
     """The other stream of the last bridge."""
     sound: Echo | PlayFile | PlayFiles | PlayTone | Quiet | None = None
     """What is heard in place of the partner."""
+    since: float = 0.0
+    """When that began; music that goes on after a pause, as if it had begun so much later."""
+    music: tuple[tuple[str, ...], float] = ((), 0.0)
+    """What was heard last that is played again and again, and for how many seconds."""
     room: JoinRoom | None = None
     listening: ListenForDigits | None = None
     recording: RecordCall | None = None
@@ -42,7 +47,9 @@ class _Doing:
 class Standing:
     """The commands that have lasting effects, of every stream."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float]) -> None:
+        """`now`: the clock, in seconds."""
+        self._now = now
         self._doing: dict[int, _Doing] = {}
 
     def __len__(self) -> int:
@@ -57,10 +64,15 @@ class Standing:
         match command:
             case Bridge(stream, other):
                 partner = self._doing.setdefault(other, _Doing())
+                self._stop(doing)
+                self._stop(partner)
                 doing.partner, partner.partner = other, stream
                 doing.sound = partner.sound = None
             case Echo() | PlayFile() | PlayFiles() | PlayTone() | Quiet():
-                doing.sound = command
+                self._stop(doing)
+                heard, seconds = doing.music
+                goes_on = isinstance(command, PlayFiles) and _music(command) == heard
+                doing.sound, doing.since = command, self._now() - (seconds if goes_on else 0.0)
             case JoinRoom():
                 doing.room = command
             case LeaveRoom():
@@ -71,6 +83,11 @@ class Standing:
                 doing.recording, doing.parts = command, 1
             case StopRecording(_, call) if call:
                 doing.recording = None
+
+    def _stop(self, doing: _Doing) -> None:
+        """What is heard ends; of music it is kept how far it was."""
+        if isinstance(doing.sound, PlayFiles) and (music := _music(doing.sound)):
+            doing.music = music, self._now() - doing.since
 
     def told(self, event: Event) -> None:
         """What has been played to its end is not played again."""
@@ -87,7 +104,8 @@ class Standing:
     def again(self, stream: int) -> list[StreamCommand]:
         """What brings a stream that was opened anew to what it was doing.
 
-        A file begins anew; the recording of a call goes on in another file beside the first, `call-2.wav`.
+        A file begins anew, but music goes on where it was; the recording of a call goes on in another file beside the
+        first, `call-2.wav`.
         """
         doing = self._doing.get(stream)
         if doing is None:
@@ -95,12 +113,25 @@ class Standing:
         commands: list[StreamCommand | None] = [doing.room, doing.listening]
         partner = None if doing.partner is None else self._doing.get(doing.partner)
         if doing.partner is not None and partner is not None and partner.partner == stream:
-            commands += [Bridge(stream, doing.partner), partner.sound]
-        commands.append(doing.sound)
+            commands += [Bridge(stream, doing.partner), self._further(partner)]
+        commands.append(self._further(doing))
         if doing.recording is not None:
             doing.parts += 1
             commands.append(_part(doing.recording, doing.parts))
         return [command for command in commands if command is not None]
+
+
+    def _further(self, doing: _Doing) -> StreamCommand | None:
+        """What is heard, from where it is now if it is music."""
+        sound = doing.sound
+        if isinstance(sound, PlayFiles) and sound.again:
+            return replace(sound, skip=self._now() - doing.since)
+        return sound
+
+
+def _music(command: PlayFiles) -> tuple[str, ...]:
+    """What is played again and again, where nothing else precedes it; empty if that is not so."""
+    return command.paths if command.again and not command.once else ()
 
 
 def _part(recording: RecordCall, part: int) -> RecordCall:

@@ -88,6 +88,11 @@ class WavReader:
         """How much has been played, in seconds."""
         return (self._size - self._left) / (self._format.rate * self._format.block_bytes)
 
+    @property
+    def seconds(self) -> float:
+        """How long it is."""
+        return self._size // self._format.block_bytes / self._format.rate
+
     def seek(self, seconds: float) -> None:
         """Go on from another place, the nearest there is; a file that has been played to its end stays there."""
         if self._file.closed:

@@ -257,6 +257,9 @@ async def test_music_goes_on_after_an_announcement_where_it_was(
     assert (await heard(0.1, music))[0] == pytest.approx(then[-1] + 1, abs=1)
     for files in (PlayFiles(stream, (other,), again=True), music):  # it is not what was heard last
         assert (await heard(0.1, files))[0] == pytest.approx(1, abs=1)
+    elsewhere = PlayFiles(stream, (other,), again=True, skip=0.6)
+    assert (await heard(0.1, elsewhere))[0] == pytest.approx(31, abs=1)
+    assert (await heard(0.1, elsewhere))[0] == pytest.approx(36, abs=2)  # it is known here where it was
     studio.stop()
 
 

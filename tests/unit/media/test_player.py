@@ -71,6 +71,32 @@ def test_what_is_played_again_goes_on_where_it_was_after_a_prompt(tmp_path: Path
     player.close()
 
 
+@pytest.mark.parametrize(
+    ("frames", "expected"),
+    [
+        (0, [1, 1, 2, 2, 2, 3, 3, 3, 3, 2]),
+        (1, [1, 2, 2, 2, 3, 3]),
+        (2, [2, 2, 2, 3, 3]),
+        (6, [3, 3, 3, 2, 2]),
+        (8, [3, 2, 2]),
+        (9, [2, 2, 2, 3]),
+        (9 + 7 * 1000 + 3, [3, 3, 3, 3, 2]),
+    ],
+)
+def test_what_has_been_heard_elsewhere_is_passed_over(
+    tmp_path: Path, frames: int, expected: list[int]
+) -> None:
+    paths = (wav(tmp_path, 1), wav(tmp_path, 2, 3), wav(tmp_path, 3, 4))
+    player = Player(paths, again=True, once=1, skip=frames / 50 + 0.0001)
+    assert played(player, len(expected)) == expected
+    player.close()
+
+
+def test_to_pass_over_what_has_no_sound_has_an_end(tmp_path: Path) -> None:
+    empty = wav(tmp_path, 1, 0)
+    assert played(Player((empty, str(tmp_path / "none.wav")), again=True, skip=5.0)) == []
+
+
 def test_what_has_been_deleted_meanwhile_is_passed_over(tmp_path: Path) -> None:
     first, gone = wav(tmp_path, 1), str(tmp_path / "gone.wav")
     player = Player((first, gone), again=True, place=(1, 1.0))

@@ -10,12 +10,14 @@ from unittest.mock import patch
 import pytest
 
 from media import ports as ports_module
+from media.codecs import g711
 from media.messages import (
     Bridge,
     CloseStream,
     Echo,
     Event,
     OpenStream,
+    PlayFiles,
     PlayTone,
     RecordCall,
     RecordingEnd,
@@ -26,8 +28,10 @@ from media.messages import (
     StreamFailed,
     WorkerLost,
 )
+from media.plan import Codec
 from media.service import InlineEngine, MediaService, MediaSettings, PortsExhausted, Reservation
 from media.tones import Tone
+from media.wav import WavWriter
 from tests.simulation.office import DistantEngine
 from tests.simulation.simulation import Simulation
 from tests.unit.media.studio import PBX, Peer, SlowDisk, frames, plan_for
@@ -305,6 +309,33 @@ async def test_two_streams_of_different_engines_are_bridged_once_one_has_moved(
     closed = [event for event in house.told if isinstance(event, StreamClosed)]
     assert [event.stream for event in closed] == [one, other]
     assert [event.statistics.packets_received for event in closed] == [20, 20]
+    await house.stop()
+
+
+async def test_music_goes_on_where_it_was_in_the_engine_that_a_stream_moves_to(
+    simulation: Simulation, tmp_path: Path
+) -> None:
+    """Each frame of it is louder than the one before."""
+    song = tmp_path / "song.wav"
+    writer = WavWriter(song)
+    for number in range(100):
+        writer.write((100 * number).to_bytes(2, "little") * 160)
+    writer.close()
+    house = await started(simulation, last=20015, workers=2)
+    stream, lee = house.open()
+    house.service.send(PlayFiles(stream, (str(song),), again=True))
+    await asyncio.sleep(0.5)
+    before = lee.heard()
+    port = house.service.move(stream, 1)
+    lee.towards = (PBX, port)
+    house.service.send(OpenStream(stream, port, plan_for(lee.address)))
+    await asyncio.sleep(0.5)
+    house.service.send(CloseStream(stream))
+    await settled()
+    frames = [g711.decode(Codec.PCMU, payload)[:2] for payload in before + lee.heard()]
+    steps = [round(int.from_bytes(frame, "little", signed=True) / 100) for frame in frames]
+    assert len(steps) > len(before) > 20
+    assert steps == pytest.approx(list(range(len(steps))), abs=2)
     await house.stop()
 
 

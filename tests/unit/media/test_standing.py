@@ -22,14 +22,14 @@ MUSIC = PlayFiles(1, ("music.wav",), again=True)
 
 
 def after(*commands: StreamCommand) -> Standing:
-    standing = Standing()
+    standing = Standing(lambda: 100.0)
     for command in commands:
         standing.note(command)
     return standing
 
 
 def test_a_stream_that_nothing_was_asked_of_does_nothing() -> None:
-    assert Standing().again(1) == []
+    assert Standing(lambda: 0.0).again(1) == []
 
 
 def test_both_of_a_bridge_come_together_again() -> None:
@@ -43,6 +43,37 @@ def test_who_is_held_has_the_music_again_and_is_heard() -> None:
     assert standing.again(2) == [Bridge(2, 1), MUSIC]
     standing.note(Bridge(1, 2))
     assert standing.again(1) == [Bridge(1, 2)]
+
+
+def test_music_goes_on_where_it_was() -> None:
+    now = [100.0]
+    standing = Standing(lambda: now[0])
+
+    def after_seconds(seconds: float, *commands: StreamCommand) -> None:
+        now[0] += seconds
+        for command in commands:
+            standing.note(command)
+
+    def skipped(stream: int) -> list[float]:
+        return [command.skip for command in standing.again(stream) if isinstance(command, PlayFiles)]
+
+    after_seconds(0, Bridge(1, 2), MUSIC)
+    after_seconds(5)
+    assert (skipped(1), skipped(2)) == ([5.0], [5.0])
+    after_seconds(1, Bridge(1, 2))
+    assert skipped(1) == []
+    after_seconds(60, MUSIC)  # held once more: the engine goes on where it was, too
+    after_seconds(2)
+    assert skipped(1) == [8.0]
+    after_seconds(0, PlayFiles(1, ("hello.wav", "music.wav"), again=True, once=1))
+    after_seconds(3)
+    assert skipped(1) == [3.0]
+    after_seconds(0, PlayFiles(1, ("other.wav",), again=True))
+    after_seconds(4)
+    assert skipped(1) == [4.0]
+    after_seconds(0, PlayFiles(1, ("prompt.wav",)))
+    after_seconds(1)
+    assert skipped(1) == [0.0]  # no music: it begins anew
 
 
 def test_a_partner_that_has_found_another_is_left_alone() -> None:
