@@ -13,6 +13,7 @@ from collections import deque
 from functools import partial
 from operator import add
 from pathlib import Path
+from stat import S_ISREG
 
 from media.codecs import g711
 from media.conceal import G711Concealer, is_quiet_g711
@@ -211,8 +212,9 @@ class Recorder:
     def _open(self) -> None:
         try:
             path = self.path
-            if path.exists() and not path.is_file():
-                raise OSError(errno.EINVAL, "not a regular file", str(path))  # renaming would take its place
+            with contextlib.suppress(FileNotFoundError):
+                if not S_ISREG(path.stat().st_mode):
+                    raise OSError(errno.EINVAL, "not a regular file", str(path))  # renaming would take its place
             prefix = f".{path.name[:_LONGEST_NAME]}."
             handle, part = tempfile.mkstemp(prefix=prefix, suffix=PART_SUFFIX, dir=path.parent)
             os.close(handle)
