@@ -162,14 +162,14 @@ class Driver:
             self._inbox.put(data, flow, self._loop.time())
             self._inbox.work_soon()
         else:
-            self.message(data, flow, stream=True)
+            self.message(data, flow, self._loop.time(), stream=True)
 
-    def _take(self, data: bytes, sender: Sender) -> None:
+    def _take(self, data: bytes, sender: Sender, now: float) -> None:
         self._performing = True  # the timer is seen to when the inbox pauses
         if isinstance(sender, Flow):
-            self.message(data, sender, stream=True)
+            self.message(data, sender, now, stream=True)
         else:
-            self.message(data, self._udp_flows.get(sender) or self.udp_flow(sender), stream=False)
+            self.message(data, self._udp_flows.get(sender) or self.udp_flow(sender), now, stream=False)
 
     def _paused(self) -> None:
         self._performing = False
@@ -214,11 +214,10 @@ class Driver:
         if connection is not None:
             connection.stream.write(data)
 
-    def message(self, data: bytes, flow: Flow, *, stream: bool) -> None:
+    def message(self, data: bytes, flow: Flow, now: float, *, stream: bool) -> None:
         """Take one message from a flow."""
         if self.on_wire is not None:
             self._trace(self.on_wire, False, flow, data)
-        now = self._loop.time()
         try:
             effects = self.endpoint.receive(parse_message(data, stream=stream), flow, now)
         except ParseError as error:

@@ -27,7 +27,8 @@ REPORT_SECONDS = 60.0
 
 Sender = Address | Flow
 """Of a datagram its address, of what came over a connection its flow."""
-Take = Callable[[bytes, Sender], None]
+Take = Callable[[bytes, Sender, float], None]
+"""Told (message, from where, the time)."""
 Refuse = Callable[[bytes, Sender, float], bool]
 """Told (message, from where, seconds that it has waited); whether it has been turned away."""
 
@@ -119,8 +120,9 @@ class Inbox:
                     self.refused += 1
                     self._report(now)
                 else:
-                    self._take(data, sender)
-                now = self._loop.time()
+                    self._take(data, sender, now)
+                if self._waiting:
+                    now = self._loop.time()
         finally:  # what went wrong with one message keeps neither the others nor the timers waiting
             self._paused()
             if self._waiting:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import socket
 from collections.abc import Callable
@@ -16,6 +15,17 @@ RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
 MAX_DATAGRAM_BYTES = 65535
 DRAIN = 256
 """Datagrams read before others on the loop have their turn."""
+MAX_SENDERS = 10_000
+
+
+class _Senders(dict[tuple[str, int], Address]):
+    """Who has sent lately, by what the kernel says of him: found without a call of any Python function."""
+
+    def __missing__(self, peer: tuple[str, int]) -> Address:
+        if len(self) >= MAX_SENDERS:
+            self.clear()
+        address = self[peer] = Address(peer[0], peer[1])
+        return address
 
 
 class SystemUdpSocket:
@@ -41,13 +51,16 @@ class SystemUdpSocket:
         self._receive = receive
         self._drained = drained
         self._closed = False
+        self._senders = _Senders()
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._socket, self._readable)
 
     def send(self, data: bytes, remote: Address) -> None:
         """Send one datagram; a full buffer loses it, as the network might. Raises OSError on what never works."""
-        with contextlib.suppress(BlockingIOError):
+        try:
             self._socket.sendto(data, remote)
+        except BlockingIOError:  # `contextlib.suppress` would be three Python calls for each datagram
+            logger.debug("UDP %s: the buffer is full", self.local)
 
     def close(self) -> None:
         """Free the port."""
@@ -57,18 +70,24 @@ class SystemUdpSocket:
             self._socket.close()
 
     def _readable(self) -> None:
-        self._drain()
+        """Often nothing else has come, and what comes while the first is worked on needs no wake-up of its own."""
+        self._read(1)
         self._drained()
+        if self._read(DRAIN - 1):
+            self._drained()
 
-    def _drain(self) -> None:
-        for _ in range(DRAIN):
+    def _read(self, most: int) -> bool:
+        """Receive what there is, up to so many; whether it was anything."""
+        receive, recvfrom, senders = self._receive, self._socket.recvfrom, self._senders
+        for count in range(most):
             if self._closed:
-                return
+                return count > 0
             try:
-                data, peer = self._socket.recvfrom(MAX_DATAGRAM_BYTES)
+                data, peer = recvfrom(MAX_DATAGRAM_BYTES)
             except BlockingIOError:
-                return
+                return count > 0
             except OSError as error:  # an ICMP error of an earlier datagram
                 logger.debug("UDP %s: %s", self.local, error)
                 continue
-            self._receive(data, Address(peer[0], peer[1]))
+            receive(data, senders[peer])
+        return True

@@ -33,7 +33,7 @@ class Work:
         self.taken: list[bytes] = []
         self.inbox = Inbox(self.loop, self._take, lambda data, sender, waited: False)
 
-    def _take(self, data: bytes, sender: Sender) -> None:
+    def _take(self, data: bytes, sender: Sender, now: float) -> None:
         self.taken.append(data)
         self.loop.work(0.001)
 
@@ -67,7 +67,7 @@ def test_one_that_fails_does_not_keep_the_others_waiting(work: Work) -> None:
     taken: list[bytes] = []
     paused: list[int] = []
 
-    def take(data: bytes, sender: Sender) -> None:
+    def take(data: bytes, sender: Sender, now: float) -> None:
         taken.append(data)
         if data == b"bad":
             raise LookupError

@@ -58,6 +58,40 @@ def test_a_heap_of_datagrams_lets_others_have_their_turn() -> None:
     run(story())
 
 
+def test_nothing_that_has_come_waits_for_the_next_wake_up() -> None:
+    async def story() -> None:
+        told: list[bytes | None] = []
+        with Port() as one:
+            listening = SystemUdpSocket(
+                Address(HERE, 0), lambda data, remote: told.append(data), lambda: told.append(None)
+            )
+            try:
+                for number in range(5):
+                    one.socket.send(b"%d" % number, listening.local)
+                await until(lambda: len(told) - told.count(None) == 5)
+                assert told[-1] is None, "told of the last, it is worked on"
+                assert [data for data in told if data is not None] == [b"0", b"1", b"2", b"3", b"4"]
+                assert told[1] is None, "nor does the first wait for the others to be read"
+            finally:
+                listening.close()
+
+    run(story())
+
+
+def test_more_senders_than_are_remembered_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sipcore.net.udp.MAX_SENDERS", 2)
+
+    async def story() -> None:
+        with Port() as one, Port() as other, Port() as third, Port() as listening:
+            senders = (one, other, third, one, third)
+            for port in senders:
+                port.socket.send(b"hello", listening.socket.local)
+            await until(lambda: len(listening.received) == len(senders))
+            assert [remote for _, remote in listening.received] == [port.socket.local for port in senders]
+
+    run(story())
+
+
 def test_a_datagram_that_can_never_be_sent_is_an_error() -> None:
     async def story() -> None:
         with Port() as port, pytest.raises(OSError, match=r"[Mm]essage too long"):
