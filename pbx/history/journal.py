@@ -22,6 +22,7 @@ from typing import Any
 from zlib import crc32
 
 from pbx.history.record import CallRecord, HandOver, Participation, Role
+from pbx.moments import utc_text
 
 logger = logging.getLogger(__name__)
 
@@ -117,8 +118,8 @@ class Journal:
         ended: Iterable[str],
         over: Iterable[CallRecord],
     ) -> bool:
-        values = [_SHAPE, at, list(ended), list(map(_row, over)), *map(_row, records)]
-        line = json.dumps(values, default=_plain, separators=(",", ":")) + "\n"
+        values = [_SHAPE, _text(at), list(ended), list(map(_row, over)), *map(_row, records)]
+        line = json.dumps(values, separators=(",", ":")) + "\n"
         try:
             file = os.open(path, os.O_WRONLY | os.O_CREAT | how, 0o600)
             try:
@@ -156,16 +157,22 @@ _SHAPE = crc32(repr((*_NAMES, "over")).encode())
 """At the head of each line: values by their order alone mean something else in a version with other fields."""
 _OF_RECORD, _OF_PARTY, _OF_HAND_OVER = (attrgetter(*names) for names in _NAMES)
 """Faster by far than `asdict`, and this is done for every call."""
+_WORDS = {role: role.value for role in Role}
 
 
 def _row(record: CallRecord) -> tuple[Any, ...]:
-    *values, parties, hand_overs, reasons = _OF_RECORD(record)
-    return *values, list(map(_OF_PARTY, parties)), list(map(_OF_HAND_OVER, hand_overs)), reasons
+    call, started_at, ended_at, *values, parties, hand_overs, reasons = _OF_RECORD(record)
+    handed = [(_text(at), *numbers) for at, *numbers in map(_OF_HAND_OVER, hand_overs)]
+    return call, _text(started_at), _text(ended_at), *values, [_party_row(party) for party in parties], handed, reasons
 
 
-def _plain(value: Any) -> str:
-    text: str = value.value if isinstance(value, Role) else value.isoformat()
-    return text
+def _party_row(party: Participation) -> tuple[Any, ...]:
+    number, role, at, trunk, rang, answered_at, *more = _OF_PARTY(party)
+    return number, _WORDS[role], _text(at), trunk, rang, None if answered_at is None else _text(answered_at), *more
+
+
+def _text(moment: datetime) -> str:
+    return utc_text(moment) + "+00:00"
 
 
 def _read(line: list[Any]) -> tuple[datetime, list[str], list[CallRecord], list[CallRecord]]:
