@@ -1,0 +1,153 @@
+"""Relayed packets in arrays: which are, which are not, and what is known of them meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from random import Random
+
+import pytest
+
+from media.lane import FEW
+from media.plan import G711
+from media.rtp import RtpPacket, RtpSender, parse_rtp
+from tests.property.test_express import Lanes
+
+STREAMS = 12
+
+
+class Call:
+    """Streams that are relayed in arrays, and what their phones say."""
+
+    def __init__(self, world: Lanes) -> None:
+        self.world, dice = world, Random(7)
+        self.phones = [RtpSender(dice) for _ in range(STREAMS)]
+        self.now = world.timers.time()
+        for _ in range(200):
+            if world.in_arrays == STREAMS:
+                break
+            self.say(range(STREAMS))
+        assert world.in_arrays == STREAMS
+
+    def packet(self, number: int, **more: bool) -> bytes:
+        return self.phones[number].packet(
+            G711[0].static_payload_type or 0, bytes([number]) * 160, 160, **more
+        )
+
+    def say(self, numbers: range, odd: dict[int, bytes] | None = None) -> None:
+        """A packet of each comes, of some another than the usual."""
+        self.now += 0.0203  # never at the very time of an alarm, which these timers take for due
+        self.world.step(self.now, [(each, (odd or {}).get(each) or self.packet(each)) for each in numbers])
+
+    def heard(self, number: int) -> list[RtpPacket]:
+        """By the phone of a stream."""
+        self.world.lane.select(0)
+        found = [parse_rtp(data) for data in self.world.kernel.sent[self.world.sockets[number].fileno()]]
+        return [packet for packet in found if packet is not None]
+
+
+@pytest.fixture
+def call() -> Iterator[Call]:
+    world = Lanes([G711[0]] * STREAMS, arrays=True)
+    try:
+        yield Call(world)
+    finally:
+        world.close()
+
+
+def test_each_hears_its_partner(call: Call) -> None:
+    for number in range(STREAMS):
+        before = len(call.heard(number))
+        call.say(range(STREAMS))
+        *_, last = call.heard(number)
+        assert len(call.heard(number)) == before + 1
+        assert last.payload == bytes([number ^ 1]) * 160
+    assert call.world.in_arrays == STREAMS
+
+
+@pytest.mark.parametrize("kind", ["marker", "short", "source", "jump", "type", "extension"])
+def test_what_is_unusual_goes_the_long_way_and_the_others_go_on(call: Call, kind: str) -> None:
+    phone = call.phones[3]
+    if kind == "source":
+        phone.ssrc ^= 1
+    elif kind == "jump":
+        phone.sequence += 5
+    data = call.packet(3, marker=kind == "marker")
+    if kind == "short":
+        data = data[:12]
+    elif kind == "type":
+        data = data[:1] + b"\x03" + data[2:]
+    elif kind == "extension":
+        data = b"\x90" + data[1:12] + bytes(4) + data[12:]
+    call.say(range(STREAMS), {3: data})
+    assert call.world.in_arrays == STREAMS - 1
+    before, other = len(call.heard(2)), len(call.heard(5))
+    call.say(range(STREAMS))
+    assert len(call.heard(2)) == before + 1
+    assert len(call.heard(5)) == other + 1
+    if kind == "source":
+        assert call.heard(2)[before - 1].ssrc == call.heard(2)[before].ssrc
+
+
+def test_nothing_is_sent_by_a_socket_that_is_closed(call: Call) -> None:
+    """Its file descriptor may be that of another by then."""
+    hearer = call.world.sockets[2]
+    fd = hearer.fileno()
+    call.say(range(STREAMS))
+    hearer.close()
+    sent = len(call.world.kernel.sent[fd])
+    assert call.world.in_arrays == STREAMS - 2
+    call.say(range(3, STREAMS))
+    assert len(call.world.kernel.sent[fd]) == sent
+
+
+def test_where_the_peer_of_a_socket_has_gone_nothing_is_sent_by_it_in_arrays(call: Call) -> None:
+    call.world.kernel.refuse(call.world.sockets[2].fileno())
+    call.say(range(3, STREAMS))
+    assert call.world.sockets[2].number is None
+    assert call.world.in_arrays <= STREAMS - 2
+
+
+def test_few_packets_are_relayed_one_by_one(call: Call) -> None:
+    call.say(range(FEW - 1))
+    assert call.world.in_arrays == STREAMS - (FEW - 1)
+
+
+def test_how_it_goes_is_known_whenever_somebody_asks(call: Call) -> None:
+    received = call.world.streams[1].statistics().packets_received
+    sent = call.world.streams[0].statistics().packets_sent
+    for _ in range(10):
+        call.say(range(STREAMS))
+    assert call.world.in_arrays == STREAMS
+    after = call.world.streams[1].statistics()
+    assert (after.packets_received, after.packets_lost) == (received + 10, 0)
+    assert call.world.streams[0].statistics().packets_sent == sent + 10
+
+
+def test_who_is_relayed_in_arrays_is_not_silent(call: Call) -> None:
+    """And who falls silent there is doubted as soon as others are."""
+    for _ in range(300):
+        call.say(range(STREAMS - 1))
+    latches = [stream._latch for stream in call.world.streams]
+    assert [latch.doubted for latch in latches] == [False] * (STREAMS - 1) + [True]
+
+
+def test_sequence_numbers_wrap(call: Call) -> None:
+    """Those of the phones, and ours."""
+    before, dropped = len(call.heard(0)), 0
+    for sequence in (0x8000, 0xFC00):  # by more than half of all it would be one of long ago
+        for phone in call.phones[:2]:
+            while phone.sequence < sequence:
+                phone.packet(0, b"", 160)
+        call.say(range(STREAMS))
+    for _ in range(1150):
+        call.say(range(STREAMS))
+        dropped = max(dropped, STREAMS - call.world.in_arrays)
+    while call.world.in_arrays < STREAMS and call.now < 200:  # our own numbers wrap at another time
+        call.say(range(STREAMS))
+    heard = call.heard(0)[before:]
+    assert dropped
+    assert call.world.in_arrays == STREAMS
+    steps = [after.sequence - before.sequence & 0xFFFF for before, after in pairwise(heard)]
+    assert set(steps[2:]) == {1}
+    assert call.world.streams[1].receiver.highest_sequence >= 0x10000
