@@ -26,8 +26,9 @@ logger = logging.getLogger(__name__)
 
 GATHER_SECONDS: Final = 0.002
 """A packet of sound lasts ten times as long, and a phone's buffer as a rule twenty."""
-BUSY, BUSY_SECONDS = 24, 0.0035
-"""Where so many came together last, it takes longer. 100 calls have 10,000 packets a second."""
+BUSY_RATE, BUSY_SECONDS = 4000, 0.0035
+"""Where so many come in a second, it is longer: packets of 40 calls. Delay counts for more while there are fewer, and
+CPU time while there are more."""
 SOCKETS: Final = 1536
 """A core can relay for fewer."""
 SENDS: Final = 510
@@ -100,7 +101,8 @@ class UringLane(selectors.DefaultSelector):
                 ring.watch(self.fileno())
                 self._watched = True
             ring.wait(timeout, self._gather)
-            self._gather = BUSY_SECONDS if ring.told >= BUSY else GATHER_SECONDS
+            is_busy = ring.told >= BUSY_RATE * self._gather
+            self._gather = BUSY_SECONDS if is_busy else GATHER_SECONDS
             is_quiet = self._handle()
             is_late = until is not None and time.monotonic() >= until
             if not is_quiet or is_late or not self._watched:
