@@ -148,6 +148,11 @@ class Express:
         for hearer in [hearer for hearer, speaker in self._spoken_by.items() if speaker == number]:
             del self._spoken_by[hearer]
 
+    def clear(self) -> None:
+        """Let all routes go: for few packets arrays are not worth it."""
+        for route in list(self._routes.values()):
+            route.take_back()
+
     def closes(self, number: int) -> None:
         """A socket is about to be received from, and sent to, no more."""
         for each in (number, self._spoken_by.get(number)):

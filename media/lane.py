@@ -26,9 +26,14 @@ logger = logging.getLogger(__name__)
 
 GATHER_SECONDS: Final = 0.002
 """A packet of sound lasts ten times as long, and a phone's buffer as a rule twenty."""
-BUSY_RATE, BUSY_SECONDS = 4000, 0.0035
-"""Where so many come in a second, it is longer: packets of 40 calls. Delay counts for more while there are fewer, and
-CPU time while there are more."""
+BUSY_SECONDS: Final = 0.0035
+"""The same where many come. Delay counts for more while there are fewer, and CPU time while there are more."""
+BUSY_RATE: Final = 4000
+"""Packets in a second, of 40 calls: so many are gathered for longer, and passed on in arrays."""
+QUIET_RATE: Final = 0.75
+"""Less than this part of that is no load any more."""
+LOOK_SECONDS: Final = 0.1
+"""So long are they counted."""
 SOCKETS: Final = 1536
 """A core can relay for fewer."""
 SENDS: Final = 510
@@ -37,9 +42,6 @@ BUFFERS: Final = 256
 """Datagrams that are read at one wake-up. What does not fit waits in the sockets."""
 MOST: Final = 256
 """Completions that are dealt with before the event loop has its turn."""
-MANY, FEW = 8, 4
-"""Where so many packets come together, their routes are passed on in arrays from then on; fewer are quicker passed on
-one by one, and their routes are no more in arrays then."""
 REST = 7
 """One in so many packets that are relayed one by one is looked at whether its route's are usual again: to take a route
 in and to give it back costs more than a packet does."""
@@ -48,7 +50,12 @@ in and to give it back costs more than a packet does."""
 class UringLane(selectors.DefaultSelector):
     """A selector that reads media sockets, too."""
 
-    def __init__(self, ring: Ring | None = None, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        ring: Ring | None = None,
+        now: Callable[[], float] = time.monotonic,
+        busy_rate: float = BUSY_RATE,
+    ) -> None:
         """`ring`: with places for `SOCKETS` and `SENDS`. `now`: when packets come, in seconds, as all others reckon.
 
         Raises OSError where there is no io_uring, or none that is new enough."""
@@ -60,9 +67,11 @@ class UringLane(selectors.DefaultSelector):
         self._free = list(range(SOCKETS - 1, -1, -1))
         self._watched = False
         """Whether the ring tells when others can be read."""
-        self._gather = GATHER_SECONDS
+        self._busy_rate, self._is_busy = busy_rate, False
+        self._came, self._looked_at = 0, now()
+        """Since that time."""
         self._relayed = 0
-        """Packets, one by one, where many came together."""
+        """Packets, one by one, while there are many."""
         self._express: Express | None = None
 
     def use_arrays(self) -> None:
@@ -100,10 +109,9 @@ class UringLane(selectors.DefaultSelector):
             if not self._watched:
                 ring.watch(self.fileno())
                 self._watched = True
-            ring.wait(timeout, self._gather)
-            is_busy = ring.told >= BUSY_RATE * self._gather
-            self._gather = BUSY_SECONDS if is_busy else GATHER_SECONDS
-            is_quiet = self._handle()
+            ring.wait(timeout, BUSY_SECONDS if self._is_busy else GATHER_SECONDS)
+            self._watch_load(ring.told)
+            is_quiet = bool(ring.told) and self._handle()
             is_late = until is not None and time.monotonic() >= until
             if not is_quiet or is_late or not self._watched:
                 break
@@ -122,20 +130,29 @@ class UringLane(selectors.DefaultSelector):
         """Deal with what has come; whether that was packets, and nobody was called who may want something of the event
         loop."""
         ring, express = self._ring, self._express
-        count = ring.told
-        if express is not None and len(express) and count >= FEW:
+        if express is not None and len(express):
             left = express.pass_on(MOST)
-            if left:
-                self._deal_with(left, admits=True)
+            self._deal_with(left)
             ring.give_back()
             return not left
-        self._deal_with(ring.completed(MOST), admits=count >= MANY)
+        self._deal_with(ring.completed(MOST))
         ring.give_back()
         return False
 
-    def _deal_with(self, completions: Iterable[tuple[int, int, int]], *, admits: bool) -> None:
-        """One by one. `admits`: whether routes may be passed on in arrays from now on."""
-        ring, sockets, express = self._ring, self._sockets, self._express if admits else None
+    def _watch_load(self, came: int) -> None:
+        self._came += came
+        now = self._now()
+        if now - self._looked_at < LOOK_SECONDS:
+            return
+        rate = self._came / (now - self._looked_at)
+        self._came, self._looked_at = 0, now
+        self._is_busy = rate >= self._busy_rate * (QUIET_RATE if self._is_busy else 1.0)
+        if self._express is not None and not self._is_busy:
+            self._express.clear()
+
+    def _deal_with(self, completions: Iterable[tuple[int, int, int]]) -> None:
+        """One by one."""
+        ring, sockets, express = self._ring, self._sockets, self._express if self._is_busy else None
         for number, result, flags in completions:
             if number < SOCKETS:
                 data = ring.datagram(result, flags) if flags & HOLDS_DATAGRAM else b""

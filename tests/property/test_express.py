@@ -22,7 +22,7 @@ from tests.property.test_route import Tape, do
 from tests.unit.media.kernel import Kernel
 from tests.unit.sipcore.net.loopback import HERE
 
-STREAMS, STEPS = 10, 320
+STREAMS, STEPS = 14, 320
 VERBS = (
     "tone", "quiet", "digits", "hold", "resume", "codec", "type", "bridge", "echo", "record", "record both",
     "stop recording", "gone", "connect", "report",
@@ -65,7 +65,9 @@ class Lanes:
 
     def __init__(self, codecs: list[Codec], *, arrays: bool, buffers: int = 64) -> None:
         self.timers, self.kernel, dice = Timers(), Kernel(), Random(5)
-        self.lane = UringLane(Ring(SOCKETS, SENDS, buffers, self.kernel), self.timers.time)
+        self.lane = UringLane(
+            Ring(SOCKETS, SENDS, buffers, self.kernel), self.timers.time, busy_rate=20 * STREAMS
+        )
         self.told: list[Any] = []
         loop = cast(Any, self.timers)
         self.ticker, self.streams, self.sockets = Ticker(loop), list[Stream](), list[LanePort]()
