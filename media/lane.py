@@ -130,7 +130,8 @@ class UringLane(selectors.DefaultSelector):
         """Deal with what has come; whether that was packets, and nobody was called who may want something of the event
         loop."""
         ring, express = self._ring, self._express
-        if express is not None and len(express):
+        # What the kernel was short of memory for may be a receive, which would take buffers that wait to be sent.
+        if express is not None and len(express) and ring.has_submitted_all:
             left = express.pass_on(MOST)
             self._deal_with(left)
             ring.give_back()

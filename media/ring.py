@@ -325,6 +325,11 @@ class Ring:
         self._buffers[14:16] = (self._taken & 0xFFFF).to_bytes(2, "little")
 
     @property
+    def has_submitted_all(self) -> bool:
+        """Whether nothing waits for the next system call."""
+        return self._words[self._tail] == self._words[self._head]
+
+    @property
     def told(self) -> int:
         """How many completions stand there."""
         words = self._words

@@ -30,6 +30,9 @@ class Kernel:
         self.waiting: deque[tuple[int, bytes]] = deque()
         """Datagrams that have come, and the sockets to which."""
 
+        self.is_short_of_memory = False
+        """Then it begins nothing; what has come is told all the same."""
+
     def arrive(self, fd: int, data: bytes) -> None:
         """It is received by the next system call that there is a buffer for."""
         self.waiting.append((fd, data))
@@ -48,7 +51,7 @@ class Kernel:
             self._mask, self._taken = count - 1, 0
             return 0
         assert call == _ENTER
-        for _ in range(arguments[1]):
+        for _ in range(0 if self.is_short_of_memory else arguments[1]):
             head = self._words[_HEAD]
             self._begin(self._words[_QUEUE_AT // 4 + (head & self._entries - 1)])
             self._words[_HEAD] = head + 1 & 0xFFFFFFFF

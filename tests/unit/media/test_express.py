@@ -120,6 +120,18 @@ def test_few_packets_are_relayed_one_by_one(call: Call) -> None:
     assert len(call.heard(0)) == before + 1
 
 
+def test_nothing_is_sent_from_buffers_behind_a_receive_that_has_not_begun(call: Call) -> None:
+    """It would take them first, as soon as the kernel has the memory for it."""
+    lane, kernel = call.world.lane, call.world.kernel
+    kernel.is_short_of_memory = True
+    lane._ring.watch(0)
+    heard = [len(call.heard(number)) for number in range(STREAMS)]
+    call.say(range(STREAMS))
+    assert call.world.in_arrays < STREAMS / 2  # some may be back there by now
+    kernel.is_short_of_memory = False
+    assert [len(call.heard(number)) for number in range(STREAMS)] == [before + 1 for before in heard]
+
+
 def test_how_it_goes_is_known_whenever_somebody_asks(call: Call) -> None:
     received = call.world.streams[1].statistics().packets_received
     sent = call.world.streams[0].statistics().packets_sent
