@@ -1,0 +1,38 @@
+"""A store of an older version may have targets that lead nowhere: that is said, stops no start, and can be mended."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from pathlib import Path
+
+import pytest
+import tomli_w
+
+from pbx.store import live
+from pbx.store.store import Store
+from tests.unit.myphone_api.test_live_commands import FILE, Cli
+
+DEAD_END = "ring_groups[0].otherwise: 199 is no extension, number of the system, dial code or number outside"
+
+
+def test_a_dead_end_that_is_kept_is_told_and_mended(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "myphone.toml"
+    path.write_text(FILE)
+    cli = Cli(path, capsys)
+    cli.run("ext", "list")
+    store = Store.open(tmp_path / "data" / "myphone.db")
+    try:
+        store.begin(partial(live.put_table, "ring_groups", [{"number": "810", "otherwise": "number:199"}]))
+    finally:
+        store.abandon()
+    with caplog.at_level(logging.WARNING):
+        cli.run("explain", "--from", "100", "--to", "101")  # which opens the store as a start does
+    assert f"store: {DEAD_END}" in caplog.text
+    assert DEAD_END in cli.run("ext", "set", "100", "--first-name", "Leigh", code=2)[1]
+    mended = tmp_path / "mended.toml"
+    mended.write_text(tomli_w.dumps({"ring_groups": [{"number": "810", "otherwise": "101"}]}))
+    assert cli.run("import", mended)[0] == "tables ring_groups\n"
+    assert cli.run("ext", "set", "100", "--first-name", "Leigh")[0] == "changed 100\n"
