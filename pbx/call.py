@@ -219,6 +219,7 @@ class Call(FeatureVerbs):
         elif not course.rests:  # the caller was faster
             result.hang_up()
         elif result.call_id != self.id:  # a pick-up, which first has to be done
+            self.callee = result  # a call that ends before hangs it up
             course.turn(partial(self.serve, partial(self.talk, result)))
         else:
             try:

@@ -150,9 +150,11 @@ class Fork:
             self._result = result
             if self._waiter is not None and not self._waiter.done():
                 self._waiter.set_result(None)
-        self.stop(reason)
-        if decides and self._on_result is not None:
-            self._on_result(result)
+        try:
+            self.stop(reason)
+        finally:  # whatever becomes of the others: nothing else ends the call
+            if decides and self._on_result is not None:
+                self._on_result(result)
 
     def _turn_away(self, result: Result) -> None:
         """Whoever waited was cancelled between the answer and its turn: hang up, nobody else knows of the leg."""
