@@ -181,7 +181,7 @@ class Negotiation:
         usable = self._said_by_them()
         chosen, offered = usable.media, usable.codecs
         codec = preferred if preferred is not None and preferred in offered else usable.codec
-        self._numbers = {**self._numbers, **usable.formats.numbers}
+        self._numbers = _numbered(self._numbers, usable.formats.numbers)
         events = usable.formats.events_with(codec) if self.telephone_events else None
         direction = _REVERSE[usable.direction]
         audio, said = self._audio(((offered[codec], codec),), (events,) if events else (), direction)
@@ -349,6 +349,13 @@ def _described(
     attributes += [("ptime", "20"), (direction.value, None)]
     said = media_formats(MediaDescription("audio", 1, CLEAR, numbers, attributes=tuple(attributes)))
     return numbers, tuple(attributes), said
+
+
+def _numbered(known: Mapping[str, int], theirs: Mapping[str, int]) -> Mapping[str, int]:
+    """The payload types of a session after an offer of the peer. One that it takes for something else, though it may
+    not, means that alone from now on: a server between us may have put another phone on the line."""
+    taken = theirs.values()
+    return {**{encoding: number for encoding, number in known.items() if number not in taken}, **theirs}
 
 
 def _with_key(media: MediaDescription, key: Crypto) -> MediaDescription:

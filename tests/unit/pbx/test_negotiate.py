@@ -288,6 +288,20 @@ def test_a_number_means_the_same_through_the_whole_session() -> None:
     assert side.offer().media == offer.media
 
 
+@pytest.mark.parametrize(
+    "taken", ["opus/48000/2", "telephone-event/48000", "PCMA/8000"], ids=["a codec", "events", "another"]
+)
+def test_a_number_that_the_peer_takes_for_something_else_is_offered_once(taken: str) -> None:
+    """Which it may not do (RFC 3264 section 8.3.2)."""
+    side, _ = answered(sdp("m=audio 4000 RTP/AVP 0 101\na=rtpmap:101 telephone-event/8000"))
+    side.receive_offer(sdp(f"m=audio 4000 RTP/AVP 0 101\na=rtpmap:101 {taken}"))
+    side.answer()
+    [media] = side.offer().media
+    assert len(set(media.formats)) == len(media.formats) == len(media.rtpmap)
+    assert media.rtpmap["101"] == taken.upper()
+    assert "TELEPHONE-EVENT/8000" in media.rtpmap.values()
+
+
 def test_how_a_phone_wants_its_opus_is_passed_on() -> None:
     side, _ = answered(
         sdp(f"{OPUS}\na=fmtp:97 0-15\na=fmtp:107 useinbandfec=1; MaxAverageBitrate=20000; x=y;1")
