@@ -30,6 +30,7 @@ from sipcore.syntax.identifiers import Identifiers
 from sipcore.syntax.message import Request, Response, has_tag, print_response, response_to
 from sipcore.syntax.uri import Uri
 from sipcore.transaction.events import FlowFailed, ResponseReceived, TimedOut, TransactionEvent
+from sipcore.transaction.invite_server import InviteServer
 from sipcore.transaction.table import ClientTransaction, ServerTransaction, TransactionTable
 from sipcore.transaction.timers import Timers
 from sipcore.transaction.transaction import Client
@@ -96,8 +97,6 @@ class Endpoint:
         self._allow = ", ".join(settings.methods)
         replaces = ["replaces"] if "REFER" in settings.methods else []
         self._supported = ", ".join([*replaces, "timer"])
-        self._supported_calling = ", ".join([*(["100rel"] if settings.reliable else []), self._supported])
-        """On one line: not every phone reads a second."""
         self.advertised: Callable[[Flow], Address] = _as_it_is
         """Where the peer of a flow is told to reach us, in Contact and Via."""
         self.stands_in: Callable[[str, Flow], bool] = _nobody_does
@@ -212,6 +211,7 @@ class Endpoint:
         """Begin a session; `owner` is set before anything can be told of it."""
         body = b"" if offer is None else offer.to_bytes()
         routes = tuple(route_set)
+        supported = f"100rel, {self._supported}" if self.sends_reliably else self._supported  # on one line
         lines = [
             ("Max-Forwards", str(MAX_FORWARDS)),
             *[("Route", str(route)) for route in routes],
@@ -219,7 +219,7 @@ class Endpoint:
             ("To", str(to)),
             ("Call-ID", self.identifiers.call_id()),
             ("CSeq", f"{self.identifiers.first_cseq()} INVITE"),
-            *self._about_us(flow, from_.uri.user or "", calling_scheme(uri, routes), self._supported_calling),
+            *self._about_us(flow, from_.uri.user or "", calling_scheme(uri, routes), supported),
             *headers,
         ]
         if offer is not None:
@@ -345,7 +345,7 @@ class Endpoint:
         if self.stopping or len(self._sessions) >= self.settings.max_sessions:
             busy = response_to(request, 503, headers=[("Retry-After", "10")])
             return self.respond(transaction, busy, now)
-        trying = self.transactions.respond(transaction, response_to(request, 100), now)
+        trying = transaction.trying() if isinstance(transaction, InviteServer) else []
         try:
             session = CalleeSession(self, transaction, back, identity, self.identifiers.tag())
         except PeerError as error:
@@ -399,8 +399,7 @@ class Endpoint:
             return self._hung_up(usage, request, flow, now)
         transaction = self._accept(request, flow)
         transaction.user = usage
-        trying = response_to(request, 100) if request.method == "INVITE" else None
-        effects = [] if trying is None else self.transactions.respond(transaction, trying, now)
+        effects = transaction.trying() if isinstance(transaction, InviteServer) else []
         try:
             return effects + usage.receive_request(request, transaction, now)
         except PeerError as error:

@@ -358,7 +358,10 @@ def response_to(
 def print_response(
     request: Request, status: int, via: str, to_tag: str, headers: Iterable[tuple[str, str]]
 ) -> bytes:
-    """`response_to` with `via` in the place of the topmost line, as it is sent; `headers` are printed as they are."""
+    """`response_to` with `via` in the place of the topmost line, as it is sent; `headers` are printed as they are.
+
+    An empty `to_tag` is none.
+    """
     first = request.first
     to = first.get("To", "")
     more = "".join([f"{name}: {value}\r\n" for name, value in headers])
@@ -366,8 +369,8 @@ def print_response(
         try:
             return (
                 f"SIP/2.0 {status} {REASONS.get(status, '')}\r\nVia: {via}\r\nFrom: {first['From']}\r\n"
-                f"To: {to if has_tag(request, to) else f'{to};tag={to_tag}'}\r\nCall-ID: {first['Call-ID']}\r\n"
-                f"CSeq: {first['CSeq']}\r\n{more}Content-Length: 0\r\n\r\n"
+                f"To: {to if not to_tag or has_tag(request, to) else f'{to};tag={to_tag}'}\r\n"
+                f"Call-ID: {first['Call-ID']}\r\nCSeq: {first['CSeq']}\r\n{more}Content-Length: 0\r\n\r\n"
             ).encode("utf-8", "surrogateescape")
         except KeyError:  # a 400 says so
             pass

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any, ClassVar
 
-from sipcore.effects import Effect
+from sipcore.effects import Effect, Transmit
 from sipcore.errors import UsageError
 from sipcore.machine import Row
-from sipcore.syntax.message import Request, Response
+from sipcore.syntax.message import Request, Response, print_response
 from sipcore.transaction.transaction import Server, end, tell_flow_failure
 
 
@@ -64,6 +64,12 @@ class InviteServer(Server):
     def receive(self, request: Request, now: float) -> list[Effect]:
         """A retransmitted INVITE, or the ACK of a failure."""
         return self.step(Event.ACK if request.method == "ACK" else Event.INVITE, request, now)
+
+    def trying(self) -> list[Effect]:
+        """Send 100, which a transaction may do by itself (section 17.2.1). To be called before anything else."""
+        request = self.request
+        self._last = print_response(request, 100, request.first["Via"], "", ())
+        return [Transmit(self.flow, self._last)]
 
     def respond(self, response: Response, now: float) -> list[Effect]:
         """Send a response. A 2xx may be sent again; any other second final response raises UsageError.

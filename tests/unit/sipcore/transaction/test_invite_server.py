@@ -8,6 +8,7 @@ import pytest
 
 from sipcore.effects import Effect, Transmit
 from sipcore.errors import UsageError
+from sipcore.syntax.message import response_to
 from sipcore.transaction.events import FlowFailed
 from sipcore.transaction.invite_server import Event, InviteServer, State
 from sipcore.transaction.timers import Timers
@@ -271,3 +272,12 @@ def test_the_user_hears_of_a_dead_flow_once() -> None:
     assert transaction.flow_failed(1.0) == [FlowFailed(transaction)]
     assert transaction.flow_failed(1.0) == []
     assert transaction.receive(request(), 1.1) == []
+
+
+def test_100_is_sent_at_once_and_again_for_each_retransmission() -> None:
+    invite = request()
+    transaction = InviteServer(invite, UDP, Timers())
+    assert transaction.trying() == [Transmit(UDP, response_to(invite, 100).to_bytes())]
+    assert transaction.receive(invite, 0.1) == [Transmit(UDP, response_to(invite, 100).to_bytes())]
+    assert transaction.state is State.PROCEEDING
+    assert transaction.deadline is None
