@@ -7,6 +7,7 @@ read as `sipcore.syntax.parser` would read it, or left to that; a property test 
 from __future__ import annotations
 
 import contextlib
+from sys import getsizeof
 from typing import Any, NamedTuple
 
 from sipcore.errors import PeerError
@@ -15,8 +16,14 @@ from sipcore.syntax.message import HeaderList, Message, Request
 from sipcore.syntax.remember import Recent
 
 MAX_BYTES = 4000
-"""Longer requests are read anew each time: so all that is remembered takes no more than some 20 MB."""
+"""Longer requests are read anew each time."""
+MAX_FIELDS = 40
+MAX_PARSED_CHARACTERS = 512
+"""Of Request-URI, From, To and Contact, whose values may take fifty times what their text does. So all that is
+remembered takes no more than some 70 MB, if strangers fill it with what takes the most."""
 _COMING_AGAIN = (b"REGISTER ", b"INVITE ", b"SUBSCRIBE ", b"PUBLISH ", b"MESSAGE ", b"OPTIONS ")
+
+_PARSED = ("From", "To", "Contact")
 
 _Frame = tuple[str, str, str]
 """A head before, between and after the values of Via and CSeq, without the line of Authorization."""
@@ -73,6 +80,9 @@ def remember(data: bytes, message: Message) -> None:
     if not len(fields) == len(headers) == len(first) or length != b"Content-Length: %d" % len(body):
         return
     if (first["Via"], first["CSeq"]) != (via, cseq) or b"\n" in b"".join(fields):
+        return
+    parsed = len(message.uri_text) + sum(len(first.get(name, "")) for name in _PARSED)
+    if len(fields) > MAX_FIELDS or parsed > MAX_PARSED_CHARACTERS or sum(map(getsizeof, frame)) > MAX_BYTES:
         return
     via_at = headers.index(("Via", via))
     if authorization:

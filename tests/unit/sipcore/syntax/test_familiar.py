@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 
 from sipcore.syntax import familiar
@@ -98,3 +100,43 @@ def test_a_body_is_another_each_time_and_is_as_long_as_it_says() -> None:
     assert found.body == b"xyz"
     assert familiar.read(written(lines) + b"abcd") is None
     assert familiar.read(written(lines)) is None
+
+
+def padded(parameters: int = 0, contacts: int = 1, fields: int = 0, subject: str = "") -> list[str]:
+    """A request of its own, with so many of what takes more than its text."""
+    contact = ",".join(f"<sip:{number}@pbx>" for number in range(contacts))
+    lines = replaced(CONTACT, f"Contact: {contact}" + "".join(f";{hex(p)[2:]}" for p in range(parameters)))
+    more = [f"X{field}: {field}" for field in range(fields)] + [f"Subject: {subject}"]
+    return [*lines[:-1], *more, lines[-1]]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        padded(parameters=900),
+        padded(contacts=250),
+        padded(fields=180),
+        padded(subject="\N{TELEPHONE RECEIVER}" + "x" * 3000),
+    ],
+)
+def test_what_takes_much_more_than_its_text_is_not_remembered(lines: list[str]) -> None:
+    """A stranger fills the memory before anybody looks at credentials: a request of 4 kB took 300 kB of it."""
+    data = written(lines)
+    assert len(data) <= familiar.MAX_BYTES
+    parse_message(data)
+    assert familiar.read(data) is None
+
+
+def test_all_that_is_remembered_of_a_request_is_bounded() -> None:
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for number in range(50):
+            lines = padded(parameters=150, fields=29, subject=f"{number} {'x' * 2300}")
+            lines[CONTACT] += f";{number}"
+            parse_message(written(lines))
+            assert familiar.read(written(lines)) is not None
+        each = (tracemalloc.get_traced_memory()[0] - before) / 50
+    finally:
+        tracemalloc.stop()
+    assert each < 40_000
