@@ -159,14 +159,12 @@ class Call(FeatureVerbs):
         status, reason = verdict(
             self, error, answered=self._answered_at is not None, cancelled_with=self._cancelled_with
         )
-        self._stop_ringing()
+        self._do_surely(self._stop_ringing)
         if self.transfer is not None:
-            self.transfer.end(status)
+            self._do_surely(self.transfer.end, status)
         for leg in (self.callee, self.leg):
-            if leg is not None and leg.state is LegState.ANSWERED:
-                leg.hang_up()
-            elif leg is not None:
-                leg.reject(status if status >= 300 else 480, reason)
+            if leg is not None:
+                self._do_surely(leg.reject, status if status >= 300 else 480, reason)
         now = self.switch.loop.time()
         self._tell(
             CallEnded(
@@ -183,6 +181,13 @@ class Call(FeatureVerbs):
         for quality in self.qualities:
             self._tell(quality)
         self._course = self.transfer = None  # they hold the call, as it holds them
+
+    def _do_surely(self, end: Callable[..., None], *how: object) -> None:
+        """Part of the end; what goes wrong in it keeps nobody else in the call, and the call not in the books."""
+        try:
+            end(*how)
+        except Exception:
+            logger.exception("call %s has not ended as it should", self.id)
 
     # -- routing -------------------------------------------------------------------------------------------
 

@@ -43,7 +43,7 @@ async def test_who_picks_up_a_call_that_is_ended_then_is_hung_up(
 
 
 @pytest.mark.row("CORE-07")
-@pytest.mark.parametrize("who", ["answers", "declines"])
+@pytest.mark.parametrize("who", ["answers", "declines", "nobody"])
 async def test_a_phone_that_cannot_be_hung_up_holds_nobody(
     office: Office, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, who: str
 ) -> None:
@@ -68,7 +68,10 @@ async def test_a_phone_that_cannot_be_hung_up_holds_nobody(
         await asyncio.wait_for(outgoing.answered(), 5)
         outgoing.hang_up()
     else:
-        ringing.reject(603)
+        if who == "declines":
+            ringing.reject(603)
+        else:
+            outgoing.hang_up()
         with pytest.raises(CallFailed):
             await asyncio.wait_for(outgoing.answered(), 5)
     await asyncio.sleep(1)
