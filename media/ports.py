@@ -30,13 +30,18 @@ class PortPair:
     rtcp: MediaSocket
 
 
+def pairs(first: int, last: int) -> range:
+    """The RTP ports of a range, which may begin and end with any port."""
+    return range(first + first % 2, last, 2)
+
+
 class Ports:
     """Ports of one engine."""
 
     def __init__(self, network: MediaNetwork, host: str, first: int, last: int) -> None:
         self._network = network
         self._host = host
-        self._free = deque(range(first + first % 2, last, 2))
+        self._free = deque(pairs(first, last))
         self._ready: dict[int, PortPair] = {}
         self._name = f"{host} {first}-{last}"
 

@@ -38,7 +38,7 @@ from media.messages import (
 )
 from media.net import MediaNetwork
 from media.plan import G711, Codec
-from media.ports import READY, Ports, PortsExhausted
+from media.ports import READY, Ports, PortsExhausted, pairs
 from media.process import START_SECONDS, ForkServer, start_anew
 from media.standing import Standing, together
 from media.worker import Ahead, DiskThread, WorkerProcess
@@ -50,6 +50,9 @@ logger = logging.getLogger(__name__)
 
 LOW = READY // 2
 """With fewer ports ready than that, others are asked for."""
+HANGS_SECONDS = 5.0
+"""An engine that has been asked for ports and has not answered for so long may never do so. Until then it is slow: it
+will bind what is handed out meanwhile when it comes to open it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +95,16 @@ class _Worker:
 
     number: int
     link: EngineLink
+    ports: tuple[int, int]
+    """The part of the range that it has, first and last."""
     ready: deque[int] = field(default_factory=deque)
     known: set[int] = field(default_factory=set)
-    """All ports that it has told of: those that are ready, reserved, or in use."""
+    """All ports that it has told of, or that were handed out before it did: they are ready, reserved, or in use."""
     streams: set[int] = field(default_factory=set)
     unwritten: dict[int, int] = field(default_factory=dict)
     """Stream that has ended -> how many of its recordings are not told of yet."""
-    filling: bool = False
-    """Whether more ports have been asked for."""
+    asked: float | None = None
+    """Since when more ports are asked for; None: they are not."""
     has_ports: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once the first ports have come, or the engine has ended before."""
 
@@ -132,10 +137,11 @@ class MediaService:
         """Worker and stream -> how often that has left there and is not told as closed yet."""
         self._before: dict[int, Statistics] = {}
         """How streams that have moved went before."""
-        self._standing = Standing(asyncio.get_running_loop().time)
+        self._now = asyncio.get_running_loop().time
+        self._standing = Standing(self._now)
         self._forks = forks
         self._workers = [
-            _Worker(number, self._link(number, ports, network, random))
+            _Worker(number, self._link(number, ports, network, random), ports)
             for number, ports in enumerate(self._shares())
         ]
 
@@ -201,13 +207,19 @@ class MediaService:
         return Reservation(stream, port)
 
     def _take_port(self, worker: _Worker) -> int:
-        if len(worker.ready) < LOW and not worker.filling:
-            worker.filling = True
+        asked = worker.asked
+        if len(worker.ready) < LOW and asked is None:
+            worker.asked = self._now()
             taken = [*self._reserved.values(), *self._moving.values()]
             worker.link.send(FillPorts(sum(reservation[0] is worker for reservation in taken)))
-        if not worker.ready:
-            raise PortsExhausted("every media port is in use")
-        return worker.ready.popleft()
+        if worker.ready:
+            return worker.ready.popleft()
+        if asked is not None and self._now() - asked < HANGS_SECONDS:
+            for port in pairs(*worker.ports):
+                if port not in worker.known:
+                    worker.known.add(port)
+                    return port
+        raise PortsExhausted("every media port is in use")
 
     # -- streams that move ------------------------------------------------------------------------------
 
@@ -360,7 +372,7 @@ class MediaService:
             worker = self._workers[event.worker]
             worker.ready.extend(port for port in event.ports if port not in worker.known)
             worker.known.update(event.ports)
-            worker.filling = False
+            worker.asked = None
             worker.has_ports.set()
             return
         if isinstance(event, WorkerLost):
@@ -435,7 +447,7 @@ class MediaService:
         worker.unwritten.clear()
         worker.ready.clear()
         worker.known.clear()
-        worker.filling = False
+        worker.asked = None
         worker.has_ports.set()
         logger.error("media worker %d has ended unexpectedly, %d streams are lost", number, len(streams))
         return WorkerLost(number, streams)

@@ -480,3 +480,46 @@ async def test_a_port_that_somebody_else_has_taken_is_offered_again_when_he_has_
     assert reserved.port == 20000
     house.service.send(CloseStream(reserved.stream))
     await house.stop()
+
+
+async def test_while_a_worker_is_slow_to_bind_more_ports_calls_get_those_that_it_will_bind(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one is that loads what calls may want, on a machine that does much else."""
+    monkeypatch.setattr(ports_module, "READY", 8)
+    house = await started(simulation, 20000, 20079, workers=1)
+    streams = [house.open() for _ in range(39)]  # in no time
+    for stream, _ in streams:
+        house.service.send(Echo(stream))
+    await asyncio.gather(*(peer.say(HELLO) for _, peer in streams))
+    await asyncio.sleep(1)
+    assert [peer.heard() for _, peer in streams] == [HELLO] * 39
+    assert not [event for event in house.told if isinstance(event, StreamFailed)]
+    last = house.service.reserve()
+    assert len({last.port, *(peer.towards[1] for _, peer in streams)}) == 40
+    with pytest.raises(PortsExhausted):
+        house.service.reserve()
+    for stream in (last.stream, *(stream for stream, _ in streams)):
+        house.service.send(CloseStream(stream))
+    await asyncio.sleep(1)
+    held = [house.service.reserve() for _ in range(40)]  # none is lost, and none is there twice
+    assert {each.port for each in held} == set(range(20000, 20080, 2))
+    for each in held:
+        house.service.send(CloseStream(each.stream))
+    await house.stop()
+
+
+async def test_a_worker_that_hangs_gets_no_more_calls_after_a_while(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ports_module, "READY", 8)
+    house = await started(simulation, 20000, 20079, workers=1)
+    link = house.service._workers[0].link
+    with patch.object(link, "send"):
+        held = [house.service.reserve() for _ in range(10)]
+        await asyncio.sleep(6)
+        with pytest.raises(PortsExhausted):
+            house.service.reserve()
+    for each in held:
+        house.service.send(CloseStream(each.stream))
+    await house.stop()
