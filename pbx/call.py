@@ -111,12 +111,14 @@ class Call(FeatureVerbs):
             self.leg = Leg(self.switch, self.caller, self, host=host)
             self.leg.call_id = self.id
             self.leg.receive_call(session, invited.offer)
+            self.begin(None if destination is None else partial(self.lead_to, destination))
         except PortsExhausted:
             self._turn_away(invited, 503, "no media port is free")
         except NotAcceptable:
             self._turn_away(invited, 488, "no codec that both sides know")
-        else:
-            self.begin(None if destination is None else partial(self.lead_to, destination))
+        except Exception:
+            self._turn_away(invited, 500, "it could not be begun")
+            raise
 
     def begin(self, first: Step | None = None) -> None:
         """Tell the start, and do `first`, such as to find the party that is to be served; without it, bring the caller

@@ -10,8 +10,10 @@ import pytest
 
 from features.parking import feature as parking
 from features.pickup import feature as pickup
+from pbx.call import Call
 from pbx.happenings import CallEnded
 from pbx.history.record import CallList
+from pbx.leg import Leg
 from pbx.phone import CallFailed, Phone, PhoneCall
 from tests.interop.tones import level, read_samples
 from tests.journeys.talking import connect, listen
@@ -168,3 +170,27 @@ async def test_who_takes_from_an_empty_orbit_hears_so(office: Office, prompter: 
     lee = await office.phone("100")
     assert await status_of(lee.dial("*13")) == 404
     assert prompter.said == ["parking.nobody"]
+
+
+@pytest.mark.row("PICK-01")
+async def test_who_picks_up_a_call_that_is_ended_then_is_hung_up(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What ends it, such as the CANCEL of the caller, is the next that is read after what picks it up."""
+    lee, richardson, taylor, _ = await phones_of(office)
+    outgoing = lee.dial("101")
+    await richardson.incoming()
+    claim = Call.claim
+
+    def claimed_at_the_end(call: Call, leg: Leg) -> bool:
+        claimed = claim(call, leg)
+        call.cancel()
+        return claimed
+
+    monkeypatch.setattr(Call, "claim", claimed_at_the_end)
+    picked = taylor.dial("*20*101")
+    await picked.answered()
+    with pytest.raises(CallFailed):
+        await outgoing.answered()
+    assert await asyncio.wait_for(picked.over(), 5) == 200
+    await office.settle()

@@ -1,44 +1,36 @@
-"""What comes in one turn of the event loop: nobody is left in a call that is over."""
+"""What goes wrong in one step of a call is logged, and nobody is left in a call that is over."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 import pytest
 
-from features.pickup import feature as pickup
-from pbx.call import Call
 from pbx.conversation import Conversation
 from pbx.leg import Leg
+from pbx.negotiate import Negotiation
 from pbx.phone import CallFailed
+from pbx.routing import Router
 from tests.journeys.test_failures import errors
 from tests.simulation.office import Office
 
 
-@pytest.mark.row("PICK-01")
-async def test_who_picks_up_a_call_that_is_ended_then_is_hung_up(
-    make_office: Callable[..., Office], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("of", "what"), [(Negotiation, "receive_offer"), (Router, "leads_outside")])
+async def test_a_call_that_cannot_be_begun_is_in_no_book(
+    office: Office, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, of: type, what: str
 ) -> None:
-    """What ends it, such as the CANCEL of the caller, is the next that is read after what picks it up."""
-    office = make_office(features=[pickup])
-    await office.open()
-    lee, richardson, taylor = [await office.phone(number) for number in ("100", "101", "102")]
+    lee = await office.phone("100")
+
+    def fail(*arguments: object) -> None:
+        raise RuntimeError("for the test")
+
     outgoing = lee.dial("101")
-    await richardson.incoming()
-    claim = Call.claim
-
-    def claimed_at_the_end(call: Call, leg: Leg) -> bool:
-        claimed = claim(call, leg)
-        call.cancel()
-        return claimed
-
-    monkeypatch.setattr(Call, "claim", claimed_at_the_end)
-    picked = taylor.dial("*20*101")
-    await picked.answered()
-    with pytest.raises(CallFailed):
+    monkeypatch.setattr(of, what, fail)
+    with pytest.raises(CallFailed) as caught:
         await outgoing.answered()
-    assert await asyncio.wait_for(picked.over(), 5) == 200
+    monkeypatch.undo()
+    assert caught.value.status == 500
+    assert errors(caplog)
     await office.settle()
 
 
