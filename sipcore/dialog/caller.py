@@ -324,7 +324,7 @@ class CallerSession(InviteSession):
             return False
         if request.method != "BYE" and self.state is SessionState.SETTING_UP:
             return False
-        return self.dialog is None or request.to.tag != self.dialog.remote_tag
+        return self.dialog is None or (request.to.tag or "") != self.dialog.remote_tag
 
     def _ack(self, dialog: Dialog, cseq: CSeq, answer: SessionDescription | None = None) -> Effect:
         headers: HeaderList = []

@@ -226,6 +226,10 @@ class ChangingSession(Session):
             if setting_up and self.offers.state is OfferState.STABLE and not self._has_agreed:
                 raise PeerError("the first offer is still to come", status=500)
             self.offers.receive_offer(offer)
+        elif request.method == "INVITE" and self.offers.state is not OfferState.STABLE:
+            # Our answer would have to be an offer, and could not be one.
+            ours = self.offers.state is OfferState.LOCAL_OFFER
+            raise PeerError("an offer is pending", status=491 if ours else 500)
         self.dialog.refresh_target(request)
         if offer is None and request.method == "UPDATE":
             return self._send_success(transaction, None, (), now)

@@ -8,7 +8,18 @@ from sipcore.effects import Answered, Effect, Offered, OfferRefused
 from sipcore.errors import UsageError
 from sipcore.syntax.message import Request, response_to
 from tests.unit.sipcore.dialog.support import CHANGES, SDP, SIDES, ack_of, established, in_order, sent, within
-from tests.unit.sipcore.pair import ANSWER, ANSWER_2, NOTHING, OFFER_2, T1, TIMEOUT, Pair, Side, description
+from tests.unit.sipcore.pair import (
+    ANSWER,
+    ANSWER_2,
+    NOTHING,
+    OFFER,
+    OFFER_2,
+    T1,
+    TIMEOUT,
+    Pair,
+    Side,
+    description,
+)
 
 # -- changes (section 14, RFC 3311) ---------------------------------------------------------------------
 
@@ -107,6 +118,39 @@ def test_a_change_without_offer_that_crosses_ours_gets_491(method: str) -> None:
     other.receive(within(one, method, ("Contact", "<sip:lee@192.0.2.1>")))
     assert pair.ladder()[-1] == f"< 491 {method}"
     assert other.told == []
+
+
+def test_a_re_invite_without_offer_gets_491_while_our_offer_waits_for_its_answer() -> None:
+    """Nothing could be said to it: our next offer would be the second at once."""
+    pair = Pair()
+    lee, kim = pair.ringing(offer=None)
+    kim.do("accept", OFFER)
+    pair.settle()
+    pair.forget()
+    kim.receive(within(lee, "INVITE", ("Contact", "<sip:lee@192.0.2.1>")))
+    assert pair.ladder()[-1] == "< 491 INVITE"
+    assert kim.told == []
+    pair.settle()
+    lee.do("acknowledge", ANSWER)
+    pair.settle()
+    assert kim.told == ["Acknowledged"]
+    kim.do("hang_up")
+    pair.assert_nothing_remains()
+
+
+def test_a_re_invite_without_offer_gets_500_while_we_owe_an_answer() -> None:
+    pair = Pair()
+    lee, kim = pair.ringing(offer=None)
+    kim.do("accept", OFFER)
+    pair.settle()
+    pair.forget()
+    lee.receive(within(kim, "INVITE", ("Contact", "<sip:kim@192.0.2.2>")))
+    assert pair.ladder()[-1] == "> 500 INVITE"
+    lee.do("acknowledge", ANSWER)
+    pair.settle()
+    assert (lee.told, kim.told) == ([], ["Acknowledged"])
+    kim.do("hang_up")
+    pair.assert_nothing_remains()
 
 
 @pytest.mark.parametrize(("verb", "method"), CHANGES)

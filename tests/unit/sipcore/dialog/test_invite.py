@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from sipcore.errors import UsageError
-from sipcore.syntax.message import response_to
+from sipcore.syntax.message import Request, response_to
 from sipcore.transport.flow import Transport
 from tests.unit.sipcore.dialog.support import SIDES, established, in_order, sent, within
-from tests.unit.sipcore.pair import ANSWER_2, NOTHING, OFFER_2, T1, TIMEOUT
+from tests.unit.sipcore.pair import ANSWER_2, NOTHING, OFFER_2, T1, TIMEOUT, Pair
 
 # -- the end (section 15) -------------------------------------------------------------------------------
 
@@ -55,6 +55,27 @@ def test_a_bye_that_is_refused_is_the_end_all_the_same(status: int) -> None:
     assert one.told == ["Ended local"]
     other.do("hang_up")
     pair.assert_nothing_remains()
+
+
+@pytest.mark.parametrize("heard", [True, False])
+def test_a_call_that_was_answered_without_a_tag_can_be_ended(heard: bool) -> None:
+    """By a client of RFC 2543: the tag is none in the dialog (section 12.1.2), and in the BYE."""
+    pair = Pair()
+    lee, kim = pair.ringing()
+    answer = response_to(kim.last("INVITE"), 200, headers=[("Contact", "<sip:kim@192.0.2.2>")])
+    lee.receive(answer)
+    lee.do("hang_up")
+    assert pair.ladder() == ["> ACK", "> BYE"]
+    pair.discard()
+    bye = lee.sent[-1]
+    assert isinstance(bye, Request)
+    assert bye.to.tag is None
+    if heard:
+        lee.receive(response_to(bye, 200))
+    else:
+        pair.advance(TIMEOUT)
+    assert lee.told == ["Accepted 200", "Ended local"]
+    assert lee.endpoint.live()["sessions"] == 0
 
 
 def test_a_repeated_bye_is_answered_and_told_once() -> None:
