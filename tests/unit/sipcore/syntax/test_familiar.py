@@ -6,9 +6,10 @@ import tracemalloc
 
 import pytest
 
+from sipcore.errors import ParseError
 from sipcore.syntax import familiar
 from sipcore.syntax.message import Request
-from sipcore.syntax.parser import parse_message, read_message
+from sipcore.syntax.parser import Limits, parse_message, read_message
 
 LINES = [
     "REGISTER sip:pbx.example SIP/2.0",
@@ -78,6 +79,13 @@ def test_what_was_not_read_before_is_not() -> None:
     assert familiar.read(written(lines)) is None
     parse_message(written(lines))
     assert familiar.read(written(lines)) is not None
+
+
+def test_what_other_limits_let_pass_is_not_familiar() -> None:
+    lines = [*LINES[:-1], f"Route: {', '.join(['<sip:proxy>'] * 80)}", LINES[-1]]
+    parse_message(written(lines), limits=Limits(routes=100))
+    with pytest.raises(ParseError, match="too many Route values"):
+        parse_message(written(lines))
 
 
 def test_nobody_changes_what_is_familiar() -> None:
