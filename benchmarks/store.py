@@ -1,4 +1,4 @@
-"""A big office's store: how long the system needs to start from it, and to look up calls.
+"""A big office's store: how long the system needs to start from it, to look up calls, and to note registrations.
 
     python -m benchmarks.store                      10,000 extensions, 1,000,000 calls
     python -m benchmarks.store --folder /tmp/big    keeps the store there, and uses it again
@@ -17,8 +17,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, func, select, text
 
@@ -26,10 +28,13 @@ from benchmarks.harness import HOST, cpu_seconds, print_table
 from pbx.config import load
 from pbx.history.record import CallList, Role
 from pbx.live_data import take_over
+from pbx.store.bindings import replace_bindings
 from pbx.store.calls import call_parties, call_records, calls
-from pbx.store.store import Store
+from pbx.store.store import BATCH, Store
 
 LOOKUPS = 50
+REFRESHES = 1000
+TOGETHER = (1, 10, BATCH)
 
 
 def configuration(folder: Path, extensions: int) -> Path:
@@ -121,8 +126,37 @@ def lookup(store: Store) -> float:
     return (time.process_time() - before) / LOOKUPS
 
 
+def refresh(store: Store, extensions: int, together: int) -> float:
+    """CPU seconds to note that a phone has registered again, where so many come together."""
+    later = datetime.now(UTC) + timedelta(hours=1)
+    numbers = [str(number) for number in range(10_000, 10_000 + min(extensions, REFRESHES))]
+    facts = [(number, [binding(number, later)]) for number in numbers]
+    before = time.process_time()
+    for start in range(0, len(facts), together):
+        store.begin(partial(replace_bindings, facts[start : start + together]))
+    return (time.process_time() - before) / len(facts)
+
+
+def binding(number: str, expires_at: datetime) -> dict[str, Any]:
+    """What is kept of a desk phone."""
+    return {
+        "contact": f"sip:ext{number}@10.0.0.1:5060",
+        "transport": "UDP",
+        "host": "10.0.0.1",
+        "port": 5060,
+        "expires_at": expires_at,
+        "q": 1.0,
+        "instance": f"<urn:uuid:00000000-0000-1000-8000-{number:0>12}>",
+        "reg_id": None,
+        "path": "",
+        "call_id": f"{number}-0123456789abcdef@10.0.0.1",
+        "cseq": 100,
+        "user_agent": "Yealink SIP-T46S 66.85.0.5",
+    }
+
+
 def main() -> None:
-    """Fill, start, look up, print."""
+    """Fill, start, look up, note, print."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -140,6 +174,11 @@ def main() -> None:
             store = fill(file, many)
             lookup(store)  # statements are compiled, pages are read
             looked_up = statistics.median(lookup(store) for _ in range(options.rounds))
+            refresh(store, extensions, BATCH)
+            noted = {
+                many: statistics.median(refresh(store, extensions, many) for _ in range(options.rounds))
+                for many in TOGETHER
+            }
             store.abandon()
             figures[folder] = statistics.median(starts(file, options.rounds)), looked_up
     (least, _), (start, looked_up) = figures[small], figures[big]
@@ -147,6 +186,10 @@ def main() -> None:
         ("start with one extension", f"{least:.2f} s"),
         (f"start with {options.extensions:,} extensions, {options.calls:,} calls", f"{start:.2f} s"),
         ("the latest calls of an extension", f"{looked_up * 1e3:.2f} ms"),
+        *(
+            (f"a registration noted, {many} together", f"{seconds * 1e3:.3f} ms")
+            for many, seconds in noted.items()
+        ),
     ]
     print_table("CPU time", rows)
 

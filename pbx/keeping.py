@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from pbx.presence import UserStatus
 from pbx.store.bindings import bindings_at, replace_bindings
 from pbx.store.external_calls import count_external_call, external_calls_of
 from pbx.store.statuses import clear_status, every_status, set_status
+from pbx.store.store import OneOf
 from sipcore.registrar.registrar import Binding, BindingChange
 from sipcore.syntax.headers import NameAddress
 from sipcore.syntax.uri import Uri
@@ -79,10 +80,9 @@ class Keeping:
         for extension in extensions:
             oldest_first = self._switch.registrar.bindings(extension, now)[::-1]
             rows = [
-                _row(binding) | {"expires_at": wall + timedelta(seconds=binding.expires_at - now)}
-                for binding in oldest_first
+                _row(binding, wall + timedelta(seconds=binding.expires_at - now)) for binding in oldest_first
             ]
-            self._switch.store.note(partial(replace_bindings, extension, rows))
+            self._switch.store.note(OneOf(replace_bindings, (extension, rows)))
 
     def _binding(self, row: dict[str, Any], loop_time: float) -> Binding | None:
         """A binding as it was, on the socket of today; None if that knows no such addresses.
@@ -115,13 +115,14 @@ class Keeping:
         self._switch.store.note(partial(count_external_call, payer, day, calls))
 
 
-def _row(binding: Binding) -> dict[str, Any]:
+def _row(binding: Binding, expires_at: datetime) -> dict[str, Any]:
     remote = binding.flow.remote
     return {
         "contact": str(binding.contact),
         "transport": binding.flow.transport.value,
         "host": remote.host,
         "port": remote.port,
+        "expires_at": expires_at,
         "q": binding.q,
         "instance": binding.instance,
         "reg_id": binding.reg_id,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import (
@@ -15,12 +16,14 @@ from sqlalchemy import (
     Integer,
     String,
     Table,
+    bindparam,
     delete,
-    insert,
+    func,
     select,
 )
 
 from pbx.store.extensions import extensions
+from pbx.store.insertion import Insertion
 from pbx.store.schema import Moment, WireText, metadata
 
 bindings = Table(
@@ -45,15 +48,47 @@ bindings = Table(
 `path` has a line for each."""
 
 
-def replace_bindings(extension: str, rows: Iterable[Mapping[str, Any]], connection: Connection) -> None:
-    """Enter the bindings of an extension in place of those before; nothing happens if the extension is gone."""
-    connection.execute(delete(bindings).where(bindings.c.extension == extension))
-    known = select(extensions.c.number).where(extensions.c.number == extension)
-    if connection.scalar(known) is None:
-        return
-    numbered = [{**row, "extension": extension, "position": position} for position, row in enumerate(rows)]
-    if numbered:
-        connection.execute(insert(bindings), numbered)
+Fact = tuple[str, Sequence[Mapping[str, Any]]]
+"""The number of an extension, and its bindings, the oldest first."""
+
+_TOLD = tuple(column.name for column in bindings.c if not column.primary_key)
+_values_of = itemgetter(*_TOLD)
+
+_put = Insertion(bindings, ["extension", "position", *_TOLD], replaces=True)
+_last = (
+    select(extensions.c.number, func.max(bindings.c.position))
+    .outerjoin(bindings, bindings.c.extension == extensions.c.number)
+    .where(extensions.c.number.in_(bindparam("numbers", expanding=True)))
+    .group_by(extensions.c.number)
+)
+_forget_rest = delete(bindings).where(
+    bindings.c.extension == bindparam("number"), bindings.c.position >= bindparam("first")
+)
+
+
+def replace_bindings(facts: Sequence[Fact], connection: Connection) -> None:
+    """Enter the bindings of extensions in place of those before. Nothing happens to an extension that is gone, and
+    what is said last of one holds.
+
+    A phone that registers again most often says what it said before: rows are overwritten, and only those
+    that are too many are deleted.
+    """
+    wanted = dict(facts)
+    last = dict(connection.execute(_last, {"numbers": list(wanted)}).all())
+    rows = [
+        (extension, position, *_values_of(binding))
+        for extension in last
+        for position, binding in enumerate(wanted[extension])
+    ]
+    if rows:
+        _put(connection, rows)
+    rest = [
+        {"number": extension, "first": len(wanted[extension])}
+        for extension, position in last.items()
+        if position is not None and position >= len(wanted[extension])
+    ]
+    if rest:
+        connection.execute(_forget_rest, rest)
 
 
 def bindings_at(now: datetime, connection: Connection) -> list[dict[str, Any]]:

@@ -40,11 +40,15 @@ class _Prepared:
 
 class Insertion:
     """Enters rows: values in the order of `names`, as the types of the columns have them; what is to be JSON is such
-    that it can be hashed, and an empty text is not for a column that may be NULL."""
+    that it can be hashed, and an empty text is not for a column that may be NULL.
 
-    def __init__(self, table: Table, names: Sequence[str]) -> None:
+    With `replaces` a row that is there already, by its primary key, is overwritten; none may be given twice.
+    """
+
+    def __init__(self, table: Table, names: Sequence[str], *, replaces: bool = False) -> None:
         self._table = table
         self._names = tuple(names)
+        self._replaces = replaces
         self._prepared: dict[str, _Prepared] = {}
 
     def __call__(self, connection: Connection, rows: Iterable[Sequence[object]]) -> None:
@@ -71,7 +75,15 @@ class Insertion:
         found = ((index, _process(column, dialect)) for index, column in enumerate(columns))
         processes = [(index, process) for index, process in found if process is not None]
         head = f"INSERT INTO {quote(self._table.name)} ({names}) VALUES "
-        return _Prepared(head + marks, head + ", ".join([marks] * ROWS), processes)
+        tail = _over(columns, quote) if self._replaces else ""
+        return _Prepared(head + marks + tail, head + ", ".join([marks] * ROWS) + tail, processes)
+
+
+def _over(columns: Iterable[Column[Any]], quote: Callable[[str], str]) -> str:
+    """What has a row overwrite that with the same primary key."""
+    key = ", ".join(quote(column.name) for column in columns if column.primary_key)
+    names = [quote(column.name) for column in columns if not column.primary_key]
+    return f" ON CONFLICT ({key}) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in names)}"
 
 
 def _mark(column: Column[Any], dialect: Dialect) -> str:

@@ -60,5 +60,13 @@ class WireText(TypeDecorator[str]):
     def process_bind_param(self, value: str | None, dialect: Dialect) -> bytes | None:
         return None if value is None else value.encode("utf-8", "surrogateescape")
 
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any] | None:
+        return _bytes_of if dialect.name == "sqlite" else super().bind_processor(dialect)
+
     def process_result_value(self, value: Any, dialect: Dialect) -> str | None:
         return None if value is None else bytes(value).decode("utf-8", "surrogateescape")
+
+
+def _bytes_of(text: str | None) -> bytearray | None:
+    """The driver of SQLite takes a bytearray as it is; of any other bytes it asks how they want to be adapted."""
+    return None if text is None else bytearray(text, "utf-8", "surrogateescape")

@@ -2,6 +2,7 @@
 
     message = await store.write(partial(mailboxes.add, number="100", ...))    # kept when this returns
     store.note(partial(calls.add, record))                                    # kept a moment later
+    store.note(OneOf(replace_bindings, (number, rows)))                       # with others of its kind
     greeting = await store.fetch(partial(mailboxes.greeting, number="100"))
 
 A change or query is a plain function over a SQLAlchemy `Connection`. It lives in a file of this folder, one a
@@ -21,20 +22,23 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from itertools import groupby
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection
 
 from pbx.store.database import Database
 from pbx.store.errors import Conflict, StoreUnavailable
 from pbx.store.migrations.upgrade import upgrade
+from values import dataclass
 
 logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
+Fact = TypeVar("Fact")
 Change = Callable[[Connection], Result]
 
 MAX_NOTES = 100_000
@@ -46,6 +50,18 @@ BATCH_SECONDS = 0.1
 FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 1.0, 30.0
 WAIT_SECONDS = 5.0
 """How long a change waits for those before it to be done."""
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf(Generic[Fact]):
+    """A change that says one fact of a kind of which many come at a time. Those that are noted one behind another are
+    given to `enter` together, in their order, and again one by one where that fails."""
+
+    enter: Callable[[Sequence[Fact], Connection], object]
+    fact: Fact
+
+    def __call__(self, connection: Connection) -> None:
+        self.enter([self.fact], connection)
 
 
 class Store:
@@ -239,8 +255,12 @@ class Store:
 
     def _perform_notes(self, batch: list[Change[Any]]) -> None:
         def all_of_it(connection: Connection) -> None:
-            for note in batch:
-                note(connection)
+            for enter, notes in groupby(batch, _entered_by):
+                if enter is None:
+                    for note in notes:
+                        note(connection)
+                else:
+                    enter([note.fact for note in notes if isinstance(note, OneOf)], connection)
 
         try:
             self._database.transact(all_of_it)
@@ -256,6 +276,11 @@ class Store:
         for _ in batch:
             self._notes.popleft()  # the loop only appends
         self.settled += len(batch)
+
+
+def _entered_by(note: Change[Any]) -> Callable[[Sequence[Any], Connection], object] | None:
+    """What takes it together with others; None if nothing does."""
+    return note.enter if isinstance(note, OneOf) else None
 
 
 def _nothing(connection: Connection) -> None:

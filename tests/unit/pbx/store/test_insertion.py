@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -106,6 +107,24 @@ def test_every_value_is_kept_as_sqlalchemy_keeps_it(
     rows: list[Row] = [(number, *values, None, ()) for number, values in enumerate(some)]
     assert entered(database, rows, by="insertion") == entered(database, rows, by="sqlalchemy")
     database.close()
+
+
+@pytest.mark.parametrize("count", [1, ROWS + 1])
+def test_rows_that_are_there_are_overwritten_if_that_is_wanted(database: Database, count: int) -> None:
+    replace = Insertion(table, NAMES, replaces=True)
+    others = [row(number) for number in range(count // 2, 2 * count)]
+    rows = [(number, *row(number + 3)[1:]) for number in range(count)]
+
+    def change(connection: Connection) -> list[Any]:
+        table.create(connection)
+        enter(connection, others)
+        replace(connection, rows)
+        found = list(connection.execute(select(table).order_by(table.c.id)))
+        table.drop(connection)
+        return found
+
+    found = [(*each[:-1], tuple(each[-1])) for each in database.transact(change)]
+    assert found == rows + others[count - count // 2 :]
 
 
 def test_what_no_database_takes_is_changed_and_the_rest_of_its_column_is_not(database: Database) -> None:

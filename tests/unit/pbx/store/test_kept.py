@@ -50,20 +50,20 @@ def remove(number: str, connection: Connection) -> None:
 
 def test_bindings_come_back_as_they_were(people: Database) -> None:
     later = BINDING | {"contact": "sip:101@10.0.0.2", "expires_at": NOW + timedelta(seconds=90)}
-    people.transact(partial(replace_bindings, "101", [BINDING]))
-    people.transact(partial(replace_bindings, "101", [BINDING, later]))
+    people.transact(partial(replace_bindings, [("101", [BINDING])]))
+    people.transact(partial(replace_bindings, [("101", [BINDING, later])]))
     found = people.query(partial(bindings_at, NOW))
     assert found == [
         BINDING | {"extension": "101", "position": 0},
         later | {"extension": "101", "position": 1},
     ]
     assert len(people.query(partial(bindings_at, NOW + timedelta(seconds=60)))) == 1
-    people.transact(partial(replace_bindings, "101", []))
+    people.transact(partial(replace_bindings, [("101", [])]))
     assert people.query(partial(bindings_at, NOW)) == []
 
 
 def test_what_belongs_to_an_extension_goes_with_it(people: Database) -> None:
-    people.transact(partial(replace_bindings, "101", [BINDING]))
+    people.transact(partial(replace_bindings, [("101", [BINDING])]))
     people.transact(partial(set_status, "101", "away", ""))
     people.transact(partial(log_in, "804", "101"))
     people.transact(partial(add_page_message, message("1", receiver="101")))
@@ -72,7 +72,7 @@ def test_what_belongs_to_an_extension_goes_with_it(people: Database) -> None:
     assert people.query(every_status) == []
     assert people.query(every_login) == []
     assert people.query(partial(page_messages_at, NOW)) == []
-    people.transact(partial(replace_bindings, "101", [BINDING]))  # a note that comes late
+    people.transact(partial(replace_bindings, [("101", [BINDING])]))  # a note that comes late
     assert people.query(partial(bindings_at, NOW)) == []
 
 
