@@ -1,4 +1,4 @@
-"""`myphone config check`: everything that would stop a start, without starting."""
+"""`myphone config check`: everything that would stop a first start, without starting."""
 
 from __future__ import annotations
 
@@ -6,19 +6,21 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 
 from myphone_api.errors import CommandError, ExitCode
 from myphone_api.server import prepare
-from pbx.config import ConfigError
+from pbx.config import Config, ConfigError
 from pbx.config_checks import weaknesses
 from pbx.config_errors import Problem
+from pbx.dead_ends import check_leads
 from pbx.plugin import PluginError
 
 
 def config_check(options: argparse.Namespace) -> ExitCode:
     """Check a file; say what is wrong with it, or that nothing is, and what could be better."""
     try:
-        config, _ = prepare(options.config)
+        config = _checked(options.config)
     except (ConfigError, PluginError) as error:
         if not options.json:
             raise CommandError(str(error), ExitCode.USAGE) from error
@@ -33,6 +35,15 @@ def config_check(options: argparse.Namespace) -> ExitCode:
         print(f"{options.config}: warning: {warning}", file=sys.stderr)
     print(f"{options.config}: fine, {len(config.extensions)} extensions")
     return ExitCode.OK
+
+
+def _checked(file: Path) -> Config:
+    config, features = prepare(file)
+    try:
+        check_leads(features, config)
+    except ConfigError as error:
+        raise error.in_file(file) from None
+    return config
 
 
 def _print_json(options: argparse.Namespace, **found: object) -> None:

@@ -21,7 +21,7 @@ from sqlalchemy import Connection
 
 from myphone_api.errors import CommandError, ExitCode
 from myphone_api.ports import unusable_folder
-from myphone_api.server import prepare, setup_errors
+from myphone_api.server import check_first, prepare, setup_errors
 from pbx.config import Config, ConfigError
 from pbx.dead_ends import check_leads
 from pbx.forwarding.file import TABLE, brought_in_rules, dead_ends
@@ -108,6 +108,7 @@ def live_system(options: argparse.Namespace) -> Iterator[Live]:
         try:
             store = Store.open(config.store.location, upgrades=False)
             try:
+                check_first(config, features, store)
                 take_over(config, store)
                 yield Live(config, features, store)
             finally:

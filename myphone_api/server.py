@@ -36,6 +36,7 @@ from pbx.environment import Environment
 from pbx.live_data import merged, revise, take_over
 from pbx.plugin import Feature, PluginError, load_features
 from pbx.prompts import SpokenPrompts
+from pbx.store import live
 from pbx.store.errors import StoreError, StoreUnavailable
 from pbx.store.hold import DatabaseHold, FolderHold, InUse
 from pbx.store.store import Store
@@ -88,10 +89,17 @@ def check(config: Config) -> tuple[Feature, ...]:
     Raises ConfigError and PluginError.
     """
     features = load_features()
-    check_leads(features, config)
+    dial_table(features, config)
     if problems := (*unusable_certificate(config.sip), *unusable_authorities(config)):
         raise ConfigError(*problems)
     return features
+
+
+def check_first(config: Config, features: tuple[Feature, ...], store: Store) -> None:
+    """What the file says of live data has to lead somewhere where it is about to be taken over; later it is not in
+    force. Raises ConfigError and StoreUnavailable."""
+    if not store.read(live.revision):
+        check_leads(features, config)
 
 
 @contextlib.contextmanager
@@ -156,6 +164,10 @@ def _known(
     first: Callable[[dict[str, Any]], None] | None,
 ) -> Config:
     try:
+        try:
+            check_first(config, features, store)
+        except ConfigError as error:
+            raise StartError(*error.problems, exit_code=ExitCode.USAGE) from error
         known, differing = take_over(config, store)
         if first is not None:
             store.begin(partial(revise, config, first))

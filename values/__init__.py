@@ -106,8 +106,10 @@ def _stores_past_guard(cls: _Class, values: dict[str, str], known: dict[str, Any
 def _without_guard(cls: _Class) -> _Class:
     """A class of the same slots that can be assigned to. An object may be of it and come back, and that costs less than
     to have the slots themselves set more than a few values."""
-    guardless = {"__setattr__": object.__setattr__, "__delattr__": object.__delattr__}
-    return type(cls.__name__, cls.__bases__, {"__slots__": cls.__slots__, **guardless})
+    namespace = {"__slots__": cls.__slots__, "__setattr__": object.__setattr__, "__delattr__": object.__delattr__}
+    if "__orig_bases__" in vars(cls):
+        namespace["__orig_bases__"] = vars(cls)["__orig_bases__"]  # else `Generic` refuses to be derived from
+    return type(cls.__name__, cls.__bases__, namespace)
 
 
 _become = vars(object)["__class__"].__set__

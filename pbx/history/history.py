@@ -169,9 +169,10 @@ class History:
         if not (len(chronicle) or len(self._store)):
             self._have_done(journal.clear)
             return
-        late = [each for each in self._unsettled if journal.full or not each.told]
+        full = journal.full  # once, for the journalist may find out meanwhile
+        late = [each for each in self._unsettled if full or not each.told]
         over = [record for each in late for record in each.records]
-        if journal.full:
+        if full:
             self._have_done(partial(journal.rewrite, at, chronicle.going_on(at), [*over, *ended.records]))
         else:
             calls_over = [record.call for record in ended.records]

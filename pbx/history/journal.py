@@ -99,9 +99,9 @@ class Journal:
         for line in lines:
             try:
                 last, ended, records, final = _read(json.loads(line))
-            except (ValueError, TypeError, KeyError):  # written in part, or by another version
+                ends |= dict.fromkeys(ended, last)
+            except (ValueError, TypeError, KeyError, RecursionError):  # written in part, or by another version
                 continue
-            ends |= dict.fromkeys(ended, last)
             found |= {record.call: record for record in records}
             over |= {record.call: record for record in final}
         if last is None:

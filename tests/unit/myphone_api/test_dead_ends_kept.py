@@ -36,3 +36,21 @@ def test_a_dead_end_that_is_kept_is_told_and_mended(
     mended.write_text(tomli_w.dumps({"ring_groups": [{"number": "810", "otherwise": "101"}]}))
     assert cli.run("import", mended)[0] == "tables ring_groups\n"
     assert cli.run("ext", "set", "100", "--first-name", "Leigh")[0] == "changed 100\n"
+
+
+def test_a_file_that_is_in_force_no_more_may_have_them_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An older version took such a file over; `config check` says it, and a first start refuses."""
+    path = tmp_path / "myphone.toml"
+    group = '[[ring_groups]]\nnumber = "810"\notherwise = "{}"\n'
+    path.write_text(FILE + group.format("101"))
+    cli = Cli(path, capsys)
+    cli.run("ext", "list")
+    path.write_text(FILE + group.format("199"))
+    cli.run("ext", "set", "100", "--first-name", "Leigh")
+    cli.run("explain", "--from", "100", "--to", "101")
+    assert DEAD_END in cli.run("config", "check", code=2)[1]
+    (tmp_path / "data" / "myphone.db").unlink()
+    for command in (("ext", "list"), ("explain", "--from", "100", "--to", "101"), ("serve",)):
+        errors = cli.run(*command, code=2)[1]
+        assert DEAD_END in errors
+        assert "store:" not in errors

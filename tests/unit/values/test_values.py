@@ -9,12 +9,13 @@ import pickle
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError, asdict, field, fields, replace
 from dataclasses import dataclass as standard
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import pytest
 
 import values
 
+Item = TypeVar("Item")
 Decorator = Callable[..., Callable[[type[Any]], type[Any]]]
 
 OPTIONS: list[dict[str, bool]] = [
@@ -213,6 +214,17 @@ def test_nothing_can_be_assigned_to_any_frozen_one_even_of_a_derived_class(field
         for name in [*names, "__class__", "unknown"]:
             with pytest.raises(FrozenInstanceError):
                 setattr(value, name, 1)
+
+
+@pytest.mark.parametrize("fields", [values.MANY - 1, values.MANY])
+def test_a_generic_one_may_have_many_fields_too(fields: int) -> None:
+    names = [f"n{number}" for number in range(fields)]
+
+    class Kind(Generic[Item]):
+        __annotations__ = dict.fromkeys(names, "int")
+
+    kind = values.dataclass(frozen=True, slots=True)(Kind)
+    assert [getattr(kind(*range(fields)), name) for name in names] == list(range(fields))
 
 
 def test_a_method_that_the_class_has_stays() -> None:

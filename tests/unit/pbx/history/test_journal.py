@@ -109,6 +109,17 @@ def test_what_was_written_in_part_is_left_out(journal: Journal, tmp_path: Path) 
     assert [record.call for record in journal.recover()] == ["c1"]
 
 
+@pytest.mark.parametrize(
+    "bad", ["[" * 100_000, '[{shape},"{at}",5,[]]', '[{shape},"{at}",[[]],[]]', "[{shape},5,[],[]]"]
+)
+def test_no_line_stops_a_start_whatever_a_disk_has_made_of_it(journal: Journal, tmp_path: Path, bad: str) -> None:
+    file = tmp_path / "calls.journal"
+    journal.append(after(2), [STARTED])
+    whole = file.read_text()
+    file.write_text(bad.format(shape=module._SHAPE, at=after(9).isoformat()) + "\n" + whole)
+    assert [record.call for record in journal.recover()] == ["c1"]
+
+
 def test_it_does_not_grow_for_ever_and_is_for_nobody_else(
     journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
