@@ -34,7 +34,10 @@ class Usage(Protocol):
         """Whether a request within one of its dialogs is to be listened to; the answer is 481 if not."""
 
     def receive_request(self, request: Request, transaction: ServerTransaction, now: float) -> list[Effect]:
-        """A request within its dialogs, but no ACK and no CANCEL. Raises PeerError with the status to answer."""
+        """A request within its dialogs, but no ACK, no CANCEL, and no BYE of a session.
+
+        Raises PeerError with the status to answer.
+        """
 
     def receive_ack(self, request: Request, now: float) -> list[Effect]:
         """The ACK of a 2xx."""

@@ -77,7 +77,9 @@ class InviteSession(ChangingSession):
         """
         if self.flow.transport.secure and not flow.transport.secure:
             return False
-        if self.state is SessionState.SETTING_UP or self.dialog is None:
+        if self.dialog is None:  # the early dialogs are over, and the INVITE has begun anew
+            return False
+        if self.state is SessionState.SETTING_UP:
             return True
         return self.dialog.id == (request.call_id, request.to.tag, request.from_.tag or "")
 

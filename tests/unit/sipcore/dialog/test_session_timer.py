@@ -102,6 +102,30 @@ def test_a_422_that_does_not_help_is_a_refusal(least: str) -> None:
     ] == [invite]
 
 
+@pytest.mark.parametrize("method", ["UPDATE", "BYE", "PRACK", "INFO"])
+def test_a_branch_that_is_over_with_its_422_is_not_listened_to(method: str) -> None:
+    pair = pair_of(TimerSettings(120), TimerSettings())
+    lee = pair.caller
+    lee.invite(OFFER)
+    invite = sent(lee, "INVITE")
+    lee.receive(response_to(invite, 183, to_tag="b", headers=[("Contact", "<sip:kim@192.0.2.2>")]))
+    branch = lee.session.dialog
+    lee.receive(response_to(invite, 422, to_tag="b", headers=[("Min-SE", "300")]))
+    late = request(
+        method,
+        ("From", str(branch.remote)),
+        ("To", str(branch.local)),
+        ("Call-ID", branch.call_id),
+        ("CSeq", f"1 {method}"),
+    )
+    pair.ladder()
+    lee.receive(late)
+    assert pair.ladder() == [f"> 481 {method}"]
+    lee.receive(response_to(sent(lee, "INVITE"), 486, to_tag="c"))
+    pair.discard()
+    pair.assert_nothing_remains()
+
+
 def test_a_peer_that_always_wants_more_is_left_after_two_times() -> None:
     pair = pair_of(TimerSettings(120), TimerSettings())
     lee = pair.caller
