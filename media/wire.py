@@ -1,8 +1,8 @@
 """Commands and events as bytes, for the pair between the switch and a worker.
 
 Each is a list of plain values, the first of which is the number of its class, and `marshal` prints a list of them.
-Pickles name each class and each field anew in every piece, which took five times as long. Both ends are of one version,
-for the one has started the other.
+Pickles name each class and each field anew in every piece, which took five times as long. Both ends have to be of one
+version: what a parent that has been running since before an update starts from the disk may be of another.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import fields
 from enum import Enum
 from operator import attrgetter
-from typing import Any, get_args
+from typing import Any, Final, get_args
+from zlib import crc32
 
 from media.messages import Command, Event, RecordingEnd, Statistics
 from media.plan import Codec, Direction, SrtpKeys, SrtpSuite, StreamPlan
@@ -90,3 +91,12 @@ def _tuple_of(*names: str) -> Callable[[Any], tuple[Any, ...]]:
 _KINDS = (*get_args(Command), *get_args(Event), LogLine)
 _PRINTERS = {kind: _ways(kind, number)[0] for number, kind in enumerate(_KINDS)}
 _READERS = [_ways(kind, number)[1] for number, kind in enumerate(_KINDS)]
+
+
+def _shape(kind: type[Any]) -> tuple[str, list[str]]:
+    names = [each.name for each in (list(kind) if issubclass(kind, Enum) else fields(kind))]
+    return kind.__qualname__, names
+
+
+VERSION: Final = f"{crc32(repr([*map(_shape, (*_KINDS, *_NESTED.values()))]).encode()):08x}"
+"""Another where a message, or what is in it, has changed its place or its fields."""

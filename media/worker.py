@@ -152,7 +152,7 @@ class WorkerProcess:
         """`codecs`: names of those that calls may want."""
         self._number = number
         log_level = str(logger.getEffectiveLevel())
-        self._arguments = [str(number), host, *map(str, port_range), log_level, *codecs]
+        self._arguments = [str(number), host, *map(str, port_range), log_level, wire.VERSION, *codecs]
         self._tell = tell
         self._start_process = start
         self._process: Process | None = None
@@ -330,10 +330,13 @@ def _say(what: str, error: Exception) -> None:
 
 
 def work(pair: socket.socket, arguments: list[str]) -> int:
-    """Be a worker with the arguments NUMBER HOST FIRST LAST LOG-LEVEL CODEC...; returns the exit code."""
+    """Be a worker with the arguments NUMBER HOST FIRST LAST LOG-LEVEL VERSION CODEC...; returns the exit code."""
     from media.lane import open_lane
 
-    number, host, first, last, log_level, *codecs = arguments
+    number, host, first, last, log_level, version, *codecs = arguments
+    if version != wire.VERSION:  # nor would the parent understand it if it said so
+        print(f"media worker {number}: the program has been updated, and has to be started again", file=sys.stderr)
+        return 1
     log = UpwardLog()
     logging.getLogger().setLevel(int(log_level))
     logging.getLogger().addHandler(log)

@@ -469,7 +469,7 @@ def spawn(ports: tuple[int, int]) -> tuple[subprocess.Popen[bytes], socket.socke
     ours, theirs = socket.socketpair()
     with theirs:
         child = subprocess.Popen(
-            command("7", HERE, *map(str, ports), "30"),
+            command("7", HERE, *map(str, ports), "30", wire.VERSION),
             stdin=theirs.fileno(),
             stderr=subprocess.PIPE,
         )

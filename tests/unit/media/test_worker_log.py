@@ -9,7 +9,7 @@ from typing import cast
 
 import pytest
 
-from media.messages import Command, OpenStream, PlayFile
+from media.messages import Command, Event, OpenStream, PlayFile, WorkerLost
 from media.process import Start, command
 from media.worker import WorkerProcess
 from tests.unit.media.processes import started
@@ -38,6 +38,7 @@ def test_what_a_process_logs_is_in_the_log_of_its_parent(caplog: pytest.LogCaptu
 
 NO_RING = "import media.lane; media.lane.UringLane = lambda: open('/no/ring')"
 BROKEN = "import media.engine; media.engine.MediaEngine.start = lambda engine: 1 / 0"
+UPDATED = "import media.wire; media.wire.VERSION = 'another'"
 BLIND = "import media.worker; media.worker._loop = lambda lane: 1 / 0"
 
 
@@ -86,6 +87,24 @@ def test_why_a_process_ends_is_in_the_log_and_nowhere_else(
     record = next(each for each in caplog.records if said in each.getMessage())
     assert record.getMessage() == f"media worker 0: {said}: division by zero"
     assert "ZeroDivisionError" in record.__dict__["exception"]
+
+
+def test_a_process_of_another_version_does_not_guess_what_it_is_told() -> None:
+    """Numbers of messages may mean others there: the program was updated under a parent that runs on."""
+
+    async def story() -> None:
+        told: list[Event] = []
+        worker = WorkerProcess(0, HERE, (10000, 10003), told.append, starting(UPDATED, processes))
+        await worker.start()
+        try:
+            await until(lambda: WorkerLost(0, ()) in told)
+        finally:
+            await worker.stop()
+        assert set(told) == {WorkerLost(0, ())}
+
+    processes: list[subprocess.Popen[bytes]] = []
+    run(story())
+    assert said_by(processes).startswith(b"media worker 0: the program has been updated")
 
 
 def said_by(processes: list[subprocess.Popen[bytes]]) -> bytes:
