@@ -131,18 +131,21 @@ def _events(encodings: Mapping[str, str]) -> dict[int, int]:
 
 
 _OPUS_PARAMETER = re.compile(
-    r"(?:maxplaybackrate|sprop-maxcapturerate|maxaveragebitrate|maxptime|minptime|ptime|stereo|sprop-stereo|cbr"
+    r"(maxplaybackrate|sprop-maxcapturerate|maxaveragebitrate|maxptime|minptime|ptime|stereo|sprop-stereo|cbr"
     r"|useinbandfec|usedtx)=[0-9]{1,6}"
 )
 
 
 def _opus_parameters(attributes: Attributes, number: int) -> str:
-    """Without what is no parameter of Opus."""
+    """Without what is no parameter of Opus, or is there twice: another phone is told of it."""
     for name, value in attributes:
         written, _, parameters = (value or "").partition(" ")
         if name == "fmtp" and written == str(number):
-            parts = (part.strip() for part in parameters.lower().split(";"))
-            return ";".join(dict.fromkeys(part for part in parts if _OPUS_PARAMETER.fullmatch(part)))
+            firsts: dict[str, str] = {}
+            for part in parameters.lower().split(";"):
+                if found := _OPUS_PARAMETER.fullmatch(part.strip()):
+                    firsts.setdefault(found[1], found[0])
+            return ";".join(firsts.values())
     return ""
 
 

@@ -28,6 +28,7 @@ from sipcore.sdp.description import SessionDescription
 from sipcore.syntax.headers import NameAddress, warning_value
 from sipcore.syntax.identifiers import Identifiers
 from sipcore.syntax.message import Request, Response, has_tag, print_response, response_to
+from sipcore.syntax.remember import MAX_CHARACTERS
 from sipcore.syntax.uri import Uri
 from sipcore.transaction.events import FlowFailed, ResponseReceived, TimedOut, TransactionEvent
 from sipcore.transaction.invite_server import InviteServer
@@ -523,8 +524,9 @@ class Endpoint:
         return self._about_us(flow, user, scheme, self._supported)
 
     def _about_us(self, flow: Flow, user: str, scheme: str, supported: str) -> list[tuple[str, str]]:
+        written = contact if len(user) <= MAX_CHARACTERS else contact.__wrapped__
         return [
-            ("Contact", contact(flow.transport, self.advertised(flow), user, scheme)),
+            ("Contact", written(flow.transport, self.advertised(flow), user, scheme)),
             ("Allow", self._allow),
             ("Supported", supported),
             ("User-Agent", self.settings.server),

@@ -36,6 +36,19 @@ def test_codecs_in_order_and_the_first_events_of_each_clock() -> None:
     assert formats.events_with(Codec.OPUS) == (98, 48000)
 
 
+def test_each_parameter_of_opus_is_taken_once() -> None:
+    """What one phone writes is told to another, and remembered as it was told: it is no longer than it can be."""
+    many = ";".join(f"ptime={number}" for number in range(5000))
+    formats = media_formats(
+        section(
+            "m=audio 4000 RTP/AVP 96",
+            "a=rtpmap:96 opus/48000/2",
+            f"a=fmtp:96 stereo=1;{many};stereo=1;cbr=0",
+        )
+    )
+    assert formats.opus_parameters == "stereo=1;ptime=0;cbr=0"
+
+
 def test_of_several_payload_types_of_a_codec_the_first_counts() -> None:
     formats = media_formats(
         section(

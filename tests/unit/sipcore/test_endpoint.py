@@ -14,6 +14,7 @@ from sipcore.syntax.message import HeaderList, Request, Response, response_to
 from sipcore.syntax.parser import parse_message
 from sipcore.syntax.uri import Uri
 from sipcore.transport.flow import Address, Flow, Transport
+from sipcore.transport.our_addresses import contact
 from tests.unit.sipcore.lone import PBX, SDP, TCP, UDP, answers, endpoint_of, refusal, request, sent
 from tests.unit.sipcore.pair import (
     ANSWER,
@@ -71,6 +72,14 @@ def test_a_service_answers_at_once_and_tells_afterwards() -> None:
     assert asked == [("REGISTER", "100")]
     endpoint.tick(TIMEOUT)
     assert_empty(endpoint)
+
+
+def test_our_address_is_not_remembered_with_a_user_whom_a_stranger_has_made_up() -> None:
+    endpoint = endpoint_of()
+    before = contact.cache_info().currsize
+    headers = dict(endpoint.local_headers(UDP, "x" * 8000))
+    assert headers["Contact"] == f"<sip:{'x' * 8000}@192.0.2.1:5060>"
+    assert contact.cache_info().currsize == before
 
 
 def test_a_service_that_fails_is_logged_and_its_request_is_answered(caplog: pytest.LogCaptureFixture) -> None:
