@@ -280,7 +280,7 @@ class Rooms:
         self._parties[stream.id] = number, party
         stream.stand_apart()
         stream.party = party
-        room.announcements.extend(joining.announcements)
+        room.announcements.extend(joining.announcements[: MAX_ANNOUNCEMENTS - len(room.announcements)])
 
     def leave(self, stream: Stream) -> None:
         """Take a stream out of its room, if it is in one."""

@@ -10,7 +10,7 @@ import pytest
 from media.messages import AnnounceFiles, CloseStream, JoinRoom, LeaveRoom, StreamFailed
 from media.mixer import MAX_CAPACITY, Mixer
 from media.plan import Codec
-from media.room import JOINS_A_TICK
+from media.room import JOINS_A_TICK, MAX_ANNOUNCEMENTS
 from tests.simulation.simulation import Simulation
 from tests.unit.media.studio import FRAME_SECONDS, Peer, Studio, plan_for
 from tests.unit.media.test_room import SILENCE, people, sound, talk, wav
@@ -123,6 +123,22 @@ async def test_what_somebody_announces_who_waits_is_heard_when_he_is_in(simulati
     await asyncio.gather(first[0].say([SILENCE] * 30), last.say([SILENCE] * 30))
     for peer in (first[0], last):
         assert peer.heard().count(sound(8000)) == 10
+    studio.stop()
+
+
+async def test_a_room_is_told_no_more_than_it_may_have_waiting(simulation: Simulation, tmp_path: Path) -> None:
+    """However many come in who bring something."""
+    studio, hello = big_studio(simulation), wav(tmp_path / "hello.wav", 8000, 0.06)
+    streams = [stream for _, stream in crowd(studio)]
+    studio.do(*(JoinRoom(stream, 1) for stream in streams))
+    studio.do(*(AnnounceFiles(stream, (hello,)) for stream in streams for _ in range(3)))
+    await asyncio.sleep(10 * FRAME_SECONDS)
+    assert studio.engine._rooms is not None
+    [room] = studio.engine._rooms._rooms.values()
+    assert len(room.parties) == CROWD
+    assert MAX_ANNOUNCEMENTS // 2 < len(room.announcements) <= MAX_ANNOUNCEMENTS
+    await asyncio.sleep(MAX_ANNOUNCEMENTS * 4 * FRAME_SECONDS)
+    assert not room.announcements
     studio.stop()
 
 
