@@ -13,7 +13,7 @@ from dataclasses import field
 from itertools import count
 from pathlib import Path
 
-from sipcore.effects import Arrived, CloseFlow, Effect, Invited, RequestInDialog, Transmit
+from sipcore.effects import Arrived, CloseFlow, Effect, Invited, Offered, RequestInDialog, Transmit
 from sipcore.endpoint import Endpoint
 from sipcore.errors import ParseError, UsageError
 from sipcore.net.inbox import Inbox, Sender
@@ -278,6 +278,8 @@ class Driver:
                 self.perform(self.endpoint.respond(effect.transaction, sorry, now))
             elif isinstance(effect, Invited):
                 self.perform(effect.session.reject(500, now))
+            elif isinstance(effect, Offered):
+                self.perform(effect.session.refuse(500, now))
         except UsageError:  # the handler answered before it failed
             pass
 

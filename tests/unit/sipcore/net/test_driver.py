@@ -9,10 +9,11 @@ from collections.abc import Callable
 
 import pytest
 
-from sipcore.effects import CloseFlow, Effect, Responded, Transmit
+from sipcore.dialog.callee import CalleeSession
+from sipcore.effects import CloseFlow, Effect, Invited, Responded, Transmit
 from sipcore.net.driver import Driver, DriverSettings
 from sipcore.net.limits import Limits
-from sipcore.syntax.message import Request, response_to
+from sipcore.syntax.message import Request, Response, response_to
 from sipcore.syntax.parser import parse_message
 from sipcore.transport.flow import Address, Flow, Transport
 from tests.simulation.network import HostNetwork
@@ -29,6 +30,7 @@ from tests.unit.sipcore.net.serving import (
     serving,
     travel,
 )
+from tests.unit.sipcore.pair import ANSWER, OFFER
 
 # -- UDP -------------------------------------------------------------------------------------------
 
@@ -319,6 +321,39 @@ async def test_a_handler_that_fails_is_logged_and_its_request_is_answered(
     assert "a bug of the user" in caplog.text
     errors = [record.message for record in caplog.records if record.levelno >= logging.ERROR]
     assert errors == [*["Arrived was not handled"] * 3, "Invited was not handled"]
+
+
+async def test_a_handler_that_fails_at_a_change_of_a_call_has_refused_it(
+    simulation: Simulation, client: HostNetwork
+) -> None:
+    """Else its sender could never change the call again, nor anybody else."""
+    sessions: list[CalleeSession] = []
+
+    def accept(effect: Effect) -> None:
+        if isinstance(effect, Invited):
+            sessions.append(effect.session)
+            server.driver.perform(effect.session.accept(OFFER, asyncio.get_running_loop().time()))
+
+    async with serving(simulation) as server:
+        udp = Datagrams(client)
+        server.before = accept
+        contact = b"Contact: <sip:100@10.0.1.1>\r\nMax-Forwards"
+        udp.send(options(1, transport="UDP").replace(b"OPTIONS", b"INVITE").replace(b"Max-Forwards", contact))
+        await travel()
+        answer = parse_message(udp.received[-1])
+        assert isinstance(answer, Response)
+        for number, method in ((2, "ACK"), (3, "INVITE")):
+            request = parse_message(options(number, transport="UDP").replace(b"OPTIONS", method.encode()))
+            for name in ("From", "To", "Call-ID"):
+                request.set(name, answer.first[name])
+            request.set("CSeq", f"{answer.cseq.number + (method == 'INVITE')} {method}")
+            request.set("Content-Type", "application/sdp")
+            request.body = ANSWER.to_bytes()
+            udp.send(request.to_bytes())
+            await travel()
+            server.before = break_down
+        assert [int(answer[8:11]) for answer in udp.received] == [100, 200, 100, 500]
+        assert [session.can_change for session in sessions] == [True]
 
 
 async def test_a_handler_that_fails_after_its_answer_has_answered(
