@@ -254,8 +254,14 @@ def told(connection: Connection) -> dict[str, Any]:
     result = connection.execute(select(extensions).order_by(extensions.c.number))
     columns = tuple(result.keys())
     rows = [_table_of(dict(zip(columns, row, strict=True))) for row in result.all()]
-    kept = live.tables(connection)
-    return {"extensions": rows} | {name: kept[name][0] for name in TABLES if name in kept}
+    kept, taken_over = live.tables(connection), live.fact(live.TAKEN_OVER, connection) or {}
+    empty = {name: _empty(name) for name in TABLES if name in taken_over}  # else the file's would be in force
+    return {"extensions": rows} | empty | {name: kept[name][0] for name in TABLES if name in kept}
+
+
+def _empty(name: str) -> Any:
+    """A table in which nothing is."""
+    return plain(Config.model_fields[name].get_default(call_default_factory=True))
 
 
 def _table_of(row: Mapping[str, Any]) -> dict[str, Any]:

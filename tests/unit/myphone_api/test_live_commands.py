@@ -299,3 +299,12 @@ def test_a_store_that_is_locked_or_not_ours_is_named(
         assert "of a newer version" in cli.run("ext", "list", code=1)[1]
     finally:
         other.close()
+
+
+def test_a_table_that_was_empty_when_the_file_was_taken_over_is_the_stores_too(cli: Cli, config: Path) -> None:
+    cli.run("ext", "list")
+    config.write_text(FILE + '[[ring_groups]]\nnumber = "810"\n\n[office_hours]\nmonday = ["08:00-12:00"]\n')
+    assert "ring_group" not in cli.run("explain", "--from", "100", "--to", "810", code=0)[0]
+    assert cli.run("ext", "set", "100", "--first-name", "Leigh")[0] == "changed 100\n"
+    assert cli.run("import", config)[0] == "changed 100; tables office_hours, ring_groups\n"
+    assert "ring_group 810" in cli.run("explain", "--from", "100", "--to", "810")[0]

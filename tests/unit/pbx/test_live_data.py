@@ -116,7 +116,8 @@ def test_what_is_written_and_told_is_the_same() -> None:
     assert store.begin(partial(write, again)) == Report()
     other = Store.in_memory()
     other.begin(partial(write, again))
-    assert other.read(told) == store.read(told)
+    kept = {name: table for name, table in store.read(told).items() if table}
+    assert other.read(told) == kept
 
 
 def test_a_revision_touches_only_what_differs() -> None:
