@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import logging
 import selectors
+import sys
 import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
@@ -78,7 +79,7 @@ class UringLane(selectors.DefaultSelector):
         """Pass relayed packets on in arrays from now on: numpy has been loaded."""
         from media.express import Express
 
-        if self._express is None:
+        if self._express is None and sys.byteorder == "little":  # completions and headers are read in words
             self._express = Express(self._ring, self._now)
 
     def take(self, socket: SystemMediaSocket, fd: int) -> int | None:
