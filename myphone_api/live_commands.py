@@ -94,8 +94,8 @@ class Live:
         except _Rehearsed as rehearsed:
             return rehearsed.report
 
-    def _check(self, revised: Config) -> None:
-        check_leads(self.features, revised)
+    def _check(self, revised: Config, before: Callable[[], Config]) -> None:
+        check_leads(self.features, revised, before)
 
 
 @contextlib.contextmanager

@@ -5,7 +5,9 @@ The configuration alone cannot tell: a target may be a dial code, and those are 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
 from typing import TYPE_CHECKING
 
 from pbx.config_errors import ConfigError, Problem
@@ -32,10 +34,24 @@ _NO_TARGETS = ("", "name", "repeat")
 """What a key of a receptionist does beside leading somewhere, and what is not set."""
 
 
-def check_leads(features: Iterable[Feature], config: Config) -> None:
-    """Raises ConfigError where dial codes clash, or where something leads nowhere."""
-    if problems := tuple(dead_ends(config, dial_table(features, config))):
+def check_leads(
+    features: Collection[Feature], config: Config, before: Callable[[], Config] | None = None
+) -> None:
+    """Raises ConfigError where dial codes clash, or where something leads nowhere that did not `before`: a dead end
+    that an older version let in is no reason to refuse another change."""
+    problems = tuple(dead_ends(config, dial_table(features, config)))
+    if problems and before is not None:
+        former = before()
+        known = Counter(map(_anywhere, dead_ends(former, dial_table(features, former))))
+        now = Counter(map(_anywhere, problems))
+        problems = tuple(problem for problem in problems if now[_anywhere(problem)] > known[_anywhere(problem)])
+    if problems:
         raise ConfigError(*problems)
+
+
+def _anywhere(problem: Problem) -> tuple[str, str]:
+    """The same wherever in its list it stands, from which others may be removed."""
+    return re.sub(r"\d+", "", problem.key), problem.message
 
 
 def dead_ends(config: Config, codes: DialTable) -> Iterator[Problem]:

@@ -105,9 +105,9 @@ class LiveChanges:
             except ConfigError as error:
                 logger.error("live data of the store are not in force, for they cannot be: %s", error)
 
-    def _check(self, revised: Config) -> None:
+    def _check(self, revised: Config, before: Callable[[], Config]) -> None:
         """What the configuration alone cannot tell. Raises ConfigError."""
-        check_leads(self._switch.features, revised)
+        check_leads(self._switch.features, revised, before)
         for index, extension in enumerate(revised.extensions):
             taken = self._switch.system_numbers.find(extension.number)
             if taken is not None:

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -132,13 +132,14 @@ def revise(
     connection: Connection,
     *,
     versions: Mapping[str, int] | None = None,
-    check: Callable[[Config], object] = lambda config: None,
+    check: Callable[[Config, Callable[[], Config]], object] = lambda config, before: None,
 ) -> Report:
     """Change live data: `change` gets them as a configuration file has them, and what it leaves is checked as a whole.
 
     `versions`, by the numbers of extensions and the names of tables, are those that the change was thought of for.
-    Raises Conflict where one of them is of another by now, ConfigError where the result cannot be, and whatever
-    `change` and `check` raise; then nothing has changed.
+    `check` gets the result, and what makes what has been in force until now. Raises Conflict where a version is
+    another by now, ConfigError where the result cannot be, and whatever `change` and `check` raise; then nothing has
+    changed.
     """
     live.claim(connection)
     for name, version in (versions or {}).items():
@@ -146,7 +147,7 @@ def revise(
     tables = told(connection)
     change(tables)
     revised = config.with_tables(tables)
-    check(revised)
+    check(revised, partial(merged, config, connection))
     return write(revised, connection)
 
 

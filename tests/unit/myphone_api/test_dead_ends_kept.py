@@ -31,11 +31,19 @@ def test_a_dead_end_that_is_kept_is_told_and_mended(
     with caplog.at_level(logging.WARNING):
         cli.run("explain", "--from", "100", "--to", "101")  # which opens the store as a start does
     assert f"store: {DEAD_END}" in caplog.text
-    assert DEAD_END in cli.run("ext", "set", "100", "--first-name", "Leigh", code=2)[1]
-    mended = tmp_path / "mended.toml"
-    mended.write_text(tomli_w.dumps({"ring_groups": [{"number": "810", "otherwise": "101"}]}))
-    assert cli.run("import", mended)[0] == "tables ring_groups\n"
     assert cli.run("ext", "set", "100", "--first-name", "Leigh")[0] == "changed 100\n"
+    old, other = ({"number": number, "otherwise": "number:199"} for number in ("810", "811"))
+    brought = tmp_path / "brought.toml"
+    brought.write_text(tomli_w.dumps({"ring_groups": [other, old]}))
+    assert DEAD_END in cli.run("import", brought, code=2)[1]
+    brought.write_text(tomli_w.dumps({"ring_groups": [{**other, "otherwise": "101"}, old]}))  # it may stand elsewhere
+    assert cli.run("import", brought)[0] == "tables ring_groups\n"
+    brought.write_text(tomli_w.dumps({"ring_groups": [{"number": "810", "otherwise": "101"}]}))
+    assert cli.run("import", brought)[0] == "tables ring_groups\n"
+    with caplog.at_level(logging.WARNING):
+        caplog.clear()
+        cli.run("explain", "--from", "100", "--to", "101")
+    assert DEAD_END not in caplog.text
 
 
 def test_a_file_that_is_in_force_no_more_may_have_them_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -147,7 +147,9 @@ def test_what_does_not_pass_the_callers_check_changes_nothing() -> None:
     config = parse(FILE)
     store = store_of(config)
 
-    def refuse(revised: Config) -> None:
+    def refuse(revised: Config, before: Callable[[], Config]) -> None:
+        names = [each.first_name for each in revised.extensions], [each.first_name for each in before().extensions]
+        assert names[0][0] == "X" != names[1][0]
         raise ConfigError
 
     with pytest.raises(ConfigError):
