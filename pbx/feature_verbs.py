@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -22,17 +23,17 @@ if TYPE_CHECKING:
 Shared = TypeVar("Shared")
 
 
-class FeatureVerbs:
-    """For a call, which says who is served."""
+class FeatureVerbs(ABC):
+    """For a call, which itself says whose leg is served."""
 
     id: str
     switch: Switch
     caller: Party
 
     @property
+    @abstractmethod
     def caller_leg(self) -> Leg:
         """The leg of the party that is served."""
-        raise NotImplementedError
 
     @property
     def config(self) -> Config:
