@@ -8,8 +8,10 @@ The pairs of phones call all at once: each phone sends, then each waits for its 
 from __future__ import annotations
 
 import argparse
+from functools import partial
+from itertools import chain
 
-from benchmarks.harness import measure, print_table, resident_bytes, server
+from benchmarks.harness import bare_b2bua, measure, print_table, resident_bytes, server
 from benchmarks.load import BarePhone, calling, in_step
 from benchmarks.signalling import CALL, pure_cost
 
@@ -24,19 +26,21 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=10, help="at once (default: %(default)s)")
     options = parser.parse_args()
     numbers = range(1000, 1000 + 2 * options.pairs)
-    with server(numbers) as running:
-        phones = [BarePhone(number, running.address) for number in numbers]
-        for phone in phones:
+    with server(numbers) as running, bare_b2bua() as bare:
+        offices = [[BarePhone(number, each.address) for number in numbers] for each in (running, bare)]
+        for phone in chain(*offices):
             phone.register()
-        pairs = list(zip(phones[::2], phones[1::2], strict=True))
 
-        def unit() -> int:
-            times = options.calls // len(pairs)
+        def unit(phones: list[BarePhone]) -> int:
+            times = options.calls // options.pairs
+            pairs = list(zip(phones[::2], phones[1::2], strict=True))
             return sum(in_step([calling(*pair) for pair in pairs]) for _ in range(times))
 
-        unit()  # the first round warms caches up and is not counted
+        ours, theirs = (partial(unit, phones) for phones in offices)
+        ours()  # the first round warms caches up and is not counted
+        theirs()
         before = resident_bytes(running.pid)
-        measured = measure(options.rounds, unit, running.pid)
+        measured = measure(options.rounds, ours, running.pid, (theirs, bare.pid))
         grown = resident_bytes(running.pid) - before
         pure = pure_cost(CALL, options.calls, options.rounds)
         print_table(
@@ -48,6 +52,7 @@ def main() -> None:
                     "ratio to eight of these (what the call receives)",
                     f"{measured.seconds / (8 * measured.yardstick):.1f}",
                 ),
+                ("the least that a B2BUA does", f"{measured.reference * 1e3:.3f} ms"),
                 ("without sockets, in one process", str(pure)),
                 (
                     "memory grown meanwhile",
@@ -55,7 +60,7 @@ def main() -> None:
                 ),
             ],
         )
-        for phone in phones:
+        for phone in chain(*offices):
             phone.close()
 
 

@@ -175,6 +175,22 @@ def udp_yardstick(datagrams: int = 5000, size: int = 500) -> float:
         process.wait()
 
 
+@contextmanager
+def bare_b2bua() -> Iterator[Server]:
+    """Run `benchmarks/bare_b2bua.py`, a yardstick for what phones do."""
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.perf_counter()
+        command = [sys.executable, "-m", "benchmarks.bare_b2bua", str(Path(folder) / "calls.db")]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        try:
+            assert process.stdout is not None
+            address = HOST, int(process.stdout.readline())
+            yield Server(process.pid, address, time.perf_counter() - began)
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
 class Measured(NamedTuple):
     """Medians of several rounds."""
 
@@ -184,23 +200,36 @@ class Measured(NamedTuple):
     """CPU seconds of the yardstick per datagram."""
     user_share: float
     """How much of `seconds` was spent outside the kernel, 0 to 1."""
+    reference: float = 0.0
+    """CPU seconds of the other server per unit, where there is one."""
 
     def __str__(self) -> str:
         user = self.seconds * self.user_share
         return f"{self.seconds * 1e3:.3f} ms: {user * 1e3:.3f} user, {(self.seconds - user) * 1e3:.3f} kernel"
 
 
-def measure(rounds: int, unit: Callable[[], int], pid: int) -> Measured:
-    """Measure the processes of `pid`. `unit` does one round of work and returns how many units that was."""
-    figures, yardsticks = [], []
+Unit = Callable[[], int]
+"""Does one round of work and returns how many units that was."""
+
+
+def measure(rounds: int, unit: Unit, pid: int, reference: tuple[Unit, int] | None = None) -> Measured:
+    """Measure the processes of `pid`, and in turn with them those of another server: its `unit`, and their pid."""
+    figures, yardsticks, references = [], [], list[float]()
     modes = mode_ticks(pid)
     for _ in range(rounds):
         yardsticks.append(udp_yardstick())
-        before = cpu_seconds(pid)
-        done = unit()
-        figures.append((cpu_seconds(pid) - before) / done)
+        figures.append(_cost(unit, pid))
+        if reference is not None:
+            references.append(_cost(*reference))
     user, system = (after - before for after, before in zip(mode_ticks(pid), modes, strict=True))
-    return Measured(statistics.median(figures), statistics.median(yardsticks), user / max(1, user + system))
+    figure, yardstick, other = map(statistics.median, (figures, yardsticks, references or [0.0]))
+    return Measured(figure, yardstick, user / max(1, user + system), other)
+
+
+def _cost(unit: Unit, pid: int) -> float:
+    before = cpu_seconds(pid)
+    done = unit()
+    return (cpu_seconds(pid) - before) / done
 
 
 def print_table(title: str, rows: list[tuple[str, str]]) -> None:

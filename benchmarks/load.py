@@ -23,7 +23,8 @@ _MEDIA = re.compile(rb"\nm=audio ([0-9]+) ")
 _CONTACT = re.compile(rb"\r\nContact: *<([^>]+)>", re.IGNORECASE)
 
 
-def _md5(text: str) -> str:
+def md5(text: str) -> str:
+    """In hexadecimal digits."""
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
@@ -190,8 +191,8 @@ class BarePhone:
         assert found is not None, challenge
         nonce = (found[1] or found[2]).decode()
         realm = challenge.split(b'realm="', 1)[1].split(b'"', 1)[0].decode()
-        secret = _md5(f"{self.number}:{realm}:{self._password}")
-        answer = _md5(f"{secret}:{nonce}:00000001:c:auth:{_md5(f'{method}:{uri}')}")
+        secret = md5(f"{self.number}:{realm}:{self._password}")
+        answer = md5(f"{secret}:{nonce}:00000001:c:auth:{md5(f'{method}:{uri}')}")
         return (
             f'Authorization: Digest username="{self.number}", realm="{realm}", nonce="{nonce}", uri="{uri}", '
             f'response="{answer}", algorithm=MD5, cnonce="c", qop=auth, nc=00000001\r\n'

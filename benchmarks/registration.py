@@ -8,8 +8,10 @@ The phones register all at once, as they do after a power cut: each sends, then 
 from __future__ import annotations
 
 import argparse
+from functools import partial
+from itertools import chain
 
-from benchmarks.harness import measure, print_table, resident_bytes, server
+from benchmarks.harness import bare_b2bua, measure, print_table, resident_bytes, server
 from benchmarks.load import BarePhone, in_step
 from benchmarks.signalling import REGISTRATION, pure_cost
 
@@ -24,16 +26,18 @@ def main() -> None:
     parser.add_argument("--phones", type=int, default=20, help="at once (default: %(default)s)")
     options = parser.parse_args()
     numbers = range(1000, 1000 + options.phones)
-    with server(numbers) as running:
+    with server(numbers) as running, bare_b2bua() as bare:
         idle = resident_bytes(running.pid)
-        phones = [BarePhone(number, running.address) for number in numbers]
+        offices = [[BarePhone(number, each.address) for number in numbers] for each in (running, bare)]
 
-        def unit() -> int:
+        def unit(phones: list[BarePhone]) -> int:
             times = options.registrations // len(phones)
             return sum(in_step([phone.registering() for phone in phones]) for _ in range(times))
 
-        unit()  # the first round warms caches up and is not counted
-        measured = measure(options.rounds, unit, running.pid)
+        ours, theirs = (partial(unit, phones) for phones in offices)
+        ours()  # the first round warms caches up and is not counted
+        theirs()
+        measured = measure(options.rounds, ours, running.pid, (theirs, bare.pid))
         pure = pure_cost(REGISTRATION, options.registrations, options.rounds)
         print_table(
             f"digest registration (401 then 200), {options.phones} phones at once, CPU of all server processes",
@@ -41,12 +45,13 @@ def main() -> None:
                 ("per registration", str(measured)),
                 ("bare Python UDP receive and send", f"{measured.yardstick * 1e3:.4f} ms"),
                 ("ratio to two of these", f"{measured.seconds / (2 * measured.yardstick):.1f}"),
+                ("the least that a B2BUA does", f"{measured.reference * 1e3:.3f} ms"),
                 ("without sockets, in one process", str(pure)),
                 ("start to first answer", f"{running.ready_seconds:.2f} s"),
                 ("memory idle, all processes (PSS)", f"{idle / 1e6:.0f} MB"),
             ],
         )
-        for phone in phones:
+        for phone in chain(*offices):
             phone.close()
 
 

@@ -172,7 +172,7 @@ async def without_sockets(packets: int) -> float:
 
 def rows(measured: Measured, heard: list[Heard]) -> list[tuple[str, str]]:
     """What is told of so many calls."""
-    figure, yardstick, ours = measured
+    figure, yardstick, ours, _ = measured
     p50, p99 = (
         statistics.median(times) / 1e6 for times in ((h.p50_ns for h in heard), (h.p99_ns for h in heard))
     )

@@ -9,7 +9,6 @@ it has, and answers the NOTIFYs. All begin in the same instant and repeat what i
 from __future__ import annotations
 
 import argparse
-import hashlib
 import heapq
 import re
 import selectors
@@ -18,6 +17,7 @@ import time
 from collections import Counter
 
 from benchmarks.harness import Server, cpu_seconds, password_of, print_table, server, udp_yardstick
+from benchmarks.load import md5
 
 FIRST = 1000
 PHONES_PER_ADDRESS = 40
@@ -29,10 +29,6 @@ _CSEQ = re.compile(rb"\r\nCSeq: *([0-9]+) ([A-Z]+)", re.IGNORECASE)
 _RETRY_AFTER = re.compile(rb"\r\nRetry-After: *([0-9]+)", re.IGNORECASE)
 _NONCE = re.compile(rb'algorithm=MD5[^\r]*?nonce="([^"]+)"')
 _COPIED = re.compile(rb"\r\n((?:Via|From|To|Call-ID|CSeq):[^\r]*)", re.IGNORECASE)
-
-
-def _md5(text: str) -> str:
-    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
 class Desk:
@@ -80,9 +76,9 @@ class Desk:
 
     def _authorization(self, method: str, uri: str) -> str:
         self.count += 1
-        first = _md5(f"{self.number}:myphone:{password_of(self.number)}")
+        first = md5(f"{self.number}:myphone:{password_of(self.number)}")
         count = f"{self.count:08x}"
-        response = _md5(f"{first}:{self.nonce}:{count}:c:auth:{_md5(f'{method}:{uri}')}")
+        response = md5(f"{first}:{self.nonce}:{count}:c:auth:{md5(f'{method}:{uri}')}")
         return (
             f'Authorization: Digest username="{self.number}", realm="myphone", nonce="{self.nonce}", uri="{uri}", '
             f'algorithm=MD5, qop=auth, nc={count}, cnonce="c", response="{response}"'
