@@ -40,7 +40,7 @@ from benchmarks.harness import (
     server,
 )
 from benchmarks.load import BarePhone, Unanswered, calling, in_step
-from benchmarks.relay import connect, phones_program, talking
+from benchmarks.relay import connect, programs, talking
 
 EXTENSIONS = range(1000, 1020)
 TALKERS = range(1000, 1100)
@@ -152,7 +152,7 @@ def calls(running: Server) -> Iterator[int]:
 
 def relayed(running: Server) -> Iterator[int]:
     """Packets of sound, in and out, at the pace of real phones."""
-    with phones_program() as program, talking(program, len(TALKERS), 20) as media:
+    with programs() as found, talking(found.phones, len(TALKERS), 20) as media:
         connect(running, TALKERS, media)
         while True:
             yield media.talk(TALK_SECONDS).received

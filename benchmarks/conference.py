@@ -15,7 +15,6 @@ import argparse
 import asyncio
 import contextlib
 import json
-import shutil
 import socket
 import statistics
 import subprocess
@@ -27,6 +26,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
+from benchmarks import harness
 from benchmarks.conference_load import CLoad, Heard, Load, PythonLoad
 from benchmarks.harness import (
     HOST,
@@ -41,7 +41,6 @@ from media.plan import Codec, StreamPlan
 from media.ticker import Punctuality
 from media.worker import WorkerProcess
 
-SOURCES = Path(__file__).parent / "reference"
 PORTS = (20000, 29998)
 LEAD_SECONDS = 1.5
 """Until buffers are filled and every code path has been run."""
@@ -238,14 +237,7 @@ def load(ports: list[int], options: Options, programs: Programs) -> Iterator[Loa
 
 def compiled(folder: str) -> Programs:
     """The programs in C, compiled in a folder."""
-    compiler = shutil.which("gcc")
-    if compiler is None:
-        return Programs(None, None)
-    targets = []
-    for name in ("conference", "phones"):
-        targets.append(Path(folder) / name)
-        subprocess.run([compiler, "-O2", "-o", targets[-1], SOURCES / f"{name}.c"], check=True)
-    return Programs(*targets)
+    return Programs(harness.compiled("conference", folder), harness.compiled("phones", folder))
 
 
 def _free_range(parties: int) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import socket
 import statistics
 import subprocess
@@ -24,6 +25,8 @@ from typing import NamedTuple, TypeVar
 
 HOST = "127.0.0.1"
 REALM = "myphone"
+REFERENCE = Path(__file__).parent / "reference"
+"""Programs in C."""
 
 
 def cpu_seconds(pid: int) -> float:
@@ -206,6 +209,16 @@ class Measured(NamedTuple):
     def __str__(self) -> str:
         user = self.seconds * self.user_share
         return f"{self.seconds * 1e3:.3f} ms: {user * 1e3:.3f} user, {(self.seconds - user) * 1e3:.3f} kernel"
+
+
+def compiled(name: str, folder: str) -> Path | None:
+    """A program of benchmarks/reference, compiled to a folder; None without gcc. Raises CalledProcessError."""
+    compiler = shutil.which("gcc")
+    if compiler is None:
+        return None
+    target = Path(folder) / name
+    subprocess.run([compiler, "-O2", "-o", target, REFERENCE / f"{name}.c"], check=True)
+    return target
 
 
 Unit = Callable[[], int]

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import shutil
 import statistics
 import struct
 import subprocess
@@ -25,9 +24,10 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from benchmarks.harness import HOST, Measured, Server, measure, print_table, server
+from benchmarks.harness import HOST, Measured, Server, compiled, measure, print_table, server
 from benchmarks.load import BarePhone, connecting, finish
 from media.alarms import Alarms
+from media.lane import BUSY_RATE, BUSY_SECONDS, GATHER_SECONDS
 from media.net import Receive
 from media.plan import Address, Codec, StreamPlan
 from media.ports import PortPair
@@ -37,7 +37,9 @@ from media.ticker import Ticker
 PAYLOAD = bytes(range(160))
 HEADER = struct.Struct("!BBHII")
 PCMU = 0
-SOURCE = Path(__file__).parent / "reference" / "callers.c"
+FLOOR_SECONDS = 1.0
+"""At most: phones that are silent for twice that may be elsewhere, and are looked for."""
+WARM_SECONDS = 0.5
 
 
 class Heard(NamedTuple):
@@ -52,53 +54,95 @@ class Heard(NamedTuple):
     p99_ns: int
 
 
-class Phones:
-    """The media of all phones, in a process."""
+class Conversant:
+    """A process that is told lines and answers by lines. The first has its ports."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._process = process
-        self.ports = [int(port) for port in self._answer().split()]
+        self.process = process
+        self.ports = [int(port) for port in self.answer().split()]
+
+    def ask(self, line: str) -> None:
+        """Tell it."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+
+    def answer(self) -> str:
+        """Wait for a line; empty where it has ended."""
+        assert self.process.stdout is not None
+        return self.process.stdout.readline()
+
+
+class Phones(Conversant):
+    """The media of all phones, in a process."""
 
     def call(self, servers: list[int]) -> None:
         """Know the server's port for each."""
-        self._ask(" ".join(map(str, servers)))
+        self.ask(" ".join(map(str, servers)))
 
     def talk(self, seconds: float) -> Heard:
         """Send and hear for a while."""
-        self._ask(str(round(1000 * seconds)))
-        return Heard(*map(int, self._answer().split()))
+        self.ask(str(round(1000 * seconds)))
+        return Heard(*map(int, self.answer().split()))
 
-    def _ask(self, line: str) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(line + "\n")
-        self._process.stdin.flush()
 
-    def _answer(self) -> str:
-        assert self._process.stdout is not None
-        return self._process.stdout.readline()
+class Programs(NamedTuple):
+    """In C, compiled."""
+
+    phones: Path
+    floor: Path | None
+    """None where the system's headers do not know what it needs."""
 
 
 @contextmanager
-def phones_program() -> Iterator[Path]:
-    """The C program, compiled. Exits where there is no gcc."""
-    compiler = shutil.which("gcc")
-    if compiler is None:
-        raise SystemExit(f"gcc is missing, to compile {SOURCE}")
+def programs() -> Iterator[Programs]:
+    """Those of benchmarks/reference. Exits where there is no gcc."""
     with tempfile.TemporaryDirectory() as folder:
-        target = Path(folder) / "callers"
-        subprocess.run([compiler, "-O2", "-o", str(target), str(SOURCE)], check=True)
-        yield target
+        phones = compiled("callers", folder)
+        if phones is None:
+            raise SystemExit("gcc is missing, to compile the phones")
+        try:
+            yield Programs(phones, compiled("relay_floor", folder))
+        except subprocess.CalledProcessError:
+            yield Programs(phones, None)
+
+
+@contextmanager
+def conversing(*command: object) -> Iterator[subprocess.Popen[str]]:
+    """A process that ends when it is told no more."""
+    with subprocess.Popen(
+        list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        yield process
+        assert process.stdin is not None
+        process.stdin.close()
 
 
 @contextmanager
 def talking(program: Path, count: int, every: int) -> Iterator[Phones]:
     """So many phones."""
-    with subprocess.Popen(
-        [program, str(count), str(every)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
+    with conversing(program, count, every) as process:
         yield Phones(process)
-        assert process.stdin is not None
-        process.stdin.close()
+
+
+@contextmanager
+def floor(found: Programs, calls: int, every: int) -> Iterator[tuple[Phones, int] | None]:
+    """The phones of so many calls of the floor, and its pid; None where it cannot be had. It wakes up as rarely as a
+    media worker does."""
+    if found.floor is None:
+        yield None
+        return
+    gather = BUSY_SECONDS if 2000 * calls / every >= BUSY_RATE else GATHER_SECONDS
+    with conversing(found.floor, 2 * calls, round(gather * 1e6)) as process:
+        program = Conversant(process)
+        if not program.ports:  # the kernel has no such io_uring
+            yield None
+            return
+        with talking(found.phones, 2 * calls, every) as phones:
+            program.ask(" ".join(map(str, phones.ports)))
+            phones.call(program.ports)
+            phones.talk(WARM_SECONDS)
+            yield phones, process.pid
 
 
 def connect(running: Server, numbers: range, media: Phones) -> None:
@@ -113,17 +157,32 @@ def connect(running: Server, numbers: range, media: Phones) -> None:
     media.talk(1)  # latches, warms caches up, and is not counted
 
 
-def relay(program: Path, calls: int, every: int, rounds: int, seconds: float) -> tuple[Measured, list[Heard]]:
+def relay(
+    found: Programs, calls: int, every: int, rounds: int, seconds: float
+) -> tuple[Measured, list[Heard]]:
     """Set so many calls up, and measure."""
     numbers, heard = range(1000, 1000 + 2 * calls), list[Heard]()
-    with server(numbers) as running, talking(program, 2 * calls, every) as media:
+    with (
+        server(numbers) as running,
+        talking(found.phones, 2 * calls, every) as media,
+        floor(found, calls, every) as other,
+    ):
         connect(running, numbers, media)
 
         def unit() -> int:
             heard.append(media.talk(seconds))
             return heard[-1].received
 
-        return measure(rounds, unit, running.pid), heard
+        if other is None:
+            return measure(rounds, unit, running.pid), heard
+        phones, pid = other
+
+        def of_floor() -> int:
+            received = phones.talk(min(seconds, FLOOR_SECONDS)).received
+            media.talk(WARM_SECONDS)
+            return received
+
+        return measure(rounds, unit, running.pid, (of_floor, pid)), heard
 
 
 class Nowhere:
@@ -172,7 +231,7 @@ async def without_sockets(packets: int) -> float:
 
 def rows(measured: Measured, heard: list[Heard]) -> list[tuple[str, str]]:
     """What is told of so many calls."""
-    figure, yardstick, ours, _ = measured
+    figure, yardstick, ours, least = measured
     p50, p99 = (
         statistics.median(times) / 1e6 for times in ((h.p50_ns for h in heard), (h.p99_ns for h in heard))
     )
@@ -181,12 +240,23 @@ def rows(measured: Measured, heard: list[Heard]) -> list[tuple[str, str]]:
         ("of that outside the kernel", f"{ours:.0%}"),
         ("bare Python UDP receive and send", f"{yardstick * 1e6:.1f} us"),
         ("ratio", f"{figure / yardstick:.2f}"),
+        *floor_rows(figure, least),
         ("delay", f"{p50:.2f} ms p50, {p99:.2f} ms p99"),
         (
             "packets relayed of packets sent",
             f"{sum(h.received for h in heard)} of {sum(h.sent for h in heard)}",
         ),
         ("sent late by the phones themselves", f"{sum(h.late for h in heard)}"),
+    ]
+
+
+def floor_rows(figure: float, least: float) -> list[tuple[str, str]]:
+    """What is told of the floor, which takes so many seconds; 0: there is none."""
+    if not least:
+        return [("floor", "not measured: there is no io_uring here, or none that gathers (Linux 6.12)")]
+    return [
+        ("floor: the kernel's part alone, in C", f"{least * 1e6:.1f} us"),
+        ("ratio to the floor", f"{figure / least:.2f}"),
     ]
 
 
@@ -208,9 +278,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0, help="of a round (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="the median of so many (default: %(default)s)")
     options = parser.parse_args()
-    with phones_program() as program:
+    with programs() as compiled_programs:
         for calls in options.calls:
-            found = rows(*relay(program, calls, options.every, options.rounds, options.seconds))
+            found = rows(*relay(compiled_programs, calls, options.every, options.rounds, options.seconds))
             title = f"RTP relayed between two sides, {calls} calls, a packet every {options.every} ms"
             print_table(f"{title}, CPU of all server processes", found)
     alone = statistics.median(asyncio.run(without_sockets(20_000)) for _ in range(options.rounds))
