@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 
 from pbx.leg import Leg
 from pbx.redirection import redirection
 from pbx.routing import Outcome, Redirected
 from sipcore.syntax.message import Response
+
+logger = logging.getLogger(__name__)
 
 _OUTCOMES = {
     486: Outcome.BUSY,
@@ -139,7 +142,10 @@ class Fork:
             self._no_answer = None
         ringing, self._ringing = self._ringing, {}
         for leg in ringing:
-            leg.hang_up(reason)
+            try:
+                leg.hang_up(reason)
+            except Exception:  # of one phone: the others are not left ringing for it
+                logger.exception("a phone that rang was not hung up")
         errand, self._errand = self._errand, None
         if errand is not None:
             errand.cancel()
@@ -150,11 +156,9 @@ class Fork:
             self._result = result
             if self._waiter is not None and not self._waiter.done():
                 self._waiter.set_result(None)
-        try:
-            self.stop(reason)
-        finally:  # whatever becomes of the others: nothing else ends the call
-            if decides and self._on_result is not None:
-                self._on_result(result)
+        self.stop(reason)
+        if decides and self._on_result is not None:
+            self._on_result(result)
 
     def _turn_away(self, result: Result) -> None:
         """Whoever waited was cancelled between the answer and its turn: hang up, nobody else knows of the leg."""

@@ -10,6 +10,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import field
+from operator import attrgetter
 from random import Random
 from typing import Any
 
@@ -20,7 +21,7 @@ from sipcore.dialog.caller import CallerSession
 from sipcore.dialog.dialog import MAX_FORWARDS, DialogId, calling_scheme
 from sipcore.dialog.invite import InviteSession
 from sipcore.dialog.session import SDP, SessionState
-from sipcore.dialog.session_timer import TimerSettings
+from sipcore.dialog.session_timer import TimerSettings, proposal
 from sipcore.effects import Arrived, Effect, Moved, Responded, Transmit
 from sipcore.errors import ParseError, PeerError
 from sipcore.registrar.gate import Admitted, Gate, Ignored, Refused
@@ -98,9 +99,9 @@ class Endpoint:
         self._allow = ", ".join(settings.methods)
         replaces = ["replaces"] if "REFER" in settings.methods else []
         self._supported = ", ".join([*replaces, "timer"])
-        self.advertised: Callable[[Flow], Address] = _as_it_is
+        self.advertised: Callable[[Flow], Address] = attrgetter("local")
         """Where the peer of a flow is told to reach us, in Contact and Via."""
-        self.stands_in: Callable[[str, Flow], bool] = _nobody_does
+        self.stands_in: Callable[[str, Flow], bool] = lambda identity, flow: False
         """Whether the server at a flow speaks for whoever was admitted as this identity: carriers have several."""
         self.services: dict[str, Service] = {}
         """Method -> who answers it when it comes; all others but INVITE are told as `Arrived`."""
@@ -209,11 +210,14 @@ class Endpoint:
         route_set: Iterable[NameAddress] = (),
         owner: Any = None,
     ) -> tuple[CallerSession, list[Effect]]:
-        """Begin a session; `owner` is set before anything can be told of it."""
+        """Begin a session; `owner` is set before anything can be told of it. Raises UsageError, and begins nothing,
+        where a name or header has a line break."""
         body = b"" if offer is None else offer.to_bytes()
         routes = tuple(route_set)
         supported = f"100rel, {self._supported}" if self.sends_reliably else self._supported  # on one line
+        branch, via = self.via(flow)
         lines = [
+            ("Via", via),
             ("Max-Forwards", str(MAX_FORWARDS)),
             *[("Route", str(route)) for route in routes],
             ("From", f"{from_.address};tag={self.identifiers.tag()}"),
@@ -221,12 +225,15 @@ class Endpoint:
             ("Call-ID", self.identifiers.call_id()),
             ("CSeq", f"{self.identifiers.first_cseq()} INVITE"),
             *self._about_us(flow, from_.uri.user or "", calling_scheme(uri, routes), supported),
+            *proposal(self.session_timers),
             *headers,
         ]
         if offer is not None:
             lines.append(("Content-Type", SDP))
-        session = CallerSession(self, Request("INVITE", uri, lines, body), flow, offer, owner)
-        return session, session.start(now)
+        request = Request("INVITE", uri, lines, body)
+        request.to_bytes()
+        session = CallerSession(self, request, flow, offer, owner)
+        return session, session.start(now, branch)
 
     def move(self, session: InviteSession, flow: Flow) -> list[Effect]:
         """Reach the session's peer by another flow, where it has proved to be."""
@@ -500,24 +507,25 @@ class Endpoint:
         return self.settings.reliable
 
     def send(
-        self, request: Request, flow: Flow, user: Any, now: float
+        self, request: Request, flow: Flow, user: Any, now: float, branch: str | None = None
     ) -> tuple[ClientTransaction, list[Effect]]:
-        """Begin a client transaction: adds the Via, but for a CANCEL, which has that of its INVITE."""
-        branch = None if request.method == "CANCEL" else self._add_via(request, flow)
+        """Begin a client transaction: adds the Via, but where it is there already: that of `branch`, or of a CANCEL."""
+        if branch is None and request.method != "CANCEL":
+            branch, via = self.via(flow)
+            request.prepend("Via", via)
         transaction, effects = self.transactions.send(request, flow, now, branch)
         transaction.user = user
         return transaction, effects
 
     def transmit(self, request: Request, flow: Flow) -> Effect:
         """Send a request that has no transaction: the ACK of a 2xx."""
-        self._add_via(request, flow)
+        request.prepend("Via", self.via(flow)[1])
         return Transmit(flow, request.to_bytes())
 
-    def _add_via(self, request: Request, flow: Flow) -> str:
-        """Add a Via to a request of ours; its branch."""
+    def via(self, flow: Flow) -> tuple[str, str]:
+        """The branch and the Via of a new request of ours."""
         branch = self.identifiers.branch()
-        request.prepend("Via", f"{sent_by(flow.transport, self.advertised(flow))};branch={branch};rport")
-        return branch
+        return branch, f"{sent_by(flow.transport, self.advertised(flow))};branch={branch};rport"
 
     def local_headers(self, flow: Flow, user: str, scheme: str = "sip") -> list[tuple[str, str]]:
         """Contact, with a `scheme` as secure as the flow is, and what every message of ours says about us."""
@@ -586,11 +594,3 @@ def _responded(event: ResponseReceived | TimedOut | FlowFailed) -> Responded:
         return Responded(transaction, event.response)
     status = 503 if isinstance(event, FlowFailed) else 408
     return Responded(transaction, response_to(transaction.request, status))
-
-
-def _as_it_is(flow: Flow) -> Address:
-    return flow.local
-
-
-def _nobody_does(identity: str, flow: Flow) -> bool:
-    return False

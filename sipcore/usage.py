@@ -71,9 +71,12 @@ class Core(Protocol):
         """Whether provisional responses to those who support it are reliable, and ours may be."""
 
     def send(
-        self, request: Request, flow: Flow, user: Any, now: float
+        self, request: Request, flow: Flow, user: Any, now: float, branch: str | None = None
     ) -> tuple[ClientTransaction, list[Effect]]:
-        """Begin a client transaction: adds the Via."""
+        """Begin a client transaction: adds the Via, where the request has not the one of `branch` already."""
+
+    def via(self, flow: Flow) -> tuple[str, str]:
+        """The branch and the Via of a new request of ours."""
 
     def transmit(self, request: Request, flow: Flow) -> Effect:
         """Send a request that has no transaction: the ACK of a 2xx."""

@@ -62,13 +62,11 @@ class CallerSession(InviteSession):
         """By the tag of the branch."""
         if offer is not None:
             self.offers.send_offer(offer)
-        for name, value in self.timer.ask():
-            request.add(name, value)
 
-    def start(self, now: float) -> list[Effect]:
-        """Send the INVITE."""
+    def start(self, now: float, branch: str | None = None) -> list[Effect]:
+        """Send the INVITE, which may have a Via of this `branch` already."""
         self.core.join(self)
-        self._transaction, effects = self.core.send(self.request, self.flow, self, now)
+        self._transaction, effects = self.core.send(self.request, self.flow, self, now, branch)
         return effects
 
     @property

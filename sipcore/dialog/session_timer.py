@@ -7,7 +7,7 @@ from enum import Enum
 
 from sipcore.errors import PeerError
 from sipcore.syntax.headers import parse_parameters
-from sipcore.syntax.message import Message, Request, Response
+from sipcore.syntax.message import HeaderList, Message, Request, Response
 from values import dataclass
 
 OPTION = "timer"
@@ -75,6 +75,16 @@ def _seconds(text: str) -> int:
     return min(int(text), LONGEST_SECONDS)
 
 
+def proposal(settings: TimerSettings) -> HeaderList:
+    """Headers of an INVITE that begins a session (section 7.1)."""
+    return _asking(settings.session_expires, "", settings.min_se) if settings.session_expires else []
+
+
+def _asking(seconds: int, parameter: str, min_se: int) -> HeaderList:
+    headers = [("Session-Expires", f"{seconds}{parameter}")]
+    return [*headers, ("Min-SE", str(min_se))] if min_se > 90 else headers
+
+
 class SessionTimer:
     """The timer of one session, in both roles. Runs from the 2xx that agrees on it to the next one."""
 
@@ -99,17 +109,13 @@ class SessionTimer:
 
     # -- requests of ours -----------------------------------------------------------------------------
 
-    def ask(self) -> list[tuple[str, str]]:
+    def ask(self) -> HeaderList:
         """Headers of an INVITE or UPDATE of ours (section 7.1). Who refreshes does not change (section 7.4)."""
-        wanted = self._wanted
-        seconds = max(self.interval, wanted.min_se) if self.interval else wanted.session_expires
-        headers: list[tuple[str, str]] = []
-        if seconds:
-            refresher = (Refresher.UAC if self.refreshes else Refresher.UAS) if self.interval else None
-            headers.append(("Session-Expires", str(SessionExpires(seconds, refresher))))
-            if wanted.min_se > 90:
-                headers.append(("Min-SE", str(wanted.min_se)))
-        return headers
+        if not self.interval:
+            return proposal(self._wanted)
+        refresher = Refresher.UAC if self.refreshes else Refresher.UAS
+        least = self._wanted.min_se
+        return _asking(max(self.interval, least), f";refresher={refresher.value}", least)
 
     def raised_by(self, response: Response) -> bool:
         """Whether to ask once more after a 422, which says how much more it has to be (section 7.3)."""
@@ -149,7 +155,7 @@ class SessionTimer:
         if asked is not None and asked.seconds < self._settings.min_se and OPTION in request.supported:
             raise PeerError("the session interval is too small", status=422)
 
-    def grant(self, request: Request, now: float) -> list[tuple[str, str]]:
+    def grant(self, request: Request, now: float) -> HeaderList:
         """Headers of our 2xx to an INVITE or UPDATE that passed `check` (section 9); the timer runs from now on."""
         asked, knows = SessionExpires.of(request), OPTION in request.supported
         wanted = self.interval or self._settings.session_expires

@@ -232,9 +232,14 @@ class Message:
         raise UsageError("a message is a request or a response")
 
     def to_bytes(self) -> bytes:
-        """The message as it is sent, with Content-Length; kept until it is changed."""
+        """The message as it is sent, with Content-Length; kept until it is changed. Raises UsageError where a value
+        would break out of its line."""
         if self._bytes is None:
-            text = "\r\n".join([self._start_line(), *map(": ".join, self.headers), ""])
+            lines = [self._start_line(), *map(": ".join, self.headers), ""]
+            text = "\r\n".join(lines)
+            if text.count("\n") >= len(lines) or text.count("\r") >= len(lines) or "\0" in text:
+                for line in lines:
+                    checked(line)
             if "\r\nContent-Length: " in text:  # which may be another body's
                 self.remove("Content-Length")
                 return self.to_bytes()
@@ -261,7 +266,7 @@ _BARE_NULL = re.compile(r"(?<!\\)\0")
 
 
 def checked(value: str) -> str:
-    """The value, if it cannot break out of its line. Raises UsageError."""
+    """The value, or a whole line, if it cannot break out of its line. Raises UsageError."""
     if "\r" in value or "\n" in value or ("\0" in value and _BARE_NULL.search(value)):
         raise UsageError(f"a header value with a line break: {value[:80]!r}")
     return value

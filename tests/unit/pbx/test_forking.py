@@ -195,3 +195,25 @@ def test_a_phone_that_refuses_before_the_last_is_called_may_decide() -> None:
         assert last.hung_up == 1
 
     run(scenario())
+
+
+def test_a_phone_that_cannot_be_hung_up_keeps_no_other_ringing(caplog: pytest.LogCaptureFixture) -> None:
+    class Stubborn(FakeLeg):
+        def hang_up(self, reason: str | None = None) -> None:
+            raise RuntimeError("for the test")
+
+    async def scenario() -> None:
+        answers, first, last = FakeLeg(), FakeLeg(), FakeLeg()
+        results: list[Any] = []
+        fork = Fork(lambda leg, response: None, results.append)
+        for leg in (first, Stubborn(), answers, Stubborn(), last):
+            fork.add(cast(Leg, leg))
+        fork.leg_accepted(cast(Leg, answers))
+        assert (first.hung_up, last.hung_up, answers.hung_up) == (1, 1, 0)
+        assert results == [answers]
+
+    run(scenario())
+    assert [record.exc_text and "for the test" in record.exc_text for record in caplog.records] == [
+        True,
+        True,
+    ]

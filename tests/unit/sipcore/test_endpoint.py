@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from random import Random
+from typing import Any
 
 import pytest
 
 from sipcore.effects import Arrived, Effect, Responded, Transmit
 from sipcore.endpoint import METHODS, Endpoint, EndpointSettings
+from sipcore.errors import UsageError
 from sipcore.registrar.gate import Admitted, Ignored, Refused
 from sipcore.syntax.headers import NameAddress
 from sipcore.syntax.message import HeaderList, Request, Response, response_to
@@ -359,3 +361,24 @@ def test_two_endpoints_with_the_same_dice_do_the_same() -> None:
         pair.established()
         ladders.append([message.to_bytes() for message in pair.callee.received])
     assert ladders[0] == ladders[1]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"from_": NameAddress("Lee\r\nX: y", Uri.parse("sip:lee@192.0.2.1"))},
+        {"from_": NameAddress("Lee\nX: y", Uri.parse("sip:lee@192.0.2.1"))},
+        {"to": NameAddress("Kim\rX: y", Uri.parse("sip:kim@192.0.2.2"))},
+        {"headers": [("Alert-Info", "<urn:alert>\r\n\r\nbody")]},
+        {"headers": [("Alert-Info\r\nX", "y")]},
+        {"route_set": [NameAddress("R\r\nX: y", Uri.parse("sip:192.0.2.9;lr"))]},
+    ],
+)
+def test_no_name_or_header_of_a_call_breaks_out_of_its_line(more: dict[str, Any]) -> None:
+    """Nor is anything of that call begun."""
+    endpoint = endpoint_of()
+    lee, kim = NameAddress.parse("<sip:lee@192.0.2.1>"), NameAddress.parse("<sip:kim@192.0.2.2>")
+    arguments: dict[str, Any] = {"from_": lee, "to": kim, "offer": OFFER, "now": 0.0, **more}
+    with pytest.raises(UsageError, match="line break"):
+        endpoint.invite(kim.uri, UDP, **arguments)
+    assert_empty(endpoint)
