@@ -92,8 +92,9 @@ class Endpoint:
         self._of_flow: dict[Flow, dict[Usage, None]] = {}
         """The usages of each flow, to be found when that breaks."""
         self._dialogs: dict[DialogId, Usage] = {}
-        self._deadlines: Deadlines[Any] = Deadlines()
-        self._adrift = Adrift(settings.adrift_seconds)
+        self.deadlines: Deadlines[Any] = Deadlines()
+        """Of all usages; transactions have their own."""
+        self._adrift = Adrift(settings.adrift_seconds, self.deadlines)
         self._tags = hashlib.blake2s(key=random.randbytes(32), digest_size=9)
         self._server = "Server", settings.server
         self._allow = ", ".join(settings.methods)
@@ -154,22 +155,14 @@ class Endpoint:
     def tick(self, now: float) -> list[Effect]:
         """Do what time asks for."""
         effects = self._translate(self.transactions.tick(now), now)
-        while (usage := self._deadlines.due(now)) is not None:
-            effects += usage.tick(now)
-        while (session := self._adrift.due(now)) is not None:
-            effects += session.flow_closed(now)
+        while (due := self.deadlines.due(now)) is not None:
+            effects += due.tick(now)
         return effects
 
     def next_deadline(self) -> float | None:
         """When `tick` wants to be called."""
-        waiting = self.transactions.next_deadline(), self._deadlines.next(), self._adrift.next_deadline()
-        return min((deadline for deadline in waiting if deadline is not None), default=None)
-
-    def sooner_than(self, time: float) -> bool:
-        """Whether `next_deadline` may be before a time: quickly, and now and then without need."""
-        if self._deadlines.soonest < time or self.transactions.sooner_than(time):
-            return True
-        return bool(self._adrift) and (self._adrift.next_deadline() or time) < time
+        first, second = self.transactions.next_deadline(), self.deadlines.next()
+        return second if first is None else first if second is None else min(first, second)
 
     # -- what the transaction user asks -----------------------------------------------------------------
 
@@ -562,7 +555,7 @@ class Endpoint:
             self._leave_flow(usage, flow)
         self._sessions.pop(usage, None)
         self._adrift.discard(usage)
-        self._deadlines.forget(usage)
+        self.deadlines.forget(usage)
         for dialog in usage.dialog_ids:
             self._dialogs.pop(dialog, None)
 
@@ -574,7 +567,7 @@ class Endpoint:
 
     def watch(self, usage: Timed) -> None:
         """The usage's deadline has changed."""
-        self._deadlines.watch(usage)
+        self.deadlines.watch(usage)
 
     def session_of(self, call_id: str, tag: str, other_tag: str) -> InviteSession | None:
         """The session that has this dialog, in whichever order its tags are named (RFC 3891 section 3).

@@ -11,13 +11,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import field
 from itertools import count
+from math import inf
 from pathlib import Path
 
 from sipcore.effects import Arrived, CloseFlow, Effect, Invited, Offered, RequestInDialog, Transmit
 from sipcore.endpoint import Endpoint
 from sipcore.errors import ParseError, UsageError
 from sipcore.net.inbox import Inbox, Sender
-from sipcore.net.large_requests import LargeRequests
+from sipcore.net.large_requests import UDP_MAX_BYTES, LargeRequests
 from sipcore.net.limits import Limits, RateLimit
 from sipcore.net.network import Listener, Network, Stream, UdpSocket
 from sipcore.syntax.message import Request, response_to
@@ -86,7 +87,7 @@ class Driver:
         self._rate = RateLimit(settings.limits)
         self.urgent: Callable[[str], bool] = _nothing_is
         """Whether a call to this user part is always served, however long it has waited: an emergency number."""
-        self._inbox = Inbox(self._loop, self._take, self._turn_away, self._paused)
+        self._inbox = Inbox(self._loop, self._message, self._turn_away, self._paused)
         self._udp: UdpSocket | None = None
         self._udp_flows: dict[Address, Flow] = {}
         self._listeners: list[Listener] = []
@@ -97,7 +98,10 @@ class Driver:
         self._per_source: Counter[str] = Counter()
         self._connection_numbers = count(1)
         self._large = LargeRequests(self.flow_to, self._transmit, self._send_datagram)
+        self._usages, self._transactions = endpoint.deadlines, endpoint.transactions.deadlines
         self._timer: asyncio.TimerHandle | None = None
+        self._wakes_at = inf
+        """When the timer runs out."""
         self._performing = False
         self._stopped = False
 
@@ -162,18 +166,13 @@ class Driver:
             self._inbox.put(data, flow, self._loop.time())
             self._inbox.work_soon()
         else:
-            self.message(data, flow, self._loop.time(), stream=True)
-
-    def _take(self, data: bytes, sender: Sender, now: float) -> None:
-        self._performing = True  # the timer is seen to when the inbox pauses
-        if isinstance(sender, Flow):
-            self.message(data, sender, now, stream=True)
-        else:
-            self.message(data, self._udp_flows.get(sender) or self.udp_flow(sender), now, stream=False)
+            self._message(data, flow, self._loop.time())
+            self._paused()
 
     def _paused(self) -> None:
         self._performing = False
-        self._arm()
+        if self._usages.soonest < self._wakes_at or self._transactions.soonest < self._wakes_at:
+            self._arm()
 
     def _turn_away(self, data: bytes, sender: Sender, waited: float) -> bool:
         """Ask a new request that has waited too long to come later; whether it is one."""
@@ -214,8 +213,11 @@ class Driver:
         if connection is not None:
             connection.stream.write(data)
 
-    def message(self, data: bytes, flow: Flow, now: float, *, stream: bool) -> None:
-        """Take one message from a flow."""
+    def _message(self, data: bytes, sender: Sender, now: float) -> None:
+        """Take one message."""
+        self._performing = True  # the timer is seen to when the inbox pauses
+        stream = isinstance(sender, Flow)
+        flow = sender if isinstance(sender, Flow) else self._udp_flows.get(sender) or self.udp_flow(sender)
         if self.on_wire is not None:
             self._trace(self.on_wire, False, flow, data)
         try:
@@ -252,15 +254,18 @@ class Driver:
             for effect in effects:
                 kind = type(effect)
                 if kind is Transmit:
-                    self._transmit(*effect)
+                    flow, data = effect
+                    if flow.transport is Transport.UDP and len(data) <= UDP_MAX_BYTES and not self._large.ways:
+                        self._send_datagram(flow, data)
+                    else:
+                        self._transmit(flow, data)
                 elif kind is CloseFlow:
                     self._close_flow(effect.flow)
                 else:
                     self._tell(effect)
         finally:
             if outermost:
-                self._performing = False
-                self._arm()
+                self._paused()
 
     def _tell(self, effect: Effect) -> None:
         try:
@@ -335,23 +340,17 @@ class Driver:
 
     def _arm(self) -> None:
         """Move the timer only when something is due sooner than it; a timer that is early just looks again."""
-        timer = self._timer
-        if timer is not None and not self.endpoint.sooner_than(timer.when()):
-            return
         deadline = self.endpoint.next_deadline()
-        if deadline is None or self._stopped:
+        if deadline is None or deadline >= self._wakes_at or self._stopped:
             return
-        if timer is not None:
-            if timer.when() <= deadline:
-                return
-            timer.cancel()
-        self._timer = self._loop.call_at(deadline, self._tick)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer, self._wakes_at = self._loop.call_at(deadline, self._tick), deadline
 
     def _tick(self) -> None:
-        assert self._timer is not None, "a timer that was cancelled does not run out"
         # The loop may be a hair too early, by the resolution of its clock: nothing would be due yet.
-        now = max(self._loop.time(), self._timer.when())
-        self._timer = None
+        now = max(self._loop.time(), self._wakes_at)
+        self._timer, self._wakes_at = None, inf
         try:
             effects = self.endpoint.tick(now)
         except Exception:

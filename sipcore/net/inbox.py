@@ -56,28 +56,40 @@ class Inbox:
         self._waiting: OrderedDict[str, deque[tuple[bytes, Sender]]] = OrderedDict()
         """Of each source (an IPv6 one is a /64), the next in front."""
         self._known: dict[tuple[bytes, Sender], float] = {}
-        """All of them, and since when they wait."""
+        """All of these, and since when they wait."""
+        self._lone: tuple[bytes, Sender, float] | None = None
+        """The only one that waits, and since when: it has no place in any order, so no order is kept for it."""
         self._bytes = 0
         self._scheduled = False
         self._report_at = 0.0
 
     def __len__(self) -> int:
         """How many wait."""
-        return len(self._known)
+        return len(self._known) + (self._lone is not None)
 
     def has_room(self, data: bytes) -> bool:
         """Whether a message may wait here, or would be lost."""
-        return len(self._known) < MAX_WAITING and self._bytes + len(data) <= MAX_WAITING_BYTES
+        return len(self) < MAX_WAITING and self._bytes + len(data) <= MAX_WAITING_BYTES
 
     def put(self, data: bytes, sender: Sender, now: float) -> None:
         """A message has been read. To be followed by `work`, now or in a later turn."""
-        message, known = (data, sender), self._known
-        if message in known:
+        lone, known = self._lone, self._known
+        if lone is not None:
+            self._lone = None
+            self._enqueue(*lone)
+        elif not known:
+            self._lone = data, sender, now
+            return
+        if (data, sender) in known:
             return
         if len(known) >= MAX_WAITING or self._bytes + len(data) > MAX_WAITING_BYTES:  # `has_room`, without the call
             self.lost += 1
             return
-        known[message] = now
+        self._enqueue(data, sender, now)
+
+    def _enqueue(self, data: bytes, sender: Sender, now: float) -> None:
+        message = data, sender
+        self._known[message] = now
         self._bytes += len(data)
         source = source_of(sender.remote.host if isinstance(sender, Flow) else sender.host)
         queue = self._waiting.get(source)
@@ -88,6 +100,7 @@ class Inbox:
 
     def clear(self) -> None:
         """Nothing that waits is to be handled any more."""
+        self._lone = None
         self._waiting.clear()
         self._known.clear()
         self._bytes = 0
@@ -109,13 +122,17 @@ class Inbox:
         now = self._loop.time()
         until = now + SLICE_SECONDS
         try:
-            while self._waiting and now < until:
-                source, queue = self._waiting.popitem(last=False)
-                message = data, sender = queue.popleft()
-                if queue:
-                    self._waiting[source] = queue  # behind all others
-                waited = now - self._known.pop(message)
-                self._bytes -= len(data)
+            while (self._waiting or self._lone is not None) and now < until:
+                if self._lone is not None:
+                    (data, sender, since), self._lone = self._lone, None
+                else:
+                    source, queue = self._waiting.popitem(last=False)
+                    message = data, sender = queue.popleft()
+                    if queue:
+                        self._waiting[source] = queue  # behind all others
+                    since = self._known.pop(message)
+                    self._bytes -= len(data)
+                waited = now - since
                 if waited >= PATIENCE_SECONDS and self._refuse(data, sender, waited):
                     self.refused += 1
                     self._report(now)
@@ -125,7 +142,7 @@ class Inbox:
                     now = self._loop.time()
         finally:  # what went wrong with one message keeps neither the others nor the timers waiting
             self._paused()
-            if self._waiting:
+            if self._waiting or self._lone is not None:
                 self.work_soon()
 
     def _report(self, now: float) -> None:

@@ -39,45 +39,42 @@ class LargeRequests:
         self._send = send
         self._send_datagram = send_datagram
         self._loop = asyncio.get_running_loop()
-        self._tasks: dict[bytes, asyncio.Task[None]] = {}
-        """Branch -> the attempt to connect for it."""
-        self._over_tcp: dict[bytes, Flow] = {}
-        """Branch -> the connection that its request took."""
+        self.ways: dict[bytes, asyncio.Task[None] | Flow] = {}
+        """Branch -> the attempt to connect for it, then the connection that its request took."""
         self._no_tcp: OrderedDict[Address, float] = OrderedDict()
         """Peer -> until when it is not asked."""
 
     def concerns(self, data: bytes) -> bool:
         """Whether a message for a UDP flow is to be handed to `send`."""
-        if len(data) <= UDP_MAX_BYTES and not self._over_tcp and not self._tasks:
-            return False
-        return not data.startswith(b"SIP/2.0 ")
+        return (len(data) > UDP_MAX_BYTES or bool(self.ways)) and not data.startswith(b"SIP/2.0 ")
 
     def send(self, flow: Flow, data: bytes) -> None:
         """Send a request; a retransmission of what went over TCP is not needed."""
         found = _BRANCH.search(data)
         branch = found[1] if found else b""
-        stream = self._over_tcp.get(branch)
+        way = self.ways.get(branch)
         if len(data) <= UDP_MAX_BYTES:
-            if stream is None:
-                self._send_datagram(flow, data)
+            if isinstance(way, Flow):
+                self._send(way, _by_tcp(data))
             else:
-                self._send(stream, _by_tcp(data))
+                self._send_datagram(flow, data)
         elif self._loop.time() < self._no_tcp.get(flow.remote, 0.0):
             self._send_datagram(flow, data)
-        elif stream is None and branch not in self._tasks:
-            task = self._tasks[branch] = self._loop.create_task(self._send_large(flow, branch, data))
-            task.add_done_callback(lambda _: self._tasks.pop(branch))
+        elif way is None:
+            self.ways[branch] = self._loop.create_task(self._send_large(flow, branch, data))
 
     def stop(self) -> None:
         """Give all attempts up."""
-        for task in self._tasks.values():
-            task.cancel()
+        for way in self.ways.values():
+            if isinstance(way, asyncio.Task):
+                way.cancel()
 
     async def _send_large(self, flow: Flow, branch: bytes, data: bytes) -> None:
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 stream = await self._connect(Transport.TCP, flow.remote)
         except OSError as error:  # a TimeoutError is one
+            del self.ways[branch]
             logger.info(
                 "%s takes no TCP, a request of %d bytes goes over UDP: %s", flow.remote, len(data), error
             )
@@ -86,8 +83,8 @@ class LargeRequests:
                 self._no_tcp.popitem(last=False)
             self._send_datagram(flow, data)
         else:
-            self._over_tcp[branch] = stream
-            self._loop.call_later(TRANSACTION_SECONDS, self._over_tcp.pop, branch)
+            self.ways[branch] = stream
+            self._loop.call_later(TRANSACTION_SECONDS, self.ways.pop, branch)
             self._send(stream, _by_tcp(data))
 
 

@@ -33,8 +33,8 @@ class UdpSocket(Protocol):
     def local(self) -> Address:
         """Where it is bound."""
 
-    def send(self, data: bytes, remote: Address) -> None:
-        """Send one datagram, or lose it. Raises OSError if it can never be sent."""
+    def send(self, data: bytes, remote: Address, /) -> object:
+        """Send one datagram, or lose it. Raises OSError if it cannot be sent, now or ever."""
 
     def close(self) -> None:
         """Free the port."""

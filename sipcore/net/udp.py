@@ -48,19 +48,15 @@ class SystemUdpSocket:
             self._socket.close()
             raise
         self.local = Address(*self._socket.getsockname()[:2])
+        self.send = self._socket.sendto
+        """Send one datagram. Raises OSError: on what never works, and where the buffer is full, which loses it as the
+        network might. The system call itself, for it is made for each message."""
         self._receive = receive
         self._drained = drained
         self._closed = False
         self._senders = _Senders()
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._socket, self._readable)
-
-    def send(self, data: bytes, remote: Address) -> None:
-        """Send one datagram; a full buffer loses it, as the network might. Raises OSError on what never works."""
-        try:
-            self._socket.sendto(data, remote)
-        except BlockingIOError:  # `contextlib.suppress` would be three Python calls for each datagram
-            logger.debug("UDP %s: the buffer is full", self.local)
 
     def close(self) -> None:
         """Free the port."""
@@ -71,23 +67,21 @@ class SystemUdpSocket:
 
     def _readable(self) -> None:
         """Often nothing else has come, and what comes while the first is worked on needs no wake-up of its own."""
-        self._read(1)
-        self._drained()
-        if self._read(DRAIN - 1):
-            self._drained()
-
-    def _read(self, most: int) -> bool:
-        """Receive what there is, up to so many; whether it was anything."""
         receive, recvfrom, senders = self._receive, self._socket.recvfrom, self._senders
-        for count in range(most):
+        unworked = False
+        for number in range(DRAIN):
             if self._closed:
-                return count > 0
+                break
             try:
                 data, peer = recvfrom(MAX_DATAGRAM_BYTES)
             except BlockingIOError:
-                return count > 0
+                break
             except OSError as error:  # an ICMP error of an earlier datagram
                 logger.debug("UDP %s: %s", self.local, error)
                 continue
             receive(data, senders[peer])
-        return True
+            unworked = number > 0
+            if not unworked:
+                self._drained()
+        if unworked:
+            self._drained()

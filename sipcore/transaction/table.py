@@ -58,7 +58,7 @@ class TransactionTable:
         """The transactions of each stream connection, in order, to be found when it breaks."""
         self._lingering: dict[float, Lingering[AnyTransaction | Answered]] = {}
         """Those that wait for nothing but their end, by the seconds that they do so."""
-        self._deadlines: Deadlines[Any] = Deadlines()
+        self.deadlines: Deadlines[Any] = Deadlines()
         """Of these queues, and of all other transactions."""
 
     def __len__(self) -> int:
@@ -169,23 +169,19 @@ class TransactionTable:
 
     def next_deadline(self) -> float | None:
         """When `tick` wants to be called; None if nothing waits."""
-        return self._deadlines.next()
-
-    def sooner_than(self, time: float) -> bool:
-        """Whether `next_deadline` may be before a time: quickly, and now and then without need."""
-        return self._deadlines.soonest < time
+        return self.deadlines.next()
 
     def tick(self, now: float) -> list[Effect]:
         """Tick every transaction whose deadline has come; the next deadline is later than `now` then."""
         effects: list[Effect] = []
-        while (due := self._deadlines.due(now)) is not None:
+        while (due := self.deadlines.due(now)) is not None:
             if isinstance(due, Lingering):
                 for transaction in due.due(now):
                     if isinstance(transaction, Answered):
                         self._strike_out(transaction)
                     else:
                         effects += self._settle(transaction, transaction.tick(now))
-                self._deadlines.watch(due)
+                self.deadlines.watch(due)
             else:
                 effects += self._settle(due, due.tick(now))
         return effects
@@ -210,7 +206,7 @@ class TransactionTable:
             if transaction.lingers:
                 self._linger(transaction)
             elif transaction.deadline is not None:
-                self._deadlines.watch(transaction)
+                self.deadlines.watch(transaction)
             return effects
         if not effects:  # nobody is told: then nobody is kept either, but by whoever knows the transaction
             transaction.user = None
@@ -221,7 +217,7 @@ class TransactionTable:
         return effects
 
     def _linger(self, transaction: AnyTransaction) -> None:
-        self._deadlines.forget(transaction)
+        self.deadlines.forget(transaction)
         self._enqueue(transaction, transaction.lingers)
 
     def _enqueue(self, transaction: AnyTransaction | Answered, seconds: float) -> None:
@@ -229,7 +225,7 @@ class TransactionTable:
         if queue is None:
             queue = self._lingering[seconds] = Lingering()
         if queue.add(transaction):
-            self._deadlines.watch(queue)
+            self.deadlines.watch(queue)
 
     def _drop_client(self, transaction: ClientTransaction) -> None:
         if self._clients.get(transaction.key) is transaction:
@@ -251,7 +247,7 @@ class TransactionTable:
         if transaction.lingers:
             self._lingering[transaction.lingers].discard(transaction)
         else:
-            self._deadlines.forget(transaction)
+            self.deadlines.forget(transaction)
         if transaction.flow.transport.reliable:
             others = self._streams.get(transaction.flow)
             if others is not None:

@@ -222,7 +222,7 @@ def play(pipe: Pipe, seed: int, calls: list[Call]) -> None:
         check(call)
     for table in (world.caller, world.callee):
         assert len(table) == 0
-        assert not any([table._clients, table._servers, table._merged, table._streams, len(table._deadlines)])
+        assert not any([table._clients, table._servers, table._merged, table._streams, len(table.deadlines)])
 
 
 def check(call: Call) -> None:

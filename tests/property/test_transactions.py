@@ -257,7 +257,7 @@ def test_any_history_of_transactions_comes_to_an_end(timers: Timers, history: li
         check_end(bench, one)
     table = bench.table
     assert len(table) == 0
-    assert not any([table._clients, table._servers, table._merged, table._streams, len(table._deadlines)])
+    assert not any([table._clients, table._servers, table._merged, table._streams, len(table.deadlines)])
 
 
 @given(timers=TIMERS, flow=st.sampled_from([UDP, TCP]), method=st.sampled_from(["INVITE", "OPTIONS"]))

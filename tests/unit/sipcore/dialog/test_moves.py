@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from sipcore.deadlines import Deadlines
 from sipcore.dialog.adrift import Adrift
-from sipcore.effects import Moved, Transmit
+from sipcore.effects import Effect, Moved, Transmit
 from sipcore.registrar.gate import Admitted, Ignored, Refused
 from sipcore.syntax.message import Request
 from sipcore.transport.flow import Address, Flow, Transport
@@ -146,18 +149,25 @@ def test_who_comes_back_too_late_is_not_there_any_more() -> None:
 
 
 def test_each_waits_its_time() -> None:
-    first, second = object(), object()
-    adrift = Adrift(10)
-    assert adrift.next_deadline() is None
-    adrift.add(first, 1.0)  # type: ignore[arg-type]
-    adrift.add(second, 2.0)  # type: ignore[arg-type]
-    adrift.add(first, 5.0)  # type: ignore[arg-type]
-    assert adrift.next_deadline() == 11.0
-    assert adrift.due(10.9) is None
-    assert adrift.due(11.0) is first
-    assert adrift.due(11.0) is None
-    adrift.discard(second)  # type: ignore[arg-type]
-    assert adrift.next_deadline() is None
+    class Lost:
+        def flow_closed(self, now: float) -> list[Effect]:
+            return [self]
+
+    first, second, third = Lost(), Lost(), Lost()
+    deadlines: Deadlines[Any] = Deadlines()
+    adrift = Adrift(10, deadlines)
+    assert adrift.deadline is None
+    for session, now in ((first, 1.0), (second, 2.0), (third, 3.0), (first, 5.0)):
+        adrift.add(session, now)  # type: ignore[arg-type]
+    assert deadlines.next() == 11.0
+    assert adrift.tick(10.9) == []
+    assert deadlines.due(11.0) is adrift
+    assert adrift.tick(11.0) == [first]
+    assert deadlines.next() == 12.0, "the next has not waited long enough"
+    adrift.discard(second)
+    assert deadlines.next() == 13.0
+    adrift.discard(third)
+    assert deadlines.next() is None
 
 
 # -- phones that send from another port than they listen at ---------------------------------------------

@@ -34,7 +34,7 @@ def holds_nothing(table: TransactionTable) -> bool:
         table._servers,
         table._merged,
         table._streams,
-        table._deadlines,
+        table.deadlines,
         *table._lingering.values(),
     )
     return table.next_deadline() is None and all(not len(book) for book in books) and len(table) == 0
