@@ -1,7 +1,7 @@
 """Requests that come again with another Via, CSeq and Authorization, and are in all else the same to the byte.
 
-So does what was asked for credentials, and a registration that is refreshed. What stays the same is read once. All is
-read as `sipcore.syntax.parser` would read it, or left to that; a property test compares the two.
+So do registrations, subscriptions and statuses that are refreshed. What stays the same is read once. All is read as
+`sipcore.syntax.parser` would read it, or left to that; a property test compares the two.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ MAX_FIELDS = 40
 MAX_PARSED_CHARACTERS = 512
 """Of Request-URI, From, To and Contact, whose values may take fifty times what their text does. So all that is
 remembered takes no more than some 70 MB, if strangers fill it with what takes the most."""
-_COMING_AGAIN = (b"REGISTER ", b"INVITE ", b"SUBSCRIBE ", b"PUBLISH ", b"MESSAGE ", b"OPTIONS ")
+COMING_AGAIN = (b"REGISTER ", b"SUBSCRIBE ", b"PUBLISH ", b"OPTIONS ")
+"""An INVITE comes twice at most, which is dearer to remember than to read twice (`sipcore.syntax.usual`)."""
 
 _PARSED = ("From", "To", "Contact")
 
@@ -55,7 +56,7 @@ def read(data: bytes) -> Request | None:
         via, cseq = Via.parse_usual(via_text), CSeq.parse_usual(cseq_text)
     except PeerError:
         return None
-    if cseq.method != values["method"] or len(body) != body_bytes:
+    if via is None or cseq is None or cseq.method != values["method"] or len(body) != body_bytes:
         return None
     request = Request.__new__(Request)
     request.__dict__.update(values)
@@ -100,7 +101,7 @@ def remember(data: bytes, message: Message) -> None:
 def _cut(data: bytes) -> tuple[_Frame, str, str, str, int, bytes] | None:
     """The frame of a request; its Via, CSeq and Authorization (empty where there is none); how many lines that stands
     below Via; the body. None for what does not come again, or is not written as usual."""
-    if not data.startswith(_COMING_AGAIN) or len(data) > MAX_BYTES:
+    if not data.startswith(COMING_AGAIN) or len(data) > MAX_BYTES:
         return None
     head, whole, body = data.partition(b"\r\n\r\n")
     if not whole:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 
 from sipcore.errors import ParseError, PeerError
-from sipcore.syntax import familiar
+from sipcore.syntax import familiar, usual
 from sipcore.syntax.headers import CSeq, NameAddress, split_values
 from sipcore.syntax.message import Message, Request, Response
+from sipcore.syntax.names import CANONICAL
 from sipcore.syntax.remember import remembered
 from values import dataclass
 
@@ -24,84 +25,6 @@ class Limits:
 
 
 LIMITS = Limits()
-_COMPACT = {
-    "i": "Call-ID", "m": "Contact", "e": "Content-Encoding", "l": "Content-Length", "c": "Content-Type",
-    "f": "From", "s": "Subject", "k": "Supported", "t": "To", "v": "Via", "o": "Event", "u": "Allow-Events",
-    "r": "Refer-To", "b": "Referred-By", "x": "Session-Expires", "j": "Reject-Contact", "d": "Request-Disposition",
-    "a": "Accept-Contact", "y": "Identity",
-}  # fmt: skip
-_KNOWN = [
-    "Accept",
-    "Accept-Contact",
-    "Accept-Encoding",
-    "Accept-Language",
-    "Alert-Info",
-    "Allow",
-    "Allow-Events",
-    "Answer-Mode",
-    "Authorization",
-    "Call-ID",
-    "Call-Info",
-    "Contact",
-    "Content-Disposition",
-    "Content-Encoding",
-    "Content-Language",
-    "Content-Length",
-    "Content-Type",
-    "CSeq",
-    "Date",
-    "Diversion",
-    "Error-Info",
-    "Event",
-    "Expires",
-    "Flow-Timer",
-    "From",
-    "History-Info",
-    "In-Reply-To",
-    "Max-Forwards",
-    "MIME-Version",
-    "Min-Expires",
-    "Min-SE",
-    "Organization",
-    "P-Asserted-Identity",
-    "P-Preferred-Identity",
-    "Path",
-    "Priority",
-    "Privacy",
-    "Proxy-Authenticate",
-    "Proxy-Authorization",
-    "Proxy-Require",
-    "RAck",
-    "Reason",
-    "Record-Route",
-    "Refer-Sub",
-    "Refer-To",
-    "Referred-By",
-    "Replaces",
-    "Reply-To",
-    "Require",
-    "Retry-After",
-    "Route",
-    "RSeq",
-    "Server",
-    "Service-Route",
-    "Session-Expires",
-    "SIP-ETag",
-    "SIP-If-Match",
-    "Subject",
-    "Subscription-State",
-    "Supported",
-    "Target-Dialog",
-    "Timestamp",
-    "To",
-    "Unsupported",
-    "User-Agent",
-    "Via",
-    "Warning",
-    "WWW-Authenticate",
-]
-_CANONICAL = {name.lower(): name for name in _KNOWN} | {name: name for name in _KNOWN} | _COMPACT
-"""Spellings -> the name as the RFCs write it."""
 _REQUEST_LINE = re.compile(r"([A-Za-z]{1,64}) ([^\s\x00-\x1f<][^\s\x00-\x1f]*) SIP/2\.0")
 """Nearly every one."""
 _NAME = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+")
@@ -119,16 +42,18 @@ def parse_message(data: bytes, *, stream: bool = False, limits: Limits = LIMITS)
     """
     if limits is not LIMITS:  # what other limits let pass is not to be known to all
         return read_message(data, stream=stream, limits=limits)
+    if not data.startswith(familiar.COMING_AGAIN):
+        return usual.read(data, stream=stream) or read_message(data, stream=stream)
     known = familiar.read(data)
     if known is not None:
         return known
-    message = read_message(data, stream=stream, limits=limits)
+    message = usual.read(data, stream=stream) or read_message(data, stream=stream)
     familiar.remember(data, message)
     return message
 
 
 def read_message(data: bytes, *, stream: bool = False, limits: Limits = LIMITS) -> Request | Response:
-    """The same, whatever was read before."""
+    """The same, whatever was read before and however it is written."""
     if len(data) > limits.message_bytes:
         raise ParseError("message too large", status=513)
     data = bytes(data).lstrip(b"\r\n")
@@ -202,7 +127,7 @@ def _read_field(line: str) -> tuple[str, str]:
     value = value.strip()
     if "\r" in value or "\0" in value:
         raise PeerError("a control character in a header field")
-    return _CANONICAL.get(name) or _canonical_name(name), value
+    return CANONICAL.get(name) or _canonical_name(name), value
 
 
 def _read_odd_fields(message: Message, text: str, limits: Limits) -> None:
@@ -227,7 +152,7 @@ def _canonical_name(name: str) -> str:
     name = name.rstrip()
     if not _NAME.fullmatch(name):
         raise PeerError(f"not a header name: {name[:60]!r}")
-    return _CANONICAL.get(name.lower(), name)
+    return CANONICAL.get(name.lower(), name)
 
 
 def _check(message: Request | Response, limits: Limits) -> None:

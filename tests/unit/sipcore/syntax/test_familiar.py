@@ -100,8 +100,8 @@ def test_nobody_changes_what_is_familiar() -> None:
 
 
 def test_a_body_is_another_each_time_and_is_as_long_as_it_says() -> None:
-    lines = ["INVITE sip:101@pbx.example SIP/2.0", *LINES[1:-1], "Content-Length: 3"]
-    lines[CSEQ] = "CSeq: 1 INVITE"
+    lines = ["PUBLISH sip:101@pbx.example SIP/2.0", *LINES[1:-1], "Content-Length: 3"]
+    lines[CSEQ] = "CSeq: 1 PUBLISH"
     parse_message(written(lines) + b"abc")
     found = familiar.read(written(lines) + b"xyz")
     assert found is not None

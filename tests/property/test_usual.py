@@ -1,0 +1,237 @@
+"""A message that is written as usual is read by a few looks as it is line by line; whatever is odd is left alone."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from sipcore.errors import ParseError, PeerError
+from sipcore.syntax import usual
+from sipcore.syntax.message import Request, Response
+from sipcore.syntax.parser import LIMITS, read_message
+from tests.hostile import SPANNERS, lines_moved, replaced
+
+LINES = {
+    "Via": "SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK-1;rport",
+    "Max-Forwards": "70",
+    "From": '"Lee Parker" <sip:100@pbx.example>;tag=a-1',
+    "To": "<sip:101@pbx.example>;tag=b.2",
+    "Call-ID": "1@phone",
+    "CSeq": "7 INVITE",
+    "Contact": "<sip:100@192.0.2.1:5060>",
+    "User-Agent": "Desk 3",
+    "X-Serial-Number": "0004",
+}
+ODD = st.text(' \t"\\,;<>:=%[]\0\r\n\x0b\x1c\x85\xa0\u2028é\udcffaV1٣', max_size=5)
+OTHERWISE = {
+    "Via": [
+        "SIP/2.0/UDP [2001:db8::1];rport;branch=z9hG4bK-2",
+        "SIP/2.0/TLS phone.example;branch=z9hG4bK-3;alias",
+        "SIP/2.0/UDP 192.0.2.1;rport=5062;branch=z9hG4bK-4;received=192.0.2.9",
+        "SIP/2.0/UDP 192.0.2.1:70000;branch=z9hG4bK-5;rport",
+        "SIP/2.0/UDP 192.0.2.1;branch=;rport",
+        "SIP/2.0/UDP 192.0.2.1;branch=a,b;rport",
+        'SIP/2.0/UDP 192.0.2.1;branch=a;x="b,c"',
+        "SIP / 2.0 / UDP 192.0.2.1 ;branch=a;rport",
+        "SIP/2.0/UDP a;branch=b, SIP/2.0/UDP c;branch=d",
+        "SIP/2.0/UDP",
+    ],
+    "Max-Forwards": ["0", "69", "070", "-1", "x", "99999999999", "٣"],
+    "From": [
+        "<sip:100@pbx.example>",
+        "Zoé <sip:100@pbx.example>;tag=1",
+        '"Zoé \\" ,;>;tag=2" <sip:100@pbx.example>;tag=1',
+        "<sip:100@pbx.example;user=phone>;tag=1;x=2",
+        "<sip:100@pbx.example>;TAG=1",
+        "<sip:100@pbx.example>;tag=",
+        "<sip:100@pbx.example>;tag=a b",
+        "<sip:100@pbx.example>;tag=1>;tag=2",
+        "<sip:100@pbx.example>>;tag=1",
+        "sip:100@pbx.example;tag=1",
+        "tel:+33;tag=1",
+        "nobody",
+    ],
+    "To": ["<sip:101@pbx.example>", "<tel:101>", "sip:101@pbx.example", "<sip:a>, <sip:b>;tag=1", "<>"],
+    "Call-ID": ["x", "é", "a b"],
+    "CSeq": [
+        "7 ACK",
+        "007 INVITE",
+        "7  INVITE",
+        "7\tINVITE",
+        "4294967295 INVITE",
+        "4294967296 INVITE",
+        "7",
+        "٣ INVITE",
+    ],
+    "Contact": ["*", "<sip:a@b>, <sip:c>", "sip:a@b;expires=5"],
+    "User-Agent": ["a: b", "\u2028", "Téléphone", "é", "a\x0bb", "a\x1f", "\xa0a", "a\xa0"],
+    "X-Serial-Number": ["x", "a\rb", "a\nb"],
+}
+MORE = st.sampled_from(
+    [
+        "Via: SIP/2.0/UDP 192.0.2.2;branch=z9hG4bK3",
+        "v: SIP/2.0/UDP 192.0.2.3;branch=z9hG4bK4;rport",
+        "VIA: SIP/2.0/UDP 192.0.2.3;branch=z9hG4bK4;rport",
+        "f: <sip:somebody>",
+        "from: <sip:somebody>",
+        "CSeq: 4 INVITE",
+        "Content-Length: 0",
+        "content-length: 0",
+        "l: 0",
+        "Supported: ",
+        "Supported:",
+        "Supported : timer",
+        "Supported:timer",
+        "X",
+        "X_Y: z",
+        ": y",
+        " folded",
+        "\tfolded: 1",
+        "",
+        f"Route: {'<sip:a>,' * 69}<sip:b>",
+        f"Route: {'<sip:a>,' * 70}<sip:b>",
+        f"Route: {'<sip:a>,' * 71}<sip:b>",
+        "Route: <sip:pbx;lr>",
+        f"X-Long: {'x' * 8000}",
+        f"X-Longer: {'x' * 8190}",
+    ]
+)
+STARTS = st.sampled_from(
+    [
+        *["INVITE sip:101@pbx.example SIP/2.0", "SIP/2.0 200 OK"] * 4,
+        *[
+            "SIP/2.0 180 ",
+            "SIP/2.0 200 C'est accepté",
+            "SIP/2.0 200 OK ",
+            "SIP/2.0 200 OK\x1f",
+            "SIP/2.0 200",
+        ],
+        *[
+            "SIP/2.0 099 x",
+            "SIP/2.0 700 x",
+            "SIP/2.0 2000 x",
+            "SIP/2.0 ٣٣٣ x",
+            "sip/2.0 200 OK",
+            "SIP/2.0  200 OK",
+        ],
+        *[
+            "INVITE sip:a sip:b SIP/2.0",
+            "INVITE <sip:a> SIP/2.0",
+            "INVITE sip:a\xa0b SIP/2.0",
+            "INVITE  SIP/2.0",
+        ],
+        *["INVITE sip:é SIP/2.0", "INVITE sip:a SIP/2.0 ", "INVITE sip:a sip/2.0", "INVITE sip:a SIP/3.0"],
+        *[
+            "invite sip:a SIP/2.0",
+            "INVITE",
+            "INVITE sip:a",
+            "",
+            "\rINVITE sip:a SIP/2.0",
+            "INVITE sip:\x01 SIP/2.0",
+        ],
+    ]
+)
+shares = st.floats(0, 1, exclude_max=True)
+MUTATIONS = st.lists(
+    st.builds(replaced, shares, st.integers(0, 5), st.sampled_from(SPANNERS))
+    | st.builds(
+        replaced, shares, st.integers(0, 3), ODD.map(lambda text: text.encode("utf-8", "surrogateescape"))
+    )
+    | st.builds(lines_moved, shares, shares, st.booleans()),
+    max_size=2,
+)
+
+
+def written(start: str, lines: list[str], body: bytes = b"", end: str = "\r\n") -> bytes:
+    return (end.join([start, *lines]) + end * 2).encode("utf-8", "surrogateescape") + body
+
+
+@st.composite
+def messages(draw: st.DrawFn) -> bytes:
+    """Mostly usual in all but one thing or two."""
+    fields = dict(LINES)
+    for name in draw(st.lists(st.sampled_from(list(LINES)), max_size=2)):
+        fields[name] = draw(st.sampled_from(OTHERWISE[name]) | ODD)
+    body = draw(st.sampled_from([b"", b"abc", b"\r\n\r\n", b"x" * 100]))
+    lines = [f"{name}: {value}" for name, value in fields.items()]
+    length = draw(st.sampled_from([len(body)] * 8 + [0, 1, 200, "000", "", "x", "٣", 10**6, None]))
+    if length is not None:
+        lines.append(f"Content-Length: {length}")
+    if draw(st.integers(0, 3)) == 0:
+        lines = draw(st.permutations(lines))
+    for line in draw(st.lists(MORE, max_size=1)):
+        lines.insert(draw(st.integers(0, len(lines))), line)
+    data = written(draw(STARTS), lines, body, draw(st.sampled_from(["\r\n"] * 9 + ["\n"])))
+    for mutate in draw(MUTATIONS):
+        data = mutate(data)
+    return data
+
+
+def all_of(message: Request | Response) -> list[object]:
+    found: list[object] = [type(message), message.to_bytes(), message.headers, message.first, message.body]
+    found += [message.via, message.via.branch, message.vias, message.from_, message.from_.tag, message.to]
+    found += [message.to.tag, message.call_id, message.cseq]
+    found += (
+        [message.method, message.uri_text]
+        if isinstance(message, Request)
+        else [message.status, message.reason]
+    )
+    for name in "contacts", "routes", "max_forwards", "supported":
+        try:
+            found.append(getattr(message, name))
+        except PeerError as error:
+            found.append((error.status, error.reason))
+    return found
+
+
+PLAIN = written("INVITE sip:101@pbx.example SIP/2.0", [f"{name}: {value}" for name, value in LINES.items()])
+
+
+@given(messages(), st.booleans())
+@example(
+    PLAIN.replace(b"User-Agent: Desk 3\r\n", b"User-Agent: Desk\r3\nTo: <sip:102@pbx.example>\r\n"), False
+)
+@example(PLAIN.replace(b"SIP/2.0\r\n", b"SIP/2.0\n") + b"\r", False)
+@example(PLAIN.replace(b"Desk 3\r\n", b"Desk\r3\n"), False)
+@example(PLAIN + b"x" * LIMITS.message_bytes, False)
+def test_what_is_read_quickly_is_read_alike_line_by_line(data: bytes, stream: bool) -> None:
+    quickly = usual.read(data, stream=stream)
+    if quickly is not None:
+        assert all_of(quickly) == all_of(read_message(data, stream=stream))
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_each_value_by_itself_is_read_alike(name: str) -> None:
+    for value in OTHERWISE[name]:
+        for start in "INVITE sip:101@pbx.example SIP/2.0", "SIP/2.0 200 OK":
+            fields = LINES | {name: value}
+            data = written(start, [f"{key}: {text}" for key, text in fields.items()])
+            quickly = usual.read(data, stream=False)
+            try:
+                plainly = read_message(data)
+            except ParseError:
+                assert quickly is None
+            else:
+                assert quickly is None or all_of(quickly) == all_of(plainly)
+
+
+USUAL = [
+    PLAIN,
+    PLAIN.replace(b";tag=b.2", b""),
+    PLAIN.replace(b"INVITE", b"BYE"),
+    PLAIN.replace(b'"Lee Parker"', '"Zoé"'.encode()),
+    PLAIN.replace(b"rport", b"rport=5060;received=192.0.2.9").replace(
+        b"INVITE sip:101@pbx.example SIP/2.0", b"SIP/2.0 200 OK"
+    ),
+    PLAIN.replace(b"\r\n\r\n", b"\r\nContent-Length: 3\r\n\r\nabc"),
+    PLAIN.replace(b"\r\nVia", b"\r\nContent-Length: 0\r\nVia").replace(b": 70", b": 69"),
+    PLAIN.replace(b"\r\nVia", b"\r\nRoute: <sip:pbx;lr>\r\nVia"),
+]
+
+
+@pytest.mark.parametrize("data", USUAL)
+def test_most_are_read_quickly(data: bytes) -> None:
+    quickly = usual.read(data, stream=False)
+    assert quickly is not None
+    assert all_of(quickly) == all_of(read_message(data))
