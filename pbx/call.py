@@ -17,15 +17,15 @@ from pbx.feature_verbs import FeatureVerbs
 from pbx.forking import Fork
 from pbx.group_fork import GroupFork
 from pbx.happenings import (
-    CallAnswered,
     CallBlocked,
-    CallConnected,
-    CallEnded,
     CallQuality,
-    CallRang,
-    CallRouted,
-    CallStarted,
     CallWentOut,
+    call_answered,
+    call_connected,
+    call_ended,
+    call_rang,
+    call_routed,
+    call_started,
 )
 from pbx.leg import Leg, LegState
 from pbx.negotiate import NotAcceptable
@@ -124,7 +124,7 @@ class Call(FeatureVerbs):
         """Tell the start, and do `first`, such as to find the party that is to be served; without it, bring the caller
         to `dialled`."""
         self._tell(
-            CallStarted(
+            call_started(
                 at=self._wall(),
                 call=self.id,
                 caller=self.caller.number,
@@ -169,7 +169,7 @@ class Call(FeatureVerbs):
                 self._do_surely(leg.reject, status if status >= 300 else 480, reason)
         now = self.switch.loop.time()
         self._tell(
-            CallEnded(
+            call_ended(
                 at=self._wall(),
                 call=self.id,
                 reason=reason or REASONS.get(status, ""),
@@ -248,7 +248,7 @@ class Call(FeatureVerbs):
     def _explain(self, route: Route) -> None:
         """Tell where the call goes, the caller too."""
         self.reasons = route.reasons
-        self._tell(CallRouted(at=self._wall(), call=self.id, sought=route.trail, reasons=route.reasons))
+        self._tell(call_routed(at=self._wall(), call=self.id, sought=route.trail, reasons=route.reasons))
         if route.diversion and not isinstance(route.action, Refuse):
             self.caller_leg.forward()
 
@@ -341,7 +341,7 @@ class Call(FeatureVerbs):
     def rang(self, leg: Leg) -> None:
         """Tell whose phone rings."""
         trunk = trunk_of(leg.party)
-        self._tell(CallRang(at=self._wall(), call=self.id, extension=_number(leg), trunk=trunk))
+        self._tell(call_rang(at=self._wall(), call=self.id, extension=_number(leg), trunk=trunk))
 
     def ring(self) -> None:
         """Let the party that is served hear ringing."""
@@ -404,7 +404,7 @@ class Call(FeatureVerbs):
         self.callee = callee
         number, trunk = _number(callee), trunk_of(callee.party)
         self._mark_answered(number, trunk)
-        self._tell(CallConnected(at=self._wall(), call=self.id, to=number, trunk=trunk))
+        self._tell(call_connected(at=self._wall(), call=self.id, to=number, trunk=trunk))
         self._stop_waiting()
         self.caller_leg.negotiation.opus_parameters = callee.negotiation.remote_opus_parameters
         self.caller_leg.answer(callee.codec)
@@ -415,7 +415,7 @@ class Call(FeatureVerbs):
     def _mark_answered(self, by: str, trunk: str = "", feature: str = "") -> None:
         if self._answered_at is None:
             self._answered_at = self.switch.loop.time()
-            self._tell(CallAnswered(at=self._wall(), call=self.id, by=by, trunk=trunk, feature=feature))
+            self._tell(call_answered(at=self._wall(), call=self.id, by=by, trunk=trunk, feature=feature))
         if self.transfer is not None:
             self.transfer.reach(by)
 

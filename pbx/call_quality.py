@@ -8,6 +8,7 @@ from typing import Final
 from media.messages import Statistics
 from media.plan import Codec
 from media.quality import G711_CONCEALED, G722, OPUS, CodecQuality, mean_opinion, rating
+from pbx import happenings
 from pbx.happenings import CallQuality
 
 PACKET_MS = 20.0
@@ -31,7 +32,7 @@ def call_quality(
         None if told.remote_packets_lost is None else _share(told.remote_packets_lost, told.packets_sent)
     )
     jitter = None if loss is None else told.jitter_ms
-    return CallQuality(
+    return happenings.call_quality(
         at=at,
         call=call,
         extension=extension,

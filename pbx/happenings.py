@@ -12,10 +12,9 @@ from collections.abc import Callable, KeysView
 from dataclasses import fields
 from datetime import datetime
 from enum import Enum
-from functools import partial
 from typing import Any, TypeVar, overload
 
-from values import dataclass
+from values import dataclass, maker
 
 logger = logging.getLogger(__name__)
 
@@ -485,17 +484,35 @@ class CertificateExpires(Happening):
     expires: datetime
 
 
+# -- what each call tells, made quickly (`values.maker`) ---------------------------------------------------
+
+call_started = maker(CallStarted)
+call_routed = maker(CallRouted)
+call_rang = maker(CallRang)
+call_answered = maker(CallAnswered)
+call_connected = maker(CallConnected)
+call_ended = maker(CallEnded)
+call_quality = maker(CallQuality)
+
+
 # -- telling ---------------------------------------------------------------------------------------
 
 Kind = TypeVar("Kind", bound=Happening)
 Handler = Callable[[Any], None]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Subscription:
+    """Has an identity of its own: the same handler may be subscribed twice."""
+
+    handler: Handler
+
+
 class Happenings:
     """Tells facts to subscribers, synchronously and in the order of subscription."""
 
     def __init__(self) -> None:
-        self._handlers: dict[type[Happening] | None, tuple[Handler, ...]] = {}
+        self._handlers: dict[type[Happening] | None, tuple[_Subscription, ...]] = {}
         self.awaited: KeysView[type[Happening] | None] = self._handlers.keys()
         """The classes of facts that somebody waits for; None among them: for all."""
         self._told: dict[type[Happening], tuple[Handler, ...]] = {}
@@ -511,7 +528,7 @@ class Happenings:
         Returns what ends the subscription; ending it twice is harmless. A handler must not wait, and
         what it raises is logged and hurts nobody else.
         """
-        subscription = partial(handler)  # an identity of its own: the same handler may be subscribed twice
+        subscription = _Subscription(handler)
         self._handlers[kind] = (*self._handlers.get(kind, ()), subscription)
         self._told.clear()
 
@@ -534,7 +551,8 @@ class Happenings:
         kind = type(happening)
         handlers = self._told.get(kind)
         if handlers is None:
-            handlers = self._told[kind] = (*self._handlers.get(kind, ()), *self._handlers.get(None, ()))
+            told = (*self._handlers.get(kind, ()), *self._handlers.get(None, ()))
+            handlers = self._told[kind] = tuple([subscription.handler for subscription in told])
         for handler in handlers:
             try:
                 handler(happening)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import field, fields
+from dataclasses import field
 from datetime import datetime
-from operator import attrgetter
 from typing import Any
 
 from pbx.happenings import (
@@ -22,7 +21,7 @@ from pbx.happenings import (
     QueueCallWithdrawn,
 )
 from pbx.history.record import CallRecord, HandOver, Participation, Role
-from values import dataclass
+from values import dataclass, maker
 
 MAX_PARTIES = 200
 MAX_STEPS = 100
@@ -30,7 +29,7 @@ MAX_STEPS = 100
 SYSTEM_STOPPED = "System Stopped"
 """The reason for the end of a call that was going on when the process was killed."""
 
-_values = attrgetter(*(field.name for field in fields(Participation)))
+_make_record, _make_participation = maker(CallRecord), maker(Participation)
 
 Key = tuple[str, str]
 """Number and trunk: whoever calls from outside may say that he has the number of an extension."""
@@ -61,7 +60,7 @@ class _Draft:
     """A call that is not over."""
 
     started: CallStarted
-    parties: dict[Key, _Party] = field(default_factory=dict)
+    parties: dict[Key, _Party]
     pending: set[Key] = field(default_factory=set)
     """Who is being sought, until somebody answers."""
     answered: CallAnswered | None = None
@@ -78,38 +77,49 @@ class Chronicle:
         self._drafts: dict[str, _Draft] = {}
         self.changed: set[str] = set()
         """Calls that are going on, and of which something was told since whoever looks here has emptied it."""
-        self._takes: dict[type[Happening], Callable[[_Draft, Any], None]] = {
-            CallStarted: _started,
-            CallRouted: _routed,
-            CallRang: _rang,
-            CallWentOut: _went_out,
-            CallAnswered: _answered,
-            CallBlocked: _blocked,
-            CallConnected: _connected,
-            CallTransferred: _transferred,
-            QueueCallWithdrawn: _withdrawn,
+        self.takes: dict[type[Happening], Callable[[Any], None]] = {
+            CallStarted: self._begin,
+            CallRouted: self._folds(_routed),
+            CallRang: self._folds(_rang),
+            CallWentOut: self._folds(_went_out),
+            CallAnswered: self._folds(_answered),
+            CallBlocked: self._folds(_blocked),
+            CallConnected: self._folds(_connected),
+            CallTransferred: self._folds(_transferred),
+            QueueCallWithdrawn: self._folds(_withdrawn),
+            CallEnded: self._end,
         }
+        """What takes each kind that it wants to be told: to ask for everything would have all be found out that nobody
+        else asks for. What is of a call whose start was not told is left alone."""
 
-    @property
-    def kinds(self) -> Iterable[type[Happening]]:
-        """What it wants to be told: to ask for everything would have all be found out that nobody else asks for."""
-        return *self._takes, CallEnded
+    def take(self, happening: Happening) -> None:
+        """Whatever happened."""
+        take = self.takes.get(type(happening))
+        if take is not None:
+            take(happening)
 
-    def take(self, happening: Any) -> None:
-        """Whatever happened; what is of no call, or of one whose start was not told, is left alone."""
-        kind, call = type(happening), getattr(happening, "call", "")
-        if kind is CallStarted:
-            self._drafts[call] = _Draft(happening)
-        draft = self._drafts.get(call)
-        if draft is None:
-            return
-        if kind is CallEnded:
-            del self._drafts[call]
-            self.changed.discard(call)
-            self._finished(_record(draft, happening))
-        elif take := self._takes.get(kind):
-            self.changed.add(call)
-            take(draft, happening)
+    def _begin(self, started: CallStarted) -> None:
+        caller = _Party(started.caller, Role.CALLER, started.at, started.trunk)
+        self._drafts[started.call] = _Draft(started, {(started.caller, started.trunk): caller})
+        self.changed.add(started.call)
+
+    def _folds(self, fold: Callable[[_Draft, Any], None]) -> Callable[[Any], None]:
+        drafts, changed = self._drafts, self.changed
+
+        def take(happening: Any) -> None:
+            call = happening.call
+            draft = drafts.get(call)
+            if draft is not None:
+                changed.add(call)
+                fold(draft, happening)
+
+        return take
+
+    def _end(self, ended: CallEnded) -> None:
+        draft = self._drafts.pop(ended.call, None)
+        if draft is not None:
+            self.changed.discard(ended.call)
+            self._finished(_record(draft, ended))
 
     def going_on(self, at: datetime, calls: Iterable[str] | None = None) -> list[CallRecord]:
         """What the records of these calls (of all, if none are given) will be if the system stops `at` this moment."""
@@ -135,10 +145,6 @@ def _seek(draft: _Draft, key: Key, at: datetime) -> _Party | None:
     if party is not None and party.was_called_in_vain:
         draft.pending.add(key)
     return party
-
-
-def _started(draft: _Draft, started: CallStarted) -> None:
-    _enter(draft, (started.caller, started.trunk), Role.CALLER, started.at)
 
 
 def _routed(draft: _Draft, routed: CallRouted) -> None:
@@ -224,7 +230,21 @@ def _stopped(draft: _Draft, at: datetime) -> CallEnded:
 
 def _record(draft: _Draft, ended: CallEnded) -> CallRecord:
     started, answered = draft.started, draft.answered
-    return CallRecord(
+    parties = [
+        _make_participation(
+            party.number,
+            party.role,
+            party.at,
+            party.trunk,
+            party.rang,
+            party.answered_at,
+            party.taken_by,
+            party.blocked,
+            party.addressed,
+        )
+        for party in draft.parties.values()
+    ]
+    return _make_record(
         call=started.call,
         started_at=started.at,
         ended_at=ended.at,
@@ -239,7 +259,7 @@ def _record(draft: _Draft, ended: CallEnded) -> CallRecord:
         talk_seconds=ended.talk_seconds,
         answered_by=answered.by if answered else "",
         feature=answered.feature if answered else "",
-        parties=tuple([Participation(*_values(party)) for party in draft.parties.values()]),
+        parties=tuple(parties),
         hand_overs=tuple(draft.hand_overs),
         reasons=tuple(draft.reasons),
     )

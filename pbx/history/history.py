@@ -65,8 +65,8 @@ class History:
         without it that is written at once."""
         self._store, self._wall, self._keep_days = store, wall, keep_days
         self._chronicle = Chronicle(self._add)
-        for kind in self._chronicle.kinds:
-            happenings.subscribe(kind, self._chronicle.take)
+        for kind, take in self._chronicle.takes.items():
+            happenings.subscribe(kind, take)
         happenings.subscribe(CallQuality, self._add_quality)
         self._records: list[CallRecord] = []
         self._qualities: list[CallQuality] = []

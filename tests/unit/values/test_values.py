@@ -141,6 +141,35 @@ def test_a_copy_has_the_same_values(both: tuple[type[Any], type[Any]]) -> None:
         assert copied.names is point.names
 
 
+@pytest.mark.parametrize("options", [each for each in OPTIONS if each.keys() >= {"frozen", "slots"}])
+@pytest.mark.parametrize("arguments", [(), (1,), (1, "b"), (1, "b", ["c"], "d", 5), (1, "b", ["c"], "d", 5, 6)])
+def test_what_makes_values_quickly_makes_the_same(options: dict[str, bool], arguments: tuple[Any, ...]) -> None:
+    cls = defined(values.dataclass, options)
+    make = values.maker(cls)
+    given: dict[str, Any] = dict(zip([each.name for each in fields(cls)], arguments, strict=False))
+    for expected, made in (
+        (outcome(lambda: cls(*arguments)), outcome(lambda: make(*arguments))),
+        (outcome(lambda: cls(**given)), outcome(lambda: make(**given))),
+    ):
+        if isinstance(expected, type):  # of what was raised
+            assert made is expected
+            continue
+        point: Any = made
+        assert type(point) is cls
+        assert asdict(point) == asdict(expected)  # type: ignore[call-overload]
+        assert any(each is point for each in cls.made)
+        with pytest.raises(FrozenInstanceError):
+            point.x = 2
+    assert make(x=1).names is not make(x=1).names
+
+
+@pytest.mark.parametrize("options", [{"frozen": True}, {"slots": True}])
+def test_only_frozen_ones_with_slots_are_made_quickly(options: dict[str, bool]) -> None:
+    for cls in (defined(values.dataclass, options), int, defined(standard, {"frozen": True, "slots": True})):
+        with pytest.raises(TypeError):
+            values.maker(cls)
+
+
 # -- classes of a module ---------------------------------------------------------------------------
 
 
@@ -181,6 +210,7 @@ def test_a_pickle_has_the_same_values(value: object) -> None:
 
 
 def test_a_derived_class_has_the_fields_of_both() -> None:
+    assert values.maker(Derived)(1, third=4) == Derived(1, 2, 4)
     assert asdict(Derived(1)) == {"first": 1, "second": 2, "third": 3}
     assert Derived(1) == Derived(1, 2, 3) != Base(1)
     assert not hasattr(Derived(1), "__dict__")
