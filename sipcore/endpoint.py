@@ -29,15 +29,15 @@ from sipcore.sdp.description import SessionDescription
 from sipcore.syntax.headers import NameAddress, warning_value
 from sipcore.syntax.identifiers import Identifiers
 from sipcore.syntax.message import Request, Response, has_tag, print_response, response_to
-from sipcore.syntax.remember import MAX_CHARACTERS
 from sipcore.syntax.uri import Uri
 from sipcore.transaction.events import FlowFailed, ResponseReceived, TimedOut, TransactionEvent
 from sipcore.transaction.invite_server import InviteServer
 from sipcore.transaction.table import ClientTransaction, ServerTransaction, TransactionTable
 from sipcore.transaction.timers import Timers
 from sipcore.transaction.transaction import Client
+from sipcore.transport.about_us import AboutUs
 from sipcore.transport.flow import Address, Flow
-from sipcore.transport.our_addresses import contact, sent_by
+from sipcore.transport.our_addresses import sent_by
 from sipcore.transport.response_routing import request_flow, response_flow, stamp_via, stamped_via
 from sipcore.usage import Usage
 from values import dataclass
@@ -97,9 +97,8 @@ class Endpoint:
         self._adrift = Adrift(settings.adrift_seconds, self.deadlines)
         self._tags = hashlib.blake2s(key=random.randbytes(32), digest_size=9)
         self._server = "Server", settings.server
-        self._allow = ", ".join(settings.methods)
-        replaces = ["replaces"] if "REFER" in settings.methods else []
-        self._supported = ", ".join([*replaces, "timer"])
+        self._about_us = AboutUs(settings.methods, settings.server)
+        self._allow = self._about_us.allow
         self.advertised: Callable[[Flow], Address] = attrgetter("local")
         """Where the peer of a flow is told to reach us, in Contact and Via."""
         self.stands_in: Callable[[str, Flow], bool] = lambda identity, flow: False
@@ -207,7 +206,6 @@ class Endpoint:
         where a name or header has a line break."""
         body = b"" if offer is None else offer.to_bytes()
         routes = tuple(route_set)
-        supported = f"100rel, {self._supported}" if self.sends_reliably else self._supported  # on one line
         branch, via = self.via(flow)
         lines = [
             ("Via", via),
@@ -217,7 +215,13 @@ class Endpoint:
             ("To", str(to)),
             ("Call-ID", self.identifiers.call_id()),
             ("CSeq", f"{self.identifiers.first_cseq()} INVITE"),
-            *self._about_us(flow, from_.uri.user or "", calling_scheme(uri, routes), supported),
+            *self._about_us.headers(
+                flow.transport,
+                self.advertised(flow),
+                from_.uri.user or "",
+                calling_scheme(uri, routes),
+                "100rel, " if self.settings.reliable else "",
+            ),
             *proposal(self.session_timers),
             *headers,
         ]
@@ -510,11 +514,6 @@ class Endpoint:
         transaction.user = user
         return transaction, effects
 
-    def transmit(self, request: Request, flow: Flow) -> Effect:
-        """Send a request that has no transaction: the ACK of a 2xx."""
-        request.prepend("Via", self.via(flow)[1])
-        return Transmit(flow, request.to_bytes())
-
     def via(self, flow: Flow) -> tuple[str, str]:
         """The branch and the Via of a new request of ours."""
         branch = self.identifiers.branch()
@@ -522,16 +521,11 @@ class Endpoint:
 
     def local_headers(self, flow: Flow, user: str, scheme: str = "sip") -> list[tuple[str, str]]:
         """Contact, with a `scheme` as secure as the flow is, and what every message of ours says about us."""
-        return self._about_us(flow, user, scheme, self._supported)
+        return self._about_us.headers(flow.transport, self.advertised(flow), user, scheme)
 
-    def _about_us(self, flow: Flow, user: str, scheme: str, supported: str) -> list[tuple[str, str]]:
-        written = contact if len(user) <= MAX_CHARACTERS else contact.__wrapped__
-        return [
-            ("Contact", written(flow.transport, self.advertised(flow), user, scheme)),
-            ("Allow", self._allow),
-            ("Supported", supported),
-            ("User-Agent", self.settings.server),
-        ]
+    def local_fields(self, flow: Flow, user: str, scheme: str) -> str:
+        """The same, printed."""
+        return self._about_us.fields(flow.transport, self.advertised(flow), user, scheme)
 
     def join(self, usage: Usage) -> None:
         """The usage has begun, or its flow has changed."""

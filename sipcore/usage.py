@@ -78,11 +78,11 @@ class Core(Protocol):
     def via(self, flow: Flow) -> tuple[str, str]:
         """The branch and the Via of a new request of ours."""
 
-    def transmit(self, request: Request, flow: Flow) -> Effect:
-        """Send a request that has no transaction: the ACK of a 2xx."""
-
     def local_headers(self, flow: Flow, user: str, scheme: str = "sip") -> list[tuple[str, str]]:
         """Contact and what every message of ours says about us."""
+
+    def local_fields(self, flow: Flow, user: str, scheme: str) -> str:
+        """The same, printed."""
 
     def join(self, usage: Usage) -> None:
         """The usage has begun; to be called again when its flow has changed."""

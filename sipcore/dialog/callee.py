@@ -10,7 +10,7 @@ from sipcore.dialog.session import SDP, Headers, SessionState, description_of
 from sipcore.effects import Acknowledged, Cancelled, Effect, Invited, Offered, Transmit
 from sipcore.errors import PeerError, UsageError
 from sipcore.sdp.description import SessionDescription
-from sipcore.syntax.message import Request, Response, response_to
+from sipcore.syntax.message import Request, Response, print_fields, response_to
 from sipcore.transaction.table import ServerTransaction
 from sipcore.transport.flow import Flow
 from sipcore.usage import Core
@@ -73,17 +73,19 @@ class CalleeSession(InviteSession):
         answer (RFC 6337 section 3.1.1). One that the caller's demands do not allow is left out.
         """
         self._expect_ringing()
+        if self._reliable is None:
+            return self._respond(status, now, None, description, headers)
         if self._held is not None:
             return []
         begun = self.offers.state is not OfferState.STABLE or self._has_agreed
         # The first reliable one has to carry the offer, where the caller made none (RFC 3262 section 5).
-        if self._reliable is None or not (begun or description):
+        if not (begun or description):
             return [] if self._needs_reliable else self._respond(status, now, None, description, headers)
         if self._has_agreed or self.offers.state is OfferState.LOCAL_OFFER:  # what is said first holds
             description = None
         elif description is not None:
             self._say_first(description)
-        ready = self._reliable.send(self._response(status, None, description, headers), now)
+        ready = self._reliable.send(self._response(status, description, headers), now)
         self.core.watch(self)
         return [] if ready is None else self.core.transactions.respond(self._transaction, ready, now)
 
@@ -103,7 +105,9 @@ class CalleeSession(InviteSession):
         if self._reliable is not None:
             self._reliable.stop()
         self.state = SessionState.ESTABLISHED
-        return self._send_success(self._transaction, said, [*self._record_routes, *headers], now)
+        if self._record_routes:
+            headers = [*self._record_routes, *headers]
+        return self._send_success(self._transaction, said, headers, now)
 
     def _say_first(self, description: SessionDescription) -> None:
         if self.offers.state is OfferState.REMOTE_OFFER:
@@ -221,23 +225,21 @@ class CalleeSession(InviteSession):
         description: SessionDescription | None,
         headers: Headers,
     ) -> list[Effect]:
-        response = self._response(status, reason, description, headers)
+        fields = print_fields(headers)
+        if status < 300:
+            fields += print_fields(self._record_routes) + self._local_fields()
+        response = self._answer_to(self.request, status, reason, fields, description)
         return self.core.transactions.respond(self._transaction, response, now)
 
-    def _response(
-        self, status: int, reason: str | None, description: SessionDescription | None, headers: Headers
-    ) -> Response:
+    def _response(self, status: int, description: SessionDescription | None, headers: Headers) -> Response:
+        """A provisional response that is to become reliable."""
         assert self.dialog is not None
-        all_headers = list(headers)
-        if status < 300:
-            all_headers += self._record_routes
-            all_headers += self._local_headers
+        all_headers = [*headers, *self._record_routes, *self._local_headers]
         if description is not None:
             all_headers.append(("Content-Type", SDP))
         return response_to(
             self.request,
             status,
-            reason,
             to_tag=self.dialog.local_tag,
             headers=all_headers,
             body=b"" if description is None else description.to_bytes(),

@@ -178,7 +178,7 @@ class CallerSession(InviteSession):
         early = self._early.get(tag)
         if early is None and tag and len(response.contacts) == 1 and len(self._early) < MOST_EARLY_DIALOGS:
             dialog = Dialog.of_client(self.request, response, self.flow)
-            early = self._early[tag] = EarlyDialog(dialog, self._offer)
+            early = self._early[tag] = EarlyDialog(dialog, self._offer, response)
             self.core.enter(self, dialog.id)
         if early is not None:
             self._note_abilities(response)
@@ -206,7 +206,7 @@ class CallerSession(InviteSession):
         if answer is not None:
             headers.append(("Content-Type", SDP))
             body = answer.to_bytes()
-        return self.core.send(early.dialog.request("PRACK", headers, body), self.flow, self, now)[1]
+        return self._send_within(early.dialog, "PRACK", now, headers, body)[1]
 
     def receive_request(self, request: Request, transaction: ServerTransaction, now: float) -> list[Effect]:
         self._turn_to_sender(request)
@@ -277,10 +277,10 @@ class CallerSession(InviteSession):
 
     def _confirmed(self, response: Response) -> Dialog:
         """The dialog of a 2xx. Where it was early before, only the sequence numbers are kept (section 13.2.2.4)."""
-        dialog, early = (
-            Dialog.of_client(self.request, response, self.flow),
-            self._early.get(response.to.tag or ""),
-        )
+        early = self._early.get(response.to.tag or "")
+        if early is not None and early.confirmed_by(response):
+            return early.dialog
+        dialog = Dialog.of_client(self.request, response, self.flow)
         if early is not None:
             dialog.local_cseq = max(dialog.local_cseq, early.dialog.local_cseq)
             dialog.remote_cseq = early.dialog.remote_cseq
@@ -311,7 +311,7 @@ class CallerSession(InviteSession):
         """A 2xx that nobody wants: of another branch, or one that crossed our CANCEL or cannot be read. `status` is
         told where the call has no other end yet."""
         ack = self._ack(dialog, cseq)
-        bye = self.core.send(dialog.request("BYE"), self.flow, self, now)[1]
+        bye = self._send_within(dialog, "BYE", now)[1]
         wanted = self.state is SessionState.SETTING_UP
         return [ack, *bye, *(self._fail(response_to(self.request, status), now) if wanted else [])]
 
@@ -322,6 +322,8 @@ class CallerSession(InviteSession):
             return False
         if request.method != "BYE" and self.state is SessionState.SETTING_UP:
             return False
+        if request.method == "BYE" and len(self._acks) == 1 and self.dialog is not None:
+            return False  # nobody else has answered
         return self.dialog is None or (request.to.tag or "") != self.dialog.remote_tag
 
     def _ack(self, dialog: Dialog, cseq: CSeq, answer: SessionDescription | None = None) -> Effect:
@@ -333,7 +335,7 @@ class CallerSession(InviteSession):
         if answer is not None:
             headers.append(("Content-Type", SDP))
             body = answer.to_bytes()
-        ack = self.core.transmit(dialog.request("ACK", headers, body, cseq=cseq.number), self.flow)
+        ack = self._ack_within(dialog, cseq.number, headers, body)
         self._acks[dialog.remote_tag] = ack
         return ack
 

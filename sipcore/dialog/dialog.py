@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from sipcore.errors import PeerError
 from sipcore.syntax.headers import NameAddress
-from sipcore.syntax.message import HeaderList, Request, Response
+from sipcore.syntax.message import HeaderList, Request, Response, checked, print_fields
 from sipcore.syntax.uri import Uri
 from sipcore.transport.flow import Flow
 
@@ -19,8 +19,8 @@ class Dialog:
     """One dialog, early or confirmed."""
 
     __slots__ = (
-        "_lines", "_written", "call_id", "contact_scheme", "flow", "local", "local_cseq", "local_tag", "remote",
-        "remote_cseq", "remote_tag", "remote_target", "route_set",
+        "_lines", "_text", "_written", "call_id", "contact_scheme", "flow", "id", "local", "local_cseq", "local_tag",
+        "remote", "remote_cseq", "remote_tag", "remote_target", "route_set",
     )  # fmt: skip
 
     def __init__(
@@ -45,6 +45,8 @@ class Dialog:
         self.remote = remote
         self.local_tag = local.tag or ""
         self.remote_tag = remote.tag or ""
+        self.id: DialogId = call_id, self.local_tag, self.remote_tag
+        """What in-dialog requests are matched by."""
         self.remote_target = remote_target
         self.route_set = tuple(route_set)
         self.flow = flow
@@ -53,6 +55,8 @@ class Dialog:
         self._written = written
         self._lines: HeaderList | None = None
         """What all requests within the dialog have, where no router is strict."""
+        self._text = ""
+        """The same, printed."""
 
     @classmethod
     def of_client(cls, request: Request, response: Response, flow: Flow) -> Dialog:
@@ -62,10 +66,10 @@ class Dialog:
             request.from_,
             response.to,
             _target(response),
-            reversed(response.record_routes),
+            reversed(response.record_routes) if "Record-Route" in response.first else (),
             flow,
             local_cseq=request.cseq.number,
-            contact_scheme=calling_scheme(request.uri, request.routes),
+            contact_scheme=calling_scheme(request.uri, request.routes if "Route" in request.first else ()),
             written=(request.first["From"], response.first["To"]),
         )
 
@@ -77,16 +81,11 @@ class Dialog:
             request.to.with_tag(local_tag),
             request.from_,
             _target(request),
-            request.record_routes,
+            request.record_routes if "Record-Route" in request.first else (),
             flow,
             remote_cseq=request.cseq.number,
             contact_scheme=_called_scheme(request),
         )
-
-    @property
-    def id(self) -> DialogId:
-        """What in-dialog requests are matched by."""
-        return self.call_id, self.local_tag, self.remote_tag
 
     def request(
         self,
@@ -100,16 +99,42 @@ class Dialog:
         if cseq is None:
             self.local_cseq += 1
             cseq = self.local_cseq
+        target, lines, _ = self._fixed()
+        return Request(method, target, [*lines, ("CSeq", f"{cseq} {method}"), *headers], body)
+
+    def printed(
+        self,
+        method: str,
+        via: str,
+        headers: Iterable[tuple[str, str]] = (),
+        body: bytes = b"",
+        *,
+        cseq: int | None = None,
+    ) -> Request:
+        """The same with a Via, as it is sent. Raises UsageError where one of `headers` has a line break."""
+        if cseq is None:
+            self.local_cseq += 1
+            cseq = self.local_cseq
+        target, lines, text = self._fixed()
+        uri, number = checked(str(target)), f"{cseq} {method}"
+        more = [header for header in headers if header[0] != "Content-Length"]  # which may be another body's
+        head = (
+            f"{method} {uri} SIP/2.0\r\nVia: {via}\r\n{text}CSeq: {number}\r\n"
+            f"{print_fields(more) if more else ''}Content-Length: {len(body)}\r\n\r\n"
+        )
+        data = head.encode("utf-8", "surrogateescape") + body
+        return Request.printed(method, uri, [("Via", via), *lines, ("CSeq", number), *more], body, data)
+
+    def _fixed(self) -> tuple[Uri, HeaderList, str]:
+        """What is the same from one request to the next: Request-URI and header fields, which are printed, too."""
         routes = self.route_set
         if routes and not routes[0].uri.has_parameter("lr"):  # a strict router: it wants the Request-URI
-            target = routes[0].uri
             lines = self._lines_by((*routes[1:], NameAddress(None, self.remote_target)))
-        else:
-            target = self.remote_target
-            if self._lines is None:
-                self._lines = self._lines_by(routes)
-            lines = self._lines
-        return Request(method, target, [*lines, ("CSeq", f"{cseq} {method}"), *headers], body)
+            return routes[0].uri, lines, print_fields(lines)
+        if self._lines is None:
+            self._lines = self._lines_by(routes)
+            self._text = print_fields(self._lines)
+        return self.remote_target, self._lines, self._text
 
     def _lines_by(self, routes: Iterable[NameAddress]) -> HeaderList:
         local, remote = self._written or (str(self.local), str(self.remote))
@@ -130,7 +155,7 @@ class Dialog:
 
     def refresh_target(self, message: Request | Response) -> None:
         """A target refresh request or its response may move the remote target (section 12.2)."""
-        if message.contacts:
+        if "Contact" in message.first and message.contacts:
             self.remote_target = message.contacts[0].uri
 
 
@@ -141,11 +166,13 @@ def calling_scheme(uri: Uri, routes: Sequence[NameAddress]) -> str:
 
 def _called_scheme(request: Request) -> str:
     """Of the Contact in the response to it (section 12.1.1)."""
-    before = (request.record_routes or request.contacts)[0].uri
+    routes = request.record_routes if "Record-Route" in request.first else ()
+    before = (routes or request.contacts)[0].uri
     return "sips" if "sips" in (request.uri.scheme, before.scheme) else "sip"
 
 
 def _target(message: Request | Response) -> Uri:
-    if len(message.contacts) != 1:
+    contacts = message.contacts
+    if len(contacts) != 1:
         raise PeerError("a dialog needs one Contact")
-    return message.contacts[0].uri
+    return contacts[0].uri

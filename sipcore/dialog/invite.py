@@ -142,7 +142,7 @@ class InviteSession(ChangingSession):
         elif waiting is not None and now >= waiting.retransmit_at:
             waiting.interval = min(2 * waiting.interval, self.core.transactions.timers.t2)
             waiting.retransmit_at = now + waiting.interval
-            effects.append(Transmit(waiting.flow, waiting.response.to_bytes()))
+            effects.append(Transmit(waiting.flow, waiting.data))
         if self._retry is not None and now >= self._retry[0]:
             effects += self._try_again(self._retry[1], self._retry[2], now)
         if self.timer.expired(now):

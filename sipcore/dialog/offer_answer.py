@@ -19,15 +19,12 @@ class OfferState(Enum):
 class OfferAnswer:
     """One exchange at a time. A rejected offer leaves what was agreed before."""
 
-    __slots__ = ("_offer", "local", "remote", "state")
-
-    def __init__(self) -> None:
-        self.state = OfferState.STABLE
-        self.local: SessionDescription | None = None
-        """What we last agreed to."""
-        self.remote: SessionDescription | None = None
-        """What the peer last agreed to."""
-        self._offer: SessionDescription | None = None
+    state = OfferState.STABLE
+    local: SessionDescription | None = None
+    """What we last agreed to."""
+    remote: SessionDescription | None = None
+    """What the peer last agreed to."""
+    _offer: SessionDescription | None = None
 
     def send_offer(self, offer: SessionDescription) -> None:
         """We offer. Raises UsageError while another offer is pending."""

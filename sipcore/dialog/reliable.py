@@ -39,7 +39,7 @@ class RAck:
 
 def rseq_of(response: Response) -> int | None:
     """The number of a reliable provisional response; None for any other. Raises PeerError."""
-    if not 100 < response.status < 200 or OPTION not in response.require:
+    if "Require" not in response.first or not 100 < response.status < 200 or OPTION not in response.require:
         return None
     return _sequence_number(response.get("RSeq") or "")
 
@@ -132,10 +132,7 @@ class ReliableResponses:
 class ReliableOrder:
     """The peer's, within one early dialog: each is taken once, and none before the one it follows (section 4)."""
 
-    __slots__ = ("_last",)
-
-    def __init__(self) -> None:
-        self._last: int | None = None
+    _last: int | None = None
 
     def admit(self, rseq: int) -> bool:
         """Whether this one is next; repeated ones and those that overtook another are not, and get no PRACK."""

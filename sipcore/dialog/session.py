@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from sipcore.dialog.dialog import Dialog, DialogId
 from sipcore.dialog.offer_answer import OfferAnswer, OfferState
 from sipcore.dialog.session_timer import SessionTimer
-from sipcore.effects import Effect
+from sipcore.effects import Effect, Transmit
 from sipcore.errors import PeerError, UsageError
 from sipcore.sdp.description import SessionDescription
 from sipcore.syntax.headers import split_values
-from sipcore.syntax.message import Request, Response, response_to
+from sipcore.syntax.message import Printed, Request, Response, print_answer, print_fields
 from sipcore.syntax.remember import remembered
 from sipcore.usage import Core
 from values import dataclass
@@ -46,7 +46,7 @@ class Unacknowledged:
     """A 2xx of ours that is sent again until its ACK comes (section 13.3.1.4)."""
 
     cseq: int
-    response: Response
+    data: bytes
     transaction: ServerTransaction
     flow: Flow
     interval: float
@@ -110,10 +110,31 @@ class Session(ABC):
     @property
     def _local_headers(self) -> list[tuple[str, str]]:
         """Contact and what every message of ours says about us."""
+        dialog = self.dialog
+        assert dialog is not None
+        return self.core.local_headers(self.flow, dialog.local.uri.user or "", dialog.contact_scheme)
+
+    def _local_fields(self) -> str:
+        """The same, printed."""
+        dialog = self.dialog
+        assert dialog is not None
+        return self.core.local_fields(self.flow, dialog.local.uri.user or "", dialog.contact_scheme)
+
+    def _answer_to(
+        self,
+        request: Request,
+        status: int,
+        reason: str | None,
+        fields: str,
+        description: SessionDescription | None,
+    ) -> Printed:
+        """A response of ours; `fields` are printed already."""
         assert self.dialog is not None
-        return self.core.local_headers(
-            self.flow, self.dialog.local.uri.user or "", self.dialog.contact_scheme
-        )
+        body = b""
+        if description is not None:
+            fields += f"Content-Type: {SDP}\r\n"
+            body = description.to_bytes()
+        return print_answer(request, status, reason, self.dialog.local_tag, fields, body)
 
     def _send_success(
         self,
@@ -123,21 +144,17 @@ class Session(ABC):
         now: float,
     ) -> list[Effect]:
         """Send a 200; that of an INVITE again and again until its ACK comes."""
-        assert self.dialog is not None
         request = transaction.request
-        all_headers = [*self._local_headers, *headers]
+        fields = self._local_fields() + print_fields(headers)
         if self.state is SessionState.ESTABLISHED and request.method != "PRACK":
             self._note_abilities(request)
-            all_headers += self.timer.grant(request, now)
-        if description is not None:
-            all_headers.append(("Content-Type", SDP))
-        body = b"" if description is None else description.to_bytes()
-        response = response_to(request, 200, to_tag=self.dialog.local_tag, headers=all_headers, body=body)
+            fields += print_fields(self.timer.grant(request, now))
+        response = self._answer_to(request, 200, None, fields, description)
         if request.method == "INVITE":
             timers = self.core.transactions.timers
             self._unacknowledged = Unacknowledged(
                 request.cseq.number,
-                response,
+                response.data,
                 transaction,
                 transaction.flow,
                 timers.t1,
@@ -158,13 +175,23 @@ class Session(ABC):
     ) -> tuple[ClientTransaction, list[Effect]]:
         if self.dialog is None:
             raise UsageError(f"{method} needs a dialog")
-        return self.core.send(self.dialog.request(method, headers, body), self.flow, self, now)
+        return self._send_within(self.dialog, method, now, headers, body)
+
+    def _send_within(
+        self, dialog: Dialog, method: str, now: float, headers: Headers = (), body: bytes = b""
+    ) -> tuple[ClientTransaction, list[Effect]]:
+        branch, via = self.core.via(self.flow)
+        return self.core.send(dialog.printed(method, via, headers, body), self.flow, self, now, branch)
+
+    def _ack_within(self, dialog: Dialog, cseq: int, headers: Headers = (), body: bytes = b"") -> Transmit:
+        """The ACK of a 2xx has no transaction."""
+        _, via = self.core.via(self.flow)
+        return Transmit(self.flow, dialog.printed("ACK", via, headers, body, cseq=cseq).to_bytes())
 
     def _acknowledge(self, response: Response) -> list[Effect]:
         """Acknowledge a 2xx of our re-INVITE."""
         assert self.dialog is not None
-        ack = self.dialog.request("ACK", cseq=response.cseq.number)
-        return [self.core.transmit(ack, self.flow)]
+        return [self._ack_within(self.dialog, response.cseq.number)]
 
     def _take_answer(self, message: Request | Response) -> SessionDescription | None:
         """The answer in an ACK or a response, where one was due. Raises PeerError if it is no answer."""

@@ -88,19 +88,18 @@ def _asking(seconds: int, parameter: str, min_se: int) -> HeaderList:
 class SessionTimer:
     """The timer of one session, in both roles. Runs from the 2xx that agrees on it to the next one."""
 
-    __slots__ = ("_raised", "_settings", "_wanted", "expires_at", "interval", "refresh_at", "refreshes")
+    _raised = 0
+    interval = 0
+    """Seconds agreed on; 0: the session does not expire."""
+    refreshes = False
+    """Whether we refresh, and not the peer."""
+    refresh_at: float | None = None
+    expires_at: float | None = None
 
     def __init__(self, settings: TimerSettings) -> None:
         self._settings = settings
         self._wanted = settings
         """What we ask for; a 422 raises it."""
-        self._raised = 0
-        self.interval = 0
-        """Seconds agreed on; 0: the session does not expire."""
-        self.refreshes = False
-        """Whether we refresh, and not the peer."""
-        self.refresh_at: float | None = None
-        self.expires_at: float | None = None
 
     @property
     def deadline(self) -> float | None:
@@ -157,7 +156,9 @@ class SessionTimer:
 
     def grant(self, request: Request, now: float) -> HeaderList:
         """Headers of our 2xx to an INVITE or UPDATE that passed `check` (section 9); the timer runs from now on."""
-        asked, knows = SessionExpires.of(request), OPTION in request.supported
+        first = request.first
+        asked = SessionExpires.of(request) if "Session-Expires" in first else None
+        knows = "Supported" in first and OPTION in request.supported
         wanted = self.interval or self._settings.session_expires
         too_short = asked is not None and not knows and asked.seconds < self._settings.min_se
         if too_short or (asked is None and not (knows and wanted)):
@@ -182,6 +183,8 @@ class SessionTimer:
     # -- time -----------------------------------------------------------------------------------------
 
     def _run(self, seconds: int, *, refreshes: bool, now: float) -> None:
+        if not seconds and not self.interval:  # most of the time
+            return
         self.interval, self.refreshes = seconds, refreshes
         self.refresh_at = now + seconds / 2 if seconds and refreshes else None
         self.expires_at = now + seconds - min(MARGIN_SECONDS, seconds / 3) if seconds else None
@@ -201,4 +204,5 @@ class SessionTimer:
 
     def stop(self) -> None:
         """The session is over."""
-        self.interval, self.refresh_at, self.expires_at = 0, None, None
+        if self.interval:
+            self.interval, self.refresh_at, self.expires_at = 0, None, None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from sipcore.errors import PeerError, UsageError
 from sipcore.syntax.headers import CSeq, NameAddress, Via, split_values
@@ -382,6 +382,40 @@ def print_response(
     response = response_to(request, status, to_tag=to_tag, headers=headers)
     response.set("Via", via)
     return response.to_bytes()
+
+
+class Printed(NamedTuple):
+    """A response of which nothing more is to be known than what is sent."""
+
+    status: int
+    data: bytes
+
+    def to_bytes(self) -> bytes:
+        """As it is sent."""
+        return self.data
+
+
+def print_answer(
+    request: Request, status: int, reason: str | None, to_tag: str, fields: str, body: bytes = b""
+) -> Printed:
+    """`response_to` a request that has all it needs; `fields` are printed already, by `print_fields`."""
+    first = request.first
+    to = first["To"]
+    once = len(first) == len(request.headers)  # nearly always
+    vias = first["Via"] if once else "\r\nVia: ".join(request.get_all("Via"))
+    if status != 100 and not has_tag(request, to):
+        to = f"{to};tag={to_tag}"
+    head = (
+        f"SIP/2.0 {status} {REASONS.get(status, '') if reason is None else checked(reason)}\r\nVia: {vias}\r\n"
+        f"From: {first['From']}\r\nTo: {to}\r\nCall-ID: {first['Call-ID']}\r\nCSeq: {first['CSeq']}\r\n"
+        f"{fields}Content-Length: {len(body)}\r\n\r\n"
+    )
+    return Printed(status, head.encode("utf-8", "surrogateescape") + body)
+
+
+def print_fields(fields: Iterable[tuple[str, str]]) -> str:
+    """Header fields, each with its line break. Raises UsageError where a value would break out of its line."""
+    return "".join([f"{name}: {checked(value)}\r\n" for name, value in fields])
 
 
 def has_tag(message: Message, to: str) -> bool:

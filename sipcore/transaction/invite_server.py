@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from sipcore.effects import Effect, Transmit
 from sipcore.errors import UsageError
 from sipcore.machine import Row
-from sipcore.syntax.message import Request, Response, print_response
+from sipcore.syntax.message import Printed, Request, Response, print_response
 from sipcore.transaction.transaction import Server, end, tell_flow_failure
 
 
@@ -71,7 +71,7 @@ class InviteServer(Server):
         self._last = print_response(request, 100, request.first["Via"], "", ())
         return [Transmit(self.flow, self._last)]
 
-    def respond(self, response: Response, now: float) -> list[Effect]:
+    def respond(self, response: Response | Printed, now: float) -> list[Effect]:
         """Send a response. A 2xx may be sent again; any other second final response raises UsageError.
 
         A provisional response after the final one, or any response after the flow is gone, comes too late

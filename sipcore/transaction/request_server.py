@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from sipcore.effects import Effect
 from sipcore.errors import UsageError
 from sipcore.machine import Row
-from sipcore.syntax.message import Request, Response
+from sipcore.syntax.message import Printed, Request, Response
 from sipcore.transaction.transaction import Server, end
 
 
@@ -54,7 +54,7 @@ class RequestServer(Server):
         """A retransmission."""
         return self.step(Event.REQUEST, request, now)
 
-    def respond(self, response: Response, now: float) -> list[Effect]:
+    def respond(self, response: Response | Printed, now: float) -> list[Effect]:
         """Send a response. Raises UsageError on a second final one.
 
         A provisional response after the final one, or any response after the flow is gone, comes too late

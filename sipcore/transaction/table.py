@@ -21,7 +21,7 @@ from typing import Any
 from sipcore.deadlines import Deadlines
 from sipcore.effects import Effect, Transmit
 from sipcore.syntax.headers import Via
-from sipcore.syntax.message import Request, Response
+from sipcore.syntax.message import Printed, Request, Response
 from sipcore.transaction.answered import Answered
 from sipcore.transaction.invite_client import InviteClient
 from sipcore.transaction.invite_server import InviteServer
@@ -161,7 +161,9 @@ class TransactionTable:
             self._enqueue(answered, self._timer_j)
         return [Transmit(flow, data)]
 
-    def respond(self, transaction: ServerTransaction, response: Response, now: float) -> list[Effect]:
+    def respond(
+        self, transaction: ServerTransaction, response: Response | Printed, now: float
+    ) -> list[Effect]:
         """Send a response. Raises UsageError on a second final one, unless it is a 2xx of an INVITE again."""
         return self._settle(transaction, transaction.respond(response, now))
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from sipcore.effects import Effect, Transmit
 from sipcore.errors import UsageError
 from sipcore.machine import Machine
-from sipcore.syntax.message import Request, Response
+from sipcore.syntax.message import Printed, Request, Response
 from sipcore.transaction.events import FlowFailed, ResponseReceived, TimedOut
 from sipcore.transaction.matching import Key, client_key, server_key
 from sipcore.transaction.timers import Timers
@@ -151,11 +151,11 @@ class Server(Transaction):
 
     # -- actions --------------------------------------------------------------------------------------
 
-    def _send(self, response: Response, now: float, effects: list[Effect]) -> None:
+    def _send(self, response: Response | Printed, now: float, effects: list[Effect]) -> None:
         self._last = response.to_bytes()
         effects.append(Transmit(self.flow, self._last))
 
-    def _send_final(self, response: Response, now: float, effects: list[Effect]) -> None:
+    def _send_final(self, response: Response | Printed, now: float, effects: list[Effect]) -> None:
         self._last = response.to_bytes()
         effects.append(Transmit(self.flow, self._last))
         self._request = self.user = None

@@ -11,6 +11,7 @@ import pytest
 
 from media.plan import Codec, Direction
 from pbx.phone import PhoneCall
+from sipcore.effects import Transmit
 from sipcore.sdp.description import SessionDescription
 from tests.journeys.talking import MUSIC, assert_talk, connect, couple, listen
 from tests.simulation.office import Office
@@ -90,7 +91,8 @@ async def test_a_re_invite_without_an_offer_gets_one_and_the_call_goes_on(
             answer = lee.leg.negotiation.answer()
             headers = [("Content-Type", "application/sdp")]
             ack = dialog.request("ACK", headers, answer.to_bytes(), cseq=request.cseq.number)
-            return [phone.endpoint.transmit(ack, flow)]
+            ack.prepend("Via", phone.endpoint.via(flow)[1])
+            return [Transmit(flow, ack.to_bytes())]
 
         def flow_closed(self, now: float) -> list[object]:
             return []

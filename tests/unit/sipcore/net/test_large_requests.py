@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from sipcore.effects import Transmit
 from sipcore.net.large_requests import CONNECT_SECONDS, NO_TCP_SECONDS, UDP_MAX_BYTES
 from sipcore.syntax.message import Request
 from sipcore.syntax.parser import parse_message
@@ -64,7 +65,8 @@ def send(server: SimulatedServer, size: int, method: str = "MESSAGE") -> Request
         ("CSeq", f"1 {method}"),
     ]
     flow, uri = server.driver.udp_flow(PEER), Uri("sip", "101", host=CLIENT)
-    empty = server.endpoint.transmit(Request(method, uri, headers), flow)
+    via = "Via", server.endpoint.via(flow)[1]
+    empty = Transmit(flow, Request(method, uri, [via, *headers]).to_bytes())
     bare = len(empty.data) - len("0")  # of Content-Length
     body = next(
         b"x" * (size - bare - digits) for digits in range(6) if len(str(size - bare - digits)) == digits

@@ -1,0 +1,85 @@
+"""Messages within dialogs that are printed in one go are what they are when built header by header."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sipcore.dialog.dialog import Dialog
+from sipcore.errors import UsageError
+from sipcore.syntax.headers import NameAddress
+from sipcore.syntax.message import HeaderList, Request, print_answer, print_fields, response_to
+from sipcore.syntax.parser import parse_message
+from sipcore.syntax.uri import Uri
+from sipcore.transport.flow import Address, Flow, Transport
+
+UDP = Flow(Transport.UDP, Address("192.0.2.1", 5060), Address("192.0.2.20", 5060))
+NAMES = st.sampled_from(["Lee", 'L "e" e', "é", "\udcff", "a\\b", "tag", ""])
+FIELDS = st.lists(
+    st.tuples(st.sampled_from(["Reason", "X-Long", "Content-Length", "Via"]), st.sampled_from(["a", "é", ""])),
+    max_size=3,
+)
+BODIES = st.sampled_from([b"", b"v=0", b"\xff\r\n"])
+ROUTES = st.lists(st.sampled_from(["<sip:p1;lr>", "<sip:p2;lr>", "<sip:strict>"]), max_size=3)
+VIAS = st.sampled_from(["a;branch=z9hG4bK1", "a;branch=z9hG4bK1, SIP/2.0/UDP b;branch=2", 'a;x="1,2"'])
+
+
+@given(NAMES, ROUTES, st.lists(st.tuples(FIELDS, BODIES, st.booleans()), max_size=4))
+def test_a_request_within_a_dialog(
+    name: str, routes: list[str], steps: list[tuple[HeaderList, bytes, bool]]
+) -> None:
+    local = NameAddress(name, Uri.parse("sip:lee@pbx")).with_tag("ours")
+    remote = NameAddress(name, Uri.parse("sip:kim@pbx")).with_tag("theirs")
+    parsed = [NameAddress.parse(route) for route in routes]
+    dialog, same = (Dialog("call", local, remote, Uri.parse("sip:kim@a"), parsed, UDP) for _ in range(2))
+    for index, (headers, body, moves) in enumerate(steps):
+        if moves:
+            moved = parse_contact(f"<sip:kim@host{index}>")
+            dialog.refresh_target(moved)
+            same.refresh_target(moved)
+        wanted = same.request("INFO", headers, body)
+        wanted.prepend("Via", "SIP/2.0/UDP a;branch=z9hG4bK1")
+        printed = dialog.printed("INFO", "SIP/2.0/UDP a;branch=z9hG4bK1", headers, body)
+        assert printed.to_bytes() == wanted.to_bytes()
+        assert (printed.method, printed.uri, printed.body) == (wanted.method, wanted.uri, wanted.body)
+        assert printed.headers == wanted.headers
+        assert printed.first == wanted.first
+
+
+def parse_contact(contact: str) -> Request:
+    return Request("UPDATE", "sip:lee@pbx", [("Contact", contact)])
+
+
+@given(
+    st.lists(VIAS, min_size=1, max_size=3),
+    st.sampled_from(["<sip:100@pbx>", "<sip:100@pbx>;tag=2", "<sip:tag@pbx>", "<sip:é@pbx>", '";tag=" <sip:a>']),
+    st.sampled_from([100, 180, 200, 487, 999]),
+    st.none() | st.sampled_from(["Fine", "", "é"]),
+    FIELDS.map(lambda fields: [(f"X-{name}", value) for name, value in fields]),
+    BODIES,
+)
+def test_a_response(
+    vias: list[str], to: str, status: int, reason: str | None, headers: HeaderList, body: bytes
+) -> None:
+    fixed = ["From: é <sip:100@pbx>;tag=1", f"To: {to}", "Call-ID: a", "CSeq: 1 INVITE", "Content-Length: 0"]
+    lines = [f"Via: SIP/2.0/UDP {via}" for via in vias]
+    request = parse_message("\r\n".join(["INVITE sip:pbx SIP/2.0", *lines, *fixed, "", ""]).encode())
+    assert isinstance(request, Request)
+    wanted = response_to(request, status, reason, to_tag="ours", headers=headers, body=body)
+    printed = print_answer(request, status, reason, "ours", print_fields(headers), body)
+    assert (printed.status, printed.to_bytes()) == (wanted.status, wanted.to_bytes())
+
+
+@pytest.mark.parametrize("value", ["a\r\nX: b", "a\nX: b", "a\rb", "a\0b"])
+def test_no_value_breaks_out_of_its_line(value: str) -> None:
+    lee, kim = NameAddress.parse("<sip:lee@pbx>;tag=a"), NameAddress.parse("<sip:kim@pbx>;tag=b")
+    dialog = Dialog("call", lee, kim, kim.uri, (), UDP)
+    with pytest.raises(UsageError):
+        dialog.printed("BYE", "SIP/2.0/UDP a", [("Reason", value)])
+    with pytest.raises(UsageError):
+        print_fields([("Reason", value)])
+    request = dialog.request("INVITE")
+    request.prepend("Via", "SIP/2.0/UDP a")
+    with pytest.raises(UsageError):
+        print_answer(request, 486, value, "ours", "")
