@@ -16,13 +16,14 @@ import os
 from collections.abc import Iterable
 from dataclasses import fields, replace
 from datetime import datetime
-from operator import attrgetter
+from json.encoder import encode_basestring_ascii
 from pathlib import Path
 from typing import Any
 from zlib import crc32
 
-from pbx.history.record import CallRecord, HandOver, Participation, Role
-from pbx.moments import utc_text
+from pbx.history.record import CallRecord, HandOver, Participation
+from pbx.history.rows import TRUTH, hand_overs_text, moment_text, parties_text, read_hand_overs, read_parties
+from pbx.quoted import Quoted
 
 logger = logging.getLogger(__name__)
 
@@ -96,18 +97,39 @@ class Journal:
         over: dict[str, CallRecord] = {}
         ends: dict[str, datetime] = {}
         last: datetime | None = None
+        foreign = False
         for line in lines:
             try:
                 last, ended, records, final = _read(json.loads(line))
                 ends |= dict.fromkeys(ended, last)
-            except (ValueError, TypeError, KeyError, RecursionError):  # written in part, or by another version
+            except _OtherVersionError:
+                foreign = True
+                continue
+            except (ValueError, TypeError, KeyError, RecursionError):  # written in part
                 continue
             found |= {record.call: record for record in records}
             over |= {record.call: record for record in final}
         if last is None:
+            if foreign:
+                self._put_aside()
             return ()
         cut_short = {call: _going_on_until(ends.get(call, last), record) for call, record in found.items()}
         return tuple((cut_short | over).values())
+
+    def _put_aside(self) -> None:
+        """Keep what only the version that has written it can read."""
+        aside = self._path.with_suffix(".unread")
+        try:
+            os.replace(self._path, aside)
+        except OSError as error:
+            self._fails(error)
+        else:
+            logger.warning(
+                "%s is of another version: the calls that were going on when that was killed have no records. It is "
+                "kept as %s; to have them, put it back and start that version once, with its own database",
+                self._path,
+                aside.name,
+            )
 
     def _write(
         self,
@@ -118,8 +140,7 @@ class Journal:
         ended: Iterable[str],
         over: Iterable[CallRecord],
     ) -> bool:
-        values = [_SHAPE, _text(at), list(ended), list(map(_row, over)), *map(_row, records)]
-        line = json.dumps(values, separators=(",", ":")) + "\n"
+        line = _line(at, records, ended, over)
         try:
             file = os.open(path, os.O_WRONLY | os.O_CREAT | how, 0o600)
             try:
@@ -155,42 +176,40 @@ def _going_on_until(end: datetime, record: CallRecord) -> CallRecord:
 _NAMES = tuple(tuple(field.name for field in fields(kind)) for kind in (CallRecord, Participation, HandOver))
 _SHAPE = crc32(repr((*_NAMES, "over")).encode())
 """At the head of each line: values by their order alone mean something else in a version with other fields."""
-_OF_RECORD, _OF_PARTY, _OF_HAND_OVER = (attrgetter(*names) for names in _NAMES)
-"""Faster by far than `asdict`, and this is done for every call."""
-_WORDS = {role: role.value for role in Role}
+_quoted = Quoted()
 
 
-def _row(record: CallRecord) -> tuple[Any, ...]:
-    call, started_at, ended_at, *values, parties, hand_overs, reasons = _OF_RECORD(record)
-    handed = [(_text(at), *numbers) for at, *numbers in map(_OF_HAND_OVER, hand_overs)]
-    return call, _text(started_at), _text(ended_at), *values, [_party_row(party) for party in parties], handed, reasons
+class _OtherVersionError(ValueError):
+    """A line that another version of the system has written."""
 
 
-def _party_row(party: Participation) -> tuple[Any, ...]:
-    number, role, at, trunk, rang, answered_at, *more = _OF_PARTY(party)
-    return number, _WORDS[role], _text(at), trunk, rang, None if answered_at is None else _text(answered_at), *more
+def _line(
+    at: datetime, records: Iterable[CallRecord], ended: Iterable[str], over: Iterable[CallRecord]
+) -> str:
+    rows = "".join([f",{_row(record)}" for record in records])
+    return f"[{_SHAPE},{moment_text(at)},{json.dumps(list(ended))},[{','.join(map(_row, over))}]{rows}]\n"
 
 
-def _text(moment: datetime) -> str:
-    return utc_text(moment) + "+00:00"
+def _row(record: CallRecord) -> str:
+    quoted = _quoted
+    return (
+        f"[{encode_basestring_ascii(record.call)},{moment_text(record.started_at)},{moment_text(record.ended_at)}"
+        f",{quoted[record.caller]},{quoted[record.caller_name]},{quoted[record.trunk]},{quoted[record.dialled]}"
+        f",{TRUTH[record.internal]},{record.status},{quoted[record.reason]},{record.seconds},{record.talk_seconds}"
+        f",{quoted[record.answered_by]},{quoted[record.feature]},{parties_text(record.parties, quoted)}"
+        f",{hand_overs_text(record.hand_overs, quoted)},{quoted.list(record.reasons)}]"
+    )
 
 
 def _read(line: list[Any]) -> tuple[datetime, list[str], list[CallRecord], list[CallRecord]]:
     """When it was written, the calls that had ended, those that were going on, and those that are over."""
     shape, at, ended, over, *rows = line
     if shape != _SHAPE:
-        raise ValueError("of another version")
+        raise _OtherVersionError
     return datetime.fromisoformat(at), ended, [_record(*row) for row in rows], [_record(*row) for row in over]
 
 
 def _record(call: str, started_at: str, ended_at: str, *values: Any) -> CallRecord:
     *others, parties, hand_overs, reasons = values
-    others.append(tuple(_party(*each) for each in parties))
-    others.append(tuple(HandOver(datetime.fromisoformat(at), *numbers) for at, *numbers in hand_overs))
-    others.append(tuple(reasons))
+    others += [read_parties(parties), read_hand_overs(hand_overs), tuple(reasons)]
     return CallRecord(call, datetime.fromisoformat(started_at), datetime.fromisoformat(ended_at), *others)
-
-
-def _party(number: str, role: str, at: str, trunk: str, rang: bool, answered: str | None, *more: Any) -> Participation:
-    answered_at = None if answered is None else datetime.fromisoformat(answered)
-    return Participation(number, Role(role), datetime.fromisoformat(at), trunk, rang, answered_at, *more)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -182,6 +183,41 @@ def test_lines_of_a_version_with_other_fields_are_left_out(
         journal.append(after(1), [STARTED])
     journal.append(after(2), [replace(STARTED, call="c2")])
     assert [record.call for record in journal.recover()] == ["c2"]
+
+
+def test_a_journal_of_another_version_is_kept_for_that_and_the_log_says_so(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with monkeypatch.context() as other:
+        other.setattr(module, "_SHAPE", 1)
+        journal.append(after(1), [STARTED])
+    written = (tmp_path / "calls.journal").read_bytes()
+    (tmp_path / "calls.journal").write_bytes(written + b"[1,")  # it was killed in the middle of a line
+    assert journal.recover() == ()
+    [line] = caplog.messages
+    assert "of another version" in line
+    assert "calls.unread" in line
+    journal.clear()
+    assert (tmp_path / "calls.unread").read_bytes() == written + b"[1,"
+    assert [each.name for each in tmp_path.iterdir()] == ["calls.unread"]
+    assert journal.recover() == ()
+    assert len(caplog.messages) == 1
+
+
+def test_a_line_is_what_the_standard_library_would_write(journal: Journal, tmp_path: Path) -> None:
+    """So that what a version before wrote is read by this one, and the other way round."""
+    answered = replace(STARTED, parties=(replace(STARTED.parties[1], answered_at=AT), *STARTED.parties))
+    journal.append(after(2), [STARTED, answered], ["c3", 'c"4"'], [answered])
+    at = AT.isoformat(" ")
+    hand_overs, reasons = [[at, "101", "100", "103"]], ["ring 101"]
+    caller = ["100", "caller", at, "", False, None, "", False, False]
+    callee = ["101", "callee", at, "", True, None, "", False, True]
+    until = after(2).isoformat(" ")
+    head: list[object] = ["c1", at, until, "100", STARTED.caller_name, "", "101", True, 503, "System Stopped", 2.0, 0.0]
+    first = [*head, "", "", [caller, callee], hand_overs, reasons]
+    second = [*head, "", "", [[*callee[:5], at, *callee[6:]], caller, callee], hand_overs, reasons]
+    line = json.loads((tmp_path / "calls.journal").read_text("ascii"))
+    assert line == [module._SHAPE, until, ["c3", 'c"4"'], [second], first, second]
 
 
 def test_more_calls_than_it_holds_do_not_have_it_written_anew_each_time(
