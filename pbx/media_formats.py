@@ -34,9 +34,9 @@ _CODECS = {encoding: codec for codec, encoding in ENCODINGS.items()}
 _DIRECTIONS = {direction.value: direction for direction in Direction}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class MediaFormats:
-    """Of one media section."""
+    """Of one media section, and of all that say the same: so they are told apart by which they are."""
 
     codecs: tuple[tuple[Codec, int], ...]
     """Those that we know, the preferred ones first, and the payload type of each: the first, if it has several."""
@@ -52,9 +52,7 @@ class MediaFormats:
     """Which way sound goes, as its sender sees it (RFC 8866 section 6.7); None where it says nothing of that."""
     keyless: bool
     """Whether it has no `crypto` attribute, of whatever kind."""
-    _spoken: dict[tuple[Codec, ...], Mapping[Codec, int]] = field(
-        default_factory=dict, repr=False, compare=False
-    )
+    _spoken: dict[tuple[Codec, ...], Mapping[Codec, int]] = field(default_factory=dict, repr=False)
 
     def spoken(self, ours: tuple[Codec, ...]) -> Mapping[Codec, int]:
         """Those of the codecs that we speak too, and their payload types."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from random import Random
+from typing import NamedTuple
 
 from media.plan import G711, Codec, Direction, SrtpKeys, SrtpSuite, StreamPlan
 from pbx.media_formats import (
@@ -25,7 +26,7 @@ from pbx.media_formats import (
 from pbx.media_keys import MediaKeys, Srtp, agreed
 from sipcore.sdp.description import Attributes, MediaDescription, Origin, SessionDescription
 from sipcore.sdp.security import Crypto, cryptos
-from sipcore.syntax.remember import remembered
+from sipcore.syntax.remember import kept, remembered
 from values import dataclass
 
 CLEAR, SECURE = "RTP/AVP", "RTP/SAVP"
@@ -57,11 +58,6 @@ class Usable:
     secure: bool
     """Whether it has a key that we can serve."""
 
-    @property
-    def codec(self) -> Codec:
-        """The first of them."""
-        return next(iter(self.codecs))
-
 
 class Negotiation:
     """The media of one leg, as both sides have described it."""
@@ -84,6 +80,7 @@ class Negotiation:
         self._remote_offered = False
         self._numbers: Mapping[str, int] = {}
         """Payload types of this session by encoding: none ever means another (RFC 3264 section 8.3.2)."""
+        self._entropy = entropy
         self.codecs: tuple[Codec, ...] = tuple(codecs)
         """What we speak, preferred ones first."""
         self.telephone_events = True
@@ -96,37 +93,45 @@ class Negotiation:
         """Whether our offers have SRTP though it is not required, until something is agreed on."""
         self.moves = 0
         """How often the peer has been found elsewhere."""
-        self.keys = MediaKeys(entropy) if entropy else None
-        """None: we know no SRTP."""
         self._secured = False
         """Whether SRTP was agreed on last."""
         self._ours: Usable | None = None
-        self._theirs: Usable | None = None
-        """What was found last in `local` and `remote`."""
-        self.local: SessionDescription | None = None
         """What we last said."""
-        self.remote: SessionDescription | None = None
+        self._theirs: Usable | None = None
         """What the peer last said."""
-        self._before_offer: tuple[SessionDescription | None, bool] | None = None
+        self._before_offer: tuple[Usable | None, bool] | None = None
         """What we had said, and whether it was an answer, before an offer that is not answered yet."""
+
+    @property
+    def local(self) -> SessionDescription | None:
+        """What we last said."""
+        return None if self._ours is None else self._ours.description
+
+    @property
+    def remote(self) -> SessionDescription | None:
+        """What the peer last said."""
+        return None if self._theirs is None else self._theirs.description
+
+    @kept
+    def keys(self) -> MediaKeys | None:
+        """Ours; None: we know no SRTP."""
+        return MediaKeys(self._entropy) if self._entropy else None
 
     # -- what the peer says -------------------------------------------------------------------------------
 
     def receive_offer(self, offer: SessionDescription) -> None:
         """Take an offer; `answer` goes with it. Raises NotAcceptable, and then nothing has changed."""
         self._theirs = self._usable_audio(offer)
-        self.remote, self._before_offer = offer, None
-        self._remote_offered = True
+        self._before_offer, self._remote_offered = None, True
 
     def receive_answer(self, answer: SessionDescription) -> None:
         """Take the answer to our offer. Raises NotAcceptable, and then nothing has changed."""
         theirs = self._usable_audio(answer)
-        pair = None if self.local is None else _pair(self._said_by_us(), theirs)
-        if self.keys is not None and pair is not None:
+        pair = None if self._ours is None else _pair(self._ours, theirs)
+        if pair is not None and self.keys is not None:
             self.keys.answered(pair[1])
         self._secured, self.offers_srtp = pair is not None, False
-        self.remote, self._theirs, self._before_offer = answer, theirs, None
-        self._remote_offered = False
+        self._theirs, self._before_offer, self._remote_offered = theirs, None, False
 
     @property
     def has_remote_offer(self) -> bool:
@@ -136,16 +141,14 @@ class Negotiation:
     @property
     def offered_codecs(self) -> tuple[Codec, ...]:
         """The codecs of the peer that we know too, in its order; empty before it has said anything."""
-        if self.remote is None:
-            return ()
-        return tuple(self._said_by_them().codecs)
+        return () if self._theirs is None else tuple(self._theirs.codecs)
 
     @property
     def remote_opus_parameters(self) -> str:
         """How the peer wants its Opus (RFC 7587 section 6.1); empty if it says nothing of it."""
-        if self.remote is None or Codec.OPUS not in self.codecs:
+        if self._theirs is None or Codec.OPUS not in self.codecs:
             return ""
-        return self._said_by_them().formats.opus_parameters
+        return self._theirs.formats.opus_parameters
 
     # -- what we say --------------------------------------------------------------------------------------
 
@@ -156,41 +159,42 @@ class Negotiation:
         known = tuple(self._numbers.items())
         formats, events, self._numbers = _offered(tuple(codecs), self.codecs, self.telephone_events, known)
         if self._before_offer is None:
-            self._before_offer = self.local, self._remote_offered
+            self._before_offer = self._ours, self._remote_offered
         self._remote_offered = False
         audio, said = self._audio(formats, events, direction)
-        secure = self.keys is not None and (self._secured or self.offers_srtp or self.srtp is Srtp.REQUIRED)
-        if self.keys is not None and secure:
-            audio = _with_key(replace(audio, protocol=SECURE), self.keys.offer())
-        return self._describe((audio,), audio, said, direction, secure=secure)
+        wanted = self._secured or self.offers_srtp or self.srtp is Srtp.REQUIRED
+        keys = self.keys if wanted else None
+        if keys is not None:
+            audio = _with_key(replace(audio, protocol=SECURE), keys.offer())
+        return self._describe((audio,), audio, said, direction, secure=keys is not None)
 
     def offer_again(self, codec: Codec | None) -> SessionDescription:
         """An offer that changes nothing but where we receive: who holds goes on to, `codec` is preferred."""
-        assert self.local is not None, "nothing is agreed yet"
-        return self.offer([codec] if codec else (), self._said_by_us().direction)
+        assert self._ours is not None, "nothing is agreed yet"
+        return self.offer([codec] if codec else (), self._ours.direction)
 
     def withdraw(self) -> None:
         """Our offer was refused: what was agreed before holds (RFC 3261 section 14.1)."""
         if self._before_offer is not None:
             self._version += 1  # the peer has seen that of the offer
-            (self.local, self._remote_offered), self._before_offer = self._before_offer, None
+            (self._ours, self._remote_offered), self._before_offer = self._before_offer, None
 
     def answer(self, preferred: Codec | None = None) -> SessionDescription:
         """The answer to the peer's offer: one codec, `preferred` if it is among those offered (RFC 3264 section 6)."""
-        assert self.remote is not None, "there is no offer to answer"
-        usable = self._said_by_them()
+        usable = self._theirs
+        assert usable is not None, "there is no offer to answer"
         chosen, offered = usable.media, usable.codecs
-        codec = preferred if preferred is not None and preferred in offered else usable.codec
+        codec = preferred if preferred is not None and preferred in offered else next(iter(offered))
         self._numbers = _numbered(self._numbers, usable.formats.numbers)
         events = usable.formats.events_with(codec) if self.telephone_events else None
         direction = _REVERSE[usable.direction]
         audio, said = self._audio(((offered[codec], codec),), (events,) if events else (), direction)
         secure = self._secured = usable.secure
         self.offers_srtp = False
-        if self.keys is not None and secure:
+        if secure and self.keys is not None:
             audio = _with_key(replace(audio, protocol=chosen.protocol), self.keys.answer(chosen))
-        described = tuple([audio if media is chosen else _decline(media) for media in self.remote.media])
-        return self._describe(described, audio, said, direction, secure=secure)
+        described = [audio if media is chosen else _decline(media) for media in usable.description.media]
+        return self._describe(tuple(described), audio, said, direction, secure=secure)
 
     def plan(self, signalling_host: str) -> StreamPlan:
         """What both sides have agreed on, for the media engine.
@@ -198,52 +202,29 @@ class Negotiation:
         `signalling_host` is where the peer's SIP comes from: a phone behind a NAT sends its media from there,
         whatever address it has written.
         """
-        assert self.local is not None, "nothing is agreed yet"
-        assert self.remote is not None, "nothing is agreed yet"
-        of_theirs, of_ours = self._said_by_them(), self._said_by_us()
-        theirs = of_theirs.media
-        answer = of_ours if self._remote_offered else of_theirs
-        codec, send_type = answer.codec, answer.codecs[answer.codec]
-        receive_type = of_ours.codecs.get(codec, send_type)
-        events_to, clock = of_theirs.formats.events_with(codec) or (None, codec.clock_rate)
-        events_from = of_ours.formats.events.get(clock)
-        if events_to is None or events_from is None:  # only one side has said that it knows them
-            events_to = events_from = None
-        host = _literal(of_theirs.address) or signalling_host
-        remote = None if _is_unspecified(host) else (host, theirs.port)
+        ours, theirs = self._ours, self._theirs
+        assert ours is not None, "nothing is agreed yet"
+        assert theirs is not None, "nothing is agreed yet"
+        terms = _terms(ours.formats, theirs.formats, self.codecs, self._remote_offered)
+        host, port = _literal(theirs.address) or signalling_host, theirs.media.port
+        remote = None if _is_unspecified(host) else (host, port)
         return StreamPlan(
-            codec=codec,
-            send_payload_type=send_type,
-            receive_payload_type=receive_type,
-            remote=remote,
-            remote_rtcp=None if remote is None or theirs.port == 65535 else (host, theirs.port + 1),
-            trusted_hosts=frozenset({host, signalling_host}),
-            direction=_FLOWS[of_ours.direction, of_theirs.direction],
-            dtmf_send_payload_type=events_to,
-            dtmf_receive_payload_type=events_from,
-            dtmf_clock_rate=clock,
-            packet_ms=of_theirs.formats.packet_ms,
-            srtp=_srtp_keys(of_ours, of_theirs) if of_ours.secure or theirs.protocol == SECURE else None,
-            moves=self.moves,
+            terms.codec,
+            terms.send_type,
+            terms.receive_type,
+            remote,
+            None if remote is None or port == 65535 else (host, port + 1),
+            frozenset({host, signalling_host}),
+            _FLOWS[ours.direction, theirs.direction],
+            terms.events_to,
+            terms.events_from,
+            terms.clock,
+            terms.packet_ms,
+            _srtp_keys(ours, theirs) if ours.secure or theirs.media.protocol == SECURE else None,
+            self.moves,
         )
 
     # -- helpers --------------------------------------------------------------------------------------------
-
-    def _said_by_us(self) -> Usable:
-        """What can be taken of `local`. Raises NotAcceptable."""
-        ours = self._ours
-        if ours is None or ours.description is not self.local:
-            assert self.local is not None, "nothing was said yet"
-            ours = self._ours = self._usable_audio(self.local)
-        return ours
-
-    def _said_by_them(self) -> Usable:
-        """What can be taken of `remote`. Raises NotAcceptable."""
-        theirs = self._theirs
-        if theirs is None or theirs.description is not self.remote:
-            assert self.remote is not None, "the peer has said nothing yet"
-            theirs = self._theirs = self._usable_audio(self.remote)
-        return theirs
 
     def _usable_audio(self, description: SessionDescription) -> Usable:
         """The first media section that we can take with SRTP; else the first in the clear. Raises NotAcceptable."""
@@ -285,11 +266,10 @@ class Negotiation:
         """Our next description; the version rises only if it says something new (RFC 3264 section 8). The rest is what
         can be taken of it."""
         origin = Origin("-", self._session_id, str(self._version), self._host)
-        described = SessionDescription(origin, "-", self._host, media=media)
-        if self.local is not None and described != replace(self.local, origin=origin):
+        described, before = SessionDescription(origin, "-", self._host, media=media), self.local
+        if before is not None and described != replace(before, origin=origin):
             self._version += 1
             described = replace(described, origin=replace(origin, version=str(self._version)))
-        self.local = described
         self._ours = Usable(
             described, audio, formats, formats.spoken(self.codecs), self._host, direction, secure
         )
@@ -351,9 +331,36 @@ def _described(
     return numbers, tuple(attributes), said
 
 
+class _Terms(NamedTuple):
+    """What two media sections agree on, as `StreamPlan` has it."""
+
+    codec: Codec
+    send_type: int
+    receive_type: int
+    events_to: int | None
+    events_from: int | None
+    clock: int
+    packet_ms: int
+
+
+@lru_cache(REMEMBERED)
+def _terms(ours: MediaFormats, theirs: MediaFormats, spoken: tuple[Codec, ...], we_answered: bool) -> _Terms:
+    """The same for all calls between phones that say the same."""
+    answer = (ours if we_answered else theirs).spoken(spoken)
+    codec, send_type = next(iter(answer.items()))
+    receive_type = ours.spoken(spoken).get(codec, send_type)
+    events_to, clock = theirs.events_with(codec) or (None, codec.clock_rate)
+    events_from = ours.events.get(clock)
+    if events_to is None or events_from is None:  # only one side has said that it knows them
+        events_to = events_from = None
+    return _Terms(codec, send_type, receive_type, events_to, events_from, clock, theirs.packet_ms)
+
+
 def _numbered(known: Mapping[str, int], theirs: Mapping[str, int]) -> Mapping[str, int]:
     """The payload types of a session after an offer of the peer. One that it takes for something else, though it may
     not, means that alone from now on: a server between us may have put another phone on the line."""
+    if not known:
+        return theirs
     taken = theirs.values()
     return {**{encoding: number for encoding, number in known.items() if number not in taken}, **theirs}
 

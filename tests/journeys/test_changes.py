@@ -131,7 +131,7 @@ async def test_a_change_that_cannot_be_is_refused_and_changes_nothing(
     lee, _ = calls
     offer = lee.leg.negotiation.offer()
     (audio,) = offer.media
-    lee.leg.negotiation.local = lee.leg.session.local_description if lee.leg.session else None
+    lee.leg.negotiation.withdraw()
     strange = replace(audio, formats=("96",), attributes=(("rtpmap", "96 SPEEX/16000"),))
     change(lee, replace(offer, media=(strange,)), verb)
     assert await hear(tmp_path, *calls) == TALK

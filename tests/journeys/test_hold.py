@@ -172,7 +172,7 @@ async def test_a_call_that_begins_on_hold_begins_with_music(musical: Office, tmp
     held = tuple(
         ("sendonly", None) if name == "sendrecv" else (name, value) for name, value in audio.attributes
     )
-    negotiation.local = replace(answer, media=(replace(audio, attributes=held),))
+    negotiation._ours = negotiation._usable_audio(replace(answer, media=(replace(audio, attributes=held),)))
     incoming.answer()
     await outgoing.answered()
     pair = Pair(musical, tmp_path, (outgoing, incoming))
