@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from media.alarms import Alarms
 from media.messages import ReportStream, Statistics
 from pbx.audio_faults import AudioFault, audio_fault
 from pbx.happenings import AudioDirection, CallAnswered, CallConnected, NoAudio, OneWayAudio
@@ -32,7 +31,7 @@ class AudioWatch:
 
     def __init__(self, switch: Switch) -> None:
         self._switch = switch
-        self._looks = Alarms(switch.loop)
+        self._looks = switch.alarms
         self._unsaid: int | None = None
         """How many faults there were since one was logged, within this minute; None: for a minute there was none."""
         self._last = ""

@@ -302,7 +302,7 @@ class Call(FeatureVerbs):
     def went_outside(self, happening: CallWentOut) -> None:
         """Somebody outside is called."""
         self._went_outside = True
-        self.switch.legs.changed(self.caller_leg)
+        self.switch.legs.changed(self.caller_leg.line)
         self._tell(happening)
 
     def _diverted(self, route: Route) -> tuple[Extension, str] | None:

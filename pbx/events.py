@@ -108,7 +108,8 @@ class Events:
     # -- what changes ---------------------------------------------------------------------------------------
 
     def changed(self, number: str) -> None:
-        """A leg, a registration or the user of an extension has changed; what that means is looked up later."""
+        """A leg, a registration or the user of an extension has changed; what that means is looked up later. Of legs
+        of a trunk nothing is told."""
         awaited = self._awaited
         if PresenceChanged in awaited or None in awaited or number in self.notifier.watched:
             self._note("", number)
@@ -162,8 +163,11 @@ class Events:
         self._switch.driver.perform(effects)
 
     def _tell_presence(self, number: str) -> None:
+        extension = self._switch.directory.find(number)
+        if extension is None or extension.number != number:  # a trunk may be named as somebody's SIP ID
+            return
         state = self._switch.presence.of(number)
-        if state == self._told.get(number) or self._switch.directory.find(number) is None:
+        if state == self._told.get(number):
             return
         self._told[number] = state
         self._switch.happenings.tell(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from media.messages import ChangeStream, CloseStream, DigitEnded, DigitReceived, Event, OpenStream
@@ -55,6 +56,9 @@ class LegState(Enum):
     RINGING = "ringing"
     ANSWERED = "answered"
     ENDED = "ended"
+
+
+NEW, RINGING, ANSWERED, ENDED = LegState
 
 
 class Watcher(Protocol):
@@ -109,7 +113,7 @@ class Leg:
         self.line = "" if party is None else line_of(party)
         """Whose calls this one counts among."""
         self.watcher = watcher
-        self.state = LegState.NEW
+        self.state = NEW
         """How far it has come: others only read it."""
         self.session: CallerSession | CalleeSession | None = None
         reservation = station.media.reserve(None if beside is None else beside.stream)
@@ -156,26 +160,26 @@ class Leg:
         """Take over an incoming INVITE session. Raises NotAcceptable if its offer has nothing for us."""
         self.session = session
         session.owner = self
-        self.station.legs.changed(self)
+        self.station.legs.changed(self.line)
         if offer is not None:
             self.negotiation.receive_offer(offer)
 
     def ring(self) -> None:
         """Send 180, once; once more after it was forwarded."""
-        if self.state is LegState.NEW or (self._forwarded and self.state is LegState.RINGING):
+        if self.state is NEW or (self._forwarded and self.state is RINGING):
             self._forwarded = False
-            self._become(LegState.RINGING)
+            self._become(RINGING)
             self._do(self._invitation.progress(180, self._now()))
 
     def forward(self) -> None:
         """Send 181: somebody else than was asked for is called now (RFC 3261 section 21.1.3)."""
-        if self.state in (LegState.NEW, LegState.RINGING):
+        if self.state in (NEW, RINGING):
             self._forwarded = True
             self._do(self._invitation.progress(181, self._now()))
 
     def send_early_media(self, preferred: Codec | None = None) -> None:
         """Send 183 with our answer, so that the caller hears what we play before the call is answered."""
-        over = self.state in (LegState.ANSWERED, LegState.ENDED)
+        over = self.state in (ANSWERED, ENDED)
         if not over and self.plan is None and self.negotiation.has_remote_offer:
             description = self.negotiation.answer(preferred)
             self._do(self._invitation.progress(183, self._now(), description))
@@ -183,9 +187,9 @@ class Leg:
 
     def answer(self, preferred: Codec | None = None) -> None:
         """Send 200 with the answer, or with our offer where the caller made none."""
-        if self.state in (LegState.ANSWERED, LegState.ENDED):
+        if self.state in (ANSWERED, ENDED):
             return
-        self._become(LegState.ANSWERED)
+        self._become(ANSWERED)
         negotiation = self.negotiation
         if negotiation.has_remote_offer:
             description = negotiation.local or negotiation.answer(preferred)
@@ -198,9 +202,9 @@ class Leg:
 
     def reject(self, status: int, reason: str | None = None, headers: Headers = ()) -> None:
         """Refuse the call with a final response >= 300; hang up where it has been answered."""
-        if self.state is LegState.ANSWERED:
+        if self.state is ANSWERED:
             self.hang_up()
-        elif self.state is not LegState.ENDED:
+        elif self.state is not ENDED:
             headers = [*headers, *refusal_headers(self.party, status)]
             self._do(self._invitation.reject(status, self._now(), reason, headers))
             self._end(status)
@@ -219,31 +223,41 @@ class Leg:
         owner: object = None,
         offerless: bool = False,
         headers: Sequence[tuple[str, str]] = (),
+        in_the_clear: bool = False,
     ) -> None:
         """Send an INVITE that offers `codecs` first and then all others we know, or one without an offer.
 
         `owner` takes the session's effects in place of this leg, and passes on those that it leaves alone.
+        `in_the_clear`: no SRTP is offered that is not required.
         """
-
-        def invite(leg: Leg, offerless: bool = False) -> None:
-            leg.session, effects = leg.station.endpoint.invite(
-                target,
-                flow,
+        station = self.station
+        if station.srtp is Srtp.OFFERED and flow.transport.secure and not (offerless or in_the_clear):
+            self.negotiation.offers_srtp = True
+            self._invite_in_the_clear = partial(
+                Leg.call,
+                target=target,
+                flow=flow,
                 from_=from_,
                 to=to,
-                offer=None if offerless else leg.negotiation.offer(codecs),
-                now=leg._now(),
-                headers=headers,
+                codecs=codecs,
                 route_set=route_set,
-                owner=owner or leg,
+                owner=owner,
+                headers=headers,
+                in_the_clear=True,
             )
-            leg.session.identity = leg.extension.number if leg.extension else ""
-            leg._do(effects)
-
-        if self.station.srtp is Srtp.OFFERED and flow.transport.secure and not offerless:
-            self.negotiation.offers_srtp = True
-            self._invite_in_the_clear = invite
-        invite(self, offerless)
+        self.session, effects = station.endpoint.invite(
+            target,
+            flow,
+            from_=from_,
+            to=to,
+            offer=None if offerless else self.negotiation.offer(codecs),
+            now=self._now(),
+            headers=headers,
+            route_set=route_set,
+            owner=owner or self,
+        )
+        self.session.identity = self.extension.number if self.extension else ""
+        self._do(effects)
 
     # -- both ---------------------------------------------------------------------------------------
 
@@ -252,15 +266,15 @@ class Leg:
 
         `reason` is the value of their Reason header (RFC 3326).
         """
-        if self.state is not LegState.ENDED:
+        if self.state is not ENDED:
             headers = [("Reason", reason)] if reason else []
             effects = self.session.hang_up(self._now(), headers) if self.session else []
-            self._end(200 if self.state is LegState.ANSWERED else 487)
+            self._end(200 if self.state is ANSWERED else 487)
             self._do(effects)
 
     def fail(self, status: int) -> None:
         """Give up a leg that cannot go on; a caller who still waits gets `status`, and so does the watcher."""
-        if self.state is LegState.ENDED:
+        if self.state is ENDED:
             return
         watcher = self.watcher
         if isinstance(self.session, CalleeSession):
@@ -271,14 +285,14 @@ class Leg:
 
     def check(self) -> None:
         """Ask the phone whether it is still there: no answer, or a 481, ends the leg (RFC 3261 section 12.2.1.2)."""
-        if self.state is LegState.ANSWERED:
+        if self.state is ANSWERED:
             self._do(self._session.send_request("OPTIONS", self._now()))
 
     def move_to(self, worker: int, done: Done) -> None:
         """Have the sound carried by that media worker; `done` is told whether it is, unless the leg ends before.
         The last to ask is the one who is served."""
         following = Relocation(self, worker, done)
-        if self.state is LegState.ENDED:
+        if self.state is ENDED:
             return
         if self.relocation is not None:
             self.relocation.replace_by(following)
@@ -295,7 +309,7 @@ class Leg:
     @property
     def may_change(self) -> bool:
         """Whether a re-INVITE can be sent now."""
-        return self.state is LegState.ANSWERED and self._session.can_change
+        return self.state is ANSWERED and self._session.can_change
 
     def offer_again(self) -> None:
         """Tell the peer by re-INVITE where we receive now."""
@@ -315,7 +329,7 @@ class Leg:
     def on_info(self, digit: InfoDigit) -> None:
         """Take a digit that came as a message. Those in sound and its packets the other leg hears without us."""
         seconds = digit.milliseconds / 1000
-        if self.state is LegState.ENDED or not self._keys().begins(
+        if self.state is ENDED or not self._keys().begins(
             Form.MESSAGE, digit.digit, self._now(), seconds
         ):
             return
@@ -329,26 +343,26 @@ class Leg:
         """Done at the end, with the status that the watcher is told."""
         if self._ended is None:
             self._ended = self.station.loop.create_future()
-            if self.state is LegState.ENDED:
+            if self.state is ENDED:
                 self._ended.set_result(self._status)
         return self._ended
 
     def converse(self, conversation: Conversation | None) -> None:
         """Talk to another leg from now on, or to nobody."""
         self.conversation = conversation
-        if self.state is not LegState.ENDED:
-            self.station.legs.changed(self)
+        if self.state is not ENDED:
+            self.station.legs.changed(self.line)
 
     @property
     def alerts(self) -> bool:
         """Whether its phone rings."""
-        return self.state is LegState.RINGING and isinstance(self.session, CallerSession)
+        return self.state is RINGING and isinstance(self.session, CallerSession)
 
     @property
     def engaged(self) -> bool:
         """Whether its user is on the phone: talks, or has called somebody."""
-        calls = isinstance(self.session, CalleeSession) and self.state is not LegState.ENDED
-        return calls or self.state is LegState.ANSWERED
+        calls = isinstance(self.session, CalleeSession) and self.state is not ENDED
+        return calls or self.state is ANSWERED
 
     @property
     def invitation(self) -> Request:
@@ -364,12 +378,12 @@ class Leg:
     def holds(self) -> bool:
         """Whether the far end has put us on hold: it wants to hear nothing (RFC 3264 section 8.4)."""
         plan = self.plan
-        return self.state is LegState.ANSWERED and plan is not None and plan.holds
+        return self.state is ANSWERED and plan is not None and plan.holds
 
     def on_effect(self, effect: Effect) -> None:
         """Take what the session tells (the vocabulary of `sipcore.effects`)."""
         handler = _HANDLERS.get(type(effect))
-        if handler is not None and self.state is not LegState.ENDED:
+        if handler is not None and self.state is not ENDED:
             handler(self, effect)
 
     # -- what the session tells ------------------------------------------------------------------------
@@ -381,8 +395,8 @@ class Leg:
             elif not self._answer_late_offer(effect.description):
                 self.fail(488)
                 return
-        if self.state is LegState.NEW:
-            self._become(LegState.RINGING)
+        if self.state is NEW:
+            self._become(RINGING)
         self.watcher.leg_progressed(self, effect.response)
 
     def _on_accepted(self, effect: Accepted) -> None:
@@ -392,7 +406,7 @@ class Leg:
         if not agreed:
             self.fail(488)
             return
-        self._become(LegState.ANSWERED)
+        self._become(ANSWERED)
         self.watcher.leg_accepted(self)
 
     def _on_rejected(self, effect: Rejected) -> None:
@@ -495,7 +509,7 @@ class Leg:
     def _end(self, status: int) -> Watcher:
         """The leg is over; who has to be told. Ties are cut, so that nothing waits for the garbage collector."""
         watcher, self.watcher, self.when_agreed = self.watcher, _NOBODY, None
-        self.state, self._status = LegState.ENDED, status  # `discard` tells it
+        self.state, self._status = ENDED, status  # `discard` tells it
         if self.session is not None:
             self.session.owner = None
         if self.relocation is not None:
@@ -513,7 +527,7 @@ class Leg:
 
     def _become(self, state: LegState) -> None:
         self.state = state
-        self.station.legs.changed(self)
+        self.station.legs.changed(self.line)
 
     def _keys(self) -> Presses:
         if self._presses is None:

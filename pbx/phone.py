@@ -100,7 +100,7 @@ class _OpenGate:
 class _OwnLegs(set[Leg]):
     """The legs of a phone, that nobody watches."""
 
-    def changed(self, leg: Leg) -> None:
+    def changed(self, line: str) -> None:
         pass
 
     def lend(self, stream: int, leg: Leg) -> None:

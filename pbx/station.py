@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -24,8 +25,9 @@ class Legs(Protocol):
     def discard(self, leg: Leg) -> None:
         """A leg has ended."""
 
-    def changed(self, leg: Leg) -> None:
-        """A leg is in another state, or talks to somebody else."""
+    @property
+    def changed(self) -> Callable[[str], None]:
+        """Is told whose legs are in another state, or talk to somebody else."""
 
     def lend(self, stream: int, leg: Leg) -> None:
         """What another stream tells is told to the leg too, until that is closed."""
@@ -41,10 +43,8 @@ class Station(Protocol):
     media: MediaService
     codecs: tuple[Codec, ...]
     """What it speaks, preferred ones first."""
-
-    @property
-    def srtp(self) -> Srtp:
-        """When sound is secured."""
+    srtp: Srtp
+    """When sound is secured."""
 
     @property
     def legs(self) -> Legs:

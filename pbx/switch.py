@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from media.alarms import Alarms
 from media.messages import (
     Event,
     PortsReady,
@@ -48,7 +49,6 @@ from pbx.leg import Leg, LegState
 from pbx.limits import LIMIT_REACHED, TOO_MANY_CALLS, is_full
 from pbx.live_changes import LiveChanges
 from pbx.live_data import fill
-from pbx.media_keys import Srtp
 from pbx.messages import Messages
 from pbx.nat import NatTraversal
 from pbx.parking import ParkingLot
@@ -112,32 +112,31 @@ class Legs:
     """The legs that exist, by stream and by whose they are: an extension's, or a trunk's."""
 
     def __init__(self) -> None:
-        self.tell: Callable[[str], None] = lambda number: None
-        """Is told the number of an extension whose legs come, go, or change."""
+        self.changed: Callable[[str], None] = lambda line: None
+        """Is told whose legs come, go, or change."""
         self._by_stream: dict[int, Leg] = {}
         self._by_line: dict[str, set[Leg]] = {}
 
     def add(self, leg: Leg) -> None:
         """Enter a leg at its start."""
         self._by_stream[leg.stream] = leg
-        if leg.line:
-            self._by_line.setdefault(leg.line, set()).add(leg)
+        line = leg.line
+        if line in self._by_line:
+            self._by_line[line].add(leg)
+        elif line:
+            self._by_line[line] = {leg}
 
     def discard(self, leg: Leg) -> None:
         """Strike a leg out at its end. Its stream may still have something to tell, until it is closed too."""
         if leg.plan is None:
             self.closed(leg.stream)
-        legs = self._by_line.get(leg.line)
+        line = leg.line
+        legs = self._by_line.get(line)
         if legs is not None:
             legs.discard(leg)
             if not legs:
-                del self._by_line[leg.line]
-        self.changed(leg)
-
-    def changed(self, leg: Leg) -> None:
-        """A leg is in another state, or talks to somebody else."""
-        if leg.extension is not None:
-            self.tell(leg.extension.number)
+                del self._by_line[line]
+        self.changed(line)
 
     def lend(self, stream: int, leg: Leg) -> None:
         """What another stream tells is told to the leg too, until that is closed."""
@@ -177,8 +176,9 @@ class Switch:
         self.environment = environment
         self.config = config
         self.store = Store.in_memory(partial(fill, config)) if store is None else store
-        self.codecs = config.media.spoken()
+        self.codecs, self.srtp = config.media.spoken(), config.media.srtp
         self.loop = asyncio.get_running_loop()
+        self.alarms = Alarms(self.loop)
         self.happenings = Happenings()
         self.history = self._history()
         self.directory = Directory(config.directory())
@@ -213,7 +213,7 @@ class Switch:
         self.endpoint.services["REGISTER"] = self._register
         self.nat = self._nat()
         self.events = Events(self, config.events)
-        self.legs.tell = self.events.changed
+        self.legs.changed = self.events.changed
         self.presence = Presence(self, self.events.published, self.events.changed)
         self.board = Board(self)
         self.voicemail = VoicemailSystem(self)
@@ -346,11 +346,6 @@ class Switch:
     def mailboxes(self) -> Mailboxes:
         """What was said for whom."""
         return self.voicemail.mailboxes
-
-    @property
-    def srtp(self) -> Srtp:
-        """When the sound of phones is secured."""
-        return self.config.media.srtp
 
     def bindings(self, extension: Extension) -> list[Binding]:
         """Where the extension's phones are, preferred ones first."""
