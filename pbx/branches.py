@@ -59,7 +59,9 @@ async def _reach(call: Call, plan: CallOut, by: str, fork: Fork) -> None:
     member = call.switch.directory.find(by)
     diverted = None if member is None else (member, DEFLECTION)
     try:
-        leg = await place(call, plan, diverted, begin_fork=lambda: Fork(fork.leg_progressed))
+        leg = await place(
+            call, plan, diverted, begin_fork=partial(Fork, call.switch.alarms, fork.leg_progressed)
+        )
     except (Refused, PortsExhausted):
         fork.fail(Outcome.NOT_REACHED)
         return

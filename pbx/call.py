@@ -14,7 +14,7 @@ from media.tones import Country
 from pbx.conversation import Conversation
 from pbx.course import Course, Step
 from pbx.feature_verbs import FeatureVerbs
-from pbx.forking import Fork
+from pbx.forking import Follows, Fork, nothing_follows
 from pbx.group_fork import GroupFork
 from pbx.happenings import (
     CallBlocked,
@@ -213,7 +213,7 @@ class Call(FeatureVerbs):
                 self._explain(route)
                 fork = self.begin_fork(partial(self._rung, route, course))
                 call_phones(self, route.action.extension, fork)
-                fork.limit(route.action.seconds)
+                fork.limit(route.action.seconds, partial(self._follows, route))
             else:
                 course.turn(partial(self.serve, partial(self._follow, route)))
         except Exception as error:
@@ -245,6 +245,10 @@ class Call(FeatureVerbs):
     def _go_on(self, route: Route, result: Outcome | Redirected) -> Awaitable[None]:
         return self._follow(self.switch.router.reroute(route, result))
 
+    def _follows(self, route: Route, outcome: Outcome) -> bool:
+        """Whether the call goes on after an outcome."""
+        return not isinstance(self.switch.router.reroute(route, outcome).action, Refuse)
+
     def _explain(self, route: Route) -> None:
         """Tell where the call goes, the caller too."""
         self.reasons = route.reasons
@@ -272,24 +276,31 @@ class Call(FeatureVerbs):
                     self.served_by = handler.feature
                     return await handler(self, **arguments)
                 case Ring(extension, seconds):
-                    result = await self.ring_extension(extension, seconds)
+                    follows = partial(self._follows, route)
+                    result = await self.ring_extension(extension, seconds, follows)
                     if isinstance(result, Leg):
                         return await self.talk(result)
                     route = self.switch.router.reroute(route, result)
 
     def ring_extension(
-        self, extension: Extension, seconds: float, *, intercom: bool = False
+        self,
+        extension: Extension,
+        seconds: float,
+        follows: Follows = nothing_follows,
+        *,
+        intercom: bool = False,
     ) -> Awaitable[Leg | Outcome | Redirected]:
         """Ring every phone registered at `extension`; the one that answers, or why none did. Raises PortsExhausted."""
         fork = self.begin_fork()
         call_phones(self, extension, fork, intercom=intercom)
-        return fork.result(seconds)
+        return fork.result(seconds, follows)
 
     def begin_fork(
         self, on_result: Callable[[Leg | Outcome | Redirected], None] | None = None, *, aside: bool = False
     ) -> Fork:
         """Who is called now; their ringing comes to the caller, unless that is `aside`."""
-        fork = self._fork = Fork(self._note_ringing if aside else self._on_progress, on_result)
+        on_progress = self._note_ringing if aside else self._on_progress
+        fork = self._fork = Fork(self.switch.alarms, on_progress, on_result)
         self.rings_since = self.switch.loop.time()
         return fork
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
+from math import inf
 
+from media.alarms import Alarm, Alarms
 from pbx.leg import Leg
 from pbx.redirection import redirection
 from pbx.routing import Outcome, Redirected
@@ -33,6 +36,20 @@ _WEIGHT = (Outcome.NOT_REACHED, Outcome.NOT_ACCEPTABLE, Outcome.BUSY, Outcome.DE
 Result = Leg | Outcome | Redirected
 """The phone that answered, or why none did."""
 
+SILENT_SECONDS = 8.0
+"""So long it is waited for phones that say nothing at all, not even 100 as others do at once. Over UDP each has been
+sent its INVITE five times by then (after 0, 0.5, 1.5, 3.5 and 7.5 s, RFC 3261 section 17.1.1.2): packets are not lost
+so often, the phone is gone, and the caller may leave a message. The transaction itself would take 32 s to give up."""
+
+Follows = Callable[[Outcome], bool]
+"""Whether something else than the end follows an outcome."""
+
+
+def nothing_follows(outcome: Outcome) -> bool:
+    """It rings as long as it may."""
+    return False
+
+
 SENT_ON = 'SIP;cause=302;text="Call sent elsewhere"'
 """What the user's other phones are told when one of them sends the call on."""
 ELSEWHERE = 'SIP;cause=200;text="Call completed elsewhere"'
@@ -43,10 +60,14 @@ class Fork:
     """Rings legs together and decides the race synchronously, at the first 2xx that is processed."""
 
     def __init__(
-        self, on_progress: Callable[[Leg, Response], None], on_result: Callable[[Result], None] | None = None
+        self,
+        alarms: Alarms,
+        on_progress: Callable[[Leg, Response], None],
+        on_result: Callable[[Result], None] | None = None,
     ) -> None:
         """`on_progress` is told every provisional response of every leg, `on_result` the result, where nobody awaits
         it, in the stretch that decides it."""
+        self._alarms = alarms
         self._on_progress = on_progress
         self._on_result = on_result
         self._ringing: dict[Leg, None] = {}
@@ -57,7 +78,10 @@ class Fork:
         """None until it is decided."""
         self._waiter: asyncio.Future[None] | None = None
         """Of who awaits it."""
-        self._no_answer: asyncio.TimerHandle | None = None
+        self._alarm: Alarm | None = None
+        """When it has rung long enough, or at first for phones that say nothing."""
+        self._follows: Follows | None = None
+        """None until phones have had time to react."""
 
     def add(self, leg: Leg) -> None:
         """One more phone that rings; to be called before the leg can tell anything."""
@@ -73,19 +97,22 @@ class Fork:
         self._errand = None
         self._decide(outcome)
 
-    def limit(self, seconds: float) -> None:
-        """It rings for so long at most; where nothing rings, it is decided now."""
+    def limit(self, seconds: float = inf, follows: Follows = nothing_follows) -> None:
+        """It rings for so long at most; where nothing rings, it is decided now. Where something `follows`, phones that
+        say nothing are not waited for so long."""
         if self._result is not None:  # by one of the first, before the last was called
             self.stop()
-        elif self._ringing:
-            loop = asyncio.get_running_loop()
-            self._no_answer = loop.call_later(seconds, self._decide, Outcome.NO_ANSWER)
-        else:
+        elif not self.rings:
             self._decide(self._refusal)
+        elif seconds <= SILENT_SECONDS:
+            self._alarm = self._alarms.set(seconds, self._end)
+        else:
+            then = partial(self._lose_patience, seconds - SILENT_SECONDS, follows)
+            self._alarm = self._alarms.set(SILENT_SECONDS, then)
 
-    async def result(self, seconds: float) -> Result:
-        """The phone that answered, or why none did within `seconds`."""
-        self.limit(seconds)
+    async def result(self, seconds: float, follows: Follows = nothing_follows) -> Result:
+        """The phone that answered, or why none did within `seconds`; `follows`: see `limit`."""
+        self.limit(seconds, follows)
         try:
             if self._result is None:
                 self._waiter = asyncio.get_running_loop().create_future()
@@ -137,9 +164,9 @@ class Fork:
 
     def stop(self, reason: str | None = None) -> None:
         """CANCEL every phone that still rings; `reason` (RFC 3326) tells them why."""
-        if self._no_answer is not None:
-            self._no_answer.cancel()
-            self._no_answer = None
+        if self._alarm is not None:
+            self._alarms.cancel(self._alarm)
+            self._alarm = None
         ringing, self._ringing = self._ringing, {}
         for leg in ringing:
             try:
@@ -159,6 +186,27 @@ class Fork:
         self.stop(reason)
         if decides and self._on_result is not None:
             self._on_result(result)
+
+    def _end(self) -> None:
+        """It has rung long enough."""
+        self._decide(Outcome.NO_ANSWER)
+
+    def _lose_patience(self, seconds: float, follows: Follows) -> None:
+        """From now on phones that have said nothing are not waited for where something follows; those that ring may go
+        on for so long."""
+        self._follows = follows
+        if self._ringing and self._is_dead:
+            self._decide(self._refusal)
+        else:
+            self._alarm = self._alarms.set(seconds, self._end) if seconds < inf else None
+
+    @property
+    def _is_dead(self) -> bool:
+        """Whether nothing is to be hoped for: no phone is left, or only such as have said nothing in time."""
+        if not self._ringing:
+            return True
+        follows = self._follows
+        return follows is not None and all(leg.silent for leg in self._ringing) and follows(self._refusal)
 
     def _turn_away(self, result: Result) -> None:
         """Whoever waited was cancelled between the answer and its turn: hang up, nobody else knows of the leg."""
@@ -188,5 +236,5 @@ class Fork:
             return
         outcome = _OUTCOMES.get(status, Outcome.NOT_REACHED)
         self._refusal = max(self._refusal, outcome, key=_WEIGHT.index)
-        if status in _SPEAKS_FOR_ALL or not self._ringing:
+        if status in _SPEAKS_FOR_ALL or self._is_dead:
             self._decide(self._refusal, _SPEAKS_FOR_ALL.get(status))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from functools import partial
+from math import inf
 
+from media.alarms import Alarms
 from media.service import PortsExhausted
 from pbx.forking import ELSEWHERE, SENT_ON, Fork, Result
 from pbx.leg import Leg
@@ -16,20 +17,21 @@ from sipcore.syntax.message import Response
 class GroupFork:
     """A fork for each extension. The first phone that answers wins; all is decided in that stretch."""
 
-    def __init__(self, on_rang: Callable[[Leg], None], on_result: Callable[[str, Result], None]) -> None:
+    def __init__(
+        self, alarms: Alarms, on_rang: Callable[[Leg], None], on_result: Callable[[str, Result], None]
+    ) -> None:
         """`on_rang` is told the first phone of each extension that rings; `on_result` the number of each extension
         that was rung, and how that ended, or who took the call."""
+        self._alarms = alarms
         self._on_rang = on_rang
         self._on_result = on_result
         self._forks: dict[str, Fork] = {}
-        self._timers: dict[str, asyncio.TimerHandle] = {}
-        """Of those that ring for a time of their own."""
         self._rang: set[str] = set()
         self._taken = False
 
-    def ring(self, number: str, call_phones: Callable[[Fork], None], seconds: float | None = None) -> None:
+    def ring(self, number: str, call_phones: Callable[[Fork], None], seconds: float = inf) -> None:
         """Ring one extension more, whose phones `call_phones` calls; where there are none it is not reached. After so
-        many `seconds` it has not answered; None: others see to that."""
+        many `seconds` it has not answered."""
         fork = self._new(number)
         self._forks[number] = fork
         self._rang.discard(number)
@@ -37,19 +39,11 @@ class GroupFork:
             call_phones(fork)
         except PortsExhausted:
             fork.stop()
-        if fork.decided:
-            fork.stop()  # of phones that were added after the first had failed already
-        elif not fork.rings:
-            self._decided(fork, number, Outcome.NOT_REACHED)
-        if seconds is not None and self._forks.get(number) is fork:
-            loop = asyncio.get_running_loop()
-            self._timers[number] = loop.call_later(seconds, self._too_long, number)
+        fork.limit(seconds, lambda outcome: True)  # there are others
 
-    def move(
-        self, number: str, to: str, call_phones: Callable[[Fork], None], seconds: float | None = None
-    ) -> None:
+    def move(self, number: str, to: str, call_phones: Callable[[Fork], None], seconds: float = inf) -> None:
         """Ring an extension in the place of one that rings, which has taken the call no more than by declining it."""
-        moved = self._take_out(number)
+        moved = self._forks.pop(number, None)
         assert moved is not None, "only what rings is moved"
         self.ring(to, call_phones, seconds)
         moved.stop(SENT_ON)
@@ -57,7 +51,7 @@ class GroupFork:
 
     def withdraw(self, number: str, reason: str | None = None) -> None:
         """Let one extension ring no more; nothing is told of it. `reason`: see `Fork.stop`."""
-        fork = self._take_out(number)
+        fork = self._forks.pop(number, None)
         if fork is not None:
             fork.stop(reason)
 
@@ -91,19 +85,11 @@ class GroupFork:
         for number in list(self._forks):
             self.withdraw(number, reason)
 
-    def _take_out(self, number: str) -> Fork | None:
-        timer = self._timers.pop(number, None)
-        if timer is not None:
-            timer.cancel()
-        return self._forks.pop(number, None)
-
-    def _too_long(self, number: str) -> None:
-        self.withdraw(number)
-        self._on_result(number, Outcome.NO_ANSWER)
-
     def _new(self, number: str) -> Fork:
         fork: Fork = Fork(
-            partial(self._progressed, number), lambda result: self._decided(fork, number, result)
+            self._alarms,
+            partial(self._progressed, number),
+            lambda result: self._decided(fork, number, result),
         )
         return fork
 
@@ -117,7 +103,7 @@ class GroupFork:
             if isinstance(result, Leg):
                 result.hang_up(ELSEWHERE)
             return
-        self._take_out(number)
+        del self._forks[number]
         if isinstance(result, Leg):
             self._taken = True
             self.stop(ELSEWHERE)

@@ -18,7 +18,7 @@ from pbx.presses import Form, Presses
 from pbx.relocation import Done, Relocation
 from pbx.trunks.causes import refusal_headers
 from sipcore.dialog.callee import CalleeSession
-from sipcore.dialog.caller import CallerSession
+from sipcore.dialog.caller import CallerSession, Progress
 from sipcore.dialog.session import Headers
 from sipcore.effects import (
     Accepted,
@@ -329,9 +329,7 @@ class Leg:
     def on_info(self, digit: InfoDigit) -> None:
         """Take a digit that came as a message. Those in sound and its packets the other leg hears without us."""
         seconds = digit.milliseconds / 1000
-        if self.state is ENDED or not self._keys().begins(
-            Form.MESSAGE, digit.digit, self._now(), seconds
-        ):
+        if self.state is ENDED or not self._keys().begins(Form.MESSAGE, digit.digit, self._now(), seconds):
             return
         if self.voice is not None:
             self.voice.on_media(DigitReceived(self.stream, digit.digit, digit.milliseconds))
@@ -357,6 +355,12 @@ class Leg:
     def alerts(self) -> bool:
         """Whether its phone rings."""
         return self.state is RINGING and isinstance(self.session, CallerSession)
+
+    @property
+    def silent(self) -> bool:
+        """Whether its phone is called, and has not reacted at all: not even by 100."""
+        session = self.session
+        return isinstance(session, CallerSession) and session.progress_state is Progress.CALLING
 
     @property
     def engaged(self) -> bool:

@@ -43,7 +43,7 @@ class _Round:
     def __init__(self, call: Call, group: RingGroup) -> None:
         self._call = call
         self._group = group
-        self._fork = GroupFork(self._on_rang, self._on_result)
+        self._fork = GroupFork(call.switch.alarms, self._on_rang, self._on_result)
         self._outcomes: set[Outcome] = set()
         self._sent_on: set[str] = set()
         """Whose phones have sent the call on, and where: it does not come back there."""

@@ -161,7 +161,8 @@ class Queues:
 
     async def _stay(self, call: Call, queue: Queue, place: Place | None) -> SendOn:
         """Wait; return when nobody is to be waited for any more."""
-        fork = GroupFork(call.rang, lambda number, result: self._on_result(waiting, number, result))
+        alarms = call.switch.alarms
+        fork = GroupFork(alarms, call.rang, lambda number, result: self._on_result(waiting, number, result))
         waiting = self._waiting[call.id] = _Waiting(call, queue, fork)
         call.use_fork(fork)
         number, name = call.caller.number, call.caller.full_name

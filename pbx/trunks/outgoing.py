@@ -16,7 +16,6 @@ from pbx.trunks.causes import meaning
 from pbx.trunks.gate import identity_of
 from pbx.trunks.identity import outgoing_identity
 from pbx.trunks.ledger import LimitReached
-from sipcore.dialog.caller import CallerSession, Progress
 from sipcore.effects import Effect, Rejected
 from sipcore.registrar.answering import Answers
 from sipcore.syntax.headers import NameAddress
@@ -222,7 +221,6 @@ class _TrunkSession:
 
     def give_up_if_silent(self) -> None:
         """The server has not even said 100."""
-        session = self._leg.session
-        if isinstance(session, CallerSession) and session.progress_state is Progress.CALLING:
+        if self._leg.silent:
             self.response = Response(408)
             self._leg.fail(408)

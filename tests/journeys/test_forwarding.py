@@ -155,17 +155,6 @@ async def test_as_soon_as_the_registration_has_expired(make_office: MakeOffice) 
     assert [told.by for told in office.told_of(CallAnswered)] == ["102"]
 
 
-async def test_a_registered_phone_that_is_gone_counts_as_not_reached(make_office: MakeOffice) -> None:
-    office = make_office(extensions={"101": {"forward": {"not_registered": "102"}}})
-    await office.open()
-    lee, taylor, _ = await phones(office, "100", "102", "101")
-    office.simulation.network.hosts[-1].unplug()
-    taylor.auto_answer = True
-    began = office.simulation.loop.time()
-    await lee.call("101")
-    assert office.simulation.loop.time() - began == pytest.approx(32, abs=0.1)
-
-
 @pytest.mark.row("CORE-18")
 async def test_who_declines_is_not_passed_on(make_office: MakeOffice) -> None:
     everything = {"busy": "102", "no_answer": "102", "not_registered": "102"}

@@ -8,6 +8,7 @@ from typing import cast
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from media.alarms import Alarms
 from pbx.forking import Fork
 from pbx.leg import Leg
 from tests.simulation.loop import JumpingLoop
@@ -30,6 +31,7 @@ class FakeLeg:
     """What the fork knows of a leg."""
 
     party = extension = refusal = None
+    silent = False
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -42,7 +44,7 @@ class FakeLeg:
 
 async def play(deeds: list[str]) -> None:
     """Two phones ring, two others may pick up; at the end one leg has the call at most, and no other is up."""
-    fork = Fork(lambda leg, response: None)
+    fork = Fork(Alarms(asyncio.get_running_loop()), lambda leg, response: None)
     legs = [FakeLeg(number) for number in range(4)]
     ringing = legs[:2]
     for leg in ringing:

@@ -8,7 +8,8 @@ from typing import Any, TypeVar, cast
 
 import pytest
 
-from pbx.forking import Fork
+from media.alarms import Alarms
+from pbx.forking import SILENT_SECONDS, Fork
 from pbx.leg import Leg
 from pbx.routing import Outcome, Redirected
 from sipcore.syntax.message import Response
@@ -20,8 +21,9 @@ Result = TypeVar("Result")
 class FakeLeg:
     """Only what a fork touches: it can be hung up."""
 
-    def __init__(self, refusal: Response | None = None) -> None:
+    def __init__(self, refusal: Response | None = None, *, silent: bool = False) -> None:
         self.refusal = refusal
+        self.silent = silent
         self.reasons: list[str | None] = []
 
     def hang_up(self, reason: str | None = None) -> None:
@@ -33,7 +35,7 @@ class FakeLeg:
 
 
 def fork_of(*legs: FakeLeg) -> Fork:
-    fork = Fork(lambda leg, response: None)
+    fork = Fork(Alarms(asyncio.get_running_loop()), lambda leg, response: None)
     for leg in legs:
         fork.add(cast(Leg, leg))
     return fork
@@ -147,7 +149,7 @@ def test_a_phone_that_sends_the_call_on_decides_for_all() -> None:
 def test_who_is_told_the_result_need_not_wait_for_it() -> None:
     async def scenario() -> None:
         results: list[object] = []
-        fork = Fork(lambda leg, response: None, results.append)
+        fork = Fork(Alarms(asyncio.get_running_loop()), lambda leg, response: None, results.append)
         leg = FakeLeg()
         fork.add(cast(Leg, leg))
         fork.limit(10)
@@ -163,7 +165,7 @@ def test_who_is_told_the_result_need_not_wait_for_it() -> None:
 def test_where_nothing_rings_it_is_decided_at_once() -> None:
     async def scenario() -> None:
         results: list[object] = []
-        Fork(lambda leg, response: None, results.append).limit(10)
+        Fork(Alarms(asyncio.get_running_loop()), lambda leg, response: None, results.append).limit(10)
         assert results == [Outcome.NOT_REACHED]
 
     run(scenario())
@@ -172,7 +174,7 @@ def test_where_nothing_rings_it_is_decided_at_once() -> None:
 def test_after_a_stop_no_limit_is_told() -> None:
     async def scenario() -> None:
         results: list[object] = []
-        fork = Fork(lambda leg, response: None, results.append)
+        fork = Fork(Alarms(asyncio.get_running_loop()), lambda leg, response: None, results.append)
         fork.add(cast(Leg, FakeLeg()))
         fork.limit(10)
         fork.stop()
@@ -185,7 +187,7 @@ def test_after_a_stop_no_limit_is_told() -> None:
 def test_a_phone_that_refuses_before_the_last_is_called_may_decide() -> None:
     async def scenario() -> None:
         results: list[object] = []
-        fork = Fork(lambda leg, response: None, results.append)
+        fork = Fork(Alarms(asyncio.get_running_loop()), lambda leg, response: None, results.append)
         first, last = FakeLeg(), FakeLeg()
         fork.add(cast(Leg, first))
         fork.leg_ended(cast(Leg, first), 486)
@@ -205,7 +207,7 @@ def test_a_phone_that_cannot_be_hung_up_keeps_no_other_ringing(caplog: pytest.Lo
     async def scenario() -> None:
         answers, first, last = FakeLeg(), FakeLeg(), FakeLeg()
         results: list[Any] = []
-        fork = Fork(lambda leg, response: None, results.append)
+        fork = Fork(Alarms(asyncio.get_running_loop()), lambda leg, response: None, results.append)
         for leg in (first, Stubborn(), answers, Stubborn(), last):
             fork.add(cast(Leg, leg))
         fork.leg_accepted(cast(Leg, answers))
@@ -217,3 +219,49 @@ def test_a_phone_that_cannot_be_hung_up_keeps_no_other_ringing(caplog: pytest.Lo
         True,
         True,
     ]
+
+
+@pytest.mark.row("CORE-08")
+@pytest.mark.parametrize(
+    ("silent", "follows", "seconds", "outcome"),
+    [
+        ([True], {Outcome.NOT_REACHED}, SILENT_SECONDS, Outcome.NOT_REACHED),
+        ([True, True], {Outcome.NOT_REACHED}, SILENT_SECONDS, Outcome.NOT_REACHED),
+        ([True], {Outcome.NO_ANSWER}, 25, Outcome.NO_ANSWER),
+        ([True, False], {Outcome.NOT_REACHED}, 25, Outcome.NO_ANSWER),
+        ([False], {Outcome.NOT_REACHED}, 25, Outcome.NO_ANSWER),
+    ],
+)
+def test_phones_that_say_nothing_are_given_up_where_something_follows_and_none_rings(
+    silent: list[bool], follows: set[Outcome], seconds: float, outcome: Outcome
+) -> None:
+    async def scenario() -> None:
+        legs = [FakeLeg(silent=says_nothing) for says_nothing in silent]
+        began = asyncio.get_running_loop().time()
+        assert await fork_of(*legs).result(25, follows.__contains__) is outcome
+        assert asyncio.get_running_loop().time() - began == pytest.approx(seconds)
+        assert [leg.hung_up for leg in legs] == [1 for _ in legs]
+
+    run(scenario())
+
+
+def test_once_nobody_else_rings_phones_that_say_nothing_are_not_waited_for() -> None:
+    async def scenario() -> None:
+        ringing, silent = FakeLeg(), FakeLeg(silent=True)
+        fork = fork_of(ringing, silent)
+        waiting = asyncio.ensure_future(fork.result(60, lambda outcome: outcome is Outcome.BUSY))
+        await asyncio.sleep(20)
+        fork.leg_ended(cast(Leg, ringing), 486)
+        assert await waiting is Outcome.BUSY
+        assert silent.hung_up == 1
+
+    run(scenario())
+
+
+def test_a_time_shorter_than_that_of_silence_is_kept() -> None:
+    async def scenario() -> None:
+        began = asyncio.get_running_loop().time()
+        assert await fork_of(FakeLeg(silent=True)).result(5) is Outcome.NO_ANSWER
+        assert asyncio.get_running_loop().time() - began == pytest.approx(5)
+
+    run(scenario())

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, cast
 
+from media.alarms import Alarms
 from media.service import PortsExhausted
 from pbx.directory import Extension
 from pbx.forking import Fork, Result
@@ -25,6 +26,7 @@ class Phone(Leg):
     def __init__(self, number: str) -> None:
         self.party = Extension(number)
         self.plan = None
+        self.session = None
         self.refusal = None
         self.reasons: list[str | None] = []
 
@@ -38,7 +40,8 @@ class Group:
     def __init__(self) -> None:
         self.rang: list[str] = []
         self.results: list[tuple[str, Any]] = []
-        self.fork = GroupFork(lambda leg: self.rang.append(number_of(leg)), self._on_result)
+        alarms = Alarms(asyncio.get_running_loop())
+        self.fork = GroupFork(alarms, lambda leg: self.rang.append(number_of(leg)), self._on_result)
 
     def _on_result(self, number: str, result: Result) -> None:
         self.results.append((number, result))
