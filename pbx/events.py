@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pbx.happenings import PresenceChanged
 from pbx.lamps import orbit_of, own_extension, packages
@@ -241,10 +241,6 @@ class Events:
         self._expiry = None
         self.publications.tick(self._now)
         self._arm_expiry()
-
-    def published(self, number: str) -> list[Any]:
-        """What the phones of an extension publish, the latest last."""
-        return self.publications.states(number)
 
     @property
     def _now(self) -> float:

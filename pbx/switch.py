@@ -186,9 +186,7 @@ class Switch:
         self.dial_table = dial_table(features, config)
         self.system_numbers = system_numbers(features, config, self.directory, lambda: self.dial_table)
         self.trunks = Trunks(self)
-        self.forwarding = Forwarding(
-            environment.wall, config, self.trunks.outbound.plan, lambda number: self.presence.away(number)
-        )
+        self.forwarding = Forwarding(environment.wall, config, self.trunks.outbound.plan)
         self.reroute()
         self.legs = Legs()
         self.prompts = prompts or Silence()
@@ -214,13 +212,14 @@ class Switch:
         self.nat = self._nat()
         self.events = Events(self, config.events)
         self.legs.changed = self.events.changed
-        self.presence = Presence(self, self.events.published, self.events.changed)
+        self.presence: Presence = Presence(self, self.events.publications.states, self.events.changed)
+        self.forwarding.away = self.presence.away
         self.board = Board(self)
         self.voicemail = VoicemailSystem(self)
         self.rosters = Rosters(self.events.conference_changed)
         threads = environment.threads is not None
-        workers = config.media.processes()
-        media = MediaSettings(sip.listen, config.media.port_range, workers, threads, self.codecs)
+        ports, workers = config.media.port_range, config.media.processes()
+        media = MediaSettings(sip.listen, ports, workers, threads, self.codecs)
         self.media = MediaService(media, environment.media_network, environment.rng, environment.forks)
         self.media.on_event = self._on_media_event
         self.audio_watch = AudioWatch(self)
