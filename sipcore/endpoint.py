@@ -38,7 +38,7 @@ from sipcore.transaction.transaction import Client
 from sipcore.transport.about_us import AboutUs
 from sipcore.transport.flow import Address, Flow
 from sipcore.transport.our_addresses import sent_by
-from sipcore.transport.response_routing import request_flow, response_flow, stamp_via, stamped_via
+from sipcore.transport.response_routing import request_flow, way_back
 from sipcore.usage import Usage
 from values import dataclass
 
@@ -113,9 +113,10 @@ class Endpoint:
     def receive(self, message: Request | Response, flow: Flow, now: float) -> list[Effect]:
         """Take a message. Whatever is wrong with it is answered or dropped, never raised."""
         try:
-            if isinstance(message, Response):
-                return self._receive_response(message, flow, now)
-            return self._receive_request(message, flow, now)
+            if not isinstance(message, Response):
+                return self._receive_request(message, flow, now)
+            effects = self.transactions.receive_response(message, now, flow.remote.host)
+            return self._translate(effects, now) if effects else []
         except PeerError as error:
             if isinstance(message, Response):
                 return []
@@ -318,9 +319,10 @@ class Endpoint:
 
     def _accept(self, request: Request, flow: Flow) -> ServerTransaction:
         """Begin a server transaction, and note in the Via where its answers go."""
-        transaction = self.transactions.accept(request, response_flow(request, flow))
-        stamp_via(request, flow)
-        return transaction
+        back, via = way_back(request, flow)
+        if via != request.first["Via"]:
+            request.replace_via(via)
+        return self.transactions.accept(request, back)
 
     def _inspect(self, request: Request) -> tuple[int, list[tuple[str, str]]] | None:
         """What section 8.2 finds wrong with a request: status and headers, or None."""
@@ -416,7 +418,7 @@ class Endpoint:
             told = session.receive_bye(request, now)
         except PeerError as error:
             return self.respond(self._accept(request, flow), self._error_response(request, error), now)
-        back, via = response_flow(request, flow), stamped_via(request, flow)
+        back, via = way_back(request, flow)
         data = print_response(request, 200, via, "", ())  # it has a tag, or it would be in no dialog
         return self.transactions.answer(request, back, data, now) + told
 
@@ -453,7 +455,7 @@ class Endpoint:
         self, request: Request, flow: Flow, status: int, headers: Iterable[tuple[str, str]]
     ) -> tuple[Flow, bytes]:
         """A final response without a body, and where it goes."""
-        back, via = response_flow(request, flow), stamped_via(request, flow)
+        back, via = way_back(request, flow)
         data = print_response(request, status, via, self._stateless_tag(request), [*headers, self._server])
         return back, data
 
@@ -466,10 +468,6 @@ class Endpoint:
         return tag.hexdigest()
 
     # -- responses ----------------------------------------------------------------------------------------
-
-    def _receive_response(self, response: Response, flow: Flow, now: float) -> list[Effect]:
-        effects = self.transactions.receive_response(response, now, flow.remote.host)
-        return self._translate(effects, now) if effects else []
 
     def _translate(self, effects: list[Effect], now: float) -> list[Effect]:
         """Give what transactions tell to the usage or user that sent the request."""

@@ -262,17 +262,14 @@ class Driver:
                 elif kind is CloseFlow:
                     self._close_flow(effect.flow)
                 else:
-                    self._tell(effect)
+                    try:
+                        self._on_event(effect)
+                    except Exception:
+                        logger.exception("%s was not handled", kind.__name__)
+                        self._answer_in_place_of_user(effect)
         finally:
             if outermost:
                 self._paused()
-
-    def _tell(self, effect: Effect) -> None:
-        try:
-            self._on_event(effect)
-        except Exception:
-            logger.exception("%s was not handled", type(effect).__name__)
-            self._answer_in_place_of_user(effect)
 
     def _answer_in_place_of_user(self, effect: Effect) -> None:
         """Say 500 to a request that its handler left: it would be kept, and its sender kept waiting, for ever."""

@@ -6,7 +6,7 @@ They stand among the effects that the methods of a transaction return, beside `T
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from values import dataclass
 
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from sipcore.transaction.request_client import RequestClient
 
 
-@dataclass(frozen=True, slots=True)
-class ResponseReceived:
+class ResponseReceived(NamedTuple):
     """A response to our request: each provisional one, one final, and for an INVITE every further 2xx."""
 
     transaction: InviteClient | RequestClient

@@ -81,7 +81,7 @@ class InviteServer(Server):
             return self.step(Event.SEND_PROVISIONAL, response, now)
         event = Event.SEND_SUCCESS if response.status < 300 else Event.SEND_FAILURE
         refused = event is Event.SEND_FAILURE or self.state in (State.COMPLETED, State.CONFIRMED)
-        if self.answered and refused:
+        if self._request is None and refused:
             raise UsageError(f"a second final response: {response.status}")
         return self.step(event, response, now)
 

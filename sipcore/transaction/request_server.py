@@ -62,7 +62,7 @@ class RequestServer(Server):
         """
         if response.status < 200:
             return self.step(Event.SEND_PROVISIONAL, response, now)
-        if self.answered:
+        if self._request is None:
             raise UsageError(f"a second final response: {response.status}")
         return self.step(Event.SEND_FINAL, response, now)
 

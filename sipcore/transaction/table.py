@@ -16,6 +16,7 @@ Every method that may move a transaction returns effects: `Transmit` for the dri
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Any
 
 from sipcore.deadlines import Deadlines
@@ -56,7 +57,7 @@ class TransactionTable:
         self._merged: dict[Key, ServerTransaction | Answered] = {}
         self._streams: dict[Flow, dict[AnyTransaction, None]] = {}
         """The transactions of each stream connection, in order, to be found when it breaks."""
-        self._lingering: dict[float, Lingering[AnyTransaction | Answered]] = {}
+        self._lingering: defaultdict[float, Lingering[Any]] = defaultdict(Lingering)
         """Those that wait for nothing but their end, by the seconds that they do so."""
         self.deadlines: Deadlines[Any] = Deadlines()
         """Of these queues, and of all other transactions."""
@@ -78,7 +79,9 @@ class TransactionTable:
         self._clients[transaction.key] = transaction
         if flow.transport.reliable:
             self._join_stream(transaction)
-        return transaction, self._settle(transaction, transaction.start(now))
+        effects = transaction.start(now)
+        self.deadlines.watch(transaction)
+        return transaction, effects
 
     def receive_response(
         self, response: Response, now: float, host: str | None = None
@@ -158,7 +161,9 @@ class TransactionTable:
             self._servers[key] = answered
             if merged is not None:
                 self._merged[merged] = answered
-            self._enqueue(answered, self._timer_j)
+            queue = self._lingering[self._timer_j]
+            if queue.add(answered):
+                self.deadlines.watch(queue)
         return [Transmit(flow, data)]
 
     def respond(
@@ -206,7 +211,10 @@ class TransactionTable:
         """Note what a step has changed."""
         if not transaction.terminated:
             if transaction.lingers:
-                self._linger(transaction)
+                self.deadlines.forget(transaction)
+                queue = self._lingering[transaction.lingers]
+                if queue.add(transaction):
+                    self.deadlines.watch(queue)
             elif transaction.deadline is not None:
                 self.deadlines.watch(transaction)
             return effects
@@ -217,17 +225,6 @@ class TransactionTable:
         else:
             self._drop_server(transaction)
         return effects
-
-    def _linger(self, transaction: AnyTransaction) -> None:
-        self.deadlines.forget(transaction)
-        self._enqueue(transaction, transaction.lingers)
-
-    def _enqueue(self, transaction: AnyTransaction | Answered, seconds: float) -> None:
-        queue = self._lingering.get(seconds)
-        if queue is None:
-            queue = self._lingering[seconds] = Lingering()
-        if queue.add(transaction):
-            self.deadlines.watch(queue)
 
     def _drop_client(self, transaction: ClientTransaction) -> None:
         if self._clients.get(transaction.key) is transaction:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from values import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Timers:
-    """The times of all transactions, in seconds. Those that follow from T1, T2 and T4 are properties."""
+    """The times of all transactions, in seconds. Those that follow from T1, T2 and T4 are reckoned once."""
 
     t1: float = 0.5
     """Estimate of the round trip: the first retransmission interval (timers A, E, G)."""
@@ -18,12 +20,12 @@ class Timers:
     c: float = 180.0
     """Timer C: patience for a final response after a provisional one. The session layer's, not used here."""
 
-    @property
+    @cached_property
     def timeout(self) -> float:
         """64*T1: timers B, F, H, J, L, M, and the patience for the ACK of a 2xx (section 13.3.1.4)."""
         return 64 * self.t1
 
-    @property
+    @cached_property
     def d(self) -> float:
         """Timer D: how long retransmitted failures are absorbed on UDP; at least 32 s."""
         return max(32.0, self.timeout)

@@ -81,7 +81,9 @@ class Transaction(Machine):
 
     def _linger(self, seconds: float, event: Enum, now: float) -> None:
         """Timers L and M: only absorb what is repeated, or pass it up, until `event` ends the transaction."""
-        self._advance_after(seconds, event, now)
+        self._retransmit_at = None
+        self._advance = event
+        self._advance_at = self.deadline = now + seconds
         self.lingers = seconds
 
     def _linger_on_udp(self, seconds: float, event: Enum, now: float, effects: list[Effect]) -> None:
@@ -117,7 +119,8 @@ class Client(Transaction):
         self._advance = self.GIVE_UP
         self._advance_at = self.deadline = now + self.timers.timeout
         if not self.flow.transport.reliable:
-            self._retransmit_after(self.timers.t1, now)
+            self._interval = self.timers.t1
+            self._retransmit_at = self.deadline = now + self._interval
         return [Transmit(self.flow, self.request.to_bytes())]
 
 

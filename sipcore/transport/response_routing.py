@@ -14,10 +14,6 @@ _RPORT = ";rport"
 
 def stamp_via(request: Request, flow: Flow) -> None:
     """Add `received` where the sender is not who it says, and fill in `rport` where it asks for that."""
-    text = request.first.get("Via", "")
-    if _is_plain(request, text):
-        request.replace_via(f"{text}={flow.remote.port};received={flow.remote.host}")
-        return
     via, (host, port) = request.via, flow.remote
     wants_port = via.parameter("rport") is not None
     if not wants_port and via.host == host:
@@ -28,25 +24,19 @@ def stamp_via(request: Request, flow: Flow) -> None:
         kept.append(("rport", str(port)))
     kept.append(("received", host))
     stamp = f";rport={port};received={host}" if wants_port else f";received={host}"
-    plain = _write(text, dropped, stamp)
+    plain = _write(request.first.get("Via", ""), dropped, stamp)
     request.replace_via(plain or str(Via(via.transport, via.host, via.port, tuple(kept))))
 
 
-def stamped_via(request: Request, flow: Flow) -> str:
-    """The first line of Via, as `stamp_via` leaves it; the request may be changed by this, or not."""
+def way_back(request: Request, flow: Flow) -> tuple[Flow, str]:
+    """`response_flow`, and the first line of Via as `stamp_via` leaves it, whether that is done here or not."""
     text = request.first.get("Via", "")
-    if _is_plain(request, text):
-        return f"{text}={flow.remote.port};received={flow.remote.host}"
+    if text.endswith(_RPORT) and "," not in text and '"' not in text:
+        parameters = request.via.parameters
+        if len(parameters) == 2 and parameters[0][0] == "branch":  # one Via with one rport, as nearly all write it
+            return flow, f"{text}={flow.remote.port};received={flow.remote.host}"
     stamp_via(request, flow)
-    return request.first["Via"]
-
-
-def _is_plain(request: Request, text: str) -> bool:
-    """Whether the line is one Via that ends with its only rport, as nearly all write it."""
-    if not text.endswith(_RPORT) or "," in text or '"' in text:
-        return False
-    parameters = request.via.parameters
-    return len(parameters) == 2 and parameters[0][0] == "branch"
+    return response_flow(request, flow), request.first["Via"]
 
 
 def _write(text: str, dropped: int, stamp: str) -> str | None:

@@ -11,7 +11,7 @@ from sipcore.syntax.parser import parse_message
 from sipcore.transaction.table import TransactionTable
 from sipcore.transaction.timers import Timers
 from sipcore.transport.flow import Address, Flow, Transport
-from sipcore.transport.response_routing import stamp_via, stamped_via
+from sipcore.transport.response_routing import response_flow, stamp_via, way_back
 
 SERVER = Address("192.0.2.1", 5060)
 UDP = Flow(Transport.UDP, SERVER, Address("192.0.2.20", 5060))
@@ -106,6 +106,8 @@ def test_what_is_printed_in_one_go_is_the_response(
     request, same = parse_message(data), parse_message(data)
     assert isinstance(request, Request)
     assert isinstance(same, Request)
+    wanted_flow = response_flow(same, flow)
     stamp_via(same, flow)
     wanted = response_to(same, status, to_tag="ours", headers=headers).to_bytes()
-    assert print_response(request, status, stamped_via(request, flow), "ours", headers) == wanted
+    back, via = way_back(request, flow)
+    assert (back, print_response(request, status, via, "ours", headers)) == (wanted_flow, wanted)

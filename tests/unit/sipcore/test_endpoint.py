@@ -106,6 +106,22 @@ def test_a_provisional_answer_that_comes_too_late_is_dropped() -> None:
     assert endpoint.respond(arrived.transaction, progress, 0.0) == []
 
 
+@pytest.mark.parametrize("method", ["OPTIONS", "INVITE"])
+@pytest.mark.parametrize("first", [";branch=z9hG4bK1;rport", ";rport;branch=z9hG4bK1", ";branch=z9hG4bK1"])
+@pytest.mark.parametrize("more", ["", ", SIP/2.0/UDP 10.0.0.9;branch=z9hG4bK0"])
+def test_an_answer_repeats_each_via_once(method: str, first: str, more: str) -> None:
+    """Section 8.2.6.2; the topmost tells where the request has come from (section 18.2.1)."""
+    endpoint = endpoint_of()
+    asked = request(method, ("Via", f"SIP/2.0/UDP 192.0.2.100:5060{first}{more}"))
+    effects = endpoint.receive(asked, UDP, 0.0)
+    if method == "OPTIONS":
+        effects = endpoint.respond(effects[0].transaction, response_to(effects[0].request, 200), 0.0)
+    (response,) = sent(effects)
+    assert len(response.vias) == 1 + bool(more)
+    assert response.via.parameter("branch") == "z9hG4bK1"
+    assert response.via.parameter("rport") == ("5060" if "rport" in first else None)
+
+
 def test_the_answer_to_options_tells_what_is_served() -> None:
     """Section 11.2."""
     endpoint = endpoint_of()
