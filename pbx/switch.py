@@ -77,7 +77,8 @@ from sipcore.endpoint import METHODS, Endpoint, EndpointSettings
 from sipcore.net.driver import Driver, DriverSettings
 from sipcore.net.limits import Limits
 from sipcore.registrar.gate import Account, DigestGate
-from sipcore.registrar.registrar import Binding, BindingChange, Change, Registrar, RegistrarSettings
+from sipcore.registrar.registrar import Binding, BindingChange, Change, Registrar, RegistrarSettings, Said
+from sipcore.registrar.regulars import Regulars
 from sipcore.syntax.message import Request
 from sipcore.transaction.timers import Timers
 from sipcore.transport.flow import Flow
@@ -208,7 +209,7 @@ class Switch:
         self.certificate = CertificateWatch(certificate, environment.wall, self.happenings.tell)
         self.requests = Requests(self.endpoint, self.driver, self.loop)
         self.requests.handlers["REFER"] = partial(refer_outside, self)
-        self.endpoint.services["REGISTER"] = self._register
+        self.driver.registering = Regulars(self.endpoint, gate, self._register, self._refresh).receive
         self.nat = self._nat()
         self.events = Events(self, config.events)
         self.legs.changed = self.events.changed
@@ -460,9 +461,18 @@ class Switch:
     ) -> tuple[int, list[tuple[str, str]], list[Effect]]:
         status, headers, changes = self.registrar.register(request, extension, flow, now)
         if not changes and status == 200:
-            self.keeping.registrations([extension])
-            self._arm_expiry()
+            self._note_refresh(extension)
         return status, headers, [Registered(changes)] if changes else []
+
+    def _refresh(self, said: Said, cseq: int, extension: str, flow: Flow, now: float) -> str | None:
+        contact = self.registrar.refresh(said, cseq, extension, flow, now)
+        if contact is not None:
+            self._note_refresh(extension)
+        return contact
+
+    def _note_refresh(self, extension: str) -> None:
+        self.keeping.registrations([extension])
+        self._arm_expiry()
 
     def _tell_bindings(self, changes: Sequence[BindingChange]) -> None:
         self.nat.note(changes, self.loop.time())

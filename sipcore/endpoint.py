@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import field
@@ -27,7 +26,7 @@ from sipcore.errors import ParseError, PeerError
 from sipcore.registrar.gate import Admitted, Gate, Ignored, Refused
 from sipcore.sdp.description import SessionDescription
 from sipcore.syntax.headers import NameAddress, warning_value
-from sipcore.syntax.identifiers import Identifiers
+from sipcore.syntax.identifiers import Identifiers, StatelessTags
 from sipcore.syntax.message import Request, Response, has_tag, print_response, response_to
 from sipcore.syntax.uri import Uri
 from sipcore.transaction.events import FlowFailed, ResponseReceived, TimedOut, TransactionEvent
@@ -95,8 +94,9 @@ class Endpoint:
         self.deadlines: Deadlines[Any] = Deadlines()
         """Of all usages; transactions have their own."""
         self._adrift = Adrift(settings.adrift_seconds, self.deadlines)
-        self._tags = hashlib.blake2s(key=random.randbytes(32), digest_size=9)
-        self._server = "Server", settings.server
+        self.stateless_tag = StatelessTags(random.randbytes(32)).tag
+        """A To tag (of Call-ID and Via) for what begins no dialog."""
+        self.server = "Server", settings.server
         self._about_us = AboutUs(settings.methods, settings.server)
         self._allow = self._about_us.allow
         self.advertised: Callable[[Flow], Address] = attrgetter("local")
@@ -170,7 +170,8 @@ class Endpoint:
         """Answer a request that `Arrived` or `RequestInDialog` told of."""
         to = response.first["To"]
         if response.status > 100 and not has_tag(response, to):
-            response.set("To", f"{to};tag={self._stateless_tag(transaction.request)}")
+            first = transaction.request.first
+            response.set("To", f"{to};tag={self.stateless_tag(first.get('Call-ID', ''), first['Via'])}")
         response.remove("User-Agent")  # that is for requests (section 20.41)
         response.add("Server", self.settings.server)
         if 200 <= response.status < 300 and transaction.request.method == "OPTIONS":
@@ -293,6 +294,10 @@ class Endpoint:
             return self._refuse(request, flow, verdict.status, verdict.headers)
         if isinstance(verdict, Ignored):
             return []
+        return self.admitted(request, verdict.identity, flow, now)
+
+    def admitted(self, request: Request, identity: str, flow: Flow, now: float) -> list[Effect]:
+        """Serve what the gate has let in as `identity`, if section 8.2 finds nothing wrong with it."""
         if self.transactions.is_merged(request):
             return self._refuse(request, flow, 482)
         refusal = self._inspect(request)
@@ -300,11 +305,11 @@ class Endpoint:
             status, headers = refusal
             return self._refuse(request, flow, status, headers)
         if request.method == "INVITE":
-            return self._invited(request, flow, verdict.identity, now)
+            return self._invited(request, flow, identity, now)
         service = self.services.get(request.method)
         if service is not None:
-            return self._serve(service, request, verdict.identity, flow, now)
-        return [Arrived(self._accept(request, flow), request, verdict.identity, flow)]
+            return self._serve(service, request, identity, flow, now)
+        return [Arrived(self._accept(request, flow), request, identity, flow)]
 
     def _serve(
         self, service: Service, request: Request, identity: str, flow: Flow, now: float
@@ -337,7 +342,9 @@ class Endpoint:
         if request.to.tag:
             return None
         hops = request.first.get("Max-Forwards", "70")
-        if hops != "70" and request.max_forwards == 0 and request.method != "OPTIONS":  # we might call on for it
+        if (
+            hops != "70" and request.max_forwards == 0 and request.method != "OPTIONS"
+        ):  # we might call on for it
             return 483, []
         if request.method in DIALOG_METHODS:
             return 481, []
@@ -456,16 +463,8 @@ class Endpoint:
     ) -> tuple[Flow, bytes]:
         """A final response without a body, and where it goes."""
         back, via = way_back(request, flow)
-        data = print_response(request, status, via, self._stateless_tag(request), [*headers, self._server])
-        return back, data
-
-    def _stateless_tag(self, request: Request) -> str:
-        """A To tag that is the same for each retransmission of a request, without remembering it."""
-        first = request.first
-        text = f"{first.get('Call-ID')}\0{first.get('Via')}".encode("utf-8", "surrogateescape")
-        tag = self._tags.copy()
-        tag.update(text)
-        return tag.hexdigest()
+        tag = self.stateless_tag(request.first.get("Call-ID", ""), via)
+        return back, print_response(request, status, via, tag, [*headers, self.server])
 
     # -- responses ----------------------------------------------------------------------------------------
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from sipcore.registrar.gate import Admitted, Gate, Ignored, Refused
+from sipcore.registrar.gate import Admitted, Ignored, Judge, Refused
 from sipcore.syntax.message import Request
 from sipcore.transport.flow import Flow
 
@@ -20,15 +20,21 @@ _TRUNK = "trunk "
 class TrunkGate:
     """Admits trunks by address, never by what they say in From; everybody else meets the gate behind."""
 
-    def __init__(self, source: Callable[[Request, Flow], Trunk | None], behind: Gate) -> None:
+    def __init__(self, source: Callable[[Request, Flow], Trunk | None], behind: Judge) -> None:
         self._source = source
         self._behind = behind
 
     def admit(self, request: Request, flow: Flow, now: float) -> Admitted | Refused | Ignored:
         """Look at a request that belongs to no transaction or dialog, or comes from elsewhere than its dialog did."""
+        return self.judge(request, request.get_all("Authorization"), flow, now)
+
+    def judge(
+        self, request: Request, credentials: Iterable[str], flow: Flow, now: float
+    ) -> Admitted | Refused | Ignored:
+        """The same, of one that is like `request` but for its Via, CSeq and credentials."""
         trunk = self._source(request, flow)
         if trunk is None:
-            return self._behind.admit(request, flow, now)
+            return self._behind.judge(request, credentials, flow, now)
         if request.method not in METHODS and not request.to.tag:
             return Refused(405, (("Allow", ", ".join(METHODS)),))
         return Admitted(identity_of(trunk.name))

@@ -85,6 +85,8 @@ class Driver:
         self._on_flow_closed = on_flow_closed
         self._loop = asyncio.get_running_loop()
         self._rate = RateLimit(settings.limits)
+        self.registering: Callable[[bytes, Flow, float, bool], list[Effect]] | None = None
+        """Who reads a REGISTER (message, flow, time, whether it came over a stream) and gives it to the endpoint."""
         self.urgent: Callable[[str], bool] = _nothing_is
         """Whether a call to this user part is always served, however long it has waited: an emergency number."""
         self._inbox = Inbox(self._loop, self._message, self._turn_away, self._paused)
@@ -221,7 +223,10 @@ class Driver:
         if self.on_wire is not None:
             self._trace(self.on_wire, False, flow, data)
         try:
-            effects = self.endpoint.receive(parse_message(data, stream=stream), flow, now)
+            if self.registering is not None and data.startswith(b"REGISTER "):
+                effects = self.registering(data, flow, now, stream)
+            else:
+                effects = self.endpoint.receive(parse_message(data, stream=stream), flow, now)
         except ParseError as error:
             logger.debug("%s: %s", flow, error)
             effects = self.endpoint.receive_error(error, flow, now)
@@ -316,7 +321,9 @@ class Driver:
             self._udp.send(data, flow.remote)
         except OSError as error:  # as good as lost on the way: the timers end what is really dead
             logger.debug("%s: %s", flow, error)
-            if error.errno in NO_WAY and not data.startswith(b"SIP/2.0"):  # told later, like a lost connection
+            if error.errno in NO_WAY and not data.startswith(
+                b"SIP/2.0"
+            ):  # told later, like a lost connection
                 self._loop.call_soon(self._unsent, data)
 
     def _unsent(self, data: bytes) -> None:

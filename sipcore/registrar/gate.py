@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, Protocol
 
 from sipcore.registrar.digest import ALGORITHMS, Algorithm, Authenticator, Credentials, Verdict, parse_digest
@@ -51,6 +51,15 @@ class Gate(Protocol):
         """Look at a request that belongs to nothing known."""
 
 
+class Judge(Protocol):
+    """A gate that need not see the whole request."""
+
+    def judge(
+        self, request: Request, credentials: Iterable[str], flow: Flow, now: float
+    ) -> Admitted | Refused | Ignored:
+        """Look at one that is like `request`, but for its Via, CSeq and credentials (Authorization values)."""
+
+
 class Account(NamedTuple):
     """Who may authenticate: the extension, its HA1 values, and the other name it may use."""
 
@@ -77,7 +86,13 @@ class DigestGate:
 
     def admit(self, request: Request, flow: Flow, now: float) -> Admitted | Refused | Ignored:
         """Look at a request that belongs to no transaction and no dialog."""
-        parameters = self._credentials(request)
+        return self.judge(request, request.get_all("Authorization"), flow, now)
+
+    def judge(
+        self, request: Request, credentials: Iterable[str], flow: Flow, now: float
+    ) -> Admitted | Refused | Ignored:
+        """The same, of one that is like `request` but for its Via, CSeq and credentials."""
+        parameters = self._ours(credentials)
         source = source_of(flow.remote.host)
         if parameters is None:
             return self._challenge(now, old=self._old_clients.challenge(request, source, now))
@@ -88,8 +103,8 @@ class DigestGate:
         if not self._throttle.may_try(place, nonce, now):
             return Ignored()
         account = self._accounts(username)
-        credentials = None if account is None else account.credentials
-        verdict = self._authenticator.check(parameters, credentials, request.method, request.uri_text, now)
+        secret = None if account is None else account.credentials
+        verdict = self._authenticator.check(parameters, secret, request.method, request.uri_text, now)
         if verdict is Verdict.WRONG or account is None:
             self._throttle.failed(place, nonce, now)
             return self._challenge(now, old=old)
@@ -100,9 +115,9 @@ class DigestGate:
         self._throttle.succeeded(place, nonce)
         return Admitted(account.number) if _speaks_for_itself(request, account) else Refused(403)
 
-    def _credentials(self, request: Request) -> dict[str, str] | None:
+    def _ours(self, credentials: Iterable[str]) -> dict[str, str] | None:
         """The digest parameters for our realm among the Authorization headers; None if there are none."""
-        for value in request.get_all("Authorization"):
+        for value in credentials:
             parameters = parse_digest(value)
             if parameters is not None and parameters.get("realm") == self._authenticator.realm:
                 return parameters

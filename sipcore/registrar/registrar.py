@@ -87,10 +87,15 @@ class RegisterResult(NamedTuple):
     changes: tuple[BindingChange, ...] = ()
 
 
+Said = tuple[str | None, ...]
+"""All of a REGISTER that a binding is made of, but its flow, time and CSeq."""
+
+
 class _Latest(NamedTuple):
     """The REGISTER that made the only binding there is; one that says the same makes it last longer, and no more."""
 
-    said: tuple[object, ...]
+    said: Said
+    flow: Flow
     asked: int
     """The seconds that it asked for, as far as they are granted to anybody."""
     before: str
@@ -129,11 +134,34 @@ class Registrar:
 
     def register(self, request: Request, aor: str, flow: Flow, now: float) -> RegisterResult:
         """Process an admitted REGISTER for `aor`. What is wrong with it becomes the response."""
+        said = said_by(request)
+        contact = None if said is None else self.refresh(said, request.cseq.number, aor, flow, now)
+        if contact is not None:
+            return RegisterResult(200, [("Contact", contact)])
         try:
-            return self._refresh(request, aor, flow, now) or self._register(request, aor, flow, now)
+            return self._register(request, said, aor, flow, now)
         except PeerError as error:
             headers = [("Min-Expires", str(self._settings.min_expires))] if error.status == 423 else []
             return RegisterResult(error.status, headers)
+
+    def refresh(self, said: Said, cseq: int, aor: str, flow: Flow, now: float) -> str | None:
+        """What `register` does where nothing but the time is new, as it is nearly always; the Contact of the answer.
+
+        None for all else, which changes nothing.
+        """
+        record = self._records.get(aor)
+        if record is None or (latest := record.latest) is None or latest.said != said or latest.flow != flow:
+            return None
+        (old,) = record.bindings
+        if old.expires_at <= now or cseq <= old.cseq:
+            return None
+        seconds = self._spread(latest.asked)
+        aor, contact, way, _, q, instance, reg_id, path, call_id, _, agent = old
+        new = Binding(aor, contact, way, now + seconds, q, instance, reg_id, path, call_id, cseq, agent)
+        record.bindings = [new]
+        if new.expires_at < old.expires_at:
+            self._deadlines.watch(record)
+        return f"{latest.before}{seconds}{latest.after}"
 
     def bindings(self, aor: str, now: float) -> list[Binding]:
         """The contacts that have not expired: highest q first, and the newest first among equals."""
@@ -187,24 +215,9 @@ class Registrar:
 
     # -- one REGISTER -----------------------------------------------------------------------------------
 
-    def _refresh(self, request: Request, aor: str, flow: Flow, now: float) -> RegisterResult | None:
-        """What `_register` does where nothing but the time is new, as it is nearly always; None for all else."""
-        record = self._records.get(aor)
-        if record is None or (latest := record.latest) is None or latest.said != _said(request, flow):
-            return None
-        (old,) = record.bindings
-        cseq = request.cseq.number
-        if old.expires_at <= now or cseq <= old.cseq:
-            return None
-        seconds = self._spread(latest.asked)
-        aor, contact, way, _, q, instance, reg_id, path, call_id, _, agent = old
-        new = Binding(aor, contact, way, now + seconds, q, instance, reg_id, path, call_id, cseq, agent)
-        record.bindings = [new]
-        if new.expires_at < old.expires_at:
-            self._deadlines.watch(record)
-        return RegisterResult(200, [("Contact", f"{latest.before}{seconds}{latest.after}")])
-
-    def _register(self, request: Request, aor: str, flow: Flow, now: float) -> RegisterResult:
+    def _register(
+        self, request: Request, said: Said | None, aor: str, flow: Flow, now: float
+    ) -> RegisterResult:
         record = self._records.get(aor) or _Record(aor)
         expired, current = _split(record.bindings, now)
         wanted: list[Binding] = []
@@ -217,16 +230,10 @@ class Registrar:
             wanted = [self._binding(request, aor, contact, flow, now) for contact in contacts]
             updated, changes = self._update(request, current, wanted, now)
         self._store(record, updated)
-        if len(updated) == len(wanted) == 1 and updated[0] is wanted[0]:
-            record.latest = self._latest(request, flow, wanted[0])
+        if said is not None and len(updated) == len(wanted) == 1 and updated[0] is wanted[0]:
+            asked = self._granted(request, request.contacts[0].parameter("expires"))
+            record.latest = _Latest(said, flow, asked, *_contact_value(wanted[0]))
         return RegisterResult(200, _accepted(request, updated, now), (*expired, *changes))
-
-    def _latest(self, request: Request, flow: Flow, binding: Binding) -> _Latest | None:
-        said = _said(request, flow)
-        if said is None:
-            return None
-        asked = self._granted(request, request.contacts[0].parameter("expires"))
-        return _Latest(said, asked, *_contact_value(binding))
 
     def _remove_all(
         self, request: Request, current: list[Binding]
@@ -239,7 +246,9 @@ class Registrar:
 
     def _binding(self, request: Request, aor: str, contact: NameAddress, flow: Flow, now: float) -> Binding:
         """What one Contact asks for. Raises PeerError(423) if that is too brief."""
-        parameters = {name: value or "" for name, value in reversed(contact.parameters)}  # the first of a name counts
+        parameters = {
+            name: value or "" for name, value in reversed(contact.parameters)
+        }  # the first of a name counts
         first = request.first
         return Binding(
             aor,
@@ -391,8 +400,8 @@ def _contact_value(binding: Binding) -> tuple[str, str]:
     return before, format_parameters(tuple(parameters))
 
 
-def _said(request: Request, flow: Flow) -> tuple[object, ...] | None:
-    """All that a binding is made of, but its time and CSeq; None where that is more than usual."""
+def said_by(request: Request) -> Said | None:
+    """What a REGISTER says; None where that is more than usual."""
     first = request.first
     if len(first) != len(request.headers) or "Path" in first or "Contact" not in first:
         return None
@@ -401,6 +410,5 @@ def _said(request: Request, flow: Flow) -> tuple[object, ...] | None:
         first.get("Expires"),
         first.get("User-Agent"),
         request.call_id,
-        flow,
         request.via.parameter("rport"),
     )

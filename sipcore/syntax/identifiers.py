@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from random import Random
+from zlib import crc32
+
+from sipcore.syntax.remember import remembered
 
 MAGIC_COOKIE = "z9hG4bK"
 """Marks a branch as made by RFC 3261 rules."""
@@ -31,3 +35,23 @@ class Identifiers:
     def first_cseq(self) -> int:
         """Where the numbers of a dialog begin: far below 2**31 (section 8.1.1.5)."""
         return self._bits(16) + 1
+
+
+class StatelessTags:
+    """To tags that are the same for each retransmission of a request, without remembering it (section 8.2.7)."""
+
+    def __init__(self, key: bytes) -> None:
+        self._keyed = hashlib.blake2s(key=key, digest_size=9)
+        self._of_call = remembered(1024)(self._hashed)
+
+    def tag(self, call_id: str, via: str) -> str:
+        """The tag of the answer to a request; `via` is its topmost line.
+
+        Nobody can guess it who has not seen another of the same Call-ID. No dialog has it, so that is enough.
+        """
+        return f"{self._of_call(call_id)}{crc32(via.encode('utf-8', 'surrogateescape')):08x}"
+
+    def _hashed(self, call_id: str) -> str:
+        digest = self._keyed.copy()
+        digest.update(call_id.encode("utf-8", "surrogateescape"))
+        return digest.hexdigest()

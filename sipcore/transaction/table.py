@@ -91,7 +91,9 @@ class TransactionTable:
         A response with several Via values was meant for somebody else (RFC 3261 section 8.1.3.3), and one from
         another `host` than the request went to is none.
         """
-        transaction = self._clients.get((response.via.branch, response.cseq.method))  # `client_key`, of each one
+        transaction = self._clients.get(
+            (response.via.branch, response.cseq.method)
+        )  # `client_key`, of each one
         if transaction is None or len(response.vias) > 1:
             return None
         if host is not None and host != transaction.flow.remote.host:
@@ -105,9 +107,7 @@ class TransactionTable:
 
     # -- servers --------------------------------------------------------------------------------------
 
-    def find_server(
-        self, request: Request, method: str | None = None
-    ) -> ServerTransaction | Answered | None:
+    def find_server(self, request: Request, method: str | None = None) -> ServerTransaction | Answered | None:
         """The transaction that a retransmission, or an ACK for a failure, belongs to; None for a new request.
 
         An ACK for a 2xx is none of the transaction's business even where it has the branch of its INVITE
@@ -138,7 +138,15 @@ class TransactionTable:
 
     def is_merged(self, request: Request) -> bool:
         """Whether a request that `find_server` did not find is here by another way (section 8.2.2.2)."""
-        return not request.to.tag and merged_key(request) in self._merged
+        return not request.to.tag and self.has_merged(merged_key(request))
+
+    def has_merged(self, key: Key) -> bool:
+        """The same of a request that has this `merged_key`, and no To tag."""
+        return key in self._merged
+
+    def has_server(self, key: Key) -> bool:
+        """Whether a request that has this `server_key` belongs to a transaction."""
+        return key in self._servers
 
     def accept(self, request: Request, flow: Flow) -> ServerTransaction:
         """Begin a server transaction; `flow` is where responses go. The caller owes it a final response."""
@@ -155,16 +163,19 @@ class TransactionTable:
     def answer(self, request: Request, flow: Flow, data: bytes, now: float) -> list[Effect]:
         """`accept` a request that is no INVITE, and `respond` to it by `data`, a final response, in one go."""
         if not flow.transport.reliable:  # on others nothing comes again
-            key = server_key(request, request.method)
             merged = None if request.to.tag else merged_key(request)
-            answered = Answered(key, merged, flow, data, now + self._timer_j)
-            self._servers[key] = answered
-            if merged is not None:
-                self._merged[merged] = answered
-            queue = self._lingering[self._timer_j]
-            if queue.add(answered):
-                self.deadlines.watch(queue)
+            self.keep_answer(server_key(request, request.method), merged, flow, data, now)
         return [Transmit(flow, data)]
+
+    def keep_answer(self, key: Key, merged: Key | None, flow: Flow, data: bytes, now: float) -> None:
+        """Have retransmissions of what has this `server_key` and `merged_key` answered by `data`."""
+        answered = Answered(key, merged, flow, data, now + self._timer_j)
+        self._servers[key] = answered
+        if merged is not None:
+            self._merged[merged] = answered
+        queue = self._lingering[self._timer_j]
+        if queue.add(answered):
+            self.deadlines.watch(queue)
 
     def respond(
         self, transaction: ServerTransaction, response: Response | Printed, now: float

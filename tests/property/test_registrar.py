@@ -288,7 +288,7 @@ def test_a_refresh_does_what_any_register_does(
 ) -> None:
     spread = RegistrarSettings(60, 600, 300, 3, 0.1)
     ours, reference = Registrar(spread, Random(1)), Registrar(spread, Random(1))
-    reference._refresh = lambda *_: None  # type: ignore[method-assign]
+    reference.refresh = lambda *_: None  # type: ignore[method-assign]
     now, cseq = 1000.0, 10
     for index in order:
         lines, call_id, step, flow, wait = kinds[index % len(kinds)]

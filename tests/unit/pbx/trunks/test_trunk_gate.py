@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 
 from pbx.trunks.gate import TrunkGate, trunk_named
@@ -14,7 +16,7 @@ from tests.unit.pbx.trunks.test_inbound import invite
 class Phones:
     """The gate for everybody else."""
 
-    def admit(self, request: Request, flow: Flow, now: float) -> Refused:
+    def judge(self, request: Request, credentials: Iterable[str], flow: Flow, now: float) -> Refused:
         return Refused(401)
 
 

@@ -1,0 +1,189 @@
+"""Phones that register as they did before: from the bytes of a REGISTER to those of its answer.
+
+From one to the next a phone changes Via, CSeq and credentials, and all else stays the same to the byte. What that says
+was read, and found acceptable, when the phone was first let in; so no request is made of the bytes, nor a response.
+Whatever has to be decided is decided by who decides it for any request: the transactions, the gate, the registrar.
+Where one of them wants more than usual, the REGISTER goes on as any other. A property test holds that both ways do the
+same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from sipcore.effects import Effect, Transmit
+from sipcore.endpoint import Endpoint, Service
+from sipcore.registrar.gate import Admitted, Ignored, Judge
+from sipcore.registrar.registrar import Said, said_by
+from sipcore.syntax.message import REASONS, Request
+from sipcore.syntax.parser import parse_message
+from sipcore.syntax.remember import Recent
+from sipcore.transport.flow import Flow
+
+MAX_CHARACTERS = 4000
+"""Longer ones are not remembered. Nor is what was not let in, so that strangers take no memory."""
+MAX_REGULARS = 4096
+
+_VIA = re.compile(r"([^;]+);branch=(z9hG4bK[A-Za-z0-9\-.!%*_+`'~=:@]+);rport")
+_VIA_RPORT_FIRST = re.compile(r"([^;]+);rport;branch=(z9hG4bK[A-Za-z0-9\-.!%*_+`'~=:@]+)")
+_CSEQ = re.compile(r"(0|[1-9][0-9]{0,8}) REGISTER")
+
+Refresh = Callable[[Said, int, str, Flow, float], str | None]
+"""`Registrar.refresh`, and whatever else is to be done then."""
+
+_Frame = tuple[str, str, str]
+"""A message before, between and after the values of Via and CSeq, without the line of Authorization."""
+_Pieces = tuple[_Frame, str, str, str, str]
+"""The frame, what it frames (Via, CSeq, and Authorization, empty where there is none), and all of it as text."""
+
+
+class _Regular(NamedTuple):
+    """What all requests of a frame have in common."""
+
+    request: Request
+    """One of them; its Via, CSeq and Authorization are not looked at."""
+    said: Said
+    sent_by: str
+    """Of Via, as it is written."""
+    host: str
+    port: int | None
+    merged: tuple[str, str | None]
+    """Call-ID and From tag."""
+    before_tag: str
+    """Of an answer what stands between Via and the To tag."""
+    after_tag: str
+    """And between that and the number of CSeq."""
+
+
+class Regulars:
+    """Receives each REGISTER, and knows those who have been here before."""
+
+    def __init__(self, endpoint: Endpoint, gate: Judge, register: Service, refresh: Refresh) -> None:
+        """`register` serves what `refresh` does not."""
+        self._endpoint = endpoint
+        self._transactions = endpoint.transactions
+        self._gate = gate
+        self._register = register
+        self._refresh = refresh
+        self._known: Recent[_Frame, _Regular] = Recent(MAX_REGULARS // 2)
+        self._accepted: Request | None = None
+        """The one that was served last, if that was a registration."""
+        self._end = f"{': '.join(endpoint.server)}\r\nContent-Length: 0\r\n\r\n"
+        endpoint.services["REGISTER"] = self._serve
+
+    def receive(self, data: bytes, flow: Flow, now: float, stream: bool) -> list[Effect]:
+        """Take a REGISTER. Raises ParseError."""
+        pieces = _cut(data)
+        if pieces is None:
+            return self._endpoint.receive(parse_message(data, stream=stream), flow, now)
+        frame, via, cseq, credentials, _ = pieces
+        regular = self._known[frame]
+        if regular is not None:
+            effects = self._again(regular, via, cseq, credentials, data, flow, now)
+            if effects is not None:
+                return effects
+        request = parse_message(data, stream=stream)
+        effects = self._endpoint.receive(request, flow, now)
+        if regular is None and isinstance(request, Request) and request is self._accepted:
+            self._remember(pieces, request)
+        return effects
+
+    def _again(
+        self, regular: _Regular, via: str, cseq: str, credentials: str, data: bytes, flow: Flow, now: float
+    ) -> list[Effect] | None:
+        """What `Endpoint.receive` would do; None where it is to do that."""
+        number, found = _CSEQ.fullmatch(cseq), _usual(via)
+        if number is None or found is None or found[1] != regular.sent_by:
+            return None
+        request, said, sent_by, host, port, (call_id, from_tag), before_tag, after_tag = regular
+        key = found[2], host, port, "REGISTER"
+        if self._transactions.has_server(key):
+            return None
+        verdict = self._gate.judge(request, (credentials,) if credentials else (), flow, now)
+        merged = None
+        if isinstance(verdict, Admitted):
+            identity, count = verdict.identity, int(number[1])
+            merged = call_id, from_tag, count, "REGISTER"
+            contact = None
+            if not self._transactions.has_merged(merged):
+                contact = self._refresh(said, count, identity, flow, now)
+            if contact is None:
+                whole = parse_message(data)
+                assert isinstance(whole, Request)
+                return self._endpoint.admitted(whole, identity, flow, now)
+            status, headers = 200, f"Contact: {contact}\r\n"
+        elif isinstance(verdict, Ignored):
+            return []
+        else:
+            status, headers = (
+                verdict.status,
+                "".join([f"{name}: {value}\r\n" for name, value in verdict.headers]),
+            )
+        remote = flow.remote
+        stamped = f"{sent_by};branch={found[2]};rport={remote.port};received={remote.host}"
+        answer = (
+            f"SIP/2.0 {status} {REASONS[status]}\r\nVia: {stamped}{before_tag}"
+            f"{self._endpoint.stateless_tag(call_id, stamped)}{after_tag}{cseq}\r\n{headers}{self._end}"
+        ).encode("utf-8", "surrogateescape")
+        if merged is not None and not flow.transport.reliable:
+            self._transactions.keep_answer(key, merged, flow, answer, now)
+        return [Transmit(flow, answer)]
+
+    def _serve(
+        self, request: Request, identity: str, flow: Flow, now: float
+    ) -> tuple[int, Iterable[tuple[str, str]], list[Effect]]:
+        status, headers, told = self._register(request, identity, flow, now)
+        self._accepted = request if status == 200 else None
+        return status, headers, told
+
+    def _remember(self, pieces: _Pieces, request: Request) -> None:
+        """Note one that has been accepted, if there is nothing unusual about it."""
+        frame, via, _, credentials, text = pieces
+        said, first, found = said_by(request), request.first, _usual(via)
+        fields = text.removesuffix("\r\n\r\n").split("\r\n")[1:]
+        if said is None or found is None or "Content-Length: 0" not in fields or "\n" in "".join(fields):
+            return
+        if (
+            not len(fields) - 1 == len(request.headers) == len(first)
+        ):  # each is of one line, and there is no body
+            return
+        if (first["Via"], first.get("Authorization", "")) != (via, credentials):
+            return
+        top, sent_by = request.via, found[1]
+        before_tag = f"\r\nFrom: {first['From']}\r\nTo: {first['To']};tag="
+        after_tag = f"\r\nCall-ID: {first['Call-ID']}\r\nCSeq: "
+        merged = request.call_id, request.from_.tag
+        self._known.keep(
+            frame, _Regular(request, said, sent_by, top.host, top.port, merged, before_tag, after_tag)
+        )
+
+
+def _usual(via: str) -> re.Match[str] | None:
+    """The sent-by and the branch of a Via as nearly all write it."""
+    return _VIA.fullmatch(via) or _VIA_RPORT_FIRST.fullmatch(via)
+
+
+def _cut(data: bytes) -> _Pieces | None:
+    """What a REGISTER is made of; None where it is not written as usual."""
+    if len(data) > MAX_CHARACTERS:
+        return None
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        return None
+    before, _, rest = text.partition("\r\nVia: ")
+    via, _, rest = rest.partition("\r\n")
+    credentials = ""
+    above, authorized, below = rest.partition("\r\nAuthorization: ")
+    if authorized:
+        credentials, end, below = below.partition("\r\n")
+        if not credentials or "\n" in credentials or "\r" in credentials or "\0" in credentials:
+            return None
+        if credentials.strip() != credentials:
+            return None
+        rest = above + end + below
+    between, _, rest = rest.partition("\r\nCSeq: ")
+    cseq, _, after = rest.partition("\r\n")
+    return (before, between, after), via, cseq, credentials, text
