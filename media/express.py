@@ -6,44 +6,58 @@ counted here (`Route.take_back`). Tests hold both ways to the same packets and f
 
 Wherever a worker wakes up, its caches are full of what others needed, and a call of numpy costs several times what it
 does in a loop. So there are few: what is compared is compared as bytes, the 16 first bytes of a packet are gathered and
-written as one value, and statistics wait until there is more to be counted, or somebody asks.
+written as one value, and statistics wait until there is more to be counted, or somebody asks. Packets come to one
+buffer after another, and each is sent by the operation of its buffer; where all are of one size, as nearly always,
+nothing of that has to be looked up. Where only few have come they are passed on in a loop, by the same tables.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+import struct
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from media.net import SystemMediaSocket
-from media.ring import GOES_ON, HOLDS_DATAGRAM, OPERATION_BYTES, STRIDE, Ring
+from media.ring import BUFFER_SHIFT, GOES_ON, HOLDS_DATAGRAM, OPERATION_BYTES, STRIDE, Ring
 from media.rtp import HEADER_BYTES, MAX_PACKET_BYTES
 
 if TYPE_CHECKING:
     from media.route import Route
 
-FEW: Final = 4
-"""Fewer packets are quicker passed on one by one."""
+FEW: Final = 24
+"""Fewer packets are quicker passed on in a loop."""
 UNCOUNTED: Final = 1024
 """Packets."""
 LOOK: Final = 256
-"""So many times packets are passed on, at most one of each route, until it is looked at which routes come to the end of
-their sequence numbers."""
+"""So many times packets are passed on in arrays, at most one of each route, until it is looked at which routes come to
+the end of their sequence numbers."""
+COUNTED_TOGETHER: Final = 16
+"""Where a step of counting has fewer packets, each for itself is quicker."""
 
-_COMPLETION: Final = np.dtype([("number", "i8"), ("result", "i4"), ("flags", "u4")])
+_COMPLETION: Final = np.dtype([("number", "i8"), ("result", "i4"), ("flags", "u2"), ("buffer", "u2")])
 """struct io_uring_cqe."""
+_TOLD: Final = np.dtype([("number", "i8"), ("result", "i4"), ("flags", "u4")])
+"""The same as `Ring.completed` tells it."""
+_WHOLE: Final = HOLDS_DATAGRAM | GOES_ON
 _BEGIN: Final = np.complex128
 """The first 16 bytes of a packet, moved as they are: header and a bit of the payload."""
 _TIMESTAMP, _KEY, _PAYLOAD, _SSRC = range(4)
 """What these are in the byte order of the machine, as four numbers. A key is start and sequence number."""
 _NO_ROUTE: Final = 1
 """What is added to the payload where there is none; the sum of it is not needed."""
+_HEADER: Final = struct.Struct("!III")
+"""Key, timestamp, SSRC."""
 
 _Numbers = npt.NDArray[np.intp]
 _Begins = npt.NDArray[np.complex128]
 _Quarters = npt.NDArray[np.uint32]
+_Where: TypeAlias = "slice | _Numbers"
+"""Buffers."""
+_Some: TypeAlias = "list[int] | _Numbers | _Quarters"
+_Completions: TypeAlias = "Iterable[tuple[int, int, int]]"
 
 
 class Express:
@@ -55,20 +69,22 @@ class Express:
         self._routes: dict[int, Route] = {}
         self._spoken_by: dict[int, int] = {}
         """The number of whoever is heard by the peer of a socket, by the number of that."""
-        operations, slots = len(ring.operations) // OPERATION_BYTES, len(ring.incoming) // STRIDE
+        operations, buffers = len(ring.operations) // OPERATION_BYTES, len(ring.incoming) // STRIDE
         self._completions = np.frombuffer(ring.completions, _COMPLETION)
         self._numbers = self._completions["number"]
-        lanes = self._completions.view(np.uint16).reshape(-1, 8)
-        self._sizes, self._more, self._buffers = lanes[:, 4], lanes[:, 5:7], lanes[:, 7]
-        """Of completions; in the middle what is above 65535 of the size, and the flags."""
-        self._whole = np.tile(np.array([0, HOLDS_DATAGRAM | GOES_ON], np.uint16), operations).tobytes()
-        self._fits = np.zeros(65536, np.bool_)
-        self._fits[HEADER_BYTES + 1 : MAX_PACKET_BYTES + 1] = True
-        self._begins = np.ndarray((slots,), _BEGIN, ring.incoming, 0, (STRIDE,))
-        self._addresses = ring.incoming_at + STRIDE * np.arange(slots, dtype=np.uint64)
-        sends = np.frombuffer(ring.operations, np.uint8).reshape(operations, OPERATION_BYTES)
-        self._send_fds, self._send_sizes = sends.view(np.int32)[:, 1], sends.view(np.int32)[:, 6]
-        self._send_addresses = sends.view(np.uint64)[:, 2]
+        self._others = self._completions.view(np.uint64)[1::2]
+        """Of completions, all but the number."""
+        self._buffers, self._around = buffers, np.arange(2 * buffers, dtype=np.intp) % buffers
+        """Their numbers, twice."""
+        self._forwards = (ring.first_forward + self._around).astype(np.uint32)
+        self._usual_size, self._usual = 0, b""
+        """What `_others` are where all packets of one size come to one buffer after another."""
+        self._begins = np.ndarray((buffers,), _BEGIN, ring.incoming, 0, (STRIDE,))
+        sends = np.frombuffer(ring.operations, np.int32).reshape(operations, -1)
+        sends = sends[ring.first_forward : ring.first_forward + buffers]
+        self._send_fds, self._send_sizes = sends[:, 1], sends[:, 6]
+        self._send_size = 0
+        """That of all forwards; 0: they differ."""
         self._next = np.tile(np.array([1, 0], np.uint32), operations).tobytes()
         """How keys and SSRCs of packets that are the next ones differ from those before."""
         self._zeros = bytes(4 * operations)
@@ -81,13 +97,16 @@ class Express:
         )
         self._offsets[:, _PAYLOAD] = _NO_ROUTE
         self._end = np.zeros(operations, np.uint32)
-        """The last key before a sequence number wraps, here or in what is sent."""
+        """By so many keys before a sequence number wraps, here or in what is sent, a route is let go."""
         self._fd = np.full(operations, -1, np.int32)
         self._relays = 0
+        self._for_few = (
+            self._last.view(np.uint32).data, self._offset.view(np.uint32).data, self._end.data, self._fd.data,
+        )  # fmt: skip
         self._odd_at = np.full(operations, operations)
         # Statistics:
-        self._uncounted: list[tuple[_Numbers, _Quarters, _Numbers, float]] = []
-        """Numbers, the quarters of their begins, sizes, and when they were passed on."""
+        self._uncounted: list[tuple[_Some, _Some, _Some | int, float]] = []
+        """Numbers, timestamps, sizes, and when they were passed on."""
         self._uncounted_packets = 0
         self._clock, self._jitter = np.zeros(operations), np.zeros(operations)
         self._transit = np.zeros(operations, np.uint32)
@@ -120,7 +139,7 @@ class Express:
             0,
             going.sent_ssrc - going.ssrc & 0xFFFFFFFF,
         )
-        self._end[number], self._fd[number] = going.end, hearer.fileno()
+        self._end[number], self._fd[number] = going.end - 2 * LOOK, hearer.fileno()
         self._clock[number], self._jitter[number] = going.clock_rate, going.jitter
         self._transit[number] = going.transit & 0xFFFFFFFF
         self._packets[number] = self._octets[number] = 0
@@ -148,11 +167,6 @@ class Express:
         for hearer in [hearer for hearer, speaker in self._spoken_by.items() if speaker == number]:
             del self._spoken_by[hearer]
 
-    def clear(self) -> None:
-        """Let all routes go: for few packets arrays are not worth it."""
-        for route in list(self._routes.values()):
-            route.take_back()
-
     def closes(self, number: int) -> None:
         """A socket is about to be received from, and sent to, no more."""
         for each in (number, self._spoken_by.get(number)):
@@ -162,7 +176,7 @@ class Express:
     def _look(self) -> None:
         """Let routes go before their sequence numbers wrap."""
         self._relays = 0
-        for number in (self._end - self._quarters[:, _KEY] < 2 * LOOK).nonzero()[0].tolist():
+        for number in (self._quarters[:, _KEY] > self._end).nonzero()[0].tolist():
             if number in self._routes:
                 self._routes[number].take_back()
 
@@ -171,41 +185,65 @@ class Express:
     def pass_on(self, most: int) -> list[tuple[int, int, int]]:
         """Take what the ring has to tell, and pass on what is usual. The completions that are left are to be dealt with
         in their order; of one number, they came after those that were passed on."""
-        first, count = self._ring.next_completions(most)
-        come = slice(first, first + count)
-        numbers, buffers = self._numbers[come].copy(), self._buffers[come].astype(np.intp)
-        sizes, more = self._sizes[come].astype(np.intp), self._more[come].tobytes()
-        self._ring.took(count)
-        if more != self._whole[: len(more)]:
-            flags = self._completions["flags"][come] & (HOLDS_DATAGRAM | GOES_ON)
-            whole = (self._more[come, 0] == 0) & (flags == HOLDS_DATAGRAM | GOES_ON)
-            sizes[~whole] = 0
-        usual = self._relay(numbers, buffers, sizes)
-        if usual is None:
-            return []
+        ring = self._ring
+        first, count = ring.next_completions(most)
+        if count < FEW:
+            return self._pass_on_few(ring.completed(count))
+        come, buffer = slice(first, first + count), ring.next_buffer
+        numbers, others = self._numbers[come].copy(), self._others[come]
+        ring.took(count)
+        size, last = int(self._completions["result"][first]), buffer + count
+        if others.tobytes() == self._usual_of(size)[8 * buffer : 8 * last]:
+            where = slice(buffer, last) if last <= self._buffers else self._around[buffer:last]
+            usual = self._relay(numbers, where, size, None)
+            if usual is None:
+                return []
+            buffers, sizes, fits = self._around[buffer:last], np.full(count, size), usual | True
+        else:
+            completions = self._completions[come]
+            buffers, sizes = completions["buffer"].astype(np.intp), completions["result"].astype(np.intp)
+            fits = (sizes > HEADER_BYTES) & (sizes <= MAX_PACKET_BYTES)
+            fits &= completions["flags"] & _WHOLE == _WHOLE
+            usual = self._relay(numbers, buffers, sizes, fits)
+            if usual is None:
+                return []
         left = (~usual).nonzero()[0]
         while len(left) >= FEW and np.count_nonzero(usual) >= FEW:  # some had several
-            usual = self._relay(numbers[left], buffers[left], sizes[left])
-            left = left[:0] if usual is None else left[~usual]
+            usual = self._relay(numbers[left], buffers[left], sizes[left], fits[left])
             if usual is None:
-                break
-        found: list[tuple[int, int, int]] = self._completions[first + left].tolist()
-        return found
+                return []
+            left = left[~usual]
+        found: list[tuple[int, int, int]] = self._completions[first + left].view(_TOLD).tolist()
+        return self._pass_on_few(found)
 
-    def _relay(self, numbers: _Numbers, buffers: _Numbers, sizes: _Numbers) -> npt.NDArray[np.bool_] | None:
-        """Pass on the usual ones of these datagrams: which were; None: all."""
-        begins, offset = self._begins[buffers].byteswap(inplace=True), self._offset[numbers]
+    def _usual_of(self, size: int) -> bytes:
+        if size != self._usual_size:
+            self._usual_size, self._usual = size, b""
+            if HEADER_BYTES < size <= MAX_PACKET_BYTES:
+                usual = np.zeros(2 * self._buffers, _COMPLETION)
+                usual["result"], usual["flags"], usual["buffer"] = size, _WHOLE, self._around
+                self._usual = usual.view(np.uint64)[1::2].tobytes()
+        return self._usual
+
+    def _relay(
+        self, numbers: _Numbers, where: _Where, sizes: _Numbers | int, fits: npt.NDArray[np.bool_] | None
+    ) -> npt.NDArray[np.bool_] | None:
+        """Pass on the usual ones of these datagrams: which were; None: all. `fits`: which have a size that packets of
+        sound have; None: all."""
+        begins = self._begins[where].byteswap()
+        offset = self._offset.take(numbers)
         quarters, offsets = begins.view(np.uint32), offset.view(np.uint32)
-        steps, count = quarters - self._last[numbers].view(np.uint32), len(numbers)
+        steps, count = quarters - self._last.take(numbers).view(np.uint32), len(numbers)
         if (
             steps[_KEY::2].tobytes() == self._next[: 8 * count]
             and offsets[_PAYLOAD::4].tobytes() == self._zeros[: 4 * count]
-            and np.count_nonzero(self._fits[sizes]) == count
+            and (fits is None or np.count_nonzero(fits) == count)
         ):
-            self._send(numbers, buffers, sizes, begins, quarters + offsets)
+            self._send(numbers, where, sizes, begins, quarters + offsets)
             return None
-        usual: npt.NDArray[np.bool_] = self._fits[sizes]
-        usual &= steps[_KEY::4] == 1
+        usual: npt.NDArray[np.bool_] = steps[_KEY::4] == 1
+        if fits is not None:
+            usual &= fits
         usual &= steps[_SSRC::4] == 0
         usual &= offsets[_PAYLOAD::4] == 0
         odd = (~usual).nonzero()[0]
@@ -214,44 +252,88 @@ class Express:
         usual &= np.arange(count) < self._odd_at[numbers]
         self._odd_at[whose] = len(self._odd_at)
         if np.count_nonzero(usual):
+            buffers = self._around[where] if isinstance(where, slice) else where
             sent = (quarters + offsets).reshape(-1, 4)[usual].reshape(-1)
-            self._send(numbers[usual], buffers[usual], sizes[usual], begins[usual], sent)
+            these = sizes if isinstance(sizes, int) else sizes[usual]
+            self._send(numbers[usual], buffers[usual], these, begins[usual], sent)
         return usual
 
     def _send(
-        self, numbers: _Numbers, buffers: _Numbers, sizes: _Numbers, begins: _Begins, sent: _Quarters
+        self, numbers: _Numbers, where: _Where, sizes: _Numbers | int, begins: _Begins, sent: _Quarters
     ) -> None:
         self._last[numbers] = begins
-        self._begins[buffers] = sent.view(_BEGIN).byteswap(inplace=True)
-        ring = self._ring
-        ring.took_buffers(len(numbers))
-        count = ring.room_to_send(len(numbers))  # what finds no room is lost, as on any network
-        first = ring.submit_sends(count)
-        sends = slice(first, first + count)
-        self._send_fds[sends] = self._fd[numbers[:count]]
-        self._send_addresses[sends] = self._addresses[buffers[:count]]
-        self._send_sizes[sends] = sizes[:count]
-        self._uncounted.append((numbers, begins.view(np.uint32), sizes, self._now()))
-        self._uncounted_packets += len(numbers)
-        if self._uncounted_packets >= UNCOUNTED:
-            self._count()
+        self._begins[where] = sent.view(_BEGIN).byteswap(inplace=True)
+        self._send_fds[where] = self._fd.take(numbers)
+        if not isinstance(sizes, int):
+            self._send_sizes[where], self._send_size = sizes, 0
+        elif sizes != self._send_size:
+            self._send_sizes[...] = self._send_size = sizes
+        self._ring.forward_all(self._forwards[where].data)
+        self._note(numbers, begins.view(np.uint32)[_TIMESTAMP::4], sizes)
         self._relays += 1
         if self._relays == LOOK:
             self._look()
 
+    def _pass_on_few(self, completions: _Completions) -> list[tuple[int, int, int]]:
+        """The same with one packet after another."""
+        ring, incoming, routes = self._ring, self._ring.incoming, self._routes
+        last, offset, end, fds = self._for_few
+        left, odd = list[tuple[int, int, int]](), set[int]()
+        numbers, timestamps, sizes = list[int](), list[int](), list[int]()
+        for completion in completions:
+            number, size, flags = completion
+            usual = number in routes and number not in odd and flags & _WHOLE == _WHOLE
+            if usual and HEADER_BYTES < size <= MAX_PACKET_BYTES:
+                buffer, quarter = flags >> BUFFER_SHIFT, 4 * number
+                key, timestamp, ssrc = _HEADER.unpack_from(incoming, buffer * STRIDE)
+                if key == last[quarter + _KEY] + 1 and ssrc == last[quarter + _SSRC] and key <= end[number]:
+                    last[quarter + _KEY], last[quarter + _TIMESTAMP] = key, timestamp
+                    _HEADER.pack_into(
+                        incoming,
+                        buffer * STRIDE,
+                        key + offset[quarter + _KEY] & 0xFFFFFFFF,
+                        timestamp + offset[quarter + _TIMESTAMP] & 0xFFFFFFFF,
+                        ssrc + offset[quarter + _SSRC] & 0xFFFFFFFF,
+                    )
+                    ring.forward(buffer, fds[number], size)
+                    numbers.append(number)
+                    timestamps.append(timestamp)
+                    sizes.append(size)
+                    continue
+            left.append(completion)
+            odd.add(number)
+        if numbers:
+            self._send_size = 0
+            self._note(numbers, timestamps, sizes)
+        return left
+
     # -- statistics -----------------------------------------------------------------------------------
+
+    def _note(self, numbers: _Some, timestamps: _Some, sizes: _Some | int) -> None:
+        """Count these some time."""
+        self._uncounted.append((numbers, timestamps, sizes, self._now()))
+        self._uncounted_packets += len(numbers)
+        if self._uncounted_packets >= UNCOUNTED:
+            self._count()
 
     def _count(self) -> None:
         """What `RtpReceiver.count` does, and the octets of what was sent."""
         if not self._uncounted:
             return
         uncounted, self._uncounted, self._uncounted_packets = self._uncounted, [], 0
-        numbers, sizes = (np.concatenate([each[at] for each in uncounted]) for at in (0, 2))
-        stamps = np.concatenate([each[1][_TIMESTAMP::4] for each in uncounted])
-        times = np.repeat([each[3] for each in uncounted], [len(each[0]) for each in uncounted])
-        transits = (times * self._clock[numbers]).astype(np.int64).astype(np.uint32) - stamps
+        counts = [len(each[0]) for each in uncounted]
+        numbers, stamps = (np.concatenate([np.asarray(each[at]) for each in uncounted]) for at in (0, 1))
+        sizes = np.concatenate(
+            [np.broadcast_to(each[2], count) for each, count in zip(uncounted, counts, strict=True)]
+        )
+        times = np.repeat([each[3] for each in uncounted], counts)
+        arrivals = (times * self._clock[numbers]).astype(np.int64)
+        transits = (arrivals - stamps).astype(np.uint32)
         np.add.at(self._packets, numbers, 1)
         np.add.at(self._octets, numbers, sizes)
+        if len(numbers) < COUNTED_TOGETHER * np.bincount(numbers).max():
+            self._count_each(numbers, transits)
+            return
         waiting = np.arange(len(numbers))
         while len(waiting):  # of each number one after another
             whose = numbers[waiting]
@@ -263,3 +345,11 @@ class Express:
             grown = np.abs((transit - self._transit[whose]).view(np.int32), dtype=np.float64)
             self._jitter[whose] = jitter + (grown - jitter) / 16  # RFC 3550 section A.8
             self._transit[whose] = transit
+
+    def _count_each(self, numbers: _Numbers, transits: _Quarters) -> None:
+        """The same for few, or much of few."""
+        before, jitter = self._transit.data, self._jitter.data
+        for number, transit in zip(numbers.tolist(), transits.tolist(), strict=True):
+            grown = abs((transit - before[number] + 0x80000000 & 0xFFFFFFFF) - 0x80000000)
+            jitter[number] += (grown - jitter[number]) / 16
+            before[number] = transit

@@ -37,8 +37,8 @@ LOOK_SECONDS: Final = 0.1
 """So long are they counted."""
 SOCKETS: Final = 1536
 """A core can relay for fewer."""
-SENDS: Final = 510
-"""Packets for one system call."""
+SENDS: Final = 254
+"""Packets for one system call, but for those that go from where they came to."""
 BUFFERS: Final = 256
 """Datagrams that are read at one wake-up. What does not fit waits in the sockets."""
 MOST: Final = 256
@@ -72,7 +72,7 @@ class UringLane(selectors.DefaultSelector):
         self._came, self._looked_at = 0, now()
         """Since that time."""
         self._relayed = 0
-        """Packets, one by one, while there are many."""
+        """Packets, one by one."""
         self._express: Express | None = None
 
     def use_arrays(self) -> None:
@@ -149,12 +149,10 @@ class UringLane(selectors.DefaultSelector):
         rate = self._came / (now - self._looked_at)
         self._came, self._looked_at = 0, now
         self._is_busy = rate >= self._busy_rate * (QUIET_RATE if self._is_busy else 1.0)
-        if self._express is not None and not self._is_busy:
-            self._express.clear()
 
     def _deal_with(self, completions: Iterable[tuple[int, int, int]]) -> None:
         """One by one."""
-        ring, sockets, express = self._ring, self._sockets, self._express if self._is_busy else None
+        ring, sockets, express = self._ring, self._sockets, self._express
         for number, result, flags in completions:
             if number < SOCKETS:
                 data = ring.datagram(result, flags) if flags & HOLDS_DATAGRAM else b""

@@ -18,7 +18,6 @@ import os
 import struct
 import sys
 import weakref
-from array import array
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
@@ -37,7 +36,8 @@ _MSG_DONTWAIT: Final = 0x40
 _POLLIN: Final = 1
 HOLDS_DATAGRAM, GOES_ON = 1, 2
 """Flags of completions; the latter: there will be more of the same operation."""
-_BUFFER_SHIFT: Final = 16
+BUFFER_SHIFT: Final = 16
+"""The flags above are the number of the buffer."""
 
 _OPERATION = struct.Struct("<BBHiQQIIQHHiQQ")
 """struct io_uring_sqe: code, flags, priority, fd, offset, address, length, the code's own flags, number, and others."""
@@ -87,29 +87,34 @@ class _Wait(ctypes.Structure):
 
 
 class Ring:
-    """Receives, by number from 0, then sends; then one poll, and one cancellation."""
+    """Receives, by number from 0, then sends, then forwards, one for each buffer, which send what is there; then one
+    poll, and one cancellation."""
 
     def __init__(
         self, receives: int, sends: int, buffers: int, call: Callable[..., int] | None = None
     ) -> None:
-        """All of them together, and `buffers`, are powers of two, less the last two numbers. `call`: how the system is
-        called, if not as ever.
+        """`buffers` is a power of two; all together are less than one by two, else memory is wasted. `call`: how the
+        system is called, if not as ever.
 
         Raises OSError where the kernel does not offer it, or does not allow it.
         """
         if sys.platform != "linux" or os.uname().machine not in _MACHINES:
             raise OSError(errno.ENOSYS, "not on this system")
-        self.poll, self._cancel = receives + sends, receives + sends + 1
-        self.first_send, self._sends = receives, sends
+        self.first_send, self._sends, self.first_forward = receives, sends, receives + sends
+        self.poll, self._cancel = receives + sends + buffers, receives + sends + buffers + 1
         self._call = call or _system_call()
-        self._open(receives + sends + 2)
+        self._open(receives + sends + buffers + 2)
         self._share_buffers(buffers)
         self._outgoing = memoryview(mmap.mmap(-1, sends * STRIDE))
         first = _address(self._outgoing)
-        self._numbers = memoryview(array("I", range(receives + sends)))
         self._outgoing_at = [first + index * STRIDE for index in range(sends)]
         for index in range(sends):
             self._prepare(receives + index, _SEND, _SKIP_SUCCESS, special=_MSG_DONTWAIT)
+        for index in range(buffers):
+            address = self.incoming_at + index * STRIDE
+            self._prepare(
+                self.first_forward + index, _SEND, _SKIP_SUCCESS, address=address, special=_MSG_DONTWAIT
+            )
         self._unsent = 0
         self._time, self._wait = _Time(), _Wait()
         self._wait.timeout, self._wait_at = ctypes.addressof(self._time), ctypes.addressof(self._wait)
@@ -209,25 +214,23 @@ class Ring:
         self._addresses[8 * number + 2] = self._outgoing_at[index]
         self.submit(number)
 
-    def room_to_send(self, most: int) -> int:
-        """How many sends can be submitted now, at most so many; where there is too little room what waits goes."""
-        if self._unsent + most > self._sends:
-            self.flush()
-        return min(most, self._sends - self._unsent)
+    def forward(self, buffer: int, fd: int, size: int) -> None:
+        """Send with the next system call what a datagram has become in its buffer, which it needs no longer then."""
+        number = self.first_forward + buffer
+        self._fds[16 * number + 1], self._lengths[16 * number + 6] = fd, size
+        self._taken += 1
+        self.submit(number)
 
-    def submit_sends(self, count: int) -> int:
-        """Submit so many sends, for which there is room: the number of the first. Whoever calls writes to `operations`
-        what they send, and where to, before the next system call."""
-        first = self.first_send + self._unsent
-        self._unsent += count
-        words, numbers = self._words, self._numbers[first : first + count]
+    def forward_all(self, numbers: memoryview[int]) -> None:
+        """The same with these forwards, 4 bytes each. Whoever calls writes to `operations` where to, and how much."""
+        words, count = self._words, len(numbers)
         tail = words[self._tail]
         begin = tail & self._queue_mask
         until_end = min(count, self._queue_mask + 1 - begin)
         self.queue[begin : begin + until_end] = numbers[:until_end]
         self.queue[: count - until_end] = numbers[until_end:]
         words[self._tail] = tail + count & 0xFFFFFFFF
-        return first
+        self._taken += count
 
     def cancel(self, number: int) -> None:
         """End an operation. Once this has returned the kernel holds its socket no more; what was told of it until then
@@ -309,14 +312,15 @@ class Ring:
         words = self._words
         words[self._completed_head] = words[self._completed_head] + completions & 0xFFFFFFFF
 
-    def took_buffers(self, count: int) -> None:
-        """So many datagrams need their buffers no longer than until the next system call has sent what is submitted."""
-        self._taken += count
+    @property
+    def next_buffer(self) -> int:
+        """That of the next datagram."""
+        return self._taken & self._most_at_once - 1
 
     def datagram(self, result: int, flags: int) -> bytes:
         """What a receive tells of; until the next `give_back`."""
         self._taken += 1
-        start = (flags >> _BUFFER_SHIFT) * STRIDE
+        start = (flags >> BUFFER_SHIFT) * STRIDE
         return self.incoming[start : start + result]
 
     def give_back(self) -> None:

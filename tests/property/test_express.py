@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from random import Random
 from typing import Any, cast
+from unittest import mock
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -176,10 +177,13 @@ DUPLICATED, SHUFFLED, ODD = Profile(0, 0, 0.1, 0, 0), Profile(4, 0, 0.02, 0, 20)
 
 
 @settings(max_examples=25, deadline=None)
-@example(1, (DUPLICATED,) * 3, [], 4, 256)
-@example(2, (SHUFFLED,) * 3, [(200, 3, "report"), (250, 4, "gone"), (280, 7, "codec")], 8, 256)
-@example(3, (ODD,) * 3, [], 4, 256)
-@example(4, (DUPLICATED, SHUFFLED, ODD), [(150, 1, "tone"), (200, 2, "connect"), (260, 3, "digits")], 4, 16)
+@example(1, (DUPLICATED,) * 3, [], 4, 256, 4)
+@example(2, (SHUFFLED,) * 3, [(200, 3, "report"), (250, 4, "gone"), (280, 7, "codec")], 8, 256, 4)
+@example(3, (ODD,) * 3, [], 4, 256, 4)
+@example(
+    4, (DUPLICATED, SHUFFLED, ODD), [(150, 1, "tone"), (200, 2, "connect"), (260, 3, "digits")], 4, 16, 4
+)
+@example(5, (DUPLICATED, SHUFFLED, ODD), [(150, 1, "tone"), (200, 2, "report"), (260, 3, "gone")], 8, 64, 100)
 @given(
     st.integers(0, 2**32),
     st.tuples(profiles(), profiles(), profiles()),
@@ -188,19 +192,22 @@ DUPLICATED, SHUFFLED, ODD = Profile(0, 0, 0.1, 0, 0), Profile(4, 0, 0.02, 0, 20)
     ),
     st.sampled_from([4, 8]),
     st.sampled_from([16, 256]),
+    st.sampled_from([4, 14, 100]),
 )
 def test_what_is_relayed_in_arrays_is_what_is_relayed_one_by_one(
-    seed: int, suffering: Any, verbs: list[tuple[int, int, str]], together: int, buffers: int
+    seed: int, suffering: Any, verbs: list[tuple[int, int, str]], together: int, buffers: int, few: int
 ) -> None:
+    """Those that come together in `few` or more."""
     dice = Random(seed)
     codecs = [codec for _ in range(STREAMS // 2) for codec in [dice.choice(G711)] * 2]
     phones = [
         Phone(codec, suffering[number % 3], STEPS // 4, set(), dice) for number, codec in enumerate(codecs)
     ]
-    results = [
-        play(Lanes(codecs, arrays=arrays, buffers=buffers), phones, verbs, together)
-        for arrays in (False, True)
-    ]
+    with mock.patch("media.express.FEW", few):
+        results = [
+            play(Lanes(codecs, arrays=arrays, buffers=buffers), phones, verbs, together)
+            for arrays in (False, True)
+        ]
     assert results[0] == results[1]
 
 

@@ -59,6 +59,7 @@ class Kernel:
         return arguments[1]
 
     def _set_up(self, entries: int, params_at: int) -> int:
+        entries = 1 << (entries - 1).bit_length()
         self._entries, self._most = entries, 2 * entries
         fd = os.memfd_create("ring")
         os.truncate(fd, _OPERATIONS_AT + _OPERATION_BYTES * entries)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 from random import Random
+from typing import Any
 
 import pytest
 
+from media.express import Express
 from media.plan import G711
 from media.rtp import RtpPacket, RtpSender, parse_rtp
 from tests.property.test_express import Lanes
@@ -50,7 +52,8 @@ class Call:
 
 
 @pytest.fixture
-def call() -> Iterator[Call]:
+def call(monkeypatch: pytest.MonkeyPatch) -> Iterator[Call]:
+    monkeypatch.setattr("media.express.FEW", 8)
     world = Lanes([G711[0]] * STREAMS, arrays=True)
     try:
         yield Call(world)
@@ -111,13 +114,42 @@ def test_where_the_peer_of_a_socket_has_gone_nothing_is_sent_by_it_in_arrays(cal
     assert call.world.in_arrays <= STREAMS - 2
 
 
-def test_few_packets_are_relayed_one_by_one(call: Call) -> None:
+def test_few_packets_are_relayed_without_arrays_by_the_same_tables(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    relayed, relay = list[int](), Express._relay
+
+    def count(express: Express, *facts: Any) -> Any:
+        relayed.append(1)
+        return relay(express, *facts)
+
+    monkeypatch.setattr(Express, "_relay", count)
+    before = [len(call.heard(number)) for number in range(STREAMS)]
     for _ in range(12):
-        call.say(range(STREAMS // 3))
-    assert call.world.in_arrays == 0
-    before = len(call.heard(0))
+        call.say(range(STREAMS // 2))
+    assert not relayed
+    assert call.world.in_arrays == STREAMS
     call.say(range(STREAMS))
-    assert len(call.heard(0)) == before + 1
+    assert relayed
+    after = [len(call.heard(number)) for number in range(STREAMS)]
+    assert [now - then for now, then in zip(after, before, strict=True)] == [
+        13 if number ^ 1 < STREAMS // 2 else 1 for number in range(STREAMS)
+    ]
+
+
+def test_packets_of_several_sizes_are_sent_whole(call: Call) -> None:
+    """And those of one size again after them."""
+    for sizes in ((160, 80), (160,), (80,), (40, 160, 240)):
+        expected = list[bytes]()
+        call.now += 0.0203
+        arrivals = []
+        for number in range(STREAMS):
+            payload = bytes([number]) * sizes[number % len(sizes)]
+            arrivals.append((number, call.phones[number].packet(0, payload, 160)))
+            expected.append(payload)
+        call.world.step(call.now, arrivals)
+        assert [call.heard(number ^ 1)[-1].payload for number in range(STREAMS)] == expected
+    assert call.world.in_arrays == STREAMS
 
 
 def test_nothing_is_sent_from_buffers_behind_a_receive_that_has_not_begun(call: Call) -> None:
@@ -151,8 +183,10 @@ def test_who_is_relayed_in_arrays_is_not_silent(call: Call) -> None:
     assert [latch.doubted for latch in latches] == [False] * (STREAMS - 1) + [True]
 
 
-def test_sequence_numbers_wrap(call: Call) -> None:
+@pytest.mark.parametrize("few", [8, 100])
+def test_sequence_numbers_wrap(call: Call, monkeypatch: pytest.MonkeyPatch, few: int) -> None:
     """Those of the phones, and ours."""
+    monkeypatch.setattr("media.express.FEW", few)
     before, dropped = len(call.heard(0)), 0
     for sequence in (0x8000, 0xFC00):  # by more than half of all it would be one of long ago
         for phone in call.phones[:2]:
