@@ -113,10 +113,25 @@ class Endpoint:
     def receive(self, message: Request | Response, flow: Flow, now: float) -> list[Effect]:
         """Take a message. Whatever is wrong with it is answered or dropped, never raised."""
         try:
-            if not isinstance(message, Response):
-                return self._receive_request(message, flow, now)
-            effects = self.transactions.receive_response(message, now, flow.remote.host)
-            return self._translate(effects, now) if effects else []
+            if isinstance(message, Response):
+                effects = self.transactions.receive_response(message, now, flow.remote.host)
+                return self._translate(effects, now) if effects else []
+            transaction = self.transactions.find_server(message)
+            if transaction is not None:
+                return self._translate(self.transactions.receive_request(transaction, message, now), now)
+            if message.method == "CANCEL":
+                return self._cancel(message, flow, now)
+            tag = message.to.tag
+            if not tag:
+                return [] if message.method == "ACK" else self._from_stranger(message, flow, now)
+            usage = self._dialogs.get((message.call_id, tag, message.from_.tag or ""))
+            usage = usage or self._dialogs.get((message.call_id, tag, ""))
+            if usage is None or not usage.hears(message, flow):
+                return self._refuse(message, flow, 481)
+            if flow == usage.flow or not isinstance(usage, InviteSession):
+                return self._serve_in_dialog(usage, message, flow, now)
+            served, effects = self._follow(usage, message, flow, now)
+            return effects + self._serve_in_dialog(usage, message, flow, now) if served else effects
         except PeerError as error:
             if isinstance(message, Response):
                 return []
@@ -224,7 +239,7 @@ class Endpoint:
                 calling_scheme(uri, routes),
                 "100rel, " if self.settings.reliable else "",
             ),
-            *proposal(self.session_timers),
+            *proposal(self.settings.session_timers),
             *headers,
         ]
         if offer is not None:
@@ -268,24 +283,6 @@ class Endpoint:
         }
 
     # -- requests ---------------------------------------------------------------------------------------
-
-    def _receive_request(self, request: Request, flow: Flow, now: float) -> list[Effect]:
-        transaction = self.transactions.find_server(request)
-        if transaction is not None:
-            return self._translate(self.transactions.receive_request(transaction, request, now), now)
-        if request.method == "CANCEL":
-            return self._cancel(request, flow, now)
-        tag = request.to.tag
-        if tag:
-            usage = self._dialogs.get((request.call_id, tag, request.from_.tag or ""))
-            usage = usage or self._dialogs.get((request.call_id, tag, ""))
-            if usage is not None:
-                return self._in_dialog(usage, request, flow, now)
-        if request.method == "ACK":
-            return []
-        if tag:
-            return self._refuse(request, flow, 481)
-        return self._from_stranger(request, flow, now)
 
     def _from_stranger(self, request: Request, flow: Flow, now: float) -> list[Effect]:
         """A request that belongs to nothing known: the gate first, then the checks of section 8.2."""
@@ -367,14 +364,6 @@ class Endpoint:
         transaction.user = session
         return trying + session.start()
 
-    def _in_dialog(self, usage: Usage, request: Request, flow: Flow, now: float) -> list[Effect]:
-        if not usage.hears(request, flow):
-            return self._refuse(request, flow, 481)
-        if flow == usage.flow or not isinstance(usage, InviteSession):
-            return self._serve_in_dialog(usage, request, flow, now)
-        served, effects = self._follow(usage, request, flow, now)
-        return effects + self._serve_in_dialog(usage, request, flow, now) if served else effects
-
     def _follow(
         self, session: InviteSession, request: Request, flow: Flow, now: float
     ) -> tuple[bool, list[Effect]]:
@@ -447,7 +436,7 @@ class Endpoint:
         elif error.status == 415:
             headers += [("Accept", SDP), ("Accept-Encoding", "identity")]
         elif error.status == 422:
-            headers.append(("Min-SE", str(self.session_timers.min_se)))
+            headers.append(("Min-SE", str(self.settings.session_timers.min_se)))
         return response_to(request, error.status, headers=headers)
 
     def _refuse(
@@ -489,16 +478,6 @@ class Endpoint:
         return told
 
     # -- what usages need (sipcore.usage.Core) --------------------------------------------------------------
-
-    @property
-    def session_timers(self) -> TimerSettings:
-        """How long sessions live without a refresh."""
-        return self.settings.session_timers
-
-    @property
-    def sends_reliably(self) -> bool:
-        """Whether provisional responses to those who support it are reliable, and ours may be."""
-        return self.settings.reliable
 
     def send(
         self, request: Request, flow: Flow, user: Any, now: float, branch: str | None = None

@@ -9,8 +9,8 @@ if TYPE_CHECKING:
 
     from sipcore.deadlines import Timed
     from sipcore.dialog.dialog import DialogId
-    from sipcore.dialog.session_timer import TimerSettings
     from sipcore.effects import Effect
+    from sipcore.endpoint import EndpointSettings
     from sipcore.syntax.identifiers import Identifiers
     from sipcore.syntax.message import Request
     from sipcore.transaction.events import FlowFailed, ResponseReceived, TimedOut
@@ -58,17 +58,10 @@ class Usage(Protocol):
 class Core(Protocol):
     """What a usage needs of its endpoint."""
 
+    settings: EndpointSettings
     transactions: TransactionTable
     random: Random
     identifiers: Identifiers
-
-    @property
-    def session_timers(self) -> TimerSettings:
-        """How long sessions live without a refresh."""
-
-    @property
-    def sends_reliably(self) -> bool:
-        """Whether provisional responses to those who support it are reliable, and ours may be."""
 
     def send(
         self, request: Request, flow: Flow, user: Any, now: float, branch: str | None = None

@@ -33,7 +33,7 @@ class CalleeSession(InviteSession):
         self._needs_reliable = OPTION in request.require
         """Whether the caller takes no other provisional responses (RFC 3262 section 3)."""
         self._reliable: ReliableResponses | None = None
-        if self._needs_reliable or (core.sends_reliably and OPTION in request.supported):
+        if self._needs_reliable or (core.settings.reliable and OPTION in request.supported):
             self._reliable = ReliableResponses(core.transactions.timers, core.random.randrange(1, 2**16))
         self._held: tuple[SessionDescription, Headers] | None = None
         """What `accept` has been given, while its 200 waits for the PRACK of an answer or offer before it."""

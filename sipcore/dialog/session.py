@@ -78,7 +78,7 @@ class Session(ABC):
         self.owner = owner
         self.offers = OfferAnswer()
         self.dialog_ids: set[DialogId] = set()
-        self.timer = SessionTimer(core.session_timers)
+        self.timer = SessionTimer(core.settings.session_timers)
 
     # -- what both sides have agreed on ---------------------------------------------------------------
 

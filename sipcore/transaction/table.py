@@ -114,19 +114,17 @@ class TransactionTable:
         (RFC 6026 section 7.1: it is passed on): for that, too, the answer is None.
         `method` INVITE looks for what a CANCEL cancels (section 9.2); other requests than INVITE cannot be.
         """
-        if request.method == "ACK":
-            return self._find_acknowledged(request)
-        return self._servers.get(server_key(request, method or request.method))
+        acknowledges = request.method == "ACK"
+        found = self._servers.get(server_key(request, "INVITE" if acknowledges else method or request.method))
+        if not acknowledges:
+            return found
+        if found is None and not is_unique(request.via.branch):
+            found = self._servers.get(first_invite_key(request))
+        return found if isinstance(found, InviteServer) and not found.accepted else None
 
     def serves(self, via: Via, method: str) -> bool:
         """Whether a request with this Via belongs to a transaction that lives, as far as its branch tells."""
         return (via.branch, via.host, via.port, method) in self._servers
-
-    def _find_acknowledged(self, ack: Request) -> InviteServer | None:
-        found = self._servers.get(server_key(ack, "INVITE"))
-        if found is None and not is_unique(ack.via.branch):
-            found = self._servers.get(first_invite_key(ack))
-        return found if isinstance(found, InviteServer) and not found.accepted else None
 
     def receive_request(
         self, transaction: ServerTransaction | Answered, request: Request, now: float
