@@ -11,7 +11,6 @@ import marshal
 from collections.abc import Callable, Iterable
 from dataclasses import fields
 from enum import Enum
-from operator import attrgetter
 from typing import Any, Final, get_args
 from zlib import crc32
 
@@ -21,7 +20,7 @@ from media.ticker import Punctuality
 from media.tones import Tone
 from media.upward_log import LogLine
 
-_Way = Callable[[Any], Any]
+_Way = Callable[..., Any]
 """From a value to plain ones, or back."""
 
 _NESTED: dict[str, type[Any]] = {
@@ -48,7 +47,7 @@ def loads(data: bytes | bytearray) -> list[Any]:
     values = marshal.loads(data)
     if type(values) is not list:
         raise ValueError("no list of messages")
-    return [_READERS[value[0]](value) if type(value) is list else value for value in values]
+    return [_READERS[value[0]](*value[1:]) if type(value) is list else value for value in values]
 
 
 def _itself(value: object) -> object:
@@ -56,41 +55,33 @@ def _itself(value: object) -> object:
 
 
 def _ways(kind: type[Any], *number: int) -> tuple[_Way, _Way]:
-    """To plain values, behind a number if there is one, and back."""
+    """To plain values, behind a number if there is one; and back, from them one by one.
+
+    Both are written for the class, as `values` does it for `__init__`: a call has seven messages with a hundred fields.
+    """
     if issubclass(kind, Enum):
         members = list(kind)
         return {member: index for index, member in enumerate(members)}.__getitem__, members.__getitem__
-    first, names = len(number), [field.name for field in fields(kind)]
-    nested = [(index, *_ways(_NESTED[name])) for index, name in enumerate(names, first) if name in _NESTED]
-    get = attrgetter(*names) if len(names) > 1 else _tuple_of(*names)
-
-    def to_plain(value: Any) -> list[Any]:
-        values = [*number, *get(value)]
-        for index, there, _ in nested:
-            if values[index] is not None:
-                values[index] = there(values[index])
-        return values
-
-    def from_plain(values: list[Any]) -> Any:
-        for index, _, back in nested:
-            if values[index] is not None:
-                values[index] = back(values[index])
-        return kind(*values[first:])
-
-    return to_plain, from_plain
-
-
-def _tuple_of(*names: str) -> Callable[[Any], tuple[Any, ...]]:
-    """Gets the tuple of no value, or of one."""
-    if not names:
-        return lambda _: ()
-    get = attrgetter(*names)
-    return lambda value: (get(value),)
+    known: dict[str, Any] = {"kind": kind}
+    names = [field.name for field in fields(kind)]
+    there, back = {name: f"value.{name}" for name in names}, {name: name for name in names}
+    for name in _NESTED.keys() & names:
+        nested = _NESTED[name]
+        known[f"print_{name}"], known[f"read_{name}"] = _ways(nested)
+        star = "" if issubclass(nested, Enum) else "*"
+        there[name] = f"None if value.{name} is None else print_{name}(value.{name})"
+        back[name] = f"None if {name} is None else read_{name}({star}{name})"
+    printed = ", ".join([*map(str, number), *there.values()])
+    to_plain: _Way = eval(f"lambda value: [{printed}]", known)
+    if there.keys().isdisjoint(_NESTED):
+        return to_plain, kind
+    return to_plain, eval(f"lambda {', '.join(names)}: kind({', '.join(back.values())})", known)
 
 
 _KINDS = (*get_args(Command), *get_args(Event), LogLine)
-_PRINTERS = {kind: _ways(kind, number)[0] for number, kind in enumerate(_KINDS)}
-_READERS = [_ways(kind, number)[1] for number, kind in enumerate(_KINDS)]
+_WAYS = [_ways(kind, number) for number, kind in enumerate(_KINDS)]
+_PRINTERS = {kind: to_plain for kind, (to_plain, _) in zip(_KINDS, _WAYS, strict=True)}
+_READERS = [from_plain for _, from_plain in _WAYS]
 
 
 def _shape(kind: type[Any]) -> tuple[str, list[str]]:
