@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -27,7 +28,7 @@ from pbx.happenings import (
     call_routed,
     call_started,
 )
-from pbx.leg import Leg, LegState
+from pbx.leg import ANSWERED, ENDED, Leg
 from pbx.negotiate import NotAcceptable
 from pbx.party import ExternalParty, Party, trunk_of
 from pbx.reach_me import offer
@@ -123,9 +124,10 @@ class Call(FeatureVerbs):
     def begin(self, first: Step | None = None) -> None:
         """Tell the start, and do `first`, such as to find the party that is to be served; without it, bring the caller
         to `dialled`."""
+        at = self._wall()
         self._tell(
             call_started(
-                at=self._wall(),
+                at=at,
                 call=self.id,
                 caller=self.caller.number,
                 caller_name=self.caller.full_name,
@@ -137,7 +139,7 @@ class Call(FeatureVerbs):
         step = None if first is None else partial(self.serve, first)
         self._course = Course(step, f"call {self.id}", self._finish)
         if first is None:
-            self._set_out(self._course)
+            self._set_out(self._course, at)
 
     def cancel(self, status: int = 487) -> None:
         """End the call from outside: every leg is hung up, and a caller who still waits gets `status`.
@@ -161,11 +163,12 @@ class Call(FeatureVerbs):
         status, reason = verdict(
             self, error, answered=self._answered_at is not None, cancelled_with=self._cancelled_with
         )
-        self._do_surely(self._stop_ringing)
+        if self._fork is not None:
+            self._do_surely(self._stop_ringing)
         if self.transfer is not None:
             self._do_surely(self.transfer.end, status)
         for leg in (self.callee, self.leg):
-            if leg is not None:
+            if leg is not None and leg.state is not ENDED:
                 self._do_surely(leg.reject, status if status >= 300 else 480, reason)
         now = self.switch.loop.time()
         self._tell(
@@ -204,13 +207,13 @@ class Call(FeatureVerbs):
             transferor = self.transfer.failed(error.status if isinstance(error, Refused) else 503)
             await self._return_to(transferor)
 
-    def _set_out(self, course: Course) -> None:
+    def _set_out(self, course: Course, at: datetime) -> None:
         """Bring the caller to `dialled`. Phones of an extension ring at once, in one stretch with the decision: a line
-        found free stays so. That takes a coroutine only if none of them answers; all else does."""
+        found free stays so. That takes a coroutine only if none of them answers; all else does. `at`: it is now."""
         try:
-            route = self._routed()
+            route = self._routed(at)
             if isinstance(route.action, Ring):
-                self._explain(route)
+                self._explain(route, at)
                 fork = self.begin_fork(partial(self._rung, route, course))
                 call_phones(self, route.action.extension, fork)
                 fork.limit(route.action.seconds, partial(self._follows, route))
@@ -229,15 +232,16 @@ class Call(FeatureVerbs):
             self.callee = result  # a call that ends before hangs it up
             course.turn(partial(self.serve, partial(self.talk, result)))
         else:
+            self._fork = None
             try:
                 self._connect(result)
             except Exception as error:
                 course.end(error)
-            if result.state is LegState.ENDED:
+            if result.state is ENDED:
                 course.end()
 
-    def _routed(self) -> Route:
-        return self.switch.router.route(self.dialled, self.trail, caller=self.caller, dids=self.dids)
+    def _routed(self, at: datetime | None = None) -> Route:
+        return self.switch.router.route(self.dialled, self.trail, caller=self.caller, dids=self.dids, at=at)
 
     def _route(self) -> Awaitable[None]:
         return self._follow(self._routed())
@@ -249,17 +253,17 @@ class Call(FeatureVerbs):
         """Whether the call goes on after an outcome."""
         return not isinstance(self.switch.router.reroute(route, outcome).action, Refuse)
 
-    def _explain(self, route: Route) -> None:
+    def _explain(self, route: Route, at: datetime) -> None:
         """Tell where the call goes, the caller too."""
         self.reasons = route.reasons
-        self._tell(call_routed(at=self._wall(), call=self.id, sought=route.trail, reasons=route.reasons))
+        self._tell(call_routed(at=at, call=self.id, sought=route.trail, reasons=route.reasons))
         if route.diversion and not isinstance(route.action, Refuse):
             self.caller_leg.forward()
 
     async def _follow(self, route: Route) -> None:
         # In one stretch with the decision: a line found free stays so.
         while True:
-            self._explain(route)
+            self._explain(route, self._wall())
             match route.action:
                 case Refuse(status, reason, barred, blocked_by):
                     if barred:
@@ -381,15 +385,14 @@ class Call(FeatureVerbs):
         Numbers that sent the call here are not visited again, unless a person has `chosen` this, by a key say.
         """
         leg, trail = self.caller_leg, () if chosen else self.trail
-        if leg.state is LegState.ANSWERED and self._waiting is None:
+        if leg.state is ANSWERED and self._waiting is None:
             self.serve_instead(leg)
-        router = self.switch.router
-        await self._follow(router.lead_to(destination, trail, caller=self.caller, dids=self.dids))
+        await self._follow(self.switch.router.lead_to(destination, trail, caller=self.caller, dids=self.dids))
 
     async def answer(self) -> Voice:
         """Answer the caller. Returns at once: media flows as soon as both sides know of each other."""
         leg = self.caller_leg
-        self._mark_answered(self.dialled, feature=self.served_by)
+        self._mark_answered(self._wall(), self.dialled, feature=self.served_by)
         self._stop_waiting()
         leg.answer()
         return self.voice_of(leg)
@@ -405,7 +408,7 @@ class Call(FeatureVerbs):
         """Join the two parties; return when the one that answered hangs up. `otherwise`: see `join`."""
         over = self._over = self.switch.loop.create_future()
         self._connect(callee)
-        if callee.state is not LegState.ENDED:
+        if callee.state is not ENDED:
             await over
         if callee.plan is None and otherwise is not None:
             self.callee = None
@@ -413,20 +416,21 @@ class Call(FeatureVerbs):
 
     def _connect(self, callee: Leg) -> None:
         self.callee = callee
-        number, trunk = _number(callee), trunk_of(callee.party)
-        self._mark_answered(number, trunk)
-        self._tell(call_connected(at=self._wall(), call=self.id, to=number, trunk=trunk))
+        at, number, trunk = self._wall(), _number(callee), trunk_of(callee.party)
+        self._mark_answered(at, number, trunk)
+        self._tell(call_connected(at=at, call=self.id, to=number, trunk=trunk))
         self._stop_waiting()
-        self.caller_leg.negotiation.opus_parameters = callee.negotiation.remote_opus_parameters
-        self.caller_leg.answer(callee.codec)
-        if callee.state is not LegState.ENDED:
+        caller = self.caller_leg
+        caller.negotiation.opus_parameters = callee.negotiation.remote_opus_parameters
+        caller.answer(callee.codec)
+        if callee.state is not ENDED:
             callee.watcher = self
             self._bridge(callee)
 
-    def _mark_answered(self, by: str, trunk: str = "", feature: str = "") -> None:
+    def _mark_answered(self, at: datetime, by: str, trunk: str = "", feature: str = "") -> None:
         if self._answered_at is None:
             self._answered_at = self.switch.loop.time()
-            self._tell(call_answered(at=self._wall(), call=self.id, by=by, trunk=trunk, feature=feature))
+            self._tell(call_answered(at=at, call=self.id, by=by, trunk=trunk, feature=feature))
         if self.transfer is not None:
             self.transfer.reach(by)
 
@@ -445,7 +449,7 @@ class Call(FeatureVerbs):
         if leg not in (self.leg, self.callee) or self.ending:
             return None
         other = self.callee if leg is self.leg else self.leg
-        return other if other is not None and other.state is LegState.ANSWERED else None
+        return other if other is not None and other.state is ANSWERED else None
 
     @property
     def ending(self) -> bool:
@@ -521,9 +525,7 @@ class Call(FeatureVerbs):
 
     def replace(self, old: Leg, new: Leg) -> None:
         """Put `new`, which has been answered, in the place of `old`, be it talking or waiting for who is called."""
-        heard = (
-            next((leg for leg in old.conversation.legs if leg is not old), None) if old.conversation else None
-        )
+        heard = old.conversation.peer_of(old) if old.conversation else None
         new.call_id = self.id
         if old is self.leg:
             self.serve_instead(new)
@@ -580,10 +582,15 @@ class Call(FeatureVerbs):
 
     def leg_ended(self, leg: Leg, status: int) -> None:
         """Without the party that is served there is no call, and none without the one that answered."""
-        if leg is self.leg:
+        course = self._course
+        if course is not None and course.rests:
+            if leg is self.leg:
+                self._cancelled_with = status
+                course.end(asyncio.CancelledError())
+            elif leg is self.callee:
+                course.end()
+        elif leg is self.leg:
             self.cancel(status)
-        elif leg is self.callee and self._course is not None and self._course.rests:
-            self._course.end()
         elif leg is self.callee and self._over is not None and not self._over.done():
             self._over.set_result(None)
 

@@ -45,7 +45,8 @@ class Conversation:
         self._between_workers = between_workers
         self._held: tuple[Leg, ...] = ()
         """Those who hear music, if there is any."""
-        self._music = Music(media, prompts)
+        self._prompts = prompts
+        self._music: Music | None = None
         self._moves = False
         """Whether one of the legs is on its way to the media worker of the other."""
         self._tunnel: Tunnel | None = None
@@ -70,14 +71,19 @@ class Conversation:
         if held == self._held:
             return
         resumed, self._held = set(self._held) - set(held), held
-        self._music.stop()
+        self._stop_music()
         if resumed:  # both directions are joined anew: whoever is still held gets the music back
             self._join()
         self._play_music()
 
     def _play_music(self) -> None:
         if self._held:
+            self._music = self._music or Music(self._media, self._prompts)
             self._music.play(*(line(leg) for leg in self._held))
+
+    def _stop_music(self) -> None:
+        if self._music is not None:
+            self._music.stop()
 
     def pass_on(self, digit: str, sender: Leg) -> None:
         """Give the other leg a digit that came as a message, in the form that it understands. Music goes on."""
@@ -91,7 +97,7 @@ class Conversation:
 
     def end(self) -> None:
         """Let go of the legs; what they hear is for others to say."""
-        self._music.stop()
+        self._stop_music()
         guests, self._guests = self._guests, []
         if guests:
             self._leave_room(*self.legs, *(guest.leg for guest in guests))
@@ -182,7 +188,9 @@ class Conversation:
             return
         if not self._dig(*self.legs):
             leg, _ = self.legs
-            logger.error("call %s: neither phone takes a change of its media port, the call ends", leg.call_id)
+            logger.error(
+                "call %s: neither phone takes a change of its media port, the call ends", leg.call_id
+            )
             leg.fail(500)
 
     def _dig(self, leg: Leg, stays: Leg) -> bool:

@@ -55,18 +55,19 @@ class Course:
             self._task.cancel()
 
     def end(self, error: BaseException | None = None) -> None:
-        """No step is needed: it ends where it rests, with the next turn of the event loop."""
+        """No step is needed: it ends where it rests, here and now."""
         if self.rests:
             self._over = True
-            self._loop.call_soon(self._ended, error)
+            self._ended(error)
 
     def cancel(self) -> None:
-        """End it where it waits."""
+        """End it where it waits, with the next turn of the event loop: whoever asks for it may have something to do."""
         self._cancelled = True
         if self._task is not None:
             self._task.cancel()
-        else:
-            self.end(asyncio.CancelledError())
+        elif not self._over:
+            self._over = True
+            self._loop.call_soon(self._ended, asyncio.CancelledError())
 
     def _finish(self, task: asyncio.Task[None]) -> None:
         self._task, self._over = None, True

@@ -107,6 +107,9 @@ class ExtensionState:
         return PresenceFacts(self.line is not LineState.NOT_REGISTERED, tuple(activities), self.note)
 
 
+_AVAILABLE = UserStatus.AVAILABLE, ""
+
+
 class Lines(Protocol):
     """What is going on."""
 
@@ -163,7 +166,7 @@ class Presence:
     def _said(self, number: str) -> tuple[UserStatus, str]:
         published = self._published(number)
         if not published:
-            return self._statuses.get(number, (UserStatus.AVAILABLE, ""))
+            return self._statuses.get(number, _AVAILABLE)
         latest = published[-1]
         away = not latest.open or bool(_AWAY & set(latest.activities))
         return UserStatus.AWAY if away else UserStatus.AVAILABLE, latest.note

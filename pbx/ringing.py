@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from pbx.directory import Extension
 from pbx.leg import Leg
 from pbx.phone_models import alerting
 from pbx.sips import reachable
@@ -13,13 +15,14 @@ from sipcore.syntax.uri import Uri
 
 if TYPE_CHECKING:
     from pbx.call import Call
-    from pbx.directory import Extension
     from pbx.forking import Fork
     from pbx.party import Party
     from sipcore.registrar.registrar import Binding
 
 ANONYMOUS = "anonymous"
 """The user part of a caller who withholds the number (RFC 3323 section 4.1)."""
+ADDRESSES_REMEMBERED = 2048
+"""Of extensions; an address knows how it is written once it has been."""
 
 
 def call_phones(
@@ -32,8 +35,7 @@ def call_phones(
     """
     caller = call.caller_leg
     bindings = reachable(call.switch.bindings(extension), caller.invitation)
-    shown = call.caller
-    _call(call, extension, fork, bindings, shown=shown, beside=caller, intercom=intercom, prefix=prefix)
+    _call(call, extension, fork, bindings, call.caller, caller, intercom, prefix)
 
 
 def call_own_phones(
@@ -44,7 +46,7 @@ def call_own_phones(
     The one that answers is to be carried by the media worker of `beside`. Raises PortsExhausted.
     """
     bindings = call.switch.bindings(extension)
-    _call(call, extension, fork, bindings, shown=shown, beside=beside, intercom=intercom)
+    _call(call, extension, fork, bindings, shown, beside, intercom)
 
 
 def _call(
@@ -52,35 +54,36 @@ def _call(
     extension: Extension,
     fork: Fork,
     bindings: Iterable[Binding],
-    *,
     shown: Party,
     beside: Leg | None,
     intercom: bool,
     prefix: str = "",
 ) -> None:
     switch = call.switch
+    addresses, distinctive = switch.nat.addresses, switch.config.sip.distinctive_ring
+    codecs = () if beside is None else beside.negotiation.offered_codecs
+    opus_parameters = "" if beside is None else beside.negotiation.remote_opus_parameters
     for binding in bindings:
-        host = switch.media_host(binding.flow)
-        sip_host = switch.nat.addresses.signalling(binding.flow).host
-        leg = Leg(switch, extension, fork, host=host, beside=beside)
+        flow = binding.flow
+        sip_host = addresses.signalling(flow).host
+        leg = Leg(switch, extension, fork, host=addresses.media(flow), beside=beside)
         leg.call_id = call.id
-        if beside is not None:
-            leg.negotiation.opus_parameters = beside.negotiation.remote_opus_parameters
+        leg.negotiation.opus_parameters = opus_parameters
         fork.add(leg)
+        headers: tuple[tuple[str, str], ...] = ()
+        if intercom or distinctive:
+            agent = binding.user_agent
+            headers = alerting(agent, internal=call.internal, intercom=intercom, distinctive=distinctive)
+        if call.transfer is not None:
+            headers += _referred_by(call, sip_host)
         leg.call(
             binding.contact,
-            binding.flow,
+            flow,
             from_=_name_address(shown, sip_host, prefix),
             to=_name_address(extension, sip_host),
-            codecs=() if beside is None else beside.negotiation.offered_codecs,
+            codecs=codecs,
             route_set=binding.path,
-            headers=alerting(
-                binding.user_agent,
-                internal=call.internal,
-                intercom=intercom,
-                distinctive=call.config.sip.distinctive_ring,
-            )
-            + _referred_by(call, sip_host),
+            headers=headers,
         )
 
 
@@ -93,4 +96,12 @@ def _referred_by(call: Call, host: str) -> tuple[tuple[str, str], ...]:
 
 def _name_address(party: Party, host: str, prefix: str = "") -> NameAddress:
     name = f"{prefix} {party.full_name}".strip()
-    return NameAddress(name or None, Uri("sip", party.number or ANONYMOUS, host=host), ())
+    ours = isinstance(party, Extension)  # what strangers write is not remembered
+    return (_remembered_address if ours else _address)(name, party.number, host)
+
+
+def _address(name: str, number: str, host: str) -> NameAddress:
+    return NameAddress(name or None, Uri("sip", number or ANONYMOUS, host=host), ())
+
+
+_remembered_address = lru_cache(ADDRESSES_REMEMBERED)(_address)

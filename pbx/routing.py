@@ -24,7 +24,7 @@ from pbx.destinations import Address, Destination, End, ExtensionNumber, Number,
 from pbx.dial_table import DialTable, Handler
 from pbx.directory import BusyDetection, Directory, Extension
 from pbx.forwarding.book import Forwarding
-from pbx.forwarding.profile import ARRIVAL
+from pbx.forwarding.profile import ARRIVAL, Applied
 from pbx.forwarding.rules import Action, ReachMe, RuleType
 from pbx.forwarding.situation import Situation
 from pbx.party import Party
@@ -248,7 +248,7 @@ class Router:
 
     def _lead_to(self, address: str, way: Route) -> Route:
         """Decide for a string that was dialled, or that a forward names, on the way so far."""
-        outside = self._outside(address, way)
+        outside = self._outside(address, way) if self.outbound.trunks else None
         if outside is not None and isinstance(outside.action, CallOut) and outside.action.emergency:
             return outside
         code = self.dial_table.match(address)
@@ -297,8 +297,6 @@ class Router:
 
     def _outside(self, address: str, way: Route) -> Route | None:
         """The way outside, if there is one; on the account of whoever forwarded the call there, else of the caller."""
-        if not self.outbound.trunks:
-            return None
         answer = self.outbound.route(address, self.asker(way))
         if isinstance(answer, CallOut):
             return way.to(answer, f"{address} leads outside: {answer.rule}")
@@ -328,9 +326,9 @@ class Router:
             blocked = Refuse(status, REASONS[status], blocked_by=number)
             return way.past(number).to(blocked, f"{number} has {way.situation.caller or 'anonymous'} on the black list")
         way = way.past(number, ARRIVAL)
-        on = self._by_rule(ARRIVAL, extension, way, ALWAYS)
-        if on is not None:
-            return on
+        applied = profile.first(ARRIVAL, way.situation)
+        if applied is not None:
+            return self._apply(applied, extension, way, ALWAYS)
         if self.forwarding.away(number):
             away = self._after(extension, Outcome.BUSY, way, AWAY)
             return away.because(f"{number} is away, which counts as busy")
@@ -347,19 +345,16 @@ class Router:
         on = None
         if outcome in _RULES:
             way = way.asking(extension.number, _RULES[outcome])
-            on = self._by_rule(_RULES[outcome], extension, way, diversion or _DIVERSIONS[outcome])
+            applied = self.forwarding.profile(extension).first(_RULES[outcome], way.situation)
+            if applied is not None:
+                on = self._apply(applied, extension, way, diversion or _DIVERSIONS[outcome])
         if on is None:
             return way.to(_NATURAL[outcome], reason)
         natural = on.to(_NATURAL[outcome], on.reasons[-1]) if on.action == _UNSERVED else on
         return natural.because(reason)
 
-    def _by_rule(
-        self, types: frozenset[RuleType], extension: Extension, way: Route, diversion: str
-    ) -> Route | None:
-        """Where the first rule of the extension leads that applies; None if none does."""
-        applied = self.forwarding.profile(extension).first(types, way.situation)
-        if applied is None:
-            return None
+    def _apply(self, applied: Applied, extension: Extension, way: Route, diversion: str) -> Route:
+        """Where a rule of the extension leads."""
         on = self._act(applied.rule.action, extension, way.by(diversion))
         return on.because(f"{extension.number}: {applied}")
 

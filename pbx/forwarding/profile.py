@@ -44,7 +44,8 @@ class Profile:
         self._rejected = all_forms(black_list.numbers, plan)
         self._rejects_anonymous = black_list.reject_anonymous
         stages = (ARRIVAL, *(frozenset({kind}) for kind in RuleType if kind not in ARRIVAL))
-        self._stages = {types: Stage(form.rules, types, plan) for types in stages}
+        kinds = {rule.type for rule in form.rules}
+        self._stages = {types: Stage(form.rules, types, plan) for types in stages if types & kinds}
 
     def rejects(self, situation: Situation) -> bool:
         """Whether the caller is on the black list, or withholds the number where that is not wanted."""
@@ -59,7 +60,8 @@ class Profile:
 
     def first(self, types: frozenset[RuleType], situation: Situation) -> Applied | None:
         """The first rule of these types that applies: ARRIVAL, or one type."""
-        place = self._stages[types].first(situation)
+        stage = self._stages.get(types)
+        place = None if stage is None else stage.first(situation)
         return None if place is None else self._rules[place]
 
     def objections(self, types: frozenset[RuleType], situation: Situation) -> list[tuple[Applied, str]]:

@@ -66,7 +66,8 @@ class Publications:
 
     def states(self, resource: str) -> list[Any]:
         """What is published for a resource, the latest last."""
-        return [publication.state for publication in self._by_resource.get(resource, {}).values()]
+        published = self._by_resource.get(resource)
+        return [publication.state for publication in published.values()] if published else []
 
     def publish(self, request: Request, resource: str, now: float) -> Response:
         """Process an admitted PUBLISH (section 6). What is wrong with it becomes the response."""

@@ -168,8 +168,11 @@ class Registrar:
         record = self._records.get(aor)
         if record is None:
             return []
-        live = [binding for binding in reversed(record.bindings) if binding.expires_at > now]
-        return sorted(live, key=lambda binding: -binding.q) if len(live) > 1 else live
+        bindings = record.bindings
+        if len(bindings) == 1:
+            return bindings.copy() if bindings[0].expires_at > now else []
+        live = [binding for binding in reversed(bindings) if binding.expires_at > now]
+        return sorted(live, key=lambda binding: -binding.q)
 
     def restore(self, bindings: Iterable[Binding], now: float) -> tuple[BindingChange, ...]:
         """Take up what was registered before a restart; bindings of one address in the order in which they came."""
