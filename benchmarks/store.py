@@ -26,10 +26,10 @@ from sqlalchemy import Connection, func, select, text
 
 from benchmarks.harness import HOST, cpu_seconds, print_table
 from pbx.config import load
-from pbx.history.record import CallList, Role
+from pbx.history.record import CallList
 from pbx.live_data import take_over
 from pbx.store.bindings import replace_bindings
-from pbx.store.calls import call_parties, call_records, calls
+from pbx.store.calls import call_lists, call_records, calls
 from pbx.store.store import BATCH, Store
 
 LOOKUPS = 50
@@ -67,12 +67,12 @@ def enter(wanted: int, extensions: int, connection: Connection) -> None:
     there = connection.scalar(select(func.count()).select_from(call_records)) or 0
     if there >= wanted:
         return
-    indexes = call_records.indexes | call_parties.indexes
+    indexes = call_records.indexes
     for index in indexes:  # sorted once at the end, not grown everywhere at once
         index.drop(connection)
     values = {"there": there, "wanted": wanted, "extensions": extensions}
     connection.execute(text(NEW_RECORDS), values)
-    connection.execute(text(NEW_PARTIES), values)
+    connection.execute(text(NEW_LISTS), values)
     for index in indexes:
         index.create(connection)
 
@@ -86,20 +86,18 @@ told (call, at, caller, callee) AS (
 )
 INSERT INTO call_records (
     call, started_at, ended_at, caller, caller_name, trunk, dialled, internal, status, reason, seconds, talk_seconds,
-    answered_by, feature, hand_overs, reasons
+    answered_by, feature, hand_overs, reasons, parties, legs
 )
-SELECT call, at, at, caller, 'Name ' || caller, '', callee, 1, 200, '', 60.0, 50.0, callee, '', '[]', '[]' FROM told
+SELECT call, at, at, caller, 'Name ' || caller, '', callee, 1, 200, '', 60.0, 50.0, callee, '', '[]', '[]', json_array(
+    json_array(caller, 'caller', at, '', json('false'), NULL, '', json('false'), json('false')),
+    json_array(callee, 'callee', at, '', json('true'), at, '', json('false'), json('true'))
+), '[]' FROM told
 """
-NEW_PARTIES = f"""
-WITH parties (position, role, list) AS (
-    VALUES (0, '{Role.CALLER.value}', '{CallList.OUTBOUND.value}'),
-           (1, '{Role.CALLEE.value}', '{CallList.RECEIVED.value}')
-)
-INSERT INTO call_parties (
-    call, position, number, role, at, trunk, rang, answered_at, taken_by, blocked, addressed, list, started_at
-)
-SELECT call, position, iif(position, dialled, caller), role, started_at, '', 1, started_at, '', 0, 1, list, started_at
-FROM call_records CROSS JOIN parties WHERE call >= printf('%016x', :there)
+NEW_LISTS = f"""
+WITH made AS (SELECT * FROM call_records WHERE call >= printf('%016x', :there))
+INSERT INTO {call_lists.name} (number, list, started_at, call)
+SELECT caller, '{CallList.OUTBOUND.value}', started_at, call FROM made
+UNION ALL SELECT dialled, '{CallList.RECEIVED.value}', started_at, call FROM made ORDER BY 1, 2, 3, 4
 """
 
 

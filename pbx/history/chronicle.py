@@ -31,6 +31,8 @@ SYSTEM_STOPPED = "System Stopped"
 
 _make_record, _make_participation = maker(CallRecord), maker(Participation)
 
+_CALLER, _CALLEE = Role
+
 Key = tuple[str, str]
 """Number and trunk: whoever calls from outside may say that he has the number of an extension."""
 
@@ -52,7 +54,7 @@ class _Party:
     @property
     def was_called_in_vain(self) -> bool:
         """Whether it was sought and has not answered."""
-        return self.role is Role.CALLEE and self.answered_at is None
+        return self.role is _CALLEE and self.answered_at is None
 
 
 @dataclass(slots=True, eq=False)
@@ -99,7 +101,7 @@ class Chronicle:
             take(happening)
 
     def _begin(self, started: CallStarted) -> None:
-        caller = _Party(started.caller, Role.CALLER, started.at, started.trunk)
+        caller = _Party(started.caller, _CALLER, started.at, started.trunk)
         self._drafts[started.call] = _Draft(started, {(started.caller, started.trunk): caller})
         self.changed.add(started.call)
 
@@ -141,7 +143,7 @@ def _enter(draft: _Draft, key: Key, role: Role, at: datetime) -> _Party | None:
 
 def _seek(draft: _Draft, key: Key, at: datetime) -> _Party | None:
     """The same for somebody who is called."""
-    party = _enter(draft, key, Role.CALLEE, at)
+    party = _enter(draft, key, _CALLEE, at)
     if party is not None and party.was_called_in_vain:
         draft.pending.add(key)
     return party
@@ -167,7 +169,7 @@ def _went_out(draft: _Draft, went: CallWentOut) -> None:
 
 def _blocked(draft: _Draft, blocked: CallBlocked) -> None:
     key = blocked.extension, ""
-    party = _enter(draft, key, Role.CALLEE, blocked.at)
+    party = _enter(draft, key, _CALLEE, blocked.at)
     if party is not None:
         party.blocked = True
         draft.pending.discard(key)
@@ -180,10 +182,10 @@ def _answered(draft: _Draft, answered: CallAnswered) -> None:
 def _connected(draft: _Draft, connected: CallConnected) -> None:
     """Somebody has the call: who was sought besides has not missed it. Who has it back has taken it from nobody."""
     key = connected.to, connected.trunk
-    party = _enter(draft, key, Role.CALLEE, connected.at)
+    party = _enter(draft, key, _CALLEE, connected.at)
     if party is None or _has_it_back(draft, party):
         return
-    if party.role is Role.CALLEE:
+    if party.role is _CALLEE:
         party.answered_at, party.taken_by = connected.at, ""
         draft.pending.discard(key)
     for other in draft.pending:
@@ -194,7 +196,7 @@ def _connected(draft: _Draft, connected: CallConnected) -> None:
 def _has_it_back(draft: _Draft, party: _Party) -> bool:
     """Whether somebody talks again who has talked already, since a transfer has failed. A caller has not if nobody has:
     the call was sent on to another phone of his own."""
-    if party.role is Role.CALLEE:
+    if party.role is _CALLEE:
         return party.answered_at is not None
     return any(each.answered_at is not None for each in draft.parties.values())
 

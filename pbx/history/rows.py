@@ -16,7 +16,8 @@ from pbx.quoted import Quoted
 
 TRUTH = {False: "false", True: "true"}
 
-_CALLER, _CALLEE = f'"{Role.CALLER.value}"', f'"{Role.CALLEE.value}"'
+_CALLER = Role.CALLER
+_WORD_OF_CALLER, _WORD_OF_CALLEE = [f'"{role.value}"' for role in Role]
 
 
 def moment_text(moment: datetime) -> str:
@@ -30,7 +31,7 @@ def parties_text(parties: Iterable[Participation], quoted: Quoted) -> str:
 
 
 def _party_text(party: Participation, quoted: Quoted) -> str:
-    role = _CALLER if party.role is Role.CALLER else _CALLEE
+    role = _WORD_OF_CALLER if party.role is _CALLER else _WORD_OF_CALLEE
     answered = "null" if party.answered_at is None else moment_text(party.answered_at)
     return (
         f"[{quoted[party.number]},{role},{moment_text(party.at)},{quoted[party.trunk]},{TRUTH[party.rang]},{answered}"

@@ -1,11 +1,11 @@
-"""The tables of calls that are over: each attempt, who was in it, and how it sounded."""
+"""The tables of calls that are over: each attempt with who was in it and how it sounded, and who finds it where."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
-from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import (
@@ -14,18 +14,20 @@ from sqlalchemy import (
     Column,
     Connection,
     Float,
-    ForeignKey,
-    Index,
     Integer,
+    Select,
     String,
     Table,
     Text,
     delete,
     select,
+    update,
 )
 
 from pbx.happenings import CallQuality
-from pbx.history.record import CallList, CallRecord, HandOver, Participation, Role
+from pbx.history.record import CallList, CallRecord
+from pbx.history.rows import hand_overs_text, moment_text, parties_text, read_hand_overs, read_parties
+from pbx.quoted import Quoted
 from pbx.store.insertion import Insertion, storable
 from pbx.store.schema import Moment, metadata
 
@@ -53,70 +55,50 @@ call_records = Table(
     Column("feature", Text, nullable=False),
     Column("hand_overs", JSON, nullable=False),
     Column("reasons", JSON, nullable=False),
+    Column("parties", JSON, nullable=False),
+    Column("legs", JSON, nullable=False),
 )
+"""`hand_overs` and `parties` are lists of the values of a `HandOver` and a `Participation`, `legs` those of a
+`CallQuality` but for its call: they are read with their call and never looked for."""
 
-call_parties = Table(
-    "call_parties",
+call_lists = Table(
+    "call_lists",
     metadata,
-    Column("call", ForeignKey("call_records.call", ondelete="CASCADE"), primary_key=True),
-    Column("position", Integer, primary_key=True),
-    Column("number", Text, nullable=False),
-    Column("role", String(8), nullable=False),
-    Column("at", Moment, nullable=False),
-    Column("trunk", Text, nullable=False),
-    Column("rang", Boolean, nullable=False),
-    Column("answered_at", Moment),
-    Column("taken_by", Text, nullable=False),
-    Column("blocked", Boolean, nullable=False),
-    Column("addressed", Boolean, nullable=False),
-    Column("list", String(8)),
-    Column("started_at", Moment, nullable=False),
-    Index("ix_call_parties_number", "number", "started_at"),
-    Index("ix_call_parties_list", "number", "list", "started_at"),
+    Column("number", Text, primary_key=True),
+    Column("list", String(8), primary_key=True),
+    Column("started_at", Moment, primary_key=True),
+    Column("call", String(32), primary_key=True),
+    sqlite_with_rowid=False,
 )
-"""`list` is worked out once, when the call has ended; NULL for whoever finds the call in none. `started_at` is that of
-the call: so the index has the lists as they are read."""
+"""Who finds which call in which list, as lists are read; worked out once, when the call has ended. Rows without a call
+are harmless, so nothing refers to it: to look whether it is there costs more than all else of a row."""
 
-call_quality = Table(
-    "call_quality",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("call", ForeignKey("call_records.call", ondelete="CASCADE"), nullable=False, index=True),
-    Column("at", Moment, nullable=False),
-    Column("extension", Text, nullable=False),
-    Column("packets", Integer, nullable=False),
-    Column("loss", Float),
-    Column("jitter_ms", Float),
-    Column("mos", Float),
-    Column("sent", Integer, nullable=False),
-    Column("remote_loss", Float),
-    Column("remote_jitter_ms", Float),
-    Column("remote_mos", Float),
-    Column("round_trip_ms", Float),
-)
-
-_LISTED = ("hand_overs", "reasons")
-_RECORD = tuple(column.name for column in call_records.c if column.name not in _LISTED)
-_PARTY = tuple(field.name for field in fields(Participation) if field.name != "role")
-_QUALITY = tuple(field.name for field in fields(CallQuality))
-_values_of_record, _values_of_party = attrgetter(*_RECORD), attrgetter(*_PARTY)
-_values_of_quality = attrgetter(*_QUALITY)
-
-_WORDS = {None: None} | {word: word.value for word in [*Role, *CallList]}
-"""By dictionary, for the values of an Enum are slow to get."""
-
-_enter_records = Insertion(call_records, [*_RECORD, *_LISTED])
-_enter_parties = Insertion(call_parties, [*_PARTY, "role", "list", "call", "position", "started_at"])
-_enter_qualities = Insertion(call_quality, _QUALITY)
+_enter_records = Insertion(call_records, [column.name for column in call_records.c])
+_enter_lists = Insertion(call_lists, [column.name for column in call_lists.c], replaces=True)
+_quoted = Quoted(storable)
+_HEARD = tuple(field.name for field in fields(CallQuality) if field.name not in ("at", "call"))
 
 
-def add(records: Sequence[CallRecord], qualities: Sequence[CallQuality], connection: Connection) -> None:
+def add(records: Sequence[CallRecord], qualities: Iterable[CallQuality], connection: Connection) -> None:
     """Enter calls, and how calls sounded that are entered now or before."""
+    legs: dict[str, list[CallQuality]] = {}
+    for quality in qualities:
+        legs.setdefault(quality.call, []).append(quality)
     if records:
-        _enter_records(connection, map(_record_row, records))
-        _enter_parties(connection, (row for record in records for row in _party_rows(record)))
-    if qualities:
-        _enter_qualities(connection, map(_values_of_quality, qualities))
+        _enter_records(connection, [_record_row(record, legs.pop(record.call, ())) for record in records])
+    if found := [row for record in records for row in _list_rows(record)]:
+        _enter_lists(connection, found)
+    for some in _some([*legs]):
+        _add_legs({call: legs[call] for call in some}, connection)
+
+
+def _add_legs(late: Mapping[str, list[CallQuality]], connection: Connection) -> None:
+    """Of calls that are there already; others are gone meanwhile."""
+    columns = call_records.c
+    found = connection.execute(select(columns.call, columns.legs).where(columns.call.in_([*late]))).all()
+    for call, legs in found:
+        rows = [*legs, *json.loads(_legs_text(late[call]))]
+        connection.execute(update(call_records).where(columns.call == call).values(legs=rows))
 
 
 def add_missing(records: Sequence[CallRecord], connection: Connection) -> int:
@@ -142,20 +124,31 @@ def calls(
 
     `before`: those that began before then. `behind`: the next page, those behind the last call of the one before.
     """
-    table = call_records if number is None else call_parties
-    found = select(table.c.call).order_by(table.c.started_at.desc(), table.c.call).limit(limit)
-    if number is not None:
-        found = found.where(call_parties.c.number == storable(number), call_parties.c.list.is_not(None))
-    if kind is not None:
-        found = found.where(call_parties.c.list == kind.value)
+    if number is None:
+        places = connection.execute(_latest(call_records, before, behind, limit)).all()
+    else:
+        found = _latest(call_lists, before, behind, limit).where(call_lists.c.number == storable(number))
+        kinds = CallList if kind is None else [kind]
+        places = [
+            place for each in kinds for place in connection.execute(found.where(call_lists.c.list == each.value))
+        ]
+        places.sort(key=lambda place: place.call)
+        places.sort(key=lambda place: place.started_at, reverse=True)
+    ids = [place.call for place in places[:limit]]
+    return [record for some in _some(ids) for record in _read(connection, some)]
+
+
+def _latest(
+    table: Table, before: datetime | None, behind: Place | None, limit: int
+) -> Select[tuple[datetime, str]]:
+    started_at, call = table.c.started_at, table.c.call
+    found = select(started_at, call).order_by(started_at.desc(), call).limit(limit)
     if before is not None:
-        found = found.where(table.c.started_at < before)
+        found = found.where(started_at < before)
     if behind is not None:
         at, last = behind
-        earlier = (table.c.started_at < at) | (table.c.call > last)
-        found = found.where(table.c.started_at <= at, earlier)
-    ids = connection.scalars(found).all()
-    return [record for some in _some(ids) for record in _read(connection, some)]
+        found = found.where(started_at <= at, (started_at < at) | (call > last))
+    return found
 
 
 def call(connection: Connection, *, call: str) -> CallRecord | None:
@@ -170,17 +163,17 @@ def qualities_of(connection: Connection, *, call: str) -> list[CallQuality]:
 
 def qualities(connection: Connection, *, calls: Sequence[str]) -> dict[str, list[CallQuality]]:
     """The same of several calls, by their IDs."""
-    columns = [column for column in call_quality.c if column.name != "id"]
     legs: dict[str, list[CallQuality]] = {call: [] for call in calls}
     for some in _some(calls):
-        found = select(*columns).where(call_quality.c.call.in_(some)).order_by(call_quality.c.id)
-        for row in connection.execute(found).mappings():
-            legs[row["call"]].append(CallQuality(**row))
+        found = select(call_records.c.call, call_records.c.legs).where(call_records.c.call.in_(some))
+        for call, rows in connection.execute(found):
+            legs[call] += [_leg(call, *row) for row in rows]
     return legs
 
 
 def forget(before: datetime, connection: Connection) -> int:
     """Delete all calls that began before then; how many."""
+    connection.execute(delete(call_lists).where(call_lists.c.started_at < before))
     return connection.execute(delete(call_records).where(call_records.c.started_at < before)).rowcount
 
 
@@ -191,33 +184,66 @@ def _some(ids: Sequence[str]) -> Iterable[Sequence[str]]:
 
 def _read(connection: Connection, ids: Sequence[str]) -> list[CallRecord]:
     """The calls that there are of these, in this order."""
-    query = select(call_parties).where(call_parties.c.call.in_(ids)).order_by(call_parties.c.position)
-    parties: dict[str, list[Participation]] = {each: [] for each in ids}
-    for row in connection.execute(query).mappings():
-        values = {name: row[name] for name in _PARTY}
-        parties[row["call"]].append(Participation(role=Role(row["role"]), **values))
     found = connection.execute(select(call_records).where(call_records.c.call.in_(ids)))
-    records = {row["call"]: _record(dict(row), parties[row["call"]]) for row in found.mappings()}
+    records = {row["call"]: _record(**row) for row in found.mappings()}
     return [records[each] for each in ids if each in records]
 
 
-def _record(row: dict[str, Any], parties: Iterable[Participation]) -> CallRecord:
-    handed = [HandOver(datetime.fromisoformat(at), *numbers) for at, *numbers in row["hand_overs"]]
-    row |= {"parties": tuple(parties), "hand_overs": tuple(handed), "reasons": tuple(row["reasons"])}
-    return CallRecord(**row)
-
-
-def _record_row(record: CallRecord) -> Sequence[object]:
-    handed = tuple(
-        [
-            (each.at.isoformat(), storable(each.by), storable(each.party), storable(each.to))
-            for each in record.hand_overs
-        ]
+def _record(*, legs: Any, hand_overs: Any, reasons: Any, parties: Any, **values: Any) -> CallRecord:
+    return CallRecord(
+        parties=read_parties(parties), hand_overs=read_hand_overs(hand_overs), reasons=tuple(reasons), **values
     )
-    return *_values_of_record(record), handed, tuple([storable(reason) for reason in record.reasons])
 
 
-def _party_rows(record: CallRecord) -> Iterable[Sequence[object]]:
-    for position, party in enumerate(record.parties):
-        role, found_in = _WORDS[party.role], _WORDS[party.list]
-        yield *_values_of_party(party), role, found_in, record.call, position, record.started_at
+def _record_row(record: CallRecord, legs: Iterable[CallQuality]) -> Sequence[object]:
+    """In the order of the columns."""
+    quoted = _quoted
+    return (
+        record.call,
+        record.started_at,
+        record.ended_at,
+        record.caller,
+        record.caller_name,
+        record.trunk,
+        record.dialled,
+        record.internal,
+        record.status,
+        record.reason,
+        record.seconds,
+        record.talk_seconds,
+        record.answered_by,
+        record.feature,
+        hand_overs_text(record.hand_overs, quoted),
+        quoted.list(record.reasons),
+        parties_text(record.parties, quoted),
+        _legs_text(legs),
+    )
+
+
+def _list_rows(record: CallRecord) -> Iterable[Sequence[object]]:
+    call, at = record.call, record.started_at
+    return [(party.number, found_in._value_, at, call) for party in record.parties if (found_in := party.list)]
+
+
+def _legs_text(legs: Iterable[CallQuality]) -> str:
+    return f"[{','.join([_leg_text(leg) for leg in legs])}]"
+
+
+def _leg_text(leg: CallQuality) -> str:
+    numbers = [
+        leg.packets,
+        leg.loss,
+        leg.jitter_ms,
+        leg.mos,
+        leg.sent,
+        leg.remote_loss,
+        leg.remote_jitter_ms,
+        leg.remote_mos,
+        leg.round_trip_ms,
+    ]
+    texts = ",".join(["null" if number is None else repr(number) for number in numbers])
+    return f"[{moment_text(leg.at)},{_quoted[leg.extension]},{texts}]"
+
+
+def _leg(call: str, at: str, *values: Any) -> CallQuality:
+    return CallQuality(call=call, at=datetime.fromisoformat(at), **dict(zip(_HEARD, values, strict=True)))

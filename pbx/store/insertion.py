@@ -15,6 +15,8 @@ from typing import Any
 from sqlalchemy import JSON, Boolean, Column, Connection, Dialect, Integer, Numeric, String, Table, Text
 from sqlalchemy.types import TypeEngine
 
+from pbx.moments import utc_text
+from pbx.store.schema import Moment
 from values import dataclass
 
 MAX_TEXT = 500
@@ -39,10 +41,11 @@ class _Prepared:
 
 
 class Insertion:
-    """Enters rows: values in the order of `names`, as the types of the columns have them; what is to be JSON is such
-    that it can be hashed, and an empty text is not for a column that may be NULL.
+    """Enters rows: values in the order of `names`, as the types of the columns have them, but JSON as its text; and an
+    empty text is not for a column that may be NULL.
 
-    With `replaces` a row that is there already, by its primary key, is overwritten; none may be given twice.
+    With `replaces` a row that is there already, by its primary key, is overwritten; none may be given twice, unless a
+    primary key is all there is of it.
     """
 
     def __init__(self, table: Table, names: Sequence[str], *, replaces: bool = False) -> None:
@@ -83,6 +86,8 @@ def _over(columns: Iterable[Column[Any]], quote: Callable[[str], str]) -> str:
     """What has a row overwrite that with the same primary key."""
     key = ", ".join(quote(column.name) for column in columns if column.primary_key)
     names = [quote(column.name) for column in columns if not column.primary_key]
+    if not names:
+        return f" ON CONFLICT ({key}) DO NOTHING"
     return f" ON CONFLICT ({key}) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in names)}"
 
 
@@ -113,27 +118,30 @@ def _process_of(type_: TypeEngine[Any], dialect: Dialect) -> _Process | None:
     if isinstance(type_, Text):
         return _storable
     if isinstance(type_, Boolean) and _asks_each(dialect):
-        return _each(int)
-    if isinstance(type_, String | Boolean | Numeric | Integer):
+        return lambda values: [None if value is None else +value for value in values]
+    if isinstance(type_, String | Boolean | Numeric | Integer | JSON):
         return None
+    if isinstance(type_, Moment) and _asks_each(dialect):
+        return _moments
     processor: Callable[[Any], Any] | None = type_.dialect_impl(dialect).bind_processor(dialect)
     if processor is None:
         return None
-    return _once_each(processor) if isinstance(type_, JSON) else _each(processor)
+    return _each(processor)
 
 
 def _each(processor: Callable[[Any], Any]) -> _Process:
     return lambda values: [None if value is None else processor(value) for value in values]
 
 
-def _once_each(processor: Callable[[Any], Any]) -> _Process:
-    """The same where many are equal."""
-
-    def process(values: _Values) -> _Values:
-        ready = {value: processor(value) for value in set(values)}
-        return [ready[value] for value in values]
-
-    return process
+def _moments(values: _Values) -> _Values:
+    """As text; several rows of one call may have the same one."""
+    ready: list[str | None] = []
+    last, text = None, None
+    for value in values:
+        if value is not last:
+            last, text = value, None if value is None else utc_text(value)
+        ready.append(text)
+    return ready
 
 
 def _storable(values: _Values) -> _Values:

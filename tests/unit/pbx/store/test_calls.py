@@ -138,6 +138,29 @@ def test_more_than_a_statement_takes_are_read_and_entered(
     assert {call: len(legs) for call, legs in heard.items() if legs} == {"c1": 1, "c7": 2}
 
 
+def test_a_call_that_is_in_no_list_is_kept_too(database: Database) -> None:
+    outside = replace(record("c"), parties=(Participation("+331", Role.CALLER, AT, trunk="isdn"),))
+    keep(database, outside)
+    assert database.query(calls.calls) == [outside]
+    assert found(database, "+331") == []
+
+
+def test_two_who_cannot_be_told_apart_in_the_store_find_the_call_once(database: Database) -> None:
+    numbers = ["1" * MAX_TEXT + last for last in "23"]
+    parties = tuple([Participation(number, Role.CALLEE, AT) for number in numbers])
+    keep(database, replace(record("c"), parties=parties), record("d", 1))
+    assert [found(database, number, CallList.MISSED) for number in numbers] == [["c"], ["c"]]
+
+
+def test_how_a_call_sounded_is_told_after_it_was_entered_or_when_it_is_gone(database: Database) -> None:
+    keep(database, record("c"), record("d"))
+    later = replace(quality("c"), at=AT + timedelta(seconds=1), loss=1 / 3, round_trip_ms=None)
+    for some in ([quality("c")], [quality("gone"), later]):
+        database.transact(partial(calls.add, (), some))
+    heard = database.query(partial(calls.qualities, calls=["c", "d"]))
+    assert heard == {"c": [quality("c"), later], "d": []}
+
+
 def test_what_is_too_old_goes_with_all_that_belongs_to_it(database: Database) -> None:
     database.transact(
         partial(calls.add, [record("old"), record("new", 10)], [quality("old"), quality("new")])

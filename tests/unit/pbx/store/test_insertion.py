@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -52,7 +53,7 @@ def entered(database: Database, rows: Sequence[Row], *, by: str) -> list[Row]:
     def change(connection: Connection) -> list[Row]:
         table.create(connection)
         if by == "insertion":
-            enter(connection, rows)
+            enter(connection, list(map(written, rows)))
         else:
             connection.execute(table.insert(), [dict(zip(NAMES, row, strict=True)) for row in rows])
         found = [
@@ -62,6 +63,11 @@ def entered(database: Database, rows: Sequence[Row], *, by: str) -> list[Row]:
         return found
 
     return database.transact(change)
+
+
+def written(row: Row) -> tuple[object, ...]:
+    """With its JSON as text."""
+    return (*row[:-1], json.dumps(row[-1]))
 
 
 def row(number: int) -> Row:
@@ -117,14 +123,29 @@ def test_rows_that_are_there_are_overwritten_if_that_is_wanted(database: Databas
 
     def change(connection: Connection) -> list[Any]:
         table.create(connection)
-        enter(connection, others)
-        replace(connection, rows)
+        enter(connection, list(map(written, others)))
+        replace(connection, list(map(written, rows)))
         found = list(connection.execute(select(table).order_by(table.c.id)))
         table.drop(connection)
         return found
 
     found = [(*each[:-1], tuple(each[-1])) for each in database.transact(change)]
     assert found == rows + others[count - count // 2 :]
+
+
+def test_what_is_there_already_and_all_key_is_left_alone(database: Database) -> None:
+    pairs = Table("test_pairs", MetaData(), Column("a", Text, primary_key=True), Column("b", Text, primary_key=True))
+    put = Insertion(pairs, ["a", "b"], replaces=True)
+
+    def change(connection: Connection) -> list[Any]:
+        pairs.create(connection)
+        put(connection, [("1", "2")])
+        put(connection, [("1", "2"), ("1", "3"), ("1", "3")] * ROWS)
+        found = list(connection.execute(select(pairs).order_by(pairs.c.b)))
+        pairs.drop(connection)
+        return found
+
+    assert database.transact(change) == [("1", "2"), ("1", "3")]
 
 
 def test_what_no_database_takes_is_changed_and_the_rest_of_its_column_is_not(database: Database) -> None:
