@@ -4,50 +4,43 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from values import dataclass
+MOST = 1000
+"""So many moments are remembered."""
 
 _TWO, _THREE = [f"{number:02}" for number in range(100)], [f"{number:03}" for number in range(1000)]
 
-MOST_SECONDS = 1000
-"""Of a day that are remembered as text."""
 
+class Texts(dict[datetime, str]):
+    """Gives a moment as text: `Texts()[moment] == "2026-01-02 03:04:05.678901"`, in UTC.
 
-class _Seconds(dict[int, str]):
-    """The seconds of a day as text: many moments are of the same ones."""
+    The record of a call has most of its moments twice or more. Written by `isoformat`, which takes several times as
+    long, they were a fifth of what it costs. Raises ValueError for a moment without time zone.
+    """
 
-    def __init__(self, day: str) -> None:
-        self._day = day
+    def __init__(self) -> None:
+        self._day = datetime.min.replace(tzinfo=UTC), "0001-01-01"
+        """When that of the last moment began, and its name: most are of the same one."""
 
-    def __missing__(self, second: int) -> str:
-        if len(self) >= MOST_SECONDS:
-            self.clear()
-        text = self[second] = f"{self._day} {_TWO[second // 3600]}:{_TWO[second // 60 % 60]}:{_TWO[second % 60]}."
+    def __missing__(self, moment: datetime) -> str:
+        if moment.tzinfo is None:
+            raise ValueError(f"a moment needs its time zone: {moment}")
+        began, day = self._day
+        since = moment - began
+        if since.days:
+            began = moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+            since, day = moment - began, began.date().isoformat()
+            self._day = began, day  # at once, for there are several threads
+        second, micros = since.seconds, since.microseconds
+        text = (
+            f"{day} {_TWO[second // 3600]}:{_TWO[second // 60 % 60]}:{_TWO[second % 60]}"
+            f".{_THREE[micros // 1000]}{_THREE[micros % 1000]}"
+        )
+        if moment.tzinfo is UTC:  # elsewhere the hour that comes twice is equal to itself
+            if len(self) >= MOST:
+                self.clear()
+            self[moment] = text
         return text
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Day:
-    """One in UTC."""
-
-    began: datetime
-    seconds: _Seconds
-
-
-_last = _Day(datetime.min.replace(tzinfo=UTC), _Seconds("0001-01-01"))
-"""That of the last moment: most are of the same day."""
-
-
-def utc_text(moment: datetime) -> str:
-    """`2026-01-02 03:04:05.678901`, in UTC. With `isoformat`, which takes five times as long, this was a fifth of what
-    the record of a call cost. Raises ValueError for a moment without time zone."""
-    global _last
-    if moment.tzinfo is None:
-        raise ValueError(f"a moment needs its time zone: {moment}")
-    day = _last
-    since = moment - day.began
-    if since.days:
-        began = moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        _last = day = _Day(began, _Seconds(began.date().isoformat()))  # at once, for there are several threads
-        since = moment - began
-    micros = since.microseconds
-    return f"{day.seconds[since.seconds]}{_THREE[micros // 1000]}{_THREE[micros % 1000]}"
+UTC_TEXTS = Texts()
+"""For all: moments are the same in the journal and in the store."""

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from pbx.history.record import HandOver, Participation, Role
-from pbx.moments import utc_text
+from pbx.moments import UTC_TEXTS
 from pbx.quoted import Quoted
 
 TRUTH = {False: "false", True: "true"}
@@ -22,7 +22,7 @@ _WORD_OF_CALLER, _WORD_OF_CALLEE = [f'"{role.value}"' for role in Role]
 
 def moment_text(moment: datetime) -> str:
     """What `datetime.fromisoformat` reads, in quotes."""
-    return f'"{utc_text(moment)}+00:00"'
+    return f'"{UTC_TEXTS[moment]}+00:00"'
 
 
 def parties_text(parties: Iterable[Participation], quoted: Quoted) -> str:
@@ -31,10 +31,11 @@ def parties_text(parties: Iterable[Participation], quoted: Quoted) -> str:
 
 
 def _party_text(party: Participation, quoted: Quoted) -> str:
+    texts, answered = UTC_TEXTS, party.answered_at
     role = _WORD_OF_CALLER if party.role is _CALLER else _WORD_OF_CALLEE
-    answered = "null" if party.answered_at is None else moment_text(party.answered_at)
+    until = "null" if answered is None else f'"{texts[answered]}+00:00"'
     return (
-        f"[{quoted[party.number]},{role},{moment_text(party.at)},{quoted[party.trunk]},{TRUTH[party.rang]},{answered}"
+        f'[{quoted[party.number]},{role},"{texts[party.at]}+00:00",{quoted[party.trunk]},{TRUTH[party.rang]},{until}'
         f",{quoted[party.taken_by]},{TRUTH[party.blocked]},{TRUTH[party.addressed]}]"
     )
 

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import JSON, Boolean, Column, Connection, Dialect, Integer, Numeric, String, Table, Text
 from sqlalchemy.types import TypeEngine
 
-from pbx.moments import utc_text
+from pbx.moments import UTC_TEXTS
 from pbx.store.schema import Moment
 from values import dataclass
 
@@ -134,14 +134,8 @@ def _each(processor: Callable[[Any], Any]) -> _Process:
 
 
 def _moments(values: _Values) -> _Values:
-    """As text; several rows of one call may have the same one."""
-    ready: list[str | None] = []
-    last, text = None, None
-    for value in values:
-        if value is not last:
-            last, text = value, None if value is None else utc_text(value)
-        ready.append(text)
-    return ready
+    texts = UTC_TEXTS
+    return [None if value is None else texts[value] for value in values]
 
 
 def _storable(values: _Values) -> _Values:
