@@ -14,6 +14,7 @@ nothing of that has to be looked up. Where only few have come they are passed on
 from __future__ import annotations
 
 import struct
+from array import array
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -39,8 +40,9 @@ COUNTED_TOGETHER: Final = 16
 
 _COMPLETION: Final = np.dtype([("number", "i8"), ("result", "i4"), ("flags", "u2"), ("buffer", "u2")])
 """struct io_uring_cqe."""
-_TOLD: Final = np.dtype([("number", "i8"), ("result", "i4"), ("flags", "u4")])
-"""The same as `Ring.completed` tells it."""
+_TOLD: Final = struct.Struct("<QiI")
+"""The same, with buffer and flags in one."""
+_COMPLETION_BYTES: Final = _TOLD.size
 _WHOLE: Final = HOLDS_DATAGRAM | GOES_ON
 _BEGIN: Final = np.complex128
 """The first 16 bytes of a packet, moved as they are: header and a bit of the payload."""
@@ -56,7 +58,6 @@ _Begins = npt.NDArray[np.complex128]
 _Quarters = npt.NDArray[np.uint32]
 _Where: TypeAlias = "slice | _Numbers"
 """Buffers."""
-_Some: TypeAlias = "list[int] | _Numbers | _Quarters"
 _Completions: TypeAlias = "Iterable[tuple[int, int, int]]"
 
 
@@ -66,7 +67,8 @@ class Express:
     def __init__(self, ring: Ring, now: Callable[[], float]) -> None:
         """`now`: in seconds, as that of the routes."""
         self._ring, self._now = ring, now
-        self._routes: dict[int, Route] = {}
+        self.routes: dict[int, Route] = {}
+        """Those that are here."""
         self._spoken_by: dict[int, int] = {}
         """The number of whoever is heard by the peer of a socket, by the number of that."""
         operations, buffers = len(ring.operations) // OPERATION_BYTES, len(ring.incoming) // STRIDE
@@ -102,11 +104,16 @@ class Express:
         self._relays = 0
         self._for_few = (
             self._last.view(np.uint32).data, self._offset.view(np.uint32).data, self._end.data, self._fd.data,
+            ring.operations.cast("i"),
         )  # fmt: skip
         self._odd_at = np.full(operations, operations)
         # Statistics:
-        self._uncounted: list[tuple[_Some, _Some, _Some | int, float]] = []
+        self._uncounted: list[
+            tuple[_Numbers, _Quarters, _Numbers | int, npt.NDArray[np.float64] | float]
+        ] = []
         """Numbers, timestamps, sizes, and when they were passed on."""
+        self._uncounted_few: list[tuple[int, int, int, float]] = []
+        """The same of packets that came after them, one by one."""
         self._uncounted_packets = 0
         self._clock, self._jitter = np.zeros(operations), np.zeros(operations)
         self._transit = np.zeros(operations, np.uint32)
@@ -115,23 +122,20 @@ class Express:
         """Those that the route does not know of; octets with headers."""
         self._places = np.zeros(operations, np.intp)
 
-    def __len__(self) -> int:
-        return len(self._routes)
-
     # -- routes ---------------------------------------------------------------------------------------
 
     def admit(self, number: int, socket: SystemMediaSocket, route: Route) -> None:
         """Pass packets on that are received under this number, if the route leads to another socket of the ring, just
         as they are."""
         hearer = getattr(route.send, "__self__", None)
-        if number in self._routes or not isinstance(hearer, SystemMediaSocket) or hearer.number is None:
+        if number in self.routes or not isinstance(hearer, SystemMediaSocket) or hearer.number is None:
             return
         if hearer.peer != route.remote or socket.peer != route.source:
             return
         going = route.going()
         if going is None or going.end - going.key < 2 * LOOK:
             return
-        self._routes[number], self._spoken_by[hearer.number] = route, number
+        self.routes[number], self._spoken_by[hearer.number] = route, number
         self._quarters[number] = going.timestamp, going.key, 0, going.ssrc
         self._offsets[number] = (
             going.sent_timestamp - going.timestamp & 0xFFFFFFFF,
@@ -151,7 +155,7 @@ class Express:
         timestamp, key, _, _ = self._quarters[number].tolist()
         packets, octets = int(self._packets[number]), int(self._octets[number])
         self._packets[number] = self._octets[number] = 0
-        self._routes[number].resume(
+        self.routes[number].resume(
             key, timestamp, packets, octets, int(self._transit[number]), float(self._jitter[number])
         )
 
@@ -163,22 +167,22 @@ class Express:
         """Pass on no more of a route, once it knows all."""
         self.write_books(number)
         self._offsets[number, _PAYLOAD], self._fd[number] = _NO_ROUTE, -1
-        del self._routes[number]
+        del self.routes[number]
         for hearer in [hearer for hearer, speaker in self._spoken_by.items() if speaker == number]:
             del self._spoken_by[hearer]
 
     def closes(self, number: int) -> None:
         """A socket is about to be received from, and sent to, no more."""
         for each in (number, self._spoken_by.get(number)):
-            if each is not None and each in self._routes:
-                self._routes[each].take_back()
+            if each is not None and each in self.routes:
+                self.routes[each].take_back()
 
     def _look(self) -> None:
         """Let routes go before their sequence numbers wrap."""
         self._relays = 0
         for number in (self._quarters[:, _KEY] > self._end).nonzero()[0].tolist():
-            if number in self._routes:
-                self._routes[number].take_back()
+            if number in self.routes:
+                self.routes[number].take_back()
 
     # -- packets --------------------------------------------------------------------------------------
 
@@ -186,12 +190,12 @@ class Express:
         """Take what the ring has to tell, and pass on what is usual. The completions that are left are to be dealt with
         in their order; of one number, they came after those that were passed on."""
         ring = self._ring
-        first, count = ring.next_completions(most)
+        first, count, buffer = ring.take(most)
         if count < FEW:
-            return self._pass_on_few(ring.completed(count))
-        come, buffer = slice(first, first + count), ring.next_buffer
+            data = ring.completions[_COMPLETION_BYTES * first : _COMPLETION_BYTES * (first + count)]
+            return self._pass_on_few(_TOLD.iter_unpack(data))
+        come = slice(first, first + count)
         numbers, others = self._numbers[come].copy(), self._others[come]
-        ring.took(count)
         size, last = int(self._completions["result"][first]), buffer + count
         if others.tobytes() == self._usual_of(size)[8 * buffer : 8 * last]:
             where = slice(buffer, last) if last <= self._buffers else self._around[buffer:last]
@@ -213,8 +217,7 @@ class Express:
             if usual is None:
                 return []
             left = left[~usual]
-        found: list[tuple[int, int, int]] = self._completions[first + left].view(_TOLD).tolist()
-        return self._pass_on_few(found)
+        return self._pass_on_few(_TOLD.iter_unpack(self._completions[first + left].tobytes()))
 
     def _usual_of(self, size: int) -> bytes:
         if size != self._usual_size:
@@ -268,18 +271,23 @@ class Express:
             self._send_sizes[where], self._send_size = sizes, 0
         elif sizes != self._send_size:
             self._send_sizes[...] = self._send_size = sizes
-        self._ring.forward_all(self._forwards[where].data)
-        self._note(numbers, begins.view(np.uint32)[_TIMESTAMP::4], sizes)
+        self._ring.forward(self._forwards[where].data)
+        if self._uncounted_few:
+            self._close_few()
+        self._uncounted.append((numbers, begins.view(np.uint32)[_TIMESTAMP::4], sizes, self._now()))
+        self._uncounted_packets += len(numbers)
+        if self._uncounted_packets >= UNCOUNTED:
+            self._count()
         self._relays += 1
         if self._relays == LOOK:
             self._look()
 
     def _pass_on_few(self, completions: _Completions) -> list[tuple[int, int, int]]:
         """The same with one packet after another."""
-        ring, incoming, routes = self._ring, self._ring.incoming, self._routes
-        last, offset, end, fds = self._for_few
+        ring, incoming, routes, now = self._ring, self._ring.incoming, self.routes, self._now()
+        last, offset, end, fds, sends = self._for_few
         left, odd = list[tuple[int, int, int]](), set[int]()
-        numbers, timestamps, sizes = list[int](), list[int](), list[int]()
+        passed, forwards = list[tuple[int, int, int, float]](), array("I")
         for completion in completions:
             number, size, flags = completion
             usual = number in routes and number not in odd and flags & _WHOLE == _WHOLE
@@ -295,40 +303,42 @@ class Express:
                         timestamp + offset[quarter + _TIMESTAMP] & 0xFFFFFFFF,
                         ssrc + offset[quarter + _SSRC] & 0xFFFFFFFF,
                     )
-                    ring.forward(buffer, fds[number], size)
-                    numbers.append(number)
-                    timestamps.append(timestamp)
-                    sizes.append(size)
+                    forward = ring.first_forward + buffer
+                    sends[16 * forward + 1], sends[16 * forward + 6] = fds[number], size
+                    forwards.append(forward)
+                    passed.append((number, timestamp, size, now))
                     continue
             left.append(completion)
             odd.add(number)
-        if numbers:
+        if passed:
+            ring.forward(memoryview(forwards))
             self._send_size = 0
-            self._note(numbers, timestamps, sizes)
+            self._uncounted_few += passed
+            self._uncounted_packets += len(passed)
+            if self._uncounted_packets >= UNCOUNTED:
+                self._count()
         return left
 
     # -- statistics -----------------------------------------------------------------------------------
 
-    def _note(self, numbers: _Some, timestamps: _Some, sizes: _Some | int) -> None:
-        """Count these some time."""
-        self._uncounted.append((numbers, timestamps, sizes, self._now()))
-        self._uncounted_packets += len(numbers)
-        if self._uncounted_packets >= UNCOUNTED:
-            self._count()
+    def _close_few(self) -> None:
+        """Of each route what comes first is counted first."""
+        few, self._uncounted_few = np.array(self._uncounted_few), []
+        numbers, timestamps, sizes = few[:, :3].astype(np.intp).T
+        self._uncounted.append((numbers, timestamps.astype(np.uint32), sizes, few[:, 3]))
 
     def _count(self) -> None:
         """What `RtpReceiver.count` does, and the octets of what was sent."""
+        if self._uncounted_few:
+            self._close_few()
         if not self._uncounted:
             return
         uncounted, self._uncounted, self._uncounted_packets = self._uncounted, [], 0
-        counts = [len(each[0]) for each in uncounted]
-        numbers, stamps = (np.concatenate([np.asarray(each[at]) for each in uncounted]) for at in (0, 1))
-        sizes = np.concatenate(
-            [np.broadcast_to(each[2], count) for each, count in zip(uncounted, counts, strict=True)]
+        numbers, stamps = (np.concatenate([each[at] for each in uncounted]) for at in (0, 1))
+        sizes, times = (
+            np.concatenate([np.broadcast_to(each[at], len(each[0])) for each in uncounted]) for at in (2, 3)
         )
-        times = np.repeat([each[3] for each in uncounted], counts)
-        arrivals = (times * self._clock[numbers]).astype(np.int64)
-        transits = (arrivals - stamps).astype(np.uint32)
+        transits = (times * self._clock[numbers]).astype(np.int64).astype(np.uint32) - stamps
         np.add.at(self._packets, numbers, 1)
         np.add.at(self._octets, numbers, sizes)
         if len(numbers) < COUNTED_TOGETHER * np.bincount(numbers).max():

@@ -110,9 +110,11 @@ class UringLane(selectors.DefaultSelector):
             if not self._watched:
                 ring.watch(self.fileno())
                 self._watched = True
-            ring.wait(timeout, BUSY_SECONDS if self._is_busy else GATHER_SECONDS)
-            self._watch_load(ring.told)
-            is_quiet = bool(ring.told) and self._handle()
+            came = ring.wait(timeout, BUSY_SECONDS if self._is_busy else GATHER_SECONDS)
+            self._came += came
+            if (now := self._now()) - self._looked_at >= LOOK_SECONDS:
+                self._look_at_load(now)
+            is_quiet = came > 0 and self._handle()
             is_late = until is not None and time.monotonic() >= until
             if not is_quiet or is_late or not self._watched:
                 break
@@ -132,7 +134,7 @@ class UringLane(selectors.DefaultSelector):
         loop."""
         ring, express = self._ring, self._express
         # What the kernel was short of memory for may be a receive, which would take buffers that wait to be sent.
-        if express is not None and len(express) and ring.has_submitted_all:
+        if express is not None and express.routes and ring.has_submitted_all:
             left = express.pass_on(MOST)
             self._deal_with(left)
             ring.give_back()
@@ -141,11 +143,7 @@ class UringLane(selectors.DefaultSelector):
         ring.give_back()
         return False
 
-    def _watch_load(self, came: int) -> None:
-        self._came += came
-        now = self._now()
-        if now - self._looked_at < LOOK_SECONDS:
-            return
+    def _look_at_load(self, now: float) -> None:
         rate = self._came / (now - self._looked_at)
         self._came, self._looked_at = 0, now
         self._is_busy = rate >= self._busy_rate * (QUIET_RATE if self._is_busy else 1.0)

@@ -18,6 +18,7 @@ import os
 import struct
 import sys
 import weakref
+from array import array
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
@@ -50,6 +51,7 @@ _BUFFER_BYTES: Final = 16
 _BUFFERS_AT = struct.Struct("<QIHHQQQ")
 """struct io_uring_buf_reg."""
 
+_WAIT_BYTES: Final = 24
 _CANCEL_TRIES, _CANCEL_SECONDS = 10, 0.001
 _FOREVER: Final = 3600.0
 """Seconds. The kernel takes no timeout for one that ends with the time to gather."""
@@ -67,23 +69,6 @@ class Completion(NamedTuple):
     result: int
     """Below 0: an error."""
     flags: int
-
-
-class _Time(ctypes.Structure):
-    """struct __kernel_timespec."""
-
-    _fields_ = (("seconds", ctypes.c_int64), ("nanoseconds", ctypes.c_int64))
-
-
-class _Wait(ctypes.Structure):
-    """struct io_uring_getevents_arg."""
-
-    _fields_ = (
-        ("mask", ctypes.c_uint64),
-        ("mask_bytes", ctypes.c_uint32),
-        ("least_us", ctypes.c_uint32),
-        ("timeout", ctypes.c_uint64),
-    )
 
 
 class Ring:
@@ -116,8 +101,9 @@ class Ring:
                 self.first_forward + index, _SEND, _SKIP_SUCCESS, address=address, special=_MSG_DONTWAIT
             )
         self._unsent = 0
-        self._time, self._wait = _Time(), _Wait()
-        self._wait.timeout, self._wait_at = ctypes.addressof(self._time), ctypes.addressof(self._wait)
+        self._time, self._wait = array("q", [0, 0]), array("Q", [0, 0, 0])
+        """struct __kernel_timespec, and struct io_uring_getevents_arg, which has its address."""
+        self._wait[2], self._wait_at = self._time.buffer_info()[0], self._wait.buffer_info()[0]
         self._gathered = False
         """Whether several had come when it was waited last."""
 
@@ -150,6 +136,7 @@ class Ring:
         for index in range(buffers):
             address = self.incoming_at + index * STRIDE
             _BUFFER.pack_into(self._buffers, index * _BUFFER_BYTES, address, SLOT_BYTES, index)
+        self._buffers_tail = self._buffers[14:16].cast("H")
         self._taken = self._most_at_once = buffers
         """Of the buffers, those that were given to the kernel so far, again and again."""
         registration = _BUFFERS_AT.pack(_address(self._buffers), buffers, 0, 0, 0, 0, 0)
@@ -214,21 +201,16 @@ class Ring:
         self._addresses[8 * number + 2] = self._outgoing_at[index]
         self.submit(number)
 
-    def forward(self, buffer: int, fd: int, size: int) -> None:
-        """Send with the next system call what a datagram has become in its buffer, which it needs no longer then."""
-        number = self.first_forward + buffer
-        self._fds[16 * number + 1], self._lengths[16 * number + 6] = fd, size
-        self._taken += 1
-        self.submit(number)
-
-    def forward_all(self, numbers: memoryview[int]) -> None:
-        """The same with these forwards, 4 bytes each. Whoever calls writes to `operations` where to, and how much."""
+    def forward(self, numbers: memoryview[int]) -> None:
+        """Submit these forwards, 4 bytes each: they send with the next system call what datagrams have become in their
+        buffers, and need them no longer then. Whoever calls writes to `operations` where to, and how much."""
         words, count = self._words, len(numbers)
         tail = words[self._tail]
         begin = tail & self._queue_mask
         until_end = min(count, self._queue_mask + 1 - begin)
         self.queue[begin : begin + until_end] = numbers[:until_end]
-        self.queue[: count - until_end] = numbers[until_end:]
+        if until_end < count:
+            self.queue[: count - until_end] = numbers[until_end:]
         words[self._tail] = tail + count & 0xFFFFFFFF
         self._taken += count
 
@@ -258,8 +240,8 @@ class Ring:
         if self._words[self._tail] != self._words[self._head]:
             self._enter(0, 0.0, 0)
 
-    def wait(self, timeout: float | None, gather: float) -> None:
-        """Submit, and wait until something has come, at most so many seconds (None: forever).
+    def wait(self, timeout: float | None, gather: float) -> int:
+        """Submit, and wait until something has come, at most so many seconds (None: forever). Returns `told`.
 
         What comes sooner than `gather` seconds after the last wait began stays there for so long, so that others
         come meanwhile: no more than one wake-up in that time.
@@ -276,15 +258,14 @@ class Ring:
             if not self.told:
                 self._enter(1, max(timeout - gather, 0.0) if self._gathered else timeout, 0)
             self._gathered = self.told > 1
+        return self.told
 
     def _enter(self, least: int, timeout: float, gather_us: int) -> None:
-        words, wait = self._words, self._wait
-        self._time.seconds, self._time.nanoseconds = int(timeout), int(timeout % 1 * 1e9)
-        wait.least_us = gather_us
+        words, times = self._words, self._time
+        times[0], times[1] = int(timeout), int(timeout % 1 * 1e9)
+        self._wait[1] = gather_us << 32
         unsubmitted = words[self._tail] - words[self._head] & 0xFFFFFFFF
-        self._call(
-            _ENTER, self._fd, unsubmitted, least, _GETEVENTS | _EXT_ARG, self._wait_at, ctypes.sizeof(wait)
-        )
+        self._call(_ENTER, self._fd, unsubmitted, least, _GETEVENTS | _EXT_ARG, self._wait_at, _WAIT_BYTES)
         if (
             words[self._tail] == words[self._head]
         ):  # else the kernel is short of memory, and the rest comes next time
@@ -301,21 +282,15 @@ class Ring:
         words[self._completed_head] = words[self._completed_head] + count & 0xFFFFFFFF
         return _COMPLETION.iter_unpack(data)
 
-    def next_completions(self, most: int) -> tuple[int, int]:
-        """Where the next stand in `completions`, and how many of them without a break. Whoever takes them says so by
-        `took`."""
-        first = self._words[self._completed_head] & self._completions_mask
-        return first, min(self.told, most, self._completions_mask + 1 - first)
-
-    def took(self, completions: int) -> None:
-        """So many have been dealt with, or are about to be."""
-        words = self._words
-        words[self._completed_head] = words[self._completed_head] + completions & 0xFFFFFFFF
-
-    @property
-    def next_buffer(self) -> int:
-        """That of the next datagram."""
-        return self._taken & self._most_at_once - 1
+    def take(self, most: int) -> tuple[int, int, int]:
+        """Take completions that stand in `completions` without a break: where the first is, how many they are, and the
+        buffer of their first datagram. They stay there until the next system call."""
+        words, head_at = self._words, self._completed_head
+        head = words[head_at]
+        first = head & self._completions_mask
+        count = min(words[self._completed_tail] - head & 0xFFFFFFFF, most, self._completions_mask + 1 - first)
+        words[head_at] = head + count & 0xFFFFFFFF
+        return first, count, self._taken & self._most_at_once - 1
 
     def datagram(self, result: int, flags: int) -> bytes:
         """What a receive tells of; until the next `give_back`."""
@@ -326,7 +301,7 @@ class Ring:
     def give_back(self) -> None:
         """Let the kernel have the buffers again whose datagrams were asked for. It takes them in their order, round and
         round, so what stands in the table of buffers never changes: only how many there are is told."""
-        self._buffers[14:16] = (self._taken & 0xFFFF).to_bytes(2, "little")
+        self._buffers_tail[0] = self._taken & 0xFFFF
 
     @property
     def has_submitted_all(self) -> bool:
@@ -335,7 +310,7 @@ class Ring:
 
     @property
     def told(self) -> int:
-        """How many completions stand there."""
+        """How many completions stand there that nobody has taken."""
         words = self._words
         return words[self._completed_tail] - words[self._completed_head] & 0xFFFFFFFF
 

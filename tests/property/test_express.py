@@ -89,7 +89,7 @@ class Lanes:
     @property
     def in_arrays(self) -> int:
         """Streams that are relayed there just now."""
-        return 0 if self.lane._express is None else len(self.lane._express)
+        return 0 if self.lane._express is None else len(self.lane._express.routes)
 
     def step(self, now: float, arrivals: list[tuple[int, bytes]]) -> None:
         """Let these datagrams come together."""

@@ -59,7 +59,7 @@ def test_each_phone_hears_its_partner_in_order() -> None:
 
         try:
             turn = 0
-            while lane._express is not None and len(lane._express) < STREAMS:
+            while lane._express is not None and len(lane._express.routes) < STREAMS:
                 await say(turn := turn + 1)
             begun = turn
             for turn in range(begun + 1, begun + 50):
