@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import lru_cache
 from random import Random
 from typing import NamedTuple
@@ -165,7 +164,7 @@ class Negotiation:
         wanted = self._secured or self.offers_srtp or self.srtp is Srtp.REQUIRED
         keys = self.keys if wanted else None
         if keys is not None:
-            audio = _with_key(replace(audio, protocol=SECURE), keys.offer())
+            audio = _with_key(audio._replace(protocol=SECURE), keys.offer())
         return self._describe((audio,), audio, said, direction, secure=keys is not None)
 
     def offer_again(self, codec: Codec | None) -> SessionDescription:
@@ -192,7 +191,7 @@ class Negotiation:
         secure = self._secured = usable.secure
         self.offers_srtp = False
         if secure and self.keys is not None:
-            audio = _with_key(replace(audio, protocol=chosen.protocol), self.keys.answer(chosen))
+            audio = _with_key(audio._replace(protocol=chosen.protocol), self.keys.answer(chosen))
         described = [audio if media is chosen else _decline(media) for media in usable.description.media]
         return self._describe(tuple(described), audio, said, direction, secure=secure)
 
@@ -267,9 +266,9 @@ class Negotiation:
         can be taken of it."""
         origin = Origin("-", self._session_id, str(self._version), self._host)
         described, before = SessionDescription(origin, "-", self._host, media=media), self.local
-        if before is not None and described != replace(before, origin=origin):
+        if before is not None and described != before._replace(origin=origin):
             self._version += 1
-            described = replace(described, origin=replace(origin, version=str(self._version)))
+            described = described._replace(origin=origin._replace(version=str(self._version)))
         self._ours = Usable(
             described, audio, formats, formats.spoken(self.codecs), self._host, direction, secure
         )
@@ -366,7 +365,7 @@ def _numbered(known: Mapping[str, int], theirs: Mapping[str, int]) -> Mapping[st
 
 
 def _with_key(media: MediaDescription, key: Crypto) -> MediaDescription:
-    return replace(media, attributes=(("crypto", str(key)), *media.attributes))
+    return media._replace(attributes=(("crypto", str(key)), *media.attributes))
 
 
 def _pair(ours: Usable, theirs: Usable) -> tuple[Crypto, Crypto] | None:

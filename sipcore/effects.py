@@ -78,8 +78,7 @@ class Responded:
 # -- INVITE sessions -------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Invited:
+class Invited(NamedTuple):
     """A new call. `offer` is None for a late offer (RFC 3261 section 13.2.1)."""
 
     session: CalleeSession
@@ -96,16 +95,14 @@ class Cancelled:
     status: int = 487
 
 
-@dataclass(frozen=True, slots=True)
-class Acknowledged:
+class Acknowledged(NamedTuple):
     """Our 2xx was acknowledged. `answer` is the peer's answer if our 2xx carried the offer."""
 
     session: InviteSession
     answer: SessionDescription | None
 
 
-@dataclass(frozen=True, slots=True)
-class Progressed:
+class Progressed(NamedTuple):
     """A provisional response above 100 to our INVITE."""
 
     session: InviteSession
@@ -113,8 +110,7 @@ class Progressed:
     description: SessionDescription | None
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(NamedTuple):
     """Our INVITE was answered with a 2xx; the ACK is sent by the session.
 
     With a late offer (`session` sent no offer) `description` is the peer's offer and the ACK waits for
@@ -193,8 +189,7 @@ class EndCause(Enum):
     """The way to the peer is gone."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(NamedTuple):
     """An established session is over. Told once; nothing of it follows."""
 
     session: InviteSession

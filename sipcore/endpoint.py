@@ -25,7 +25,7 @@ from sipcore.effects import Arrived, Effect, Moved, Responded, Transmit
 from sipcore.errors import ParseError, PeerError
 from sipcore.registrar.gate import Admitted, Gate, Ignored, Refused
 from sipcore.sdp.description import SessionDescription
-from sipcore.syntax.headers import NameAddress, warning_value
+from sipcore.syntax.headers import CSeq, NameAddress, warning_value
 from sipcore.syntax.identifiers import Identifiers, StatelessTags
 from sipcore.syntax.message import Request, Response, has_tag, print_response, response_to
 from sipcore.syntax.uri import Uri
@@ -224,14 +224,16 @@ class Endpoint:
         body = b"" if offer is None else offer.to_bytes()
         routes = tuple(route_set)
         branch, via = self.via(flow)
+        tag, call_id = self.identifiers.tag(), self.identifiers.call_id()
+        cseq = CSeq(self.identifiers.first_cseq(), "INVITE")
         lines = [
             ("Via", via),
             ("Max-Forwards", str(MAX_FORWARDS)),
             *[("Route", str(route)) for route in routes],
-            ("From", f"{from_.address};tag={self.identifiers.tag()}"),
+            ("From", f"{from_.address};tag={tag}"),
             ("To", str(to)),
-            ("Call-ID", self.identifiers.call_id()),
-            ("CSeq", f"{self.identifiers.first_cseq()} INVITE"),
+            ("Call-ID", call_id),
+            ("CSeq", f"{cseq.number} INVITE"),
             *self._about_us.headers(
                 flow.transport,
                 self.advertised(flow),
@@ -246,6 +248,7 @@ class Endpoint:
             lines.append(("Content-Type", SDP))
         request = Request("INVITE", uri, lines, body)
         request.to_bytes()
+        request.from_, request.call_id, request.cseq = from_.with_tag(tag), call_id, cseq
         session = CallerSession(self, request, flow, offer, owner)
         return session, session.start(now, branch)
 
@@ -322,9 +325,10 @@ class Endpoint:
     def _accept(self, request: Request, flow: Flow) -> ServerTransaction:
         """Begin a server transaction, and note in the Via where its answers go."""
         back, via = way_back(request, flow)
+        transaction = self.transactions.accept(request, back)  # by the Via as it has been read
         if via != request.first["Via"]:
             request.replace_via(via)
-        return self.transactions.accept(request, back)
+        return transaction
 
     def _inspect(self, request: Request) -> tuple[int, list[tuple[str, str]]] | None:
         """What section 8.2 finds wrong with a request: status and headers, or None."""

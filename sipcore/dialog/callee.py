@@ -19,6 +19,12 @@ from sipcore.usage import Core
 class CalleeSession(InviteSession):
     """A session that we are invited to."""
 
+    _needs_reliable = False
+    """Whether the caller takes no other provisional responses (RFC 3262 section 3)."""
+    _reliable: ReliableResponses | None = None
+    _held: tuple[SessionDescription, Headers] | None = None
+    """What `accept` has been given, while its 200 waits for the PRACK of an answer or offer before it."""
+
     def __init__(
         self, core: Core, transaction: ServerTransaction, flow: Flow, identity: str, local_tag: str
     ) -> None:
@@ -29,14 +35,15 @@ class CalleeSession(InviteSession):
         self._transaction = transaction
         self.dialog = Dialog.of_server(request, local_tag, flow)
         self.timer.check(request)
-        self._note_abilities(request)
-        self._needs_reliable = OPTION in request.require
-        """Whether the caller takes no other provisional responses (RFC 3262 section 3)."""
-        self._reliable: ReliableResponses | None = None
-        if self._needs_reliable or (core.settings.reliable and OPTION in request.supported):
+        first = request.first
+        if "Allow" in first:
+            self._note_abilities(request)
+        if "Require" in first:
+            self._needs_reliable = OPTION in request.require
+        if self._needs_reliable or (
+            "Supported" in first and core.settings.reliable and OPTION in request.supported
+        ):
             self._reliable = ReliableResponses(core.transactions.timers, core.random.randrange(1, 2**16))
-        self._held: tuple[SessionDescription, Headers] | None = None
-        """What `accept` has been given, while its 200 waits for the PRACK of an answer or offer before it."""
         self._offer = description_of(request)
         if self._offer is not None:
             self.offers.receive_offer(self._offer)
@@ -50,8 +57,10 @@ class CalleeSession(InviteSession):
 
     @property
     def deadline(self) -> float | None:
-        own = None if self._reliable is None else self._reliable.deadline
         common = super().deadline
+        if self._reliable is None:
+            return common
+        own = self._reliable.deadline
         return own if common is None else common if own is None else min(own, common)
 
     @property
@@ -105,7 +114,7 @@ class CalleeSession(InviteSession):
         if self._reliable is not None:
             self._reliable.stop()
         self.state = SessionState.ESTABLISHED
-        if self._record_routes:
+        if "Record-Route" in self.request.first:
             headers = [*self._record_routes, *headers]
         return self._send_success(self._transaction, said, headers, now)
 
@@ -213,8 +222,6 @@ class CalleeSession(InviteSession):
     @property
     def _record_routes(self) -> list[tuple[str, str]]:
         """For the caller's route set (section 12.1.1)."""
-        if "Record-Route" not in self.request.first:
-            return []
         return [("Record-Route", value) for value in self.request.get_all("Record-Route")]
 
     def _respond(
@@ -225,9 +232,11 @@ class CalleeSession(InviteSession):
         description: SessionDescription | None,
         headers: Headers,
     ) -> list[Effect]:
-        fields = print_fields(headers)
+        if status < 300 and "Record-Route" in self.request.first:
+            headers = [*headers, *self._record_routes]
+        fields = print_fields(headers) if headers else ""
         if status < 300:
-            fields += print_fields(self._record_routes) + self._local_fields()
+            fields += self._local_fields()
         response = self._answer_to(self.request, status, reason, fields, description)
         return self.core.transactions.respond(self._transaction, response, now)
 

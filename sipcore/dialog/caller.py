@@ -180,7 +180,7 @@ class CallerSession(InviteSession):
             dialog = Dialog.of_client(self.request, response, self.flow)
             early = self._early[tag] = EarlyDialog(dialog, self._offer, response)
             self.core.enter(self, dialog.id)
-        if early is not None:
+        if early is not None and "Allow" in response.first:
             self._note_abilities(response)
         return early
 
@@ -246,12 +246,14 @@ class CallerSession(InviteSession):
         except PeerError:
             return self._turn_down(dialog, response.cseq, now, 502)
         settled = self._settle_on(dialog, now)
-        self.core.enter(self, dialog.id)
+        if dialog.id not in self.dialog_ids:
+            self.core.enter(self, dialog.id)
         self.progress_state = Progress.ACCEPTED
         self.state = SessionState.ESTABLISHED
-        self._note_abilities(response)
-        self.timer.granted(response, now)
-        if self.timer.interval:
+        if "Allow" in response.first:
+            self._note_abilities(response)
+        if "Session-Expires" in response.first:
+            self.timer.granted(response, now)
             self.core.watch(self)
         if self._late_offer and description is not None and not self._has_agreed and self._owed is None:
             self._acks[tag] = None

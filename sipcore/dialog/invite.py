@@ -8,6 +8,7 @@ Every verb returns effects. A session tells its user exactly one terminal fact: 
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from sipcore.dialog.changes import GONE, ChangingSession
@@ -32,14 +33,13 @@ class InviteSession(ChangingSession):
     @property
     def deadline(self) -> float | None:
         """When `tick` wants to be called."""
-        if self._unacknowledged is None and self._retry is None and self._forsaken is None:  # most of the time
-            return self.timer.deadline
-        deadlines = [pending[0] for pending in (self._retry, self._forsaken) if pending is not None]
-        if self._unacknowledged is not None:
-            deadlines.append(min(self._unacknowledged.retransmit_at, self._unacknowledged.give_up_at))
-        if (due := self.timer.deadline) is not None:
-            deadlines.append(due)
-        return min(deadlines, default=None)
+        due = self.timer.deadline
+        if (waiting := self._unacknowledged) is not None:
+            due = min(waiting.retransmit_at, waiting.give_up_at, inf if due is None else due)
+        for pending in (self._retry, self._forsaken):
+            if pending is not None and (due is None or pending[0] < due):
+                due = pending[0]
+        return due
 
     # -- verbs ----------------------------------------------------------------------------------------
 
@@ -188,8 +188,12 @@ class InviteSession(ChangingSession):
 
     def _end(self, cause: EndCause, now: float) -> list[Effect]:
         """The terminal fact of an established session, told once."""
-        effects = self._drop_changes(now)
-        return effects if self._leave() else [*effects, Ended(self, cause)]
+        if self.state is SessionState.ENDED:
+            return []
+        effects = [] if self.state is SessionState.ENDING else self._drop_changes(now)  # `hang_up` has done so
+        self._leave()
+        effects.append(Ended(self, cause))
+        return effects
 
     def _leave(self) -> bool:
         """Leave the endpoint's tables; whether that had been done before."""

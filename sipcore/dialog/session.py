@@ -15,7 +15,7 @@ from sipcore.effects import Effect, Transmit
 from sipcore.errors import PeerError, UsageError
 from sipcore.sdp.description import SessionDescription
 from sipcore.syntax.headers import split_values
-from sipcore.syntax.message import Printed, Request, Response, print_answer, print_fields
+from sipcore.syntax.message import Printed, Request, Response, print_answer, print_copied, print_fields
 from sipcore.syntax.remember import remembered
 from sipcore.usage import Core
 from values import dataclass
@@ -47,7 +47,6 @@ class Unacknowledged:
 
     cseq: int
     data: bytes
-    transaction: ServerTransaction
     flow: Flow
     interval: float
     retransmit_at: float
@@ -67,6 +66,8 @@ class Session(ABC):
     _peer_allows: frozenset[str] = frozenset()
     """The methods that the peer says it takes."""
     _unacknowledged: Unacknowledged | None = None
+    _copied = ""
+    """What responses to the INVITE copy from it, printed with the first."""
 
     def __init__(
         self, core: Core, request: Request, flow: Flow, identity: str = "", owner: Any = None
@@ -130,11 +131,15 @@ class Session(ABC):
     ) -> Printed:
         """A response of ours; `fields` are printed already."""
         assert self.dialog is not None
-        body = b""
-        if description is not None:
-            fields += f"Content-Type: {SDP}\r\n"
-            body = description.to_bytes()
-        return print_answer(request, status, reason, self.dialog.local_tag, fields, body)
+        if request is not self.request:
+            copied = print_copied(request, self.dialog.local_tag)
+        else:
+            copied = self._copied = self._copied or print_copied(request, self.dialog.local_tag)
+        if description is None:
+            return print_answer(status, reason, copied, fields)
+        return print_answer(
+            status, reason, copied, f"{fields}Content-Type: {SDP}\r\n", description.to_bytes()
+        )
 
     def _send_success(
         self,
@@ -145,17 +150,20 @@ class Session(ABC):
     ) -> list[Effect]:
         """Send a 200; that of an INVITE again and again until its ACK comes."""
         request = transaction.request
-        fields = self._local_fields() + print_fields(headers)
+        fields = self._local_fields()
+        if headers:
+            fields += print_fields(headers)
         if self.state is SessionState.ESTABLISHED and request.method != "PRACK":
-            self._note_abilities(request)
-            fields += print_fields(self.timer.grant(request, now))
+            if "Allow" in request.first:
+                self._note_abilities(request)
+            if granted := self.timer.grant(request, now):
+                fields += print_fields(granted)
         response = self._answer_to(request, 200, None, fields, description)
         if request.method == "INVITE":
             timers = self.core.transactions.timers
             self._unacknowledged = Unacknowledged(
                 request.cseq.number,
                 response.data,
-                transaction,
                 transaction.flow,
                 timers.t1,
                 now + timers.t1,

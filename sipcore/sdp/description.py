@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sipcore.errors import PeerError
-from values import dataclass
 
 MAX_BYTES = 65535
 MAX_MEDIA = 20
@@ -22,8 +21,7 @@ Attributes = tuple[tuple[str, str | None], ...]
 DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """`o=`: who made the description, and its version (section 5.2)."""
 
     username: str
@@ -31,12 +29,7 @@ class Origin:
     version: str
     address: str
 
-    def __str__(self) -> str:
-        return f"{self.username} {self.session_id} {self.version} IN {_family(self.address)} {self.address}"
-
-
-@dataclass(frozen=True, slots=True)
-class MediaDescription:
+class MediaDescription(NamedTuple):
     """One `m=` section (section 5.14). A port of 0 declines it (RFC 3264 section 6)."""
 
     kind: str
@@ -74,8 +67,7 @@ _STATIC = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class SessionDescription:
+class SessionDescription(NamedTuple):
     """A whole description."""
 
     origin: Origin
@@ -93,18 +85,19 @@ class SessionDescription:
 
     def to_bytes(self) -> bytes:
         """As it is sent."""
-        parts = [f"v=0\r\no={self.origin}\r\ns={self.name or '-'}\r\n"]
-        if self.connection:
-            parts.append(_connection_line(self.connection))
-        parts.append(f"t={self.timing}\r\n{_attribute_lines(self.attributes)}")
-        for media in self.media:
-            count = f"/{media.port_count}" if media.port_count != 1 else ""
-            formats = " ".join(media.formats)
-            parts.append(f"m={media.kind} {media.port}{count} {media.protocol} {formats}\r\n")
-            if media.connection:
-                parts.append(_connection_line(media.connection))
-            parts.append(_attribute_lines(media.attributes))
-        return "".join(parts).encode("utf-8", "surrogateescape")
+        origin, name, connection, timing, attributes, sections = self
+        username, session_id, version, address = origin
+        text = (
+            f"v=0\r\no={username} {session_id} {version} IN {'IP6' if ':' in address else 'IP4'} {address}\r\n"
+            f"s={name or '-'}\r\n{_connection_line(connection) if connection else ''}"
+            f"t={timing}\r\n{_attribute_lines(attributes) if attributes else ''}"
+        )
+        for kind, port, protocol, formats, own, said, count in sections:
+            text += (
+                f"m={kind} {port}{f'/{count}' if count != 1 else ''} {protocol} {' '.join(formats)}\r\n"
+                f"{_connection_line(own) if own else ''}{_attribute_lines(said) if said else ''}"
+            )
+        return text.encode("utf-8", "surrogateescape")
 
     def address_of(self, media: MediaDescription) -> str | None:
         """Where a media section's packets go."""
@@ -131,39 +124,48 @@ _ORIGIN_LINE, _MEDIA_LINE = re.compile(rb"(?:\A|[\r\n])o="), re.compile(rb"(?:\A
 _END_OF_LINE = re.compile(rb"[\r\n]|\Z")
 
 
-_USUAL = re.compile(
-    rb"v=0\r\no=([!-~]+) ([0-9]{1,20}) ([0-9]{1,20}) IN IP[46] ([0-9A-Za-z.:-]+)"
-    rb"((?:\r\n[^mo\r\n][^\r\n]*)*\r\nm=[!-~]+ )([0-9]{1,5})( [^\r\n]*(?:\r\n[^mo\r\n][^\r\n]*)*\r\n)"
-)
+_USUAL_ORIGIN = re.compile(rb"v=0\r\no=([!-~]+) ([0-9]{1,20}) ([0-9]{1,20}) IN IP[46] ([0-9A-Za-z.:-]+)(?=\r\n)")
+_USUAL_BEFORE = re.compile(rb"(?:\r\n[^mo\r\n][^\r\n]*)*\r\nm=[!-~]+ ")
+_USUAL_AFTER = re.compile(rb" [^\r\n]*(?:\r\n[^mo\r\n][^\r\n]*)*\r\n")
 """A description of one media section, in which all but the origin and the port are nearly always known."""
 
 
 def _parse(data: bytes) -> SessionDescription:
     # Keys are of one call, and nobody else's affair.
-    usual = len(data) <= MAX_REMEMBERED_BYTES and b"crypto" not in data and _USUAL.fullmatch(data)
-    if not usual or int(usual[6]) > 65535:
+    if len(data) > MAX_REMEMBERED_BYTES or b"crypto" in data or (origin := _USUAL_ORIGIN.match(data)) is None:
         return _read(data)
-    username, session_id, version, address, before, port, after = usual.groups()
-    like = _remembered(before, after)
-    media = like.media[0]
+    begin = origin.end()
+    port = data.find(b" ", data.find(b"\r\nm=", begin)) + 1
+    end = data.find(b" ", port)
+    number = data[port:end]
+    if not number.isdigit() or len(number) > 5 or int(number) > 65535:
+        return _read(data)
+    like = _remembered(data[begin:port], data[end:])
+    if like is None:
+        return _read(data)
+    name, connection, timing, attributes, kind, protocol, formats, own, said = like
+    username, session_id, version, address = origin.groups()
     return SessionDescription(
         Origin(username.decode(), session_id.decode(), version.decode(), address.decode()),
-        like.name,
-        like.connection,
-        like.timing,
-        like.attributes,
-        (
-            MediaDescription(
-                media.kind, int(port), media.protocol, media.formats, media.connection, media.attributes
-            ),
-        ),
+        name,
+        connection,
+        timing,
+        attributes,
+        (MediaDescription(kind, int(number), protocol, formats, own, said),),
     )
 
 
 @lru_cache(REMEMBERED)
-def _remembered(before: bytes, after: bytes) -> SessionDescription:
-    """Of another origin and port, and else the same."""
-    return _read(b"v=0\r\no=- 0 0 IN IP4 0.0.0.0%b9%b" % (before, after))
+def _remembered(before: bytes, after: bytes) -> tuple[Any, ...] | None:
+    """All but the origin and the port of a usual description; None of others."""
+    if not (_USUAL_BEFORE.fullmatch(before) and _USUAL_AFTER.fullmatch(after)):
+        return None
+    like = _read(b"v=0\r\no=- 0 0 IN IP4 0.0.0.0%b9%b" % (before, after))
+    [media] = like.media
+    return (
+        *(like.name, like.connection, like.timing, like.attributes),
+        *(media.kind, media.protocol, media.formats, media.connection, media.attributes),
+    )
 
 
 def _read(data: bytes) -> SessionDescription:
@@ -284,15 +286,20 @@ def _connection_line(address: str) -> str:
 
 
 def _attribute_lines(attributes: Attributes) -> str:
-    if not attributes:
-        return ""
-    return _write_lines(attributes) if "crypto" in dict(attributes) else _remembered_attributes(attributes)
-
-
-def _write_lines(attributes: Attributes) -> str:
-    return "".join(
+    known = _printed.get(id(attributes))
+    if known is not None and known[0] is attributes:
+        return known[1]
+    text = "".join(
         [f"a={name}\r\n" if value is None else f"a={name}:{value}\r\n" for name, value in attributes]
     )
+    # Keys are of one call, and nobody else's affair.
+    if len(text) <= MAX_REMEMBERED_BYTES and "crypto" not in dict(attributes):
+        if len(_printed) >= REMEMBERED:
+            _printed.clear()
+        _printed[id(attributes)] = attributes, text
+    return text
 
 
-_remembered_attributes = lru_cache(REMEMBERED)(_write_lines)
+_printed: dict[int, tuple[Attributes, str]] = {}
+"""What was printed, by its identity, for that is found without a look at each of them: most are of a few that
+negotiation makes."""

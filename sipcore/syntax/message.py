@@ -396,21 +396,28 @@ class Printed(NamedTuple):
 
 
 def print_answer(
-    request: Request, status: int, reason: str | None, to_tag: str, fields: str, body: bytes = b""
+    status: int, reason: str | None, copied: str, fields: str = "", body: bytes = b""
 ) -> Printed:
-    """`response_to` a request that has all it needs; `fields` are printed already, by `print_fields`."""
+    """A response of what it copies from its request (`print_copied`), and of `fields` (`print_fields`)."""
+    head = (
+        f"SIP/2.0 {status} {REASONS.get(status, '') if reason is None else checked(reason)}\r\n"
+        f"{copied}{fields}Content-Length: {len(body)}\r\n\r\n"
+    )
+    return Printed(status, head.encode("utf-8", "surrogateescape") + body)
+
+
+def print_copied(request: Request, to_tag: str) -> str:
+    """What all responses above 100 copy from a request that has all it needs (RFC 3261 section 8.2.6)."""
     first = request.first
     to = first["To"]
     once = len(first) == len(request.headers)  # nearly always
     vias = first["Via"] if once else "\r\nVia: ".join(request.get_all("Via"))
-    if status != 100 and not has_tag(request, to):
+    if not has_tag(request, to):
         to = f"{to};tag={to_tag}"
-    head = (
-        f"SIP/2.0 {status} {REASONS.get(status, '') if reason is None else checked(reason)}\r\nVia: {vias}\r\n"
-        f"From: {first['From']}\r\nTo: {to}\r\nCall-ID: {first['Call-ID']}\r\nCSeq: {first['CSeq']}\r\n"
-        f"{fields}Content-Length: {len(body)}\r\n\r\n"
+    return (
+        f"Via: {vias}\r\nFrom: {first['From']}\r\nTo: {to}\r\n"
+        f"Call-ID: {first['Call-ID']}\r\nCSeq: {first['CSeq']}\r\n"
     )
-    return Printed(status, head.encode("utf-8", "surrogateescape") + body)
 
 
 def print_fields(fields: Iterable[tuple[str, str]]) -> str:

@@ -312,7 +312,7 @@ def foreign_offer(call: PhoneCall) -> SessionDescription:
     """An offer of GSM and G.729, neither of which we speak."""
     ours = call.leg.negotiation.offer()
     (audio,) = ours.media
-    return replace(ours, media=(replace(audio, formats=("3", "18"), attributes=()),))
+    return ours._replace(media=(audio._replace(formats=("3", "18"), attributes=()),))
 
 
 async def test_a_caller_without_a_codec_of_ours_gets_488(office: Office) -> None:
@@ -376,7 +376,7 @@ async def test_hold_of_another_kind(office: Office, tmp_path: Path, kind: str) -
     if kind == "inactive":
         change(outgoing, negotiation.offer(direction=Direction.INACTIVE))
     else:
-        change(outgoing, replace(negotiation.offer(), connection=kind))
+        change(outgoing, negotiation.offer()._replace(connection=kind))
     await asyncio.sleep(1)
     ladder = office.simulation.ladder
     ladder.media = True

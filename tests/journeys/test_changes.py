@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -132,8 +131,8 @@ async def test_a_change_that_cannot_be_is_refused_and_changes_nothing(
     offer = lee.leg.negotiation.offer()
     (audio,) = offer.media
     lee.leg.negotiation.withdraw()
-    strange = replace(audio, formats=("96",), attributes=(("rtpmap", "96 SPEEX/16000"),))
-    change(lee, replace(offer, media=(strange,)), verb)
+    strange = audio._replace(formats=("96",), attributes=(("rtpmap", "96 SPEEX/16000"),))
+    change(lee, offer._replace(media=(strange,)), verb)
     assert await hear(tmp_path, *calls) == TALK
     lee.hang_up()
     assert await calls[1].over() == 200

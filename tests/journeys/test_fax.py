@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,7 +46,7 @@ async def test_t38_beside_sound_is_declined_in_its_place(
 ) -> None:
     office, *calls = await fax_call(make_office, tmp_path)
     offer = calls[by].leg.negotiation.offer()
-    modify(calls[by], replace(offer, media=(*offer.media, T38)))
+    modify(calls[by], offer._replace(media=(*offer.media, T38)))
     await asyncio.sleep(0.3)
     assert answered(calls[by]) == [("audio", True), ("image", False)]
     assert await listen(tmp_path, *calls) == [{1}, {0}]
@@ -66,7 +65,7 @@ async def test_t38_alone_is_refused_and_the_sound_goes_on(
     office.switch.driver.on_wire = lambda outgoing, flow, data: sent.append(data) if outgoing else None
     offer = calls[by].leg.negotiation.offer()
     (audio,) = offer.media
-    modify(calls[by], replace(offer, media=(replace(audio, port=0), T38)))
+    modify(calls[by], offer._replace(media=(audio._replace(port=0), T38)))
     await asyncio.sleep(0.3)
     assert any(data.startswith(b"SIP/2.0 488 ") for data in sent)
     assert await listen(tmp_path, *calls) == [{1}, {0}]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -64,7 +64,7 @@ def hold(call: PhoneCall, kind: str) -> None:
     """Hold in one of the ways of phones (RFC 3264 section 8.4)."""
     negotiation = call.leg.negotiation
     if kind == "0.0.0.0":
-        modify(call, replace(negotiation.offer(), connection=kind))
+        modify(call, negotiation.offer()._replace(connection=kind))
     else:
         modify(call, negotiation.offer(direction=Direction(kind)))
 
@@ -172,7 +172,7 @@ async def test_a_call_that_begins_on_hold_begins_with_music(musical: Office, tmp
     held = tuple(
         ("sendonly", None) if name == "sendrecv" else (name, value) for name, value in audio.attributes
     )
-    negotiation._ours = negotiation._usable_audio(replace(answer, media=(replace(audio, attributes=held),)))
+    negotiation._ours = negotiation._usable_audio(answer._replace(media=(audio._replace(attributes=held),)))
     incoming.answer()
     await outgoing.answered()
     pair = Pair(musical, tmp_path, (outgoing, incoming))

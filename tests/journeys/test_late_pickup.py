@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,7 +34,7 @@ def refuse_sound(call: PhoneCall, refusal: str, monkeypatch: pytest.MonkeyPatch)
 
     def without_media() -> SessionDescription:
         description = answer()
-        return replace(description, media=tuple(replace(media, port=0) for media in description.media))
+        return description._replace(media=tuple(media._replace(port=0) for media in description.media))
 
     def refuse(offer: SessionDescription) -> None:
         raise NotAcceptable

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -299,7 +299,7 @@ async def test_whoever_is_taken_waits_again_where_the_taker_agrees_on_no_sound(
 
         def without_media() -> SessionDescription:
             description = answer()
-            return replace(description, media=tuple(replace(media, port=0) for media in description.media))
+            return description._replace(media=tuple(media._replace(port=0) for media in description.media))
 
         monkeypatch.setattr(negotiation, "answer", without_media)
     else:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sipcore.dialog.dialog import Dialog
 from sipcore.errors import UsageError
 from sipcore.syntax.headers import NameAddress
-from sipcore.syntax.message import HeaderList, Request, print_answer, print_fields, response_to
+from sipcore.syntax.message import HeaderList, Request, print_answer, print_copied, print_fields, response_to
 from sipcore.syntax.parser import parse_message
 from sipcore.syntax.uri import Uri
 from sipcore.transport.flow import Address, Flow, Transport
@@ -54,7 +54,7 @@ def parse_contact(contact: str) -> Request:
 @given(
     st.lists(VIAS, min_size=1, max_size=3),
     st.sampled_from(["<sip:100@pbx>", "<sip:100@pbx>;tag=2", "<sip:tag@pbx>", "<sip:é@pbx>", '";tag=" <sip:a>']),
-    st.sampled_from([100, 180, 200, 487, 999]),
+    st.sampled_from([180, 200, 487, 999]),
     st.none() | st.sampled_from(["Fine", "", "é"]),
     FIELDS.map(lambda fields: [(f"X-{name}", value) for name, value in fields]),
     BODIES,
@@ -67,7 +67,7 @@ def test_a_response(
     request = parse_message("\r\n".join(["INVITE sip:pbx SIP/2.0", *lines, *fixed, "", ""]).encode())
     assert isinstance(request, Request)
     wanted = response_to(request, status, reason, to_tag="ours", headers=headers, body=body)
-    printed = print_answer(request, status, reason, "ours", print_fields(headers), body)
+    printed = print_answer(status, reason, print_copied(request, "ours"), print_fields(headers), body)
     assert (printed.status, printed.to_bytes()) == (wanted.status, wanted.to_bytes())
 
 
@@ -79,7 +79,5 @@ def test_no_value_breaks_out_of_its_line(value: str) -> None:
         dialog.printed("BYE", "SIP/2.0/UDP a", [("Reason", value)])
     with pytest.raises(UsageError):
         print_fields([("Reason", value)])
-    request = dialog.request("INVITE")
-    request.prepend("Via", "SIP/2.0/UDP a")
     with pytest.raises(UsageError):
-        print_answer(request, 486, value, "ours", "")
+        print_answer(486, value, "")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable
-from dataclasses import replace
 
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -165,7 +164,7 @@ def test_what_is_usual_reads_the_same_as_if_it_were_not(data: bytes) -> None:
 def test_a_direction_that_is_added_in_front_is_the_one_that_holds(
     media: MediaDescription, direction: str
 ) -> None:
-    own = replace(media, connection="192.0.2.1", attributes=((direction, None), *media.attributes))
+    own = media._replace(connection="192.0.2.1", attributes=((direction, None), *media.attributes))
     description = SessionDescription(Origin("-", "1", "1", "192.0.2.1"), media=(own,))
     [read] = SessionDescription.parse(description.to_bytes()).media
     assert description.direction_of(read) == direction
