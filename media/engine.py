@@ -138,17 +138,19 @@ class MediaEngine:
         if isinstance(command, OpenStream):
             self._open(command)
             return
-        if isinstance(command, FillPorts):
-            self._tell(PortsReady(self._worker, self._ports.fill(command.reserved)))
-            return
-        if isinstance(command, ReportTicks):
-            self._tell(TicksReported(self._worker, self._ticker.punctuality()))
+        if isinstance(command, _OF_NO_STREAM):
+            if isinstance(command, FillPorts):
+                self._tell(PortsReady(self._worker, self._ports.fill(command.reserved)))
+            else:
+                self._tell(TicksReported(self._worker, self._ticker.punctuality()))
             return
         stream = self._streams.get(command.stream)
         if stream is None:
             return
         if isinstance(command, CloseStream):
             self._close(stream)
+        elif isinstance(command, Bridge):
+            self._bridge(stream, command.other)
         elif not self._must_wait(command):
             self._carry_out(stream, command)
 
@@ -161,8 +163,6 @@ class MediaEngine:
                 if self._rooms is not None:
                     self._rooms.plan_changed(stream)
                 self._listen(stream)
-            case Bridge(_, other):
-                self._bridge(stream, other)
             case Echo():
                 stream.bridge(stream)
             case PlayTone(_, tone):
@@ -218,22 +218,27 @@ class MediaEngine:
 
     def _close(self, stream: Stream) -> None:
         del self._streams[stream.id]
-        self._give_up_opening(stream.id)
-        self._leave_room(stream)
+        if self._opening:
+            self._give_up_opening(stream.id)
+        if self._rooms is not None:
+            self._rooms.leave(stream)
         if self._ears is not None:
             self._ears.ignore(stream)
-        statistics, recordings = stream.close(), stream.recordings
-        unfinished = recordings.unfinished
+        statistics, unfinished = stream.close(), stream.recordings.unfinished
         self._music.pop(stream.id, None)
         self._tell(StreamClosed(stream.id, statistics, unfinished))
         if unfinished:
+            recordings = stream.recordings
             recordings.finished = self._loop.call_later(DISK_SECONDS, recordings.give_up).cancel
         self._ports.release(stream.ports)
 
     def _bridge(self, stream: Stream, other: int) -> None:
+        if self._opening:
+            self._give_up_opening(stream.id)
         partner = self._streams.get(other)
         if partner is not None:
-            self._give_up_opening(other)
+            if self._opening:
+                self._give_up_opening(other)
             stream.bridge(partner)
             partner.bridge(stream)
 
@@ -389,8 +394,9 @@ def _load_rooms() -> None:
     Mixer(1)  # makes the tables
 
 
-_HEARD_INSTEAD = (Bridge, Echo, PlayTone, PlayFile, PlayFiles, Quiet)
-"""Commands after which a stream does not hear what it was to hear before."""
+_OF_NO_STREAM = (FillPorts, ReportTicks)
+_HEARD_INSTEAD = (Echo, PlayTone, PlayFile, PlayFiles, Quiet)
+"""Commands, like `Bridge`, after which a stream does not hear what it was to hear before."""
 
 _EVENTS: dict[str, Callable[..., Event]] = {
     "latched": StreamLatched,

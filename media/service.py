@@ -109,6 +109,11 @@ class _Worker:
     """Set once the first ports have come, or the engine has ended before."""
 
 
+def _load(worker: _Worker) -> int:
+    """How much it has to do; one that has no port ready is the last to be given more."""
+    return len(worker.streams) if worker.ready else 1 << 30
+
+
 class MediaService:
     """All engines of one system. Build it inside a running event loop."""
 
@@ -199,7 +204,7 @@ class MediaService:
         Raises PortsExhausted."""
         worker = None if beside is None else self._worker_of(beside)
         if worker is None:
-            worker = min(self._workers, key=lambda each: len(each.streams) if each.ready else 1 << 30)
+            worker = self._workers[0] if len(self._workers) == 1 else min(self._workers, key=_load)
         port = self._take_port(worker)
         stream = next(self._numbers)
         worker.streams.add(stream)
@@ -294,22 +299,37 @@ class MediaService:
         stream = command.stream
         if stream in self._reserved:
             self._send_early(command)
-        elif isinstance(command, OpenStream) and stream in self._open and stream in self._moving:
+            return
+        worker = self._open.get(stream)
+        if worker is None:
+            if isinstance(command, CloseStream):
+                self.stay(stream)
+            return
+        if isinstance(command, CloseStream):
+            if self._moving:
+                self.stay(stream)
+            self._give_back(stream)
+        elif isinstance(command, Bridge):
+            if command.other in self._reserved:
+                self._waiting.setdefault(command.other, []).append(command)
+                return
+            if command.other not in self._open:
+                return
+        elif isinstance(command, OpenStream) and stream in self._moving:
             self._arrive(command)
-        elif isinstance(command, Bridge) and command.other in self._reserved:
-            self._waiting.setdefault(command.other, []).append(command)
-        else:
-            self._pass_on(command)
+            return
+        self._pass_on(worker, command)
 
     def _send_early(self, command: StreamCommand) -> None:
         """To a stream that is not open yet."""
         stream = command.stream
         if isinstance(command, OpenStream):
-            self._ports[stream] = self._reserved.pop(stream)
-            self._open[stream] = self._ports[stream][0]
-            self._pass_on(command)
-            for waiting in self._waiting.pop(stream, ()):
-                self.send(waiting)
+            self._ports[stream] = reserved = self._reserved.pop(stream)
+            self._open[stream] = worker = reserved[0]
+            self._pass_on(worker, command)
+            if stream in self._waiting:
+                for waiting in self._waiting.pop(stream):
+                    self.send(waiting)
         elif isinstance(command, CloseStream):
             worker, port = self._reserved.pop(stream)  # never opened: the port is as good as new
             self._waiting.pop(stream, None)
@@ -318,25 +338,19 @@ class MediaService:
         else:
             self._waiting.setdefault(stream, []).append(command)
 
-    def _pass_on(self, command: StreamCommand) -> None:
-        opened = self._open.get(command.stream)
-        if isinstance(command, CloseStream):
-            self.stay(command.stream)
-            self._give_back(command.stream)
-        if opened is None or (isinstance(command, Bridge) and command.other not in self._open):
-            return
+    def _pass_on(self, worker: _Worker, command: StreamCommand) -> None:
         if len(self._workers) > 1:  # else nothing moves
             self._standing.note(command)
             if not self._is_together(command):
                 return
-        opened.link.send(command)
+        worker.link.send(command)
 
     def _give_back(self, stream: int) -> None:
         """The port of a stream that is closed is ready for another: its engine opens that after it has closed this. So
         one that is slow keeps no calls waiting, however many begin and end meanwhile."""
-        if stream in self._ports:
-            worker, port = self._ports.pop(stream)
-            worker.ready.append(port)
+        port = self._ports.pop(stream, None)
+        if port is not None:
+            port[0].ready.append(port[1])
 
     def _is_together(self, command: StreamCommand) -> bool:
         """Whether what a command joins is in one engine; else it waits in `_standing` until somebody has moved."""
@@ -377,23 +391,29 @@ class MediaService:
             return
         if isinstance(event, WorkerLost):
             event = self._lost(event.worker)
-        elif not isinstance(event, TicksReported) and (number, event.stream) in self._left:
+        elif self._left and not isinstance(event, TicksReported) and (number, event.stream) in self._left:
             self._told_late(number, event)
             return
-        elif isinstance(event, StreamClosed | StreamFailed):
-            if isinstance(event, StreamClosed):
-                self._give_back(event.stream)
+        elif isinstance(event, StreamClosed):
+            event = self._closed(number, event)
+        elif isinstance(event, StreamFailed):
             self._forget(event.stream)
-            if isinstance(event, StreamClosed):
-                self._expect_recordings(number, event)
-            before = self._before.pop(event.stream, None)
-            if before is not None and isinstance(event, StreamClosed):
-                event = replace(event, statistics=together(before, event.statistics))
+            self._before.pop(event.stream, None)
         elif isinstance(event, PlayEnded):
             self._standing.told(event)
         elif isinstance(event, RecordingEnded | RecordingFailed):
             self._count_recording(self._workers[number].unwritten, event.stream)
         self.on_event(event)
+
+    def _closed(self, number: int, event: StreamClosed) -> StreamClosed:
+        """A stream has ended; how it went in all engines."""
+        stream = event.stream
+        self._give_back(stream)  # its engine may have closed it by itself
+        self._forget(stream)
+        if event.recordings:
+            self._expect_recordings(number, event)
+        before = self._before.pop(stream, None)
+        return event if before is None else replace(event, statistics=together(before, event.statistics))
 
     def _expect_recordings(self, number: int, event: StreamClosed) -> None:
         unwritten = self._workers[number].unwritten
@@ -425,8 +445,9 @@ class MediaService:
         worker = self._open.pop(stream, None)
         if stream in self._ports:  # it could not be opened there: who has the port may have it
             self._ports[stream][0].known.discard(self._ports.pop(stream)[1])
-        self._standing.forget(stream)
-        self.stay(stream)
+        if len(self._workers) > 1:
+            self._standing.forget(stream)
+            self.stay(stream)
         if worker is not None:
             worker.streams.discard(stream)
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from media import wire
 from media.disk import Done, Work, outcome
-from media.messages import Command, Event, WorkerLost
+from media.messages import CloseStream, Command, Event, WorkerLost
 from media.ports import Ports
 from media.process import (
     FORKS,
@@ -50,6 +50,8 @@ SWITCH_SECONDS = 0.0005
 """How long a tick waits at most until a thread that reads or writes files lets the interpreter go."""
 RESTART_SECONDS = 0.2
 READ_BYTES = 64 * 1024
+LATE_SECONDS = 0.02
+"""What is told late waits so long at most for something else that is told: no longer than one packet for the next."""
 MAX_FRAME_BYTES = 16 * 1024 * 1024
 """What one turn of a loop sends is far less; a longer frame is none."""
 
@@ -61,33 +63,51 @@ def frame(values: list[Any]) -> bytes:
 
 
 class Channel(asyncio.BufferedProtocol):
-    """One end of the pair. What is sent in one turn of the loop goes in one piece."""
+    """One end of the pair. What is sent in one turn of the loop goes in one piece, and so does what is sent in reply to
+    one piece: each wakes up a process, which costs more than what is in it."""
 
     def __init__(self, receive: Callable[[Any], None], closed: Callable[[], None]) -> None:
         self._receive = receive
         self._closed = closed
         self._transport: asyncio.Transport | None = None
         self._unsent: list[Any] = []
+        self._will_flush = False
+        """Whether that is sent in this turn, by the loop or by who reads."""
+        self._late: asyncio.TimerHandle | None = None
+        """Sends it soon."""
         self._room = memoryview(bytearray(READ_BYTES))
         self._buffer = bytearray()
         self._loop = asyncio.get_running_loop()
 
-    def send(self, value: Any) -> None:
-        """Send a value with this turn's others; lost if the other end is gone."""
-        if not self._unsent:
-            self._loop.call_soon(self._flush)
+    def send(self, value: Any, *, late: bool = False) -> None:
+        """Send a value with this turn's others, or, if that may be late, with what is sent next, in `LATE_SECONDS` at
+        most; behind all that was sent before. Lost if the other end is gone."""
         self._unsent.append(value)
+        if self._will_flush:
+            return
+        if not late:
+            self._will_flush = True
+            self._loop.call_soon(self._flush)
+        elif self._late is None:
+            self._late = self._loop.call_later(LATE_SECONDS, self._flush_late)
 
     def close(self) -> None:
         """Send what waits, and close."""
         self._flush()
+        if self._late is not None:
+            self._late.cancel()
         if self._transport is not None:
             self._transport.close()
 
     def _flush(self) -> None:
+        self._will_flush = False
         values, self._unsent = self._unsent, []
         if values and self._transport is not None:
             self._transport.write(frame(values))
+
+    def _flush_late(self) -> None:
+        self._late = None
+        self._flush()
 
     # -- asyncio.BufferedProtocol -----------------------------------------------------------------------------
 
@@ -99,8 +119,15 @@ class Channel(asyncio.BufferedProtocol):
         return self._room
 
     def buffer_updated(self, nbytes: int) -> None:
-        buffer = self._buffer
-        buffer += self._room[:nbytes]
+        self._buffer += self._room[:nbytes]
+        replies, self._will_flush = not self._will_flush, True
+        try:
+            self._read_frames(self._buffer)
+        finally:
+            if replies:
+                self._flush()
+
+    def _read_frames(self, buffer: bytearray) -> None:
         while len(buffer) >= 4:
             size = int.from_bytes(buffer[:4], "big")
             if size <= MAX_FRAME_BYTES and len(buffer) < 4 + size:
@@ -114,7 +141,10 @@ class Channel(asyncio.BufferedProtocol):
                 return
             del buffer[: 4 + size]
             for value in values:
-                self._hand_over(value)
+                try:
+                    self._receive(value)
+                except Exception:  # it concerns one call; the pair carries hundreds
+                    logger.exception("%r could not be handled", value)
 
     def _give_up(self) -> None:
         """Where one frame is broken, nobody knows where the next begins."""
@@ -122,12 +152,6 @@ class Channel(asyncio.BufferedProtocol):
         self._buffer.clear()
         if self._transport is not None:
             self._transport.abort()
-
-    def _hand_over(self, value: Any) -> None:
-        try:
-            self._receive(value)
-        except Exception:  # it concerns one call; the pair carries hundreds
-            logger.exception("%r could not be handled", value)
 
     def connection_lost(self, error: Exception | None) -> None:
         self._transport = None
@@ -180,9 +204,9 @@ class WorkerProcess:
             raise
 
     def send(self, command: Command) -> None:
-        """Bring a command there."""
+        """Bring a command there; that a stream ends may be late."""
         if self._channel is not None:
-            self._channel.send(command)
+            self._channel.send(command, late=type(command) is CloseStream)
 
     async def stop(self) -> None:
         """End the process: it closes its streams when the pair breaks."""
