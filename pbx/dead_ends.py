@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from pbx.config_errors import ConfigError, Problem
@@ -113,6 +113,9 @@ class _Nowhere:
                 known = number in reception_numbers(self._config)
                 return "" if known else f"{number} is no queue, ring group or receptionist, add it or choose another"
             case Number(dialled):
+                code = None if is_emergency(self._config, dialled) else self._codes.match(dialled)
+                if code is not None:
+                    return self._objection_to_digits(code[1])
                 remedy = "is no extension, number of the system, dial code or number outside, choose another"
                 return "" if self._leads_somewhere(dialled) else f"{dialled} {remedy}"
             case Address():
@@ -120,11 +123,19 @@ class _Nowhere:
                 return "" if known else f"needs a gateway for {target.scheme}:, add the scheme to that of a trunk"
         return ""
 
+    def _objection_to_digits(self, digits: Mapping[str, str]) -> str:
+        """Why a dial code leads nowhere with these digits of its placeholders, such as those of `*4{extension}`."""
+        queues = {queue.number for queue in self._config.queues}
+        for name, known in (("extension", self._extensions), ("queue", queues)):
+            number = digits.get(name)
+            if number is not None and number not in known:
+                return f"{number} is no {name}, add it or choose another"
+        return ""
+
     def _leads_somewhere(self, dialled: str) -> bool:
         return (
             dialled.lower() in self._names
             or dialled in self._system
-            or self._codes.match(dialled) is not None
             or leads_outside(self._config, dialled)
             or is_emergency(self._config, dialled)
         )

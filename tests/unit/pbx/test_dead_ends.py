@@ -40,6 +40,8 @@ FAULTS = {
     "number:109": f"109 {NOWHERE}",
     "109": f"109 {NOWHERE}",
     "*8888": f"*8888 {NOWHERE}",
+    "*4109": "109 is no extension, add it or choose another",
+    "*63805": "805 is no queue, add it or choose another",
     "uri:sip:lee@example.org": "needs a gateway for sip:, add the scheme to that of a trunk",
 }
 
@@ -67,7 +69,7 @@ def test_what_leads_nowhere_is_named(place: str, target: str) -> None:
 def test_what_leads_somewhere_passes(place: str) -> None:
     targets = (
         "100", "EXT101", "extension:101", "voicemail:100", "999", "700", "804", "system:804", "*777", "0612345678",
-        "15", "uri:skype:lee", "busy", "end",
+        "15", "*4101", "*20*", "*63804", "uri:skype:lee", "busy", "end",
     )  # fmt: skip
     for target in targets:
         assert problems(PLACES[place](target)) == [], target
