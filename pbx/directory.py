@@ -7,6 +7,7 @@ from dataclasses import field
 from enum import Enum
 
 from sipcore.registrar.digest import Credentials
+from sipcore.registrar.gate import Account
 from values import dataclass
 
 
@@ -75,6 +76,7 @@ class Directory:
     def __init__(self, extensions: Iterable[Extension]) -> None:
         self._by_address: dict[str, Extension] = {}
         self._extensions: dict[str, Extension] = {}
+        self._accounts: dict[str, Account] = {}
         self.replace(extensions)
 
     def replace(self, extensions: Iterable[Extension]) -> None:
@@ -87,10 +89,21 @@ class Directory:
             if extension.sip_id:
                 self._by_address[extension.sip_id.lower()] = extension
         self._by_address |= self._extensions  # a number wins over another extension's SIP ID
+        self._accounts = {
+            address: Account(extension.number, extension.credentials, extension.sip_id)
+            for address, extension in self._by_address.items()
+            if extension.credentials is not None
+        }
 
     def find(self, address: str) -> Extension | None:
         """The extension with this number or SIP ID (any letter case), or None."""
         return self._by_address.get(address) or self._by_address.get(address.lower())
+
+    def account(self, username: str) -> Account | None:
+        """What a phone of `find`'s extension registers with; None where there is none that it may register at."""
+        if username not in self._by_address:
+            username = username.lower()
+        return self._accounts.get(username)
 
     def __iter__(self) -> Iterator[Extension]:
         return iter(self._extensions.values())

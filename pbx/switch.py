@@ -76,7 +76,7 @@ from sipcore.effects import Arrived, Effect, Invited, Registered, RequestInDialo
 from sipcore.endpoint import METHODS, Endpoint, EndpointSettings
 from sipcore.net.driver import Driver, DriverSettings
 from sipcore.net.limits import Limits
-from sipcore.registrar.gate import Account, DigestGate
+from sipcore.registrar.gate import DigestGate
 from sipcore.registrar.registrar import Binding, BindingChange, Change, Registrar, RegistrarSettings, Said
 from sipcore.registrar.regulars import Regulars
 from sipcore.syntax.message import Request
@@ -197,7 +197,7 @@ class Switch:
         self.queues = Queues(self)
         sip = config.sip
         self.registrar = Registrar(_registrar_settings(sip), environment.rng)
-        phones = DigestGate(sip.realm, self._account, environment.entropy())
+        phones = DigestGate(sip.realm, self.directory.account, environment.entropy())
         gate = TrunkGate(self.trunks.source, phones)
         self.endpoint = Endpoint(_endpoint_settings(sip), environment.rng, gate)
         self.endpoint.stands_in = self.trunks.stands_in
@@ -449,12 +449,6 @@ class Switch:
         return f"{self.environment.rng.getrandbits(64):016x}"
 
     # -- registrations --------------------------------------------------------------------------------------
-
-    def _account(self, username: str) -> Account | None:
-        extension = self.directory.find(username)
-        if extension is None or extension.credentials is None:
-            return None
-        return Account(extension.number, extension.credentials, extension.sip_id)
 
     def _register(
         self, request: Request, extension: str, flow: Flow, now: float

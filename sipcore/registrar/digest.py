@@ -11,7 +11,7 @@ from enum import Enum
 
 from sipcore.errors import PeerError
 from sipcore.syntax.headers import resolve_quoted_pairs
-from sipcore.syntax.remember import remembered
+from sipcore.syntax.remember import Recent, remembered
 from sipcore.syntax.uri import Uri
 from values import dataclass
 
@@ -133,9 +133,12 @@ class Nonces:
     """Nonces that prove themselves: a time and a keyed hash of it. Only the counts of those in use are kept."""
 
     def __init__(self, secret: bytes) -> None:
-        self._key = hashlib.blake2s(secret).digest()
-        self._sign = remembered(1024)(self._signed)  # what was issued comes back at once, nearly always
+        self._keyed = hashlib.blake2s(key=hashlib.blake2s(secret).digest(), digest_size=16)
         self._issued = 0
+        self._ours: Recent[str, tuple[int, int]] = Recent(
+            1024
+        )  # what was issued comes back at once, nearly always
+        """When a nonce was issued, and as which."""
         self._used: OrderedDict[tuple[str, str], tuple[int, int]] = OrderedDict()
         """(nonce, account) -> highest count seen, and a bit for each of the counts below it."""
         self._forgotten = 0
@@ -143,23 +146,24 @@ class Nonces:
 
     def issue(self, now: float) -> str:
         """A new nonce."""
-        self._issued += 1
-        return self._sign(f"{int(now):x}.{self._issued:x}")
+        time, number = int(now), self._issued + 1
+        self._issued = number
+        nonce = self._signed(f"{time:x}.{number:x}")
+        self._ours.keep(nonce, (time, number))
+        return nonce
 
     def is_fresh(self, nonce: str, now: float) -> bool:
         """Whether we made this nonce, not longer ago than NONCE_SECONDS."""
-        stamp = nonce.partition("-")[0]
-        if not nonce.isascii() or len(stamp) > 32 or not hmac.compare_digest(self._sign(stamp), nonce):
-            return False
-        age = now - int(stamp.partition(".")[0], 16)
-        return -1 <= age <= NONCE_SECONDS
+        found = self._find(nonce)
+        return found is not None and -1 <= now - found[0] <= NONCE_SECONDS
 
     def use(self, nonce: str, account: str, count: int) -> bool:
         """Note a use of a nonce of ours; False for a count that was used before (RFC 7616 section 3.4)."""
         key = nonce, account
-        if key not in self._used and _number(nonce) <= self._forgotten:
-            return False
-        highest, seen = self._used.get(key, (0, 0))
+        before = self._used.get(key)
+        if before is None:
+            return self._begin(key, count)
+        highest, seen = before
         if count > highest:
             seen = (seen << min(count - highest, COUNT_WINDOW) | 1) & (1 << COUNT_WINDOW) - 1
             highest = count
@@ -169,18 +173,35 @@ class Nonces:
             seen |= 1 << highest - count
         self._used[key] = highest, seen
         self._used.move_to_end(key)
-        if len(self._used) > MAX_NONCE_USES:
-            (forgotten, _), _ = self._used.popitem(last=False)
-            self._forgotten = max(self._forgotten, _number(forgotten))
         return True
 
+    def _begin(self, key: tuple[str, str], count: int) -> bool:
+        found = self._find(key[0])
+        if found is None or found[1] <= self._forgotten:
+            return False
+        self._used[key] = count, 1
+        if len(self._used) > MAX_NONCE_USES:
+            (nonce, _), _ = self._used.popitem(last=False)
+            forgotten = self._find(nonce)
+            self._forgotten = max(self._forgotten, 0 if forgotten is None else forgotten[1])
+        return True
+
+    def _find(self, nonce: str) -> tuple[int, int] | None:
+        """When a nonce was issued, and as which; None if it is not ours."""
+        found = self._ours[nonce]
+        if found is None:
+            stamp = nonce.partition("-")[0]
+            if not nonce.isascii() or len(stamp) > 32 or not hmac.compare_digest(self._signed(stamp), nonce):
+                return None
+            time, _, number = stamp.partition(".")
+            found = int(time, 16), int(number, 16)
+            self._ours.keep(nonce, found)
+        return found
+
     def _signed(self, stamp: str) -> str:
-        return f"{stamp}-{hashlib.blake2s(stamp.encode(), key=self._key, digest_size=16).hexdigest()}"
-
-
-def _number(nonce: str) -> int:
-    """Which of our nonces this is, in the order in which they were issued."""
-    return int(nonce.partition("-")[0].partition(".")[2], 16)
+        digest = self._keyed.copy()
+        digest.update(stamp.encode())
+        return f"{stamp}-{digest.hexdigest()}"
 
 
 class Verdict(Enum):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from sipcore.registrar.digest import ALGORITHMS, Algorithm, Authenticator, Credentials, Verdict, parse_digest
 from sipcore.syntax.message import Request
+from sipcore.syntax.remember import remembered
 from sipcore.transport.flow import Address, Flow
 from sipcore.transport.source import source_of
 from values import dataclass
@@ -21,9 +22,16 @@ MAX_SOURCES = 10_000
 """Sources whose failures, successes or silences are remembered; the oldest is forgotten."""
 RETRY_SECONDS = 5.0
 """A client that asks again without credentials after this time did not overlook the challenge: it gave up."""
+Place = tuple[Address, str]
+"""From where somebody speaks for an account, and its user name as he writes it."""
 _MD5_ALONE = (Algorithm.MD5,)
 _GIVES_UP = re.compile(r"baresip v[01]\.|SIPp\b")
-"""User-Agents that are known to give up at a challenge whose algorithm they do not know."""
+
+
+@remembered(512)
+def _gives_up(user_agent: str) -> bool:
+    """Whether it is known to give up at a challenge whose algorithm it does not know."""
+    return _GIVES_UP.match(user_agent) is not None
 
 
 class Admitted(NamedTuple):
@@ -92,14 +100,14 @@ class DigestGate:
         self, request: Request, credentials: Iterable[str], flow: Flow, now: float
     ) -> Admitted | Refused | Ignored:
         """The same, of one that is like `request` but for its Via, CSeq and credentials."""
-        parameters = self._ours(credentials)
-        source = source_of(flow.remote.host)
+        parameters, source = self._ours(credentials), source_of(flow.remote.host)
         if parameters is None:
             return self._challenge(now, old=self._old_clients.challenge(request, source, now))
         username = parameters.get("username", "")
         old = parameters.get("algorithm", "MD5").upper() == "MD5"
-        self._old_clients.answered(request, source, old=old)
-        place, nonce = Place(flow.remote, username), parameters.get("nonce", "")
+        if not old:
+            self._old_clients.up_to_date(request, source)
+        place, nonce = (flow.remote, username), parameters.get("nonce", "")
         if not self._throttle.may_try(place, nonce, now):
             return Ignored()
         account = self._accounts(username)
@@ -150,17 +158,16 @@ class OldClients:
 
     def challenge(self, request: Request, source: str, now: float) -> bool:
         """Note that a client is challenged; whether it is an old one."""
-        if _GIVES_UP.match(request.get("User-Agent") or ""):
+        if _gives_up(request.first.get("User-Agent", "")):
             return True
         since = self._challenged.setdefault(_client(request, source), now)
         if len(self._challenged) > MAX_SOURCES:
             self._challenged.popitem(last=False)
         return now - since >= RETRY_SECONDS
 
-    def answered(self, request: Request, source: str, *, old: bool) -> None:
-        """It answered; by what an old one answers with, it goes on being challenged."""
-        if not old:
-            self._challenged.pop(_client(request, source), None)
+    def up_to_date(self, request: Request, source: str) -> None:
+        """It has answered by SHA-256. An old one does not, and so goes on being challenged."""
+        self._challenged.pop(_client(request, source), None)
 
 
 def _client(request: Request, source: str) -> tuple[str, str]:
@@ -187,46 +194,39 @@ class Throttle:
 
     def may_try(self, place: Place, nonce: str, now: float) -> bool:
         """Whether credentials from there are looked at now."""
-        if not self._failures or (place.username, nonce) in self._proven:
+        if not self._failures or (place[1], nonce) in self._proven:
             return True
         return self._level(self._measure(place), now) < FREE_FAILURES
 
     def failed(self, place: Place, nonce: str, now: float) -> None:
         """The credentials were wrong."""
-        self._proven.pop((place.username, nonce), None)
+        self._proven.pop((place[1], nonce), None)
         measure = self._measure(place)
         self._failures[measure] = self._level(measure, now) + 1, now
         self._failures.move_to_end(measure)
-        _bound(self._failures)
+        if len(self._failures) > MAX_SOURCES:
+            self._failures.popitem(last=False)
 
     def succeeded(self, place: Place, nonce: str) -> None:
         """The credentials were right."""
-        self._known[place] = None
-        self._known.move_to_end(place)
-        _bound(self._known)
-        self.proved(place.username, nonce)
+        known = self._known
+        known[place] = None
+        known.move_to_end(place)
+        if len(known) > MAX_SOURCES:
+            known.popitem(last=False)
+        self.proved(place[1], nonce)
 
     def proved(self, username: str, nonce: str) -> None:
         """The nonce has been given to, or used by, whoever knows the password."""
-        self._proven[username, nonce] = None
-        self._proven.move_to_end((username, nonce))
-        _bound(self._proven)
+        proof, proven = (username, nonce), self._proven
+        proven[proof] = None
+        proven.move_to_end(proof)
+        if len(proven) > MAX_SOURCES:
+            proven.popitem(last=False)
 
     def _measure(self, place: Place) -> str | Place:
-        return place if place in self._known else source_of(place.address.host)
+        return place if place in self._known else source_of(place[0].host)
 
     def _level(self, measure: str | Place, now: float) -> float:
         level, since = self._failures.get(measure, (0.0, now))
         return max(0.0, level - (now - since) * FAILURES_PER_SECOND)
-
-
-class Place(NamedTuple):
-    """Where somebody speaks for an account."""
-
-    address: Address
-    username: str
-
-
-def _bound(remembered: OrderedDict[Any, Any]) -> None:
-    if len(remembered) > MAX_SOURCES:
-        remembered.popitem(last=False)

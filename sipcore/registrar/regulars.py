@@ -117,10 +117,9 @@ class Regulars:
         elif isinstance(verdict, Ignored):
             return []
         else:
-            status, headers = (
-                verdict.status,
-                "".join([f"{name}: {value}\r\n" for name, value in verdict.headers]),
-            )
+            status, headers = verdict.status, ""
+            for name, value in verdict.headers:
+                headers += f"{name}: {value}\r\n"
         remote = flow.remote
         stamped = f"{sent_by};branch={found[2]};rport={remote.port};received={remote.host}"
         answer = (

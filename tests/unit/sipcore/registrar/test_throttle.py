@@ -202,7 +202,7 @@ def test_the_owners_who_are_known_are_bounded_too_and_the_last_ones_are_kept(
 
 
 def place(number: int, port: int = 5060) -> Place:
-    return Place(Address(f"10.0.0.{number}", port), "100")
+    return Address(f"10.0.0.{number}", port), "100"
 
 
 def test_a_source_that_guesses_is_remembered_longer_than_one_that_has_stopped(
