@@ -32,6 +32,8 @@ class Progress(Enum):
     FAILED = "refused, cancelled, or timed out"
 
 
+_CREDENTIALS = ("Authorization", "Proxy-Authorization")
+"""What the ACK of a 2xx has as its INVITE had it (section 22.1)."""
 BRANCH_ENDED = 199
 """An early dialog is over, the call is not (RFC 6228)."""
 
@@ -330,9 +332,9 @@ class CallerSession(InviteSession):
 
     def _ack(self, dialog: Dialog, cseq: CSeq, answer: SessionDescription | None = None) -> Effect:
         headers: HeaderList = []
-        for name in ("Authorization", "Proxy-Authorization"):
-            if name in self.request.first:
-                headers += [(name, value) for value in self.request.get_all(name)]
+        first = self.request.first
+        if "Authorization" in first or "Proxy-Authorization" in first:
+            headers = [header for header in self.request.headers if header[0] in _CREDENTIALS]
         body = b""
         if answer is not None:
             headers.append(("Content-Type", SDP))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from sipcore.errors import PeerError
 from sipcore.syntax.headers import NameAddress
@@ -15,11 +16,22 @@ DialogId = tuple[str, str, str]
 """Call-ID, local tag, remote tag."""
 
 
+class _Fixed(NamedTuple):
+    """What is the same from one request within a dialog to the next, as long as the peer's target is."""
+
+    target: Uri
+    uri: str
+    """Request-URI."""
+    lines: HeaderList
+    text: str
+    """They, printed."""
+
+
 class Dialog:
     """One dialog, early or confirmed."""
 
     __slots__ = (
-        "_lines", "_text", "_written", "call_id", "contact_scheme", "flow", "id", "local", "local_cseq", "local_tag",
+        "_fixed", "_written", "call_id", "contact_scheme", "flow", "id", "local", "local_cseq", "local_tag",
         "remote", "remote_cseq", "remote_tag", "remote_target", "route_set",
     )  # fmt: skip
 
@@ -53,10 +65,7 @@ class Dialog:
         self.local_cseq = local_cseq
         self.remote_cseq = remote_cseq
         self._written = written
-        self._lines: HeaderList | None = None
-        """What all requests within the dialog have, where no router is strict."""
-        self._text = ""
-        """The same, printed."""
+        self._fixed: _Fixed | None = None
 
     @classmethod
     def of_client(cls, request: Request, response: Response, flow: Flow) -> Dialog:
@@ -99,8 +108,8 @@ class Dialog:
         if cseq is None:
             self.local_cseq += 1
             cseq = self.local_cseq
-        target, lines, _ = self._fixed()
-        return Request(method, target, [*lines, ("CSeq", f"{cseq} {method}"), *headers], body)
+        fixed = self._fix()
+        return Request(method, fixed.uri, [*fixed.lines, ("CSeq", f"{cseq} {method}"), *headers], body)
 
     def printed(
         self,
@@ -115,36 +124,34 @@ class Dialog:
         if cseq is None:
             self.local_cseq += 1
             cseq = self.local_cseq
-        target, lines, text = self._fixed()
-        uri, number = checked(str(target)), f"{cseq} {method}"
-        more = [header for header in headers if header[0] != "Content-Length"]  # which may be another body's
+        if headers:
+            headers = [header for header in headers if header[0] != "Content-Length"]  # which may be another body's
+        _, uri, lines, text = self._fix()
+        number = f"{cseq} {method}"
         head = (
             f"{method} {uri} SIP/2.0\r\nVia: {via}\r\n{text}CSeq: {number}\r\n"
-            f"{print_fields(more) if more else ''}Content-Length: {len(body)}\r\n\r\n"
+            f"{print_fields(headers) if headers else ''}Content-Length: {len(body)}\r\n\r\n"
         )
         data = head.encode("utf-8", "surrogateescape") + body
-        return Request.printed(method, uri, [("Via", via), *lines, ("CSeq", number), *more], body, data)
+        return Request.printed(method, uri, [("Via", via), *lines, ("CSeq", number), *headers], body, data)
 
-    def _fixed(self) -> tuple[Uri, HeaderList, str]:
-        """What is the same from one request to the next: Request-URI and header fields, which are printed, too."""
-        routes = self.route_set
+    def _fix(self) -> _Fixed:
+        fixed, target = self._fixed, self.remote_target
+        if fixed is not None and fixed.target is target:
+            return fixed
+        routes, uri = self.route_set, target
         if routes and not routes[0].uri.has_parameter("lr"):  # a strict router: it wants the Request-URI
-            lines = self._lines_by((*routes[1:], NameAddress(None, self.remote_target)))
-            return routes[0].uri, lines, print_fields(lines)
-        if self._lines is None:
-            self._lines = self._lines_by(routes)
-            self._text = print_fields(self._lines)
-        return self.remote_target, self._lines, self._text
-
-    def _lines_by(self, routes: Iterable[NameAddress]) -> HeaderList:
+            routes, uri = (*routes[1:], NameAddress(None, target)), routes[0].uri
         local, remote = self._written or (str(self.local), str(self.remote))
-        return [
+        lines = [
             ("Max-Forwards", str(MAX_FORWARDS)),
             *[("Route", str(route)) for route in routes],
             ("From", local),
             ("To", remote),
             ("Call-ID", self.call_id),
         ]
+        self._fixed = fixed = _Fixed(target, checked(str(uri)), lines, print_fields(lines))
+        return fixed
 
     def admit(self, request: Request) -> None:
         """Check and note the CSeq of a request within the dialog (section 12.2.2). Raises PeerError(500)."""

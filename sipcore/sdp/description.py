@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sipcore.errors import PeerError
 
@@ -143,29 +143,25 @@ def _parse(data: bytes) -> SessionDescription:
     like = _remembered(data[begin:port], data[end:])
     if like is None:
         return _read(data)
-    name, connection, timing, attributes, kind, protocol, formats, own, said = like
-    username, session_id, version, address = origin.groups()
+    session, media = like
     return SessionDescription(
-        Origin(username.decode(), session_id.decode(), version.decode(), address.decode()),
-        name,
-        connection,
-        timing,
-        attributes,
-        (MediaDescription(kind, int(number), protocol, formats, own, said),),
+        Origin(*map(bytes.decode, origin.groups())),
+        *session,
+        (MediaDescription(media.kind, int(number), *media[2:]),),
     )
+
+
+_Session = tuple[str, str | None, str, Attributes]
 
 
 @lru_cache(REMEMBERED)
-def _remembered(before: bytes, after: bytes) -> tuple[Any, ...] | None:
-    """All but the origin and the port of a usual description; None of others."""
+def _remembered(before: bytes, after: bytes) -> tuple[_Session, MediaDescription] | None:
+    """What stands between origin and media in a usual description, and a media section like its own but for the port;
+    None of others."""
     if not (_USUAL_BEFORE.fullmatch(before) and _USUAL_AFTER.fullmatch(after)):
         return None
     like = _read(b"v=0\r\no=- 0 0 IN IP4 0.0.0.0%b9%b" % (before, after))
-    [media] = like.media
-    return (
-        *(like.name, like.connection, like.timing, like.attributes),
-        *(media.kind, media.protocol, media.formats, media.connection, media.attributes),
-    )
+    return like[1:-1], like.media[0]
 
 
 def _read(data: bytes) -> SessionDescription:

@@ -369,7 +369,7 @@ def print_response(
     """
     first = request.first
     to = first.get("To", "")
-    more = "".join([f"{name}: {value}\r\n" for name, value in headers])
+    more = "".join([f"{name}: {value}\r\n" for name, value in headers]) if headers else ""
     if len(first) == len(request.headers) and to:  # there is no second line of Via
         try:
             return (
