@@ -13,6 +13,7 @@ from functools import partial
 
 from media.net import MediaNetwork, SocketMediaNetwork
 from media.process import ForkServer
+from pbx.dice import Dice
 from pbx.mail.smtp import Mailer, SmtpMailer
 from sipcore.net.network import Network, SystemNetwork
 from values import dataclass
@@ -49,7 +50,7 @@ class Environment:
         return cls(
             now=time.monotonic,  # also the clock of asyncio's own loops
             wall=lambda: datetime.now(UTC),
-            rng=random.SystemRandom(),  # tags and branches are not to be guessed from those seen before
+            rng=Dice(),  # tags and branches are not to be guessed from those seen before
             entropy=lambda: os.urandom(ENTROPY_BYTES),
             network=SystemNetwork(),
             media_network=SocketMediaNetwork(),

@@ -27,7 +27,7 @@ MAY_IMPORT = {
 
 OUTSIDE_WORLD = (
     "sipcore/net/", "media/lane.py", "media/net.py", "media/process.py", "media/ring.py", "media/uring.py",
-    "media/worker.py", "media/prompts/synthesis.py", "pbx/environment.py", "myphone_api/",
+    "media/worker.py", "media/prompts/synthesis.py", "pbx/dice.py", "pbx/environment.py", "myphone_api/",
 )  # fmt: skip
 """Where sockets, wall time and true randomness may be named; everywhere else they are handed in. (Speech synthesis
 names `threading` for the lock of a library that serves one at a time.)"""

@@ -89,7 +89,7 @@ class Driver:
         """Who reads a REGISTER (message, flow, time, whether it came over a stream) and gives it to the endpoint."""
         self.urgent: Callable[[str], bool] = _nothing_is
         """Whether a call to this user part is always served, however long it has waited: an emergency number."""
-        self._inbox = Inbox(self._loop, self._message, self._turn_away, self._paused)
+        self._inbox = Inbox(self._loop, self._message, self._turn_away)
         self._udp: UdpSocket | None = None
         self._udp_flows: dict[Address, Flow] = {}
         self._listeners: list[Listener] = []
@@ -169,12 +169,6 @@ class Driver:
             self._inbox.work_soon()
         else:
             self._message(data, flow, self._loop.time())
-            self._paused()
-
-    def _paused(self) -> None:
-        self._performing = False
-        if self._usages.soonest < self._wakes_at or self._transactions.soonest < self._wakes_at:
-            self._arm()
 
     def _turn_away(self, data: bytes, sender: Sender, waited: float) -> bool:
         """Ask a new request that has waited too long to come later; whether it is one."""
@@ -217,7 +211,6 @@ class Driver:
 
     def _message(self, data: bytes, sender: Sender, now: float) -> None:
         """Take one message."""
-        self._performing = True  # the timer is seen to when the inbox pauses
         stream = isinstance(sender, Flow)
         flow = sender if isinstance(sender, Flow) else self._udp_flows.get(sender) or self.udp_flow(sender)
         if self.on_wire is not None:
@@ -232,7 +225,7 @@ class Driver:
             effects = self.endpoint.receive_error(error, flow, now)
         except Exception:
             logger.exception("a message from %s was too much for us: %r", flow, data[:200])
-            return
+            effects = []
         self.perform(effects)
 
     def udp_flow(self, remote: Address) -> Flow:
@@ -274,7 +267,9 @@ class Driver:
                         self._answer_in_place_of_user(effect)
         finally:
             if outermost:
-                self._paused()
+                self._performing = False
+                if self._usages.soonest < self._wakes_at or self._transactions.soonest < self._wakes_at:
+                    self._arm()
 
     def _answer_in_place_of_user(self, effect: Effect) -> None:
         """Say 500 to a request that its handler left: it would be kept, and its sender kept waiting, for ever."""

@@ -44,15 +44,13 @@ class Inbox:
         loop: asyncio.AbstractEventLoop,
         take: Take,
         refuse: Refuse,
-        paused: Callable[[], None] = lambda: None,
     ) -> None:
-        """`refuse` is asked about what has waited too long; `paused` is told where others have their turn."""
+        """`refuse` is asked about what has waited too long."""
         self.refused = self.lost = 0
         """Messages turned away, and dropped, since the start."""
         self._loop = loop
         self._take = take
         self._refuse = refuse
-        self._paused = paused
         self._waiting: OrderedDict[str, deque[tuple[bytes, Sender]]] = OrderedDict()
         """Of each source (an IPv6 one is a /64), the next in front."""
         self._known: dict[tuple[bytes, Sender], float] = {}
@@ -140,8 +138,7 @@ class Inbox:
                     self._take(data, sender, now)
                 if self._waiting:
                     now = self._loop.time()
-        finally:  # what went wrong with one message keeps neither the others nor the timers waiting
-            self._paused()
+        finally:  # what went wrong with one message does not keep the others waiting
             if self._waiting or self._lone is not None:
                 self.work_soon()
 

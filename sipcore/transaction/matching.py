@@ -21,14 +21,9 @@ def server_key(request: Request, method: str) -> Key:
     """
     via = request.via
     branch = via.branch
-    if branch.startswith(MAGIC_COOKIE) and branch != MAGIC_COOKIE:  # `is_unique`, of each message
+    if branch.startswith(MAGIC_COOKIE) and branch != MAGIC_COOKIE:  # the cookie alone: RFC 4475 section 3.2.1
         return branch, via.host, via.port, method
     return _rfc2543_key(request, method, request.to.tag)
-
-
-def is_unique(branch: str) -> bool:
-    """Whether the branch follows RFC 3261; the cookie alone does not (RFC 4475 section 3.2.1)."""
-    return branch.startswith(MAGIC_COOKIE) and branch != MAGIC_COOKIE
 
 
 def first_invite_key(ack: Request) -> Key:

@@ -22,6 +22,7 @@ from typing import Any
 from sipcore.deadlines import Deadlines
 from sipcore.effects import Effect, Transmit
 from sipcore.syntax.headers import Via
+from sipcore.syntax.identifiers import MAGIC_COOKIE
 from sipcore.syntax.message import Printed, Request, Response
 from sipcore.transaction.answered import Answered
 from sipcore.transaction.invite_client import InviteClient
@@ -31,7 +32,6 @@ from sipcore.transaction.matching import (
     Key,
     client_key,
     first_invite_key,
-    is_unique,
     merged_key,
     server_key,
 )
@@ -114,13 +114,17 @@ class TransactionTable:
         (RFC 6026 section 7.1: it is passed on): for that, too, the answer is None.
         `method` INVITE looks for what a CANCEL cancels (section 9.2); other requests than INVITE cannot be.
         """
-        acknowledges = request.method == "ACK"
-        found = self._servers.get(server_key(request, "INVITE" if acknowledges else method or request.method))
-        if not acknowledges:
-            return found
-        if found is None and not is_unique(request.via.branch):
-            found = self._servers.get(first_invite_key(request))
-        return found if isinstance(found, InviteServer) and not found.accepted else None
+        via, acknowledges = request.via, request.method == "ACK"
+        branch, method = via.branch, "INVITE" if acknowledges else method or request.method
+        if branch.startswith(MAGIC_COOKIE) and branch != MAGIC_COOKIE:  # `server_key`, of each request
+            found = self._servers.get((branch, via.host, via.port, method))
+        else:
+            found = self._servers.get(server_key(request, method))
+            if found is None and acknowledges:
+                found = self._servers.get(first_invite_key(request))
+        if acknowledges and (not isinstance(found, InviteServer) or found.accepted):
+            return None
+        return found
 
     def serves(self, via: Via, method: str) -> bool:
         """Whether a request with this Via belongs to a transaction that lives, as far as its branch tells."""

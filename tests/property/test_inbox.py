@@ -23,7 +23,7 @@ class Books:
         self.loop = JumpingLoop()
         self.handed: list[object] = []
         self.always_in_order = always_in_order
-        self.inbox = Inbox(self.loop, self._take, self._refuse, lambda: self.handed.append("paused"))
+        self.inbox = Inbox(self.loop, self._take, self._refuse)
 
     def _take(self, data: bytes, sender: Sender, now: float) -> None:
         self.handed.append((data, sender, round(now, 6)))

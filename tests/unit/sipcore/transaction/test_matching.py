@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from sipcore.syntax.message import Request, ack_for, cancel_for
-from sipcore.transaction.matching import client_key, first_invite_key, is_unique, merged_key, server_key
+from sipcore.transaction.matching import client_key, first_invite_key, merged_key, server_key
 from tests.unit.sipcore.transaction.support import request, response, rfc2543
 
 OTHER = {
@@ -63,7 +63,7 @@ def test_a_response_to_the_cancel_is_none_to_the_invite() -> None:
     ],
 )
 def test_a_branch_is_unique_if_it_has_the_cookie_and_more(branch: str, unique: bool) -> None:
-    assert is_unique(branch) == unique
+    assert (server_key(request(branch=branch), "INVITE")[0] == branch) == unique
 
 
 @pytest.mark.parametrize("field", OTHER)
