@@ -16,7 +16,7 @@ from __future__ import annotations
 import struct
 from array import array
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -56,6 +56,7 @@ _HEADER: Final = struct.Struct("!III")
 _Numbers = npt.NDArray[np.intp]
 _Begins = npt.NDArray[np.complex128]
 _Quarters = npt.NDArray[np.uint32]
+_Values: TypeAlias = "npt.NDArray[Any] | float"
 _Where: TypeAlias = "slice | _Numbers"
 """Buffers."""
 _Completions: TypeAlias = "Iterable[tuple[int, int, int]]"
@@ -108,9 +109,7 @@ class Express:
         )  # fmt: skip
         self._odd_at = np.full(operations, operations)
         # Statistics:
-        self._uncounted: list[
-            tuple[_Numbers, _Quarters, _Numbers | int, npt.NDArray[np.float64] | float]
-        ] = []
+        self._uncounted: list[tuple[_Numbers, _Quarters, _Values, _Values]] = []
         """Numbers, timestamps, sizes, and when they were passed on."""
         self._uncounted_few: list[tuple[int, int, int, float]] = []
         """The same of packets that came after them, one by one."""
@@ -120,7 +119,6 @@ class Express:
         """As in `RtpReceiver`."""
         self._packets, self._octets = np.zeros(operations, np.intp), np.zeros(operations, np.intp)
         """Those that the route does not know of; octets with headers."""
-        self._places = np.zeros(operations, np.intp)
 
     # -- routes ---------------------------------------------------------------------------------------
 
@@ -334,27 +332,35 @@ class Express:
         if not self._uncounted:
             return
         uncounted, self._uncounted, self._uncounted_packets = self._uncounted, [], 0
+        counts = [len(each[0]) for each in uncounted]
         numbers, stamps = (np.concatenate([each[at] for each in uncounted]) for at in (0, 1))
         sizes, times = (
-            np.concatenate([np.broadcast_to(each[at], len(each[0])) for each in uncounted]) for at in (2, 3)
+            _spread([each[2] for each in uncounted], counts),
+            _spread([each[3] for each in uncounted], counts),
         )
         transits = (times * self._clock[numbers]).astype(np.int64).astype(np.uint32) - stamps
-        np.add.at(self._packets, numbers, 1)
-        np.add.at(self._octets, numbers, sizes)
-        if len(numbers) < COUNTED_TOGETHER * np.bincount(numbers).max():
+        packets = np.bincount(numbers, minlength=len(self._packets))
+        self._packets += packets
+        self._octets += np.bincount(numbers, sizes, len(self._octets)).astype(np.intp)
+        if len(numbers) < COUNTED_TOGETHER * np.maximum.reduce(packets):
             self._count_each(numbers, transits)
-            return
-        waiting = np.arange(len(numbers))
-        while len(waiting):  # of each number one after another
-            whose = numbers[waiting]
-            self._places[whose[::-1]] = waiting[::-1]
-            is_first = self._places[whose] == waiting
-            these, waiting = waiting[is_first], waiting[~is_first]
-            whose = numbers[these]
-            jitter, transit = self._jitter[whose], transits[these]
-            grown = np.abs((transit - self._transit[whose]).view(np.int32), dtype=np.float64)
-            self._jitter[whose] = jitter + (grown - jitter) / 16  # RFC 3550 section A.8
-            self._transit[whose] = transit
+        else:
+            self._count_together(numbers, transits, packets)
+
+    def _count_together(self, numbers: _Numbers, transits: _Quarters, packets: _Numbers) -> None:
+        """Transits and jitter; `packets`: how many there are of each route."""
+        present = packets.nonzero()[0]
+        counts = packets[present]
+        first = counts.cumsum() - counts
+        transits = transits[numbers.astype(np.uint16).argsort(kind="stable")]  # route after route
+        before = np.empty_like(transits)
+        before[1:], before[first] = transits[:-1], self._transit[present]
+        grown = np.abs((transits - before).view(np.int32), dtype=np.float64)
+        jitter = self._jitter[present]
+        for number in range(int(np.maximum.reduce(counts))):
+            these = (counts > number).nonzero()[0]
+            jitter[these] += (grown[first[these] + number] - jitter[these]) / 16  # RFC 3550 section A.8
+        self._jitter[present], self._transit[present] = jitter, transits[first + counts - 1]
 
     def _count_each(self, numbers: _Numbers, transits: _Quarters) -> None:
         """The same for few, or much of few."""
@@ -363,3 +369,10 @@ class Express:
             grown = abs((transit - before[number] + 0x80000000 & 0xFFFFFFFF) - 0x80000000)
             jitter[number] += (grown - jitter[number]) / 16
             before[number] = transit
+
+
+def _spread(values: list[Any], counts: list[int]) -> npt.NDArray[Any]:
+    """So many times each of these numbers; arrays have so many already."""
+    if not any(isinstance(each, np.ndarray) for each in values):
+        return np.repeat(values, counts)
+    return np.concatenate([np.broadcast_to(each, count) for each, count in zip(values, counts, strict=True)])

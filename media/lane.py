@@ -29,8 +29,8 @@ GATHER_SECONDS: Final = 0.002
 """A packet of sound lasts ten times as long, and a phone's buffer as a rule twenty."""
 BUSY_SECONDS: Final = 0.0035
 """The same where many come. Delay counts for more while there are fewer, and CPU time while there are more."""
-BUSY_RATE: Final = 4000
-"""Packets in a second, of 40 calls: so many are gathered for longer, and passed on in arrays."""
+BUSY_RATE: Final = 800
+"""Packets in a second, of 8 calls: so many are gathered for longer."""
 QUIET_RATE: Final = 0.75
 """Less than this part of that is no load any more."""
 LOOK_SECONDS: Final = 0.1
