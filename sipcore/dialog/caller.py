@@ -154,7 +154,7 @@ class CallerSession(InviteSession):
         ):
             return []
         early = self._early_dialog(response)
-        rseq = rseq_of(response)
+        rseq = rseq_of(response) if "Require" in response.first else None
         # Only a reliable response can make an offer (RFC 3262 section 5).
         description = None if rseq is None and self._late_offer else _readable(response)
         if early is None:

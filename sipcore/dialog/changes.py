@@ -264,5 +264,6 @@ class ChangingSession(Session):
             self._forsaken = now + self.core.transactions.timers.timeout, self._own_change
             self.core.watch(self)
         self._own_change = self._retry = None
-        self.offers.withdraw()
+        if self.offers.state is not OfferState.STABLE:
+            self.offers.withdraw()
         return effects

@@ -58,7 +58,8 @@ class InviteSession(ChangingSession):
         if self.state is not SessionState.ESTABLISHED:
             return []
         self.state = SessionState.ENDING
-        self.timer.stop()
+        if self.timer.interval:
+            self.timer.stop()
         self._bye_headers = headers
         effects = self._drop_changes(now)
         return effects if self._unacknowledged is not None else effects + self._send_bye(now)
@@ -201,7 +202,8 @@ class InviteSession(ChangingSession):
             return True
         self.state = SessionState.ENDED
         self._unacknowledged = self._retry = None
-        self.timer.stop()
+        if self.timer.interval:
+            self.timer.stop()
         self.core.leave(self)
         if self._forsaken is not None:
             self.core.watch(self)

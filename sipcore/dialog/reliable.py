@@ -39,7 +39,7 @@ class RAck:
 
 def rseq_of(response: Response) -> int | None:
     """The number of a reliable provisional response; None for any other. Raises PeerError."""
-    if "Require" not in response.first or not 100 < response.status < 200 or OPTION not in response.require:
+    if not 100 < response.status < 200 or OPTION not in response.require:
         return None
     return _sequence_number(response.get("RSeq") or "")
 

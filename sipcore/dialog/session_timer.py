@@ -204,5 +204,4 @@ class SessionTimer:
 
     def stop(self) -> None:
         """The session is over."""
-        if self.interval:
-            self.interval, self.refresh_at, self.expires_at = 0, None, None
+        self.interval, self.refresh_at, self.expires_at = 0, None, None

@@ -235,11 +235,7 @@ class Message:
         """The message as it is sent, with Content-Length; kept until it is changed. Raises UsageError where a value
         would break out of its line."""
         if self._bytes is None:
-            lines = [self._start_line(), *map(": ".join, self.headers), ""]
-            text = "\r\n".join(lines)
-            if text.count("\n") >= len(lines) or text.count("\r") >= len(lines) or "\0" in text:
-                for line in lines:
-                    checked(line)
+            text = _join([self._start_line(), *map(": ".join, self.headers), ""])
             if "\r\nContent-Length: " in text:  # which may be another body's
                 self.remove("Content-Length")
                 return self.to_bytes()
@@ -270,6 +266,15 @@ def checked(value: str) -> str:
     if "\r" in value or "\n" in value or ("\0" in value and _BARE_NULL.search(value)):
         raise UsageError(f"a header value with a line break: {value[:80]!r}")
     return value
+
+
+def _join(lines: list[str]) -> str:
+    """Lines of a message, the last of them empty. Raises UsageError where one has a break of its own."""
+    text = "\r\n".join(lines)
+    if text.count("\n") >= len(lines) or text.count("\r") >= len(lines) or "\0" in text:
+        for line in lines:
+            checked(line)
+    return text
 
 
 class Request(Message):
@@ -422,7 +427,7 @@ def print_copied(request: Request, to_tag: str) -> str:
 
 def print_fields(fields: Iterable[tuple[str, str]]) -> str:
     """Header fields, each with its line break. Raises UsageError where a value would break out of its line."""
-    return "".join([f"{name}: {checked(value)}\r\n" for name, value in fields])
+    return _join([*map(": ".join, fields), ""])
 
 
 def has_tag(message: Message, to: str) -> bool:
