@@ -26,15 +26,12 @@ class Course:
         self._ended = ended
         self._name = name
         self._over = False
+        self.rests = True
+        """Whether no step has begun yet: others only read it."""
         self._task: asyncio.Task[None] | None = None
         """None while it rests, and after the end: it holds what it was cancelled with, and that holds this."""
         if first is not None:
             self.turn(first)
-
-    @property
-    def rests(self) -> bool:
-        """Whether no step has begun yet."""
-        return self._task is None and not self._over
 
     @property
     def over(self) -> bool:
@@ -49,6 +46,7 @@ class Course:
         waits = self._next is None
         self._next = step
         if self.rests:
+            self.rests = False
             self._task = self._loop.create_task(self._run(), name=self._name)
             self._task.add_done_callback(self._finish)
         elif waits and self._task is not None and asyncio.current_task() is not self._task:
@@ -57,7 +55,7 @@ class Course:
     def end(self, error: BaseException | None = None) -> None:
         """No step is needed: it ends where it rests, here and now."""
         if self.rests:
-            self._over = True
+            self.rests, self._over = False, True
             self._ended(error)
 
     def cancel(self) -> None:
@@ -65,8 +63,8 @@ class Course:
         self._cancelled = True
         if self._task is not None:
             self._task.cancel()
-        elif not self._over:
-            self._over = True
+        elif self.rests:
+            self.rests, self._over = False, True
             self._loop.call_soon(self._ended, asyncio.CancelledError())
 
     def _finish(self, task: asyncio.Task[None]) -> None:

@@ -63,6 +63,7 @@ class Events:
             NotifierSettings(lifetimes, config.max_subscriptions, config.max_per_extension),
             packages(switch),
         )
+        self._watched = self.notifier.watched
         per_extension = switch.config.sip.max_contacts
         self.publications = Publications(
             PublicationSettings(lifetimes, per_extension), PublishedPresence(self), switch.environment.rng
@@ -111,7 +112,7 @@ class Events:
         """A leg, a registration or the user of an extension has changed; what that means is looked up later. Of legs
         of a trunk nothing is told."""
         awaited = self._awaited
-        if PresenceChanged in awaited or None in awaited or number in self.notifier.watched:
+        if number in self._watched or PresenceChanged in awaited or None in awaited:
             self._note("", number)
         else:
             self._told.pop(number, None)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import field
 from operator import itemgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from media.plan import Codec, Direction
 from values import dataclass
@@ -70,23 +70,37 @@ class MediaFormats:
 
 _name = itemgetter(0)
 _known: dict[tuple[tuple[str, ...], Attributes, bool], MediaFormats] = {}
+_same: dict[int, tuple[Attributes, tuple[str, ...], MediaFormats]] = {}
+"""By the identity of attributes: who reads descriptions makes nothing new of what was said before."""
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 
 def media_formats(media: MediaDescription) -> MediaFormats:
     """Read a media section. Its keys are of one call only, and are not remembered."""
-    attributes = media.attributes
+    formats, attributes = media.formats, media.attributes
+    same = _same.get(id(attributes))
+    if same is not None and same[0] is attributes and same[1] == formats:
+        return same[2]
     keyless = "crypto" not in map(_name, attributes)
     if not keyless:
         attributes = tuple([attribute for attribute in attributes if attribute[0] != "crypto"])
-    key = media.formats, attributes, keyless
+    key = formats, attributes, keyless
     found = _known.get(key)
     if found is None:
         found = _read(media, keyless=keyless)
-        if _length(media.formats, attributes) <= MAX_REMEMBERED_CHARACTERS:
-            if len(_known) >= REMEMBERED:
-                _known.clear()
-            _known[key] = found
+        if _length(formats, attributes) > MAX_REMEMBERED_CHARACTERS:
+            return found
+        _keep(_known, key, found)
+    if keyless:
+        _keep(_same, id(attributes), (attributes, formats, found))
     return found
+
+
+def _keep(memory: dict[Key, Value], key: Key, value: Value) -> None:
+    if len(memory) >= REMEMBERED:
+        memory.clear()
+    memory[key] = value
 
 
 def _length(formats: tuple[str, ...], attributes: Attributes) -> int:

@@ -70,6 +70,16 @@ def test_the_same_is_read_once_whatever_the_port_and_the_key() -> None:
     assert (plain.keyless, keyed.keyless) == (True, False)
 
 
+def test_the_same_attributes_of_other_payload_types_are_read_anew() -> None:
+    media = section("m=audio 4000 RTP/AVP 0 8", "a=sendonly")
+    assert media_formats(media).codecs == ((Codec.PCMU, 0), (Codec.PCMA, 8))
+    assert media_formats(media) is media_formats(media)
+    other = media._replace(formats=("8",))
+    assert other.attributes is media.attributes
+    assert media_formats(other).codecs == ((Codec.PCMA, 8),)
+    assert media_formats(media).codecs == ((Codec.PCMU, 0), (Codec.PCMA, 8))
+
+
 @pytest.mark.parametrize(
     "long", [["m=audio 4000 RTP/AVP 0", "a=x:" + 3000 * "x"], ["m=audio 4000 RTP/AVP" + 3000 * " 0"]]
 )
