@@ -16,46 +16,36 @@ SELECT number, list, started_at, call FROM call_parties WHERE list IS NOT NULL
 ORDER BY number, list, started_at ON CONFLICT DO NOTHING
 """
 
-ON_SQLITE = (
-    """
-    UPDATE call_records SET parties = (
-        SELECT json_group_array(json_array(
-            number, role, at || '+00:00', trunk, json(CASE WHEN rang THEN 'true' ELSE 'false' END),
-            answered_at || '+00:00', taken_by, json(CASE WHEN blocked THEN 'true' ELSE 'false' END),
-            json(CASE WHEN addressed THEN 'true' ELSE 'false' END)
-        )) FROM (SELECT * FROM call_parties AS party WHERE party.call = call_records.call ORDER BY position)
-    )
-    """,
-    """
-    UPDATE call_records SET legs = (
-        SELECT json_group_array(json_array(
-            at || '+00:00', extension, packets, loss, jitter_ms, mos, sent, remote_loss, remote_jitter_ms, remote_mos,
-            round_trip_ms
-        )) FROM (SELECT * FROM call_quality AS leg WHERE leg.call = call_records.call ORDER BY id)
-    ) WHERE call IN (SELECT call FROM call_quality)
-    """,
+ON_SQLITE = """
+UPDATE call_records SET parties = (
+    SELECT json_group_array(json_array(
+        number, role, at || '+00:00', trunk, json(CASE WHEN rang THEN 'true' ELSE 'false' END),
+        answered_at || '+00:00', taken_by, json(CASE WHEN blocked THEN 'true' ELSE 'false' END),
+        json(CASE WHEN addressed THEN 'true' ELSE 'false' END)
+    )) FROM (SELECT * FROM call_parties AS party WHERE party.call = call_records.call ORDER BY position)
+), legs = (
+    SELECT json_group_array(json_array(
+        at || '+00:00', extension, packets, loss, jitter_ms, mos, sent, remote_loss, remote_jitter_ms, remote_mos,
+        round_trip_ms
+    )) FROM (SELECT * FROM call_quality AS leg WHERE leg.call = call_records.call ORDER BY id)
 )
+"""
 
 _TEXT = "to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') || '+00:00'"
 
-ON_POSTGRESQL = (
-    f"""
-    UPDATE call_records SET parties = coalesce((
-        SELECT json_agg(json_build_array(
-            party.number, party.role, {_TEXT.format("party.at")}, party.trunk, party.rang,
-            {_TEXT.format("party.answered_at")}, party.taken_by, party.blocked, party.addressed
-        ) ORDER BY party.position) FROM call_parties AS party WHERE party.call = call_records.call
-    ), '[]')
-    """,
-    f"""
-    UPDATE call_records SET legs = (
-        SELECT json_agg(json_build_array(
-            {_TEXT.format("leg.at")}, leg.extension, leg.packets, leg.loss, leg.jitter_ms, leg.mos, leg.sent,
-            leg.remote_loss, leg.remote_jitter_ms, leg.remote_mos, leg.round_trip_ms
-        ) ORDER BY leg.id) FROM call_quality AS leg WHERE leg.call = call_records.call
-    ) WHERE call IN (SELECT call FROM call_quality)
-    """,
-)
+ON_POSTGRESQL = f"""
+UPDATE call_records SET parties = coalesce((
+    SELECT json_agg(json_build_array(
+        party.number, party.role, {_TEXT.format("party.at")}, party.trunk, party.rang,
+        {_TEXT.format("party.answered_at")}, party.taken_by, party.blocked, party.addressed
+    ) ORDER BY party.position) FROM call_parties AS party WHERE party.call = call_records.call
+), '[]'), legs = coalesce((
+    SELECT json_agg(json_build_array(
+        {_TEXT.format("leg.at")}, leg.extension, leg.packets, leg.loss, leg.jitter_ms, leg.mos, leg.sent,
+        leg.remote_loss, leg.remote_jitter_ms, leg.remote_mos, leg.round_trip_ms
+    ) ORDER BY leg.id) FROM call_quality AS leg WHERE leg.call = call_records.call
+), '[]')
+"""
 
 
 def upgrade() -> None:
@@ -71,7 +61,8 @@ def upgrade() -> None:
     )
     for name in ("parties", "legs"):
         op.add_column("call_records", sa.Column(name, sa.JSON, nullable=False, server_default="[]"))
-    for statement in (LISTS, *(ON_SQLITE if op.get_bind().dialect.name == "sqlite" else ON_POSTGRESQL)):
-        op.get_bind().exec_driver_sql(statement)
+    connection = op.get_bind()
+    connection.exec_driver_sql(LISTS)
+    connection.exec_driver_sql(ON_SQLITE if connection.dialect.name == "sqlite" else ON_POSTGRESQL)
     op.drop_table("call_quality")
     op.drop_table("call_parties")
