@@ -31,7 +31,8 @@ JOURNAL_SECONDS = 0.1
 """How soon the journal tells of a call that begins."""
 STILL_SECONDS = 0.5
 """How often it tells what has become of calls, and that they are still going on."""
-
+LATE_SECONDS = 0.4
+"""After so long the journal is given those records, too, that the store has been given and has not written."""
 
 MOST_UNSETTLED = 2000
 """So many calls that have ended are in the journal, where the store takes nothing for long; of those before it is lost
@@ -40,9 +41,11 @@ how they ended, if it takes nothing until the process is killed."""
 
 @dataclass(slots=True)
 class _Ended:
-    """Calls that have ended between two lines of the journal."""
+    """Calls that have ended, and whose records were given to the store together."""
 
     records: list[CallRecord]
+    at: float
+    """When, on the clock of the loop."""
     noted: int
     """The store has them once it has settled so many facts."""
     told: bool = False
@@ -75,7 +78,7 @@ class History:
         self._journal = journal
         self._journalist = threads() if threads is not None and journal is not None else None
         self._journalling: asyncio.TimerHandle | None = None
-        self._ended: list[CallRecord] = []
+        self._ended: list[str] = []
         """Calls of which the journal does not know yet that they are over."""
         self._unsettled: deque[_Ended] = deque()
         """While the store may not have them."""
@@ -124,7 +127,7 @@ class History:
     def _add(self, record: CallRecord) -> None:
         self._records.append(record)
         if self._journal is not None:
-            self._ended.append(record)
+            self._ended.append(record.call)
         self._written_soon()
 
     def _add_quality(self, quality: CallQuality) -> None:
@@ -142,9 +145,11 @@ class History:
             self._timer.cancel()
             self._timer = None
         if self._records or self._qualities:
-            self._store.note(partial(calls.add, tuple(self._records), tuple(self._qualities)))
-            self._records.clear()
-            self._qualities.clear()
+            records, self._records = self._records, []
+            qualities, self._qualities = self._qualities, []
+            self._store.note(partial(calls.add, records, qualities), at_once=True)
+            if records and self._journal is not None:
+                self._unsettled.append(_Ended(records, asyncio.get_running_loop().time(), self._store.noted))
 
     # -- calls that are going on ------------------------------------------------------------------------------
 
@@ -161,27 +166,25 @@ class History:
         self._journalling = None
         at, chronicle, journal = self._wall(), self._chronicle, self._journal
         assert journal is not None, "without one nothing is to be written"
-        self._flush()
-        while self._unsettled and self._unsettled[0].noted <= self._store.settled:
-            self._unsettled.popleft()
-        ended = _Ended(self._ended, self._store.noted)
+        if not len(chronicle):
+            self._flush()
+        unsettled, ended = self._unsettled, self._ended
+        while unsettled and unsettled[0].noted <= self._store.settled:
+            unsettled.popleft()
         self._ended = []
         if not (len(chronicle) or len(self._store)):
             self._have_done(journal.clear)
             return
         full = journal.full  # once, for the journalist may find out meanwhile
-        late = [each for each in self._unsettled if full or not each.told]
+        due = asyncio.get_running_loop().time() - LATE_SECONDS
+        late = [each for each in unsettled if full or (each.at <= due and not each.told)]
         over = [record for each in late for record in each.records]
         if full:
-            self._have_done(partial(journal.rewrite, at, chronicle.going_on(at), [*over, *ended.records]))
+            self._have_done(partial(journal.rewrite, at, chronicle.going_on(at), [*over, *self._records]))
         else:
-            calls_over = [record.call for record in ended.records]
-            changed = chronicle.going_on(at, chronicle.changed)
-            self._have_done(partial(journal.append, at, changed, calls_over, over))
+            self._have_done(partial(journal.append, at, chronicle.going_on(at, chronicle.changed), ended, over))
         for each in late:
             each.told = True
-        if ended.records:
-            self._unsettled.append(ended)
         while sum(len(each.records) for each in self._unsettled) > MOST_UNSETTLED:
             self._unsettled.popleft()
         chronicle.changed.clear()

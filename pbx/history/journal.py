@@ -2,8 +2,8 @@
 
 Each line has records of calls as they would be if the system had stopped at that moment; a later record of a call takes
 the place of those before. Each line says up to when calls were going on, too, and which have ended since the line
-before. The records of these are in the store, which is asked; where it has not taken them by the next line, that has
-them. Nothing waits for the disk: what the process has written outlives it, and only the end of the machine may cost the
+before. The records of these are in the store, which is asked; where it has not taken them soon, a later line has them.
+Nothing waits for the disk: what the process has written outlives it, and only the end of the machine may cost the
 last seconds.
 """
 

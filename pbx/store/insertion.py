@@ -1,7 +1,7 @@
 """Many rows for one table, by statements that are written once.
 
 SQLAlchemy's own `insert` looks at each value of each row as if it had never seen the like, which takes several times
-what the database does; and each call leaves five rows. Here values are made ready a column at a time, which is most
+what the database does; and each call leaves three rows. Here values are made ready a column at a time, which is most
 often one look at all of them, and many rows go by one statement: the database lets other threads go on, and has to wait
 for them, at each. Types and their processors are SQLAlchemy's here too.
 """

@@ -140,8 +140,9 @@ class Store:
             raise StoreUnavailable("the database is slow, too many changes wait")
         return await asyncio.shield(waiting)
 
-    def note(self, change: Change[Any]) -> None:
+    def note(self, change: Change[Any], *, at_once: bool = False) -> None:
         """Have a change performed soon, and again until it succeeds; nobody is told when, and nothing waits for it.
+        `at_once`: it need not wait for others to go with it, for it is many already.
 
         Changes of both kinds are performed in the order of the calls. A fact is lost, with a line in the log, where
         far too many wait, where its change fails of itself, or where the process dies within a moment.
@@ -153,8 +154,11 @@ class Store:
             return
         self._notes.append(change)
         self.noted += 1
-        if self._timer is None and self._flushing is None:
-            self._flush_after(BATCH_SECONDS)
+        if self._flushing is not None or (self._timer is not None and (self._out or not at_once)):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._flush_after(0.0 if at_once and not self._out else BATCH_SECONDS)
 
     async def flush(self) -> None:
         """Write what has been noted. Raises StoreUnavailable."""

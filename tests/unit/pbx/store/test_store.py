@@ -51,10 +51,11 @@ class Flaky(Database):
     def __init__(self) -> None:
         self._inner = Database.memory()
         self.out = False
-        self.changes = 0
+        self.asked = self.changes = 0
         self.durable = False
 
     def transact(self, change: Change[Any]) -> Any:
+        self.asked += 1
         if self.out:
             raise StoreUnavailable("the database does not answer: pulled out")
         self.changes += 1
@@ -153,6 +154,28 @@ async def test_facts_go_together() -> None:
     await asyncio.sleep(1)
     assert len(store) == 0
     assert database.changes <= 2  # all of them, and what had them performed
+    await store.close()
+
+
+async def test_what_is_many_already_waits_for_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pbx.store.store.BATCH_SECONDS", 1000.0)
+    database = Flaky()
+    store, began = Store(database), asyncio.get_running_loop().time()
+    store.note(partial(add, "100"))
+    store.note(partial(add, "101"), at_once=True)
+    await asyncio.sleep(1)
+    assert (store.settled, asyncio.get_running_loop().time() - began < 1000) == (2, True)
+    database.out = True
+    store.note(partial(add, "102"), at_once=True)
+    await asyncio.sleep(0.5)
+    asked = database.asked
+    for number in ("103", "104"):  # a database that is out is not asked more often for that
+        store.note(partial(add, number), at_once=True)
+        await asyncio.sleep(0.01)
+    assert database.asked == asked
+    database.out = False
+    await asyncio.sleep(60)
+    assert await store.fetch(numbers) == ["100", "101", "102", "103", "104"]
     await store.close()
 
 
