@@ -10,7 +10,7 @@ from sipcore.syntax.remember import kept, remembered
 from sipcore.syntax.uri import Parameters, Uri
 
 _TOKEN = r"[A-Za-z0-9\-.!%*_+`'~]+"
-_TOKEN_ALONE = re.compile(_TOKEN)
+_USUAL_VIA = re.compile(r"([^;]+)(;rport)?;branch=([A-Za-z0-9.-]+)(;rport)?")
 _RPORT = "rport", None
 _new = tuple.__new__
 """Of named tuples, without what costs more than making them: this runs four times for each message."""
@@ -28,6 +28,11 @@ _SENT_BY = re.compile(
 _NAME_ADDRESS = re.compile(
     rf'(?:\s*(?P<quoted>{_QUOTED})\s*|(?P<tokens>[^"<>,;]*+))<(?P<uri>[^<>]*)>', re.DOTALL
 )  # linear: white space has one way to match
+
+
+def _is_plain(value: str) -> bool:
+    """Whether nothing of a parameter's value means anything: true of nearly all tags and branches."""
+    return value.replace("-", "").replace(".", "").isalnum()
 
 
 def unquote_string(text: str) -> str:
@@ -147,24 +152,20 @@ class NameAddress(_NameAddress):
     @remembered(2048)  # the messages of a dialog all have the same two
     def parse(text: str) -> NameAddress:
         """Raises PeerError(400)."""
+        before, found, tag = text.partition(">;tag=")
+        if found and (tag.isalnum() or _is_plain(tag)):  # nearly always
+            name, uri = _parse_brackets(before + ">")
+            address = _new(NameAddress, (name, uri, (("tag", tag),)))
+            address.tag = tag
+            return address
         end = _end_of_brackets(text)
         if end:
             return NameAddress(*_parse_brackets(text[:end]), parse_parameters(text, end))
-        address, semicolon, parameters = text.strip().partition(";")
-        uri = Uri.parse(address.strip())
+        bare, semicolon, parameters = text.strip().partition(";")
+        uri = Uri.parse(bare.strip())
         if uri.headers:  # section 20.10: such a URI is written in angle brackets
             raise PeerError(f"a URI with headers and without brackets: {text[:80]!r}")
         return NameAddress(None, uri, parse_parameters(semicolon + parameters))
-
-    @staticmethod
-    def parse_usual(text: str) -> NameAddress | None:
-        """The same, quickly, if only a tag is behind the brackets; not remembered, for tags do not come again."""
-        before, found, tag = text.partition(">;tag=")
-        if not found or not _TOKEN_ALONE.fullmatch(tag):
-            return None
-        address = _new(NameAddress, (*_parse_brackets(before + ">"), (("tag", tag),)))
-        address.tag = tag
-        return address
 
     def parameter(self, name: str) -> str | None:
         """The value of a header parameter ("" if it has none); None if it is absent."""
@@ -234,19 +235,17 @@ class Via(_Via):
     @staticmethod
     def parse_usual(text: str) -> Via | None:
         """The same, quickly, if nearly all write it so; not remembered, for each request has another."""
-        sent_by, _, rest = text.partition(";")
-        parameters: Parameters
-        if rest[-6:] == ";rport" and rest[:7] == "branch=":
-            branch = rest[7:-6]
-            parameters = ("branch", branch), _RPORT
-        elif rest[:13] == "rport;branch=":
-            branch = rest[13:]
-            parameters = _RPORT, ("branch", branch)
-        else:
+        found = _USUAL_VIA.fullmatch(text)
+        if found is None:
             return None
-        if not _TOKEN_ALONE.fullmatch(branch):
+        sent_by, before, branch, after = found.groups()
+        transport, host, port = _parse_usual_sent_by(sent_by)
+        parameters: Parameters = ("branch", branch), _RPORT
+        if not after:
+            parameters = (_RPORT, ("branch", branch)) if before else (("branch", branch),)
+        elif before:
             return None
-        via = _new(Via, (*_parse_usual_sent_by(sent_by), parameters))
+        via = _new(Via, (transport, host, port, parameters))
         via.branch = branch
         return via
 
@@ -285,6 +284,9 @@ class CSeq(NamedTuple):
     @remembered(512)
     def parse(text: str) -> CSeq:
         """Raises PeerError(400)."""
+        usual = CSeq.parse_usual(text)
+        if usual is not None:
+            return usual
         number, _, method = text.replace("\t", " ").partition(" ")
         if not (
             number.isdecimal()
@@ -300,7 +302,7 @@ class CSeq(NamedTuple):
     def parse_usual(text: str) -> CSeq | None:
         """The same, quickly, if nothing but one space is between number and method; not remembered."""
         number, _, method = text.partition(" ")
-        if method.isalpha() and number.isdecimal() and number.isascii() and len(number) < 10:
+        if method.isalpha() and len(number) < 10 and number.isdecimal() and number.isascii():
             return _new(CSeq, (int(number), method))
         return None
 

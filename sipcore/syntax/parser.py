@@ -6,10 +6,9 @@ import re
 
 from sipcore.errors import ParseError, PeerError
 from sipcore.syntax import familiar, usual
+from sipcore.syntax.fields import canonical_name, read_field
 from sipcore.syntax.headers import CSeq, NameAddress, split_values
 from sipcore.syntax.message import Message, Request, Response
-from sipcore.syntax.names import CANONICAL
-from sipcore.syntax.remember import remembered
 from values import dataclass
 
 
@@ -27,7 +26,6 @@ class Limits:
 LIMITS = Limits()
 _REQUEST_LINE = re.compile(r"([A-Za-z]{1,64}) ([^\s\x00-\x1f<][^\s\x00-\x1f]*) SIP/2\.0")
 """Nearly every one."""
-_NAME = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+")
 _METHOD = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]{1,64}")
 _ONCE = ("From", "To", "Call-ID", "CSeq", "Max-Forwards")
 _SPACE = re.compile(r"\s")
@@ -115,19 +113,9 @@ def _read_fields(message: Message, text: str, limits: Limits) -> None:
     try:
         if len(lines) > limits.header_fields or len(text) > limits.line_characters:
             raise PeerError("may be too much")
-        message.headers = list(map(_read_field, lines))
+        message.headers = list(map(read_field, lines))
     except (ValueError, PeerError):
         _read_odd_fields(message, text, limits)
-
-
-@remembered(4096)  # most lines of a phone are in each of its messages
-def _read_field(line: str) -> tuple[str, str]:
-    """Raises ValueError or PeerError for whatever needs a closer look."""
-    name, value = line.split(":", 1)
-    value = value.strip()
-    if "\r" in value or "\0" in value:
-        raise PeerError("a control character in a header field")
-    return CANONICAL.get(name) or _canonical_name(name), value
 
 
 def _read_odd_fields(message: Message, text: str, limits: Limits) -> None:
@@ -140,19 +128,11 @@ def _read_odd_fields(message: Message, text: str, limits: Limits) -> None:
     for line in lines:
         name, colon, value = line.partition(":")
         if colon:
-            message.headers.append((_canonical_name(name), value.strip()))
+            message.headers.append((canonical_name(name), value.strip()))
         elif line.strip():
             raise PeerError(f"not a header field: {line[:60]!r}")
     if any(_CONTROL.search(value) for _, value in message.headers):
         raise PeerError("a control character in a header field")
-
-
-def _canonical_name(name: str) -> str:
-    """The name as the RFC writes it, however the peer does. Raises PeerError."""
-    name = name.rstrip()
-    if not _NAME.fullmatch(name):
-        raise PeerError(f"not a header name: {name[:60]!r}")
-    return CANONICAL.get(name.lower(), name)
 
 
 def _check(message: Request | Response, limits: Limits) -> None:

@@ -49,9 +49,13 @@ class Recent(dict[Key, Any], Generic[Key, Value]):
     def keep(self, key: Key, value: Value) -> None:
         """Remember a value."""
         if len(self) >= self._entries:
-            self._before = self.copy()
-            self.clear()
+            self.turn()
         self[key] = value
+
+    def turn(self) -> None:
+        """Begin anew; what is known is what was known before."""
+        self._before = self.copy()
+        self.clear()
 
 
 class _Memory(Recent[str, Any]):
@@ -63,8 +67,10 @@ class _Memory(Recent[str, Any]):
 
     def __missing__(self, text: str) -> Any:
         value = self._before.get(text) or self._parse(text)
-        if len(text) <= MAX_CHARACTERS:
-            self.keep(text, value)
+        if len(text) <= MAX_CHARACTERS:  # `keep`, without the call
+            if len(self) >= self._entries:
+                self.turn()
+            self[text] = value
         return value
 
 

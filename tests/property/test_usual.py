@@ -225,8 +225,9 @@ USUAL = [
         b"INVITE sip:101@pbx.example SIP/2.0", b"SIP/2.0 200 OK"
     ),
     PLAIN.replace(b"\r\n\r\n", b"\r\nContent-Length: 3\r\n\r\nabc"),
-    PLAIN.replace(b"\r\nVia", b"\r\nContent-Length: 0\r\nVia").replace(b": 70", b": 69"),
-    PLAIN.replace(b"\r\nVia", b"\r\nRoute: <sip:pbx;lr>\r\nVia"),
+    PLAIN.replace(b"\r\nTo", b"\r\nContent-Length: 0\r\nTo").replace(b": 70", b": 69"),
+    PLAIN.replace(b"\r\nTo", b"\r\nRoute: <sip:pbx;lr>\r\nTo"),
+    PLAIN.replace(b"From: ", b"f:").replace(b"Call-ID: ", b"CALL-ID :").replace(b"Contact: ", b"m: "),
 ]
 
 

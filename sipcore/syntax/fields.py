@@ -1,6 +1,11 @@
-"""Names of header fields, and how else they may be written (RFC 3261 section 7.3.3, and the RFCs of each)."""
+"""Lines of a head: header fields by the names that the RFCs give them, in whatever spelling (RFC 3261 section 7.3)."""
 
 from __future__ import annotations
+
+import re
+
+from sipcore.errors import PeerError
+from sipcore.syntax.remember import remembered
 
 _COMPACT = {
     "i": "Call-ID", "m": "Contact", "e": "Content-Encoding", "l": "Content-Length", "c": "Content-Type",
@@ -78,6 +83,24 @@ _NAMES = [
     "Warning",
     "WWW-Authenticate",
 ]
-KNOWN = frozenset(_NAMES)
-CANONICAL = {name.lower(): name for name in _NAMES} | {name: name for name in _NAMES} | _COMPACT
+_CANONICAL = {name.lower(): name for name in _NAMES} | {name: name for name in _NAMES} | _COMPACT
 """Spellings -> the name as the RFCs write it."""
+_NAME = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+")
+
+
+@remembered(4096)  # most lines of a phone are in each of its messages
+def read_field(line: str) -> tuple[str, str]:
+    """Name and value. Raises ValueError or PeerError for whatever needs a closer look."""
+    name, value = line.split(":", 1)
+    value = value.strip()
+    if "\r" in value or "\0" in value:
+        raise PeerError("a control character in a header field")
+    return _CANONICAL.get(name) or canonical_name(name), value
+
+
+def canonical_name(name: str) -> str:
+    """The name as the RFC writes it, however the peer does. Raises PeerError."""
+    name = name.rstrip()
+    if not _NAME.fullmatch(name):
+        raise PeerError(f"not a header name: {name[:60]!r}")
+    return _CANONICAL.get(name.lower(), name)
