@@ -61,7 +61,12 @@ class LargeRequests:
         elif self._loop.time() < self._no_tcp.get(flow.remote, 0.0):
             self._send_datagram(flow, data)
         elif way is None:
-            self.ways[branch] = self._loop.create_task(self._send_large(flow, branch, data))
+            task = self.ways[branch] = self._loop.create_task(self._send_large(flow, branch, data))
+            task.add_done_callback(lambda task: self._attempted(branch, task))
+
+    def _attempted(self, branch: bytes, task: asyncio.Task[None]) -> None:
+        if self.ways.get(branch) is task:  # it has led to no connection
+            del self.ways[branch]
 
     def stop(self) -> None:
         """Give all attempts up."""
@@ -74,7 +79,6 @@ class LargeRequests:
             async with asyncio.timeout(CONNECT_SECONDS):
                 stream = await self._connect(Transport.TCP, flow.remote)
         except OSError as error:  # a TimeoutError is one
-            del self.ways[branch]
             logger.info(
                 "%s takes no TCP, a request of %d bytes goes over UDP: %s", flow.remote, len(data), error
             )

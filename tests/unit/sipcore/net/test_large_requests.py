@@ -7,11 +7,11 @@ import asyncio
 import pytest
 
 from sipcore.effects import Transmit
-from sipcore.net.large_requests import CONNECT_SECONDS, NO_TCP_SECONDS, UDP_MAX_BYTES
+from sipcore.net.large_requests import CONNECT_SECONDS, NO_TCP_SECONDS, UDP_MAX_BYTES, LargeRequests
 from sipcore.syntax.message import Request
 from sipcore.syntax.parser import parse_message
 from sipcore.syntax.uri import Uri
-from sipcore.transport.flow import Address
+from sipcore.transport.flow import Address, Flow, Transport
 from sipcore.transport.framing import StreamFramer
 from tests.simulation.network import HostNetwork
 from tests.simulation.simulation import Simulation
@@ -169,3 +169,23 @@ async def test_a_stop_gives_the_attempt_up(simulation: Simulation, peer: Peer) -
         await asyncio.sleep(0)
     await asyncio.sleep(60)
     assert (peer.datagrams, peer.streamed) == ([], [])
+
+
+async def test_an_attempt_that_fails_in_whatever_way_is_forgotten(simulation: Simulation) -> None:
+    failures: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: failures.append(context))
+
+    async def connect(transport: Transport, remote: Address) -> Flow:
+        raise LookupError("a bug")
+
+    def nowhere(flow: Flow, data: bytes) -> None:
+        """Nothing is sent."""
+
+    large = LargeRequests(connect, nowhere, nowhere)
+    request = b"INFO sip:a SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\r\n" + bytes(UDP_MAX_BYTES)
+    assert large.concerns(request)
+    large.send(Flow(Transport.UDP, PEER, PEER), request)
+    assert list(large.ways) == [b"z9hG4bK1"]
+    await asyncio.sleep(1)
+    assert not large.ways
+    assert not large.concerns(b"ACK sip:a SIP/2.0\r\n")
