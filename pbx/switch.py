@@ -500,6 +500,8 @@ class Switch:
 
     def _arm_expiry(self) -> None:
         """Wake up when the next binding expires; the timer is moved only when that is sooner."""
+        if self._expiry is not None and self._expiry.when() <= self.registrar.deadlines.soonest:
+            return
         due = self.registrar.next_deadline()
         if due is None or (self._expiry is not None and self._expiry.when() <= due):
             return

@@ -95,10 +95,8 @@ def parse_digest(value: str) -> dict[str, str] | None:
     texts = value.split('"')
     if len(texts) % 2 and "\\" not in value:  # a client writes all but what it quotes again
         form, quoted = _form_of(_HERE.join(texts[::2])), texts[1::2]
-        if form is not None and len(form[0]) == len(quoted):
-            parameters = form[1].copy()
-            parameters.update(zip(form[0], quoted))  # noqa: B905  # it has been looked at
-            return parameters
+        if form is not None and form[0] == len(quoted):
+            return dict(zip(form[1], [*quoted, *form[2]]))  # noqa: B905  # it has been looked at
     return read_digest(value)
 
 
@@ -120,13 +118,14 @@ _HERE = f'"{_STAND_IN}"'
 
 
 @remembered(1024)
-def _form_of(text: str) -> tuple[tuple[str, ...], dict[str, str]] | None:
-    """The names of quoted parameters in their order, and all others."""
+def _form_of(text: str) -> tuple[int, tuple[str, ...], tuple[str, ...]] | None:
+    """How many parameters are quoted; their names in their order, then those of all others; the values of these."""
     parameters = read_digest(text)
     if parameters is None:
         return None
-    names = tuple([name for name, value in parameters.items() if value == _STAND_IN])
-    return names, {name: value for name, value in parameters.items() if value != _STAND_IN}
+    quoted = [name for name, value in parameters.items() if value == _STAND_IN]
+    plain = {name: value for name, value in parameters.items() if value != _STAND_IN}
+    return len(quoted), (*quoted, *plain), tuple(plain.values())
 
 
 class Nonces:

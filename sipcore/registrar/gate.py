@@ -121,7 +121,7 @@ class DigestGate:
             self._throttle.proved(username, following)
             return self._challenge(now, old=old, stale_for=following)
         self._throttle.succeeded(place, nonce)
-        return Admitted(account.number) if _speaks_for_itself(request, account) else Refused(403)
+        return _admitted(account.number) if _speaks_for_itself(request, account) else Refused(403)
 
     def _ours(self, credentials: Iterable[str]) -> dict[str, str] | None:
         """The digest parameters for our realm among the Authorization headers; None if there are none."""
@@ -136,6 +136,9 @@ class DigestGate:
         algorithms = _MD5_ALONE if old else ALGORITHMS
         stale = bool(stale_for)
         return Refused(401, self._authenticator.challenges(now, algorithms, stale=stale, nonce=stale_for))
+
+
+_admitted = remembered(4096)(Admitted)
 
 
 def _speaks_for_itself(request: Request, account: Account) -> bool:

@@ -130,7 +130,8 @@ class Registrar:
         self._settings = settings
         self._random = random
         self._records: dict[str, _Record] = {}
-        self._deadlines: Deadlines[_Record] = Deadlines()
+        self.deadlines: Deadlines[_Record] = Deadlines()
+        """When each address loses its next binding."""
 
     def register(self, request: Request, aor: str, flow: Flow, now: float) -> RegisterResult:
         """Process an admitted REGISTER for `aor`. What is wrong with it becomes the response."""
@@ -160,7 +161,7 @@ class Registrar:
         new = Binding(aor, contact, way, now + seconds, q, instance, reg_id, path, call_id, cseq, agent)
         record.bindings = [new]
         if new.expires_at < old.expires_at:
-            self._deadlines.watch(record)
+            self.deadlines.watch(record)
         return f"{latest.before}{seconds}{latest.after}"
 
     def bindings(self, aor: str, now: float) -> list[Binding]:
@@ -196,7 +197,7 @@ class Registrar:
     def expire(self, now: float) -> tuple[BindingChange, ...]:
         """Remove what has expired."""
         changes: list[BindingChange] = []
-        while (record := self._deadlines.due(now)) is not None:
+        while (record := self.deadlines.due(now)) is not None:
             expired, live = _split(record.bindings, now)
             self._store(record, live)
             changes += expired
@@ -214,7 +215,7 @@ class Registrar:
 
     def next_deadline(self) -> float | None:
         """When `expire` wants to be called."""
-        return self._deadlines.next()
+        return self.deadlines.next()
 
     # -- one REGISTER -----------------------------------------------------------------------------------
 
@@ -317,10 +318,10 @@ class Registrar:
         record.latest = None
         if bindings:
             self._records[record.aor] = record
-            self._deadlines.watch(record)
+            self.deadlines.watch(record)
         else:
             self._records.pop(record.aor, None)
-            self._deadlines.forget(record)
+            self.deadlines.forget(record)
 
 
 def _split(bindings: list[Binding], now: float) -> tuple[list[BindingChange], list[Binding]]:

@@ -333,7 +333,7 @@ def test_many_refreshes_leave_one_deadline() -> None:
         office.register(DESK, expires=60)
         office.wait(1)
     assert office.registrar.next_deadline() == office.now + 59
-    assert len(office.registrar._deadlines) == 1
+    assert len(office.registrar.deadlines) == 1
 
 
 # -- Contact: * ----------------------------------------------------------------------------------------
