@@ -144,9 +144,7 @@ class Regulars:
         fields = text.removesuffix("\r\n\r\n").split("\r\n")[1:]
         if said is None or found is None or "Content-Length: 0" not in fields or "\n" in "".join(fields):
             return
-        if (
-            not len(fields) - 1 == len(request.headers) == len(first)
-        ):  # each is of one line, and there is no body
+        if not len(fields) - 1 == len(request.headers) == len(first):  # one line each, and no body
             return
         if (first["Via"], first.get("Authorization", "")) != (via, credentials):
             return

@@ -118,7 +118,7 @@ class Phone:
             "Call-ID: regular",
             f"CSeq: {self.cseq} REGISTER",
             *step["lines"],
-            "Content-Length: 0",
+            *step["length"],
         ]
         if step["username"] and self.challenge:
             value = answer_challenge(
@@ -130,7 +130,7 @@ class Phone:
                 nc=step["nc"],
                 cnonce="c",
             )
-            lines.insert(step["at"], f"Authorization: {step['space']}{value}")
+            lines.insert(step["at"], f"{step['header']}: {step['space']}{value}")
         self.last = "\r\n".join([*lines, "", ""]).encode()
         return self.last
 
@@ -175,10 +175,16 @@ REGISTERS = st.fixed_dictionaries(
                 [CONTACT, "Path: <sip:proxy;lr>"],
                 [CONTACT, "Require: x"],
                 [CONTACT, "Max-Forwards: 0"],
+                [CONTACT, "X: 1\nY: 2"],
+                [CONTACT, "X: 1\r\n 2"],
+                [CONTACT, "X: 1", "X: 2"],
+                [CONTACT, "authorization: Digest a=1"],
                 [],
             ]
         ),
         "at": st.sampled_from([5, 5, 6, 1, 2, 7]),
+        "header": st.sampled_from(["Authorization"] * 6 + ["authorization"]),
+        "length": st.sampled_from([["Content-Length: 0"]] * 6 + [["l: 0"], []]),
         "space": st.sampled_from(["", "", "", " ", "\t"]),
         "flow": st.sampled_from([FLOWS[0]] * 5 + FLOWS),
     }
@@ -210,10 +216,15 @@ USUAL = {
     "via": "Via: {sent_by};branch={branch};rport",
     "lines": [CONTACT],
     "at": 6,
+    "header": "Authorization",
+    "length": ["Content-Length: 0"],
     "space": "",
     "flow": FLOWS[0],
 }
 ASKS = USUAL | {"username": ""}
+BY_TCP = {"flow": FLOWS[3]}
+NO_LENGTH: dict[str, Any] = {"length": []}
+SPELLED = USUAL | {"header": "authorization"}
 WRONG = USUAL | {"password": "new"}
 
 
@@ -221,6 +232,11 @@ WRONG = USUAL | {"password": "new"}
 @example([ASKS, USUAL, ASKS, USUAL | {"nc": 2}, "again", USUAL | {"nc": 2}, "password", USUAL | {"nc": 3}])
 @example([ASKS, USUAL, *[WRONG] * (FREE_FAILURES + 2), USUAL | {"flow": FLOWS[2]}, "removed", USUAL])
 @example([ASKS, USUAL, 400.0, USUAL | {"nc": 2}, USUAL, 700.0, ASKS, USUAL])
+@example([ASKS | BY_TCP, *[USUAL | BY_TCP | {"nc": count} for count in (1, 2, 3)]])
+@example(
+    [ASKS | NO_LENGTH, *[USUAL | NO_LENGTH | {"nc": count} for count in (1, 2)], USUAL | NO_LENGTH | BY_TCP]
+)
+@example([ASKS, SPELLED | {"lines": [CONTACT, "X: 1"]}, SPELLED | {"lines": [CONTACT, "X: 1"]}])
 def test_whoever_is_known_is_served_as_if_nobody_knew_him(steps: list[Any]) -> None:
     ours, reference, phone = Server(knows_regulars=True), Server(knows_regulars=False), Phone()
     now = 1000.0
