@@ -19,6 +19,7 @@ from media.plan import Codec, Direction, SrtpKeys, SrtpSuite, StreamPlan
 from media.ticker import Punctuality
 from media.tones import Tone
 from media.upward_log import LogLine
+from values import maker
 
 _Way = Callable[..., Any]
 """From a value to plain ones, or back."""
@@ -62,7 +63,7 @@ def _ways(kind: type[Any], *number: int) -> tuple[_Way, _Way]:
     if issubclass(kind, Enum):
         members = list(kind)
         return {member: index for index, member in enumerate(members)}.__getitem__, members.__getitem__
-    known: dict[str, Any] = {"kind": kind}
+    known: dict[str, Any] = {}
     names = [field.name for field in fields(kind)]
     there, back = {name: f"value.{name}" for name in names}, {name: name for name in names}
     for name in _NESTED.keys() & names:
@@ -74,8 +75,9 @@ def _ways(kind: type[Any], *number: int) -> tuple[_Way, _Way]:
     printed = ", ".join([*map(str, number), *there.values()])
     to_plain: _Way = eval(f"lambda value: [{printed}]", known)
     if there.keys().isdisjoint(_NESTED):
-        return to_plain, kind
-    return to_plain, eval(f"lambda {', '.join(names)}: kind({', '.join(back.values())})", known)
+        return to_plain, kind if number else maker(kind)
+    known["make"] = maker(kind)
+    return to_plain, eval(f"lambda {', '.join(names)}: make({', '.join(back.values())})", known)
 
 
 _KINDS = (*get_args(Command), *get_args(Event), LogLine)
