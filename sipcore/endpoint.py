@@ -97,8 +97,8 @@ class Endpoint:
         self.stateless_tag = StatelessTags(random.randbytes(32)).tag
         """A To tag (of Call-ID and Via) for what begins no dialog."""
         self.server = "Server", settings.server
-        self._about_us = AboutUs(settings.methods, settings.server)
-        self._allow = self._about_us.allow
+        self.about_us = AboutUs(settings.methods, settings.server)
+        self._allow = self.about_us.allow
         self.advertised: Callable[[Flow], Address] = attrgetter("local")
         """Where the peer of a flow is told to reach us, in Contact and Via."""
         self.stands_in: Callable[[str, Flow], bool] = lambda identity, flow: False
@@ -234,7 +234,7 @@ class Endpoint:
             ("To", str(to)),
             ("Call-ID", call_id),
             ("CSeq", f"{cseq.number} INVITE"),
-            *self._about_us.headers(
+            *self.about_us.headers(
                 flow.transport,
                 self.advertised(flow),
                 from_.uri.user or "",
@@ -501,11 +501,7 @@ class Endpoint:
 
     def local_headers(self, flow: Flow, user: str, scheme: str = "sip") -> list[tuple[str, str]]:
         """Contact, with a `scheme` as secure as the flow is, and what every message of ours says about us."""
-        return self._about_us.headers(flow.transport, self.advertised(flow), user, scheme)
-
-    def local_fields(self, flow: Flow, user: str, scheme: str) -> str:
-        """The same, printed."""
-        return self._about_us.fields(flow.transport, self.advertised(flow), user, scheme)
+        return self.about_us.headers(flow.transport, self.advertised(flow), user, scheme)
 
     def join(self, usage: Usage) -> None:
         """The usage has begun, or its flow has changed."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from random import Random
 
     from sipcore.deadlines import Timed
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     from sipcore.syntax.message import Request
     from sipcore.transaction.events import FlowFailed, ResponseReceived, TimedOut
     from sipcore.transaction.table import ClientTransaction, ServerTransaction, TransactionTable
-    from sipcore.transport.flow import Flow
+    from sipcore.transport.about_us import AboutUs
+    from sipcore.transport.flow import Address, Flow
 
 
 class Usage(Protocol):
@@ -62,6 +64,9 @@ class Core(Protocol):
     transactions: TransactionTable
     random: Random
     identifiers: Identifiers
+    about_us: AboutUs
+    advertised: Callable[[Flow], Address]
+    """Where the peer of a flow is told to reach us."""
 
     def send(
         self, request: Request, flow: Flow, user: Any, now: float, branch: str | None = None
@@ -73,9 +78,6 @@ class Core(Protocol):
 
     def local_headers(self, flow: Flow, user: str, scheme: str = "sip") -> list[tuple[str, str]]:
         """Contact and what every message of ours says about us."""
-
-    def local_fields(self, flow: Flow, user: str, scheme: str) -> str:
-        """The same, printed."""
 
     def join(self, usage: Usage) -> None:
         """The usage has begun; to be called again when its flow has changed."""

@@ -119,7 +119,8 @@ class Session(ABC):
         """The same, printed."""
         dialog = self.dialog
         assert dialog is not None
-        return self.core.local_fields(self.flow, dialog.local.uri.user or "", dialog.contact_scheme)
+        core, flow, user = self.core, self.flow, dialog.local.uri.user or ""
+        return core.about_us.fields(flow.transport, core.advertised(flow), user, dialog.contact_scheme)
 
     def _answer_to(
         self,
