@@ -151,13 +151,14 @@ class Endpoint:
         """A stream connection is gone, and with it what went over it; but calls wait for their peer to come back."""
         effects = self._translate(self.transactions.flow_closed(flow, now), now)
         for usage in list(self._of_flow.get(flow, ())):
-            effects += self._flow_lost(usage, now)
+            effects += self._flow_lost(usage, flow, now)
         return effects
 
-    def _flow_lost(self, usage: Usage, now: float) -> list[Effect]:
+    def _flow_lost(self, usage: Usage, flow: Flow, now: float) -> list[Effect]:
         if not isinstance(usage, InviteSession) or usage.state is not SessionState.ESTABLISHED:
             return usage.flow_closed(now)
-        self._adrift.add(usage, now)
+        if usage.flow == flow:  # or its peer is elsewhere by now, and only a request that came this way has lost it
+            self._adrift.add(usage, now)
         return []
 
     def unsent(self, request: Request, now: float) -> list[Effect]:
@@ -478,7 +479,7 @@ class Endpoint:
                 except PeerError:  # a response that makes no sense is as good as none
                     continue
             else:
-                told += self._flow_lost(usage, now)
+                told += self._flow_lost(usage, transaction.flow, now)
         return told
 
     # -- what usages need (sipcore.usage.Core) --------------------------------------------------------------

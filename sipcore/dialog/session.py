@@ -165,7 +165,7 @@ class Session(ABC):
             self._unacknowledged = Unacknowledged(
                 request.cseq.number,
                 response.data,
-                transaction.flow,
+                self.flow if transaction.terminated else transaction.flow,  # the peer may be back by another
                 timers.t1,
                 now + timers.t1,
                 now + timers.timeout,

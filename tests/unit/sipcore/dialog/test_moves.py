@@ -12,9 +12,9 @@ from sipcore.effects import Effect, Moved, Transmit
 from sipcore.registrar.gate import Admitted, Ignored, Refused
 from sipcore.syntax.message import Request
 from sipcore.transport.flow import Address, Flow, Transport
-from tests.unit.sipcore.dialog.support import established, within
+from tests.unit.sipcore.dialog.support import ack_of, established, within
 from tests.unit.sipcore.lone import PBX, PHONE, answers, endpoint_of, request, sent
-from tests.unit.sipcore.pair import ANSWER, OFFER_2, Side
+from tests.unit.sipcore.pair import ANSWER, ANSWER_2, OFFER_2, Side
 
 ELSEWHERE = Address("203.0.113.66", 4444)
 CREDENTIALS = ("Authorization", "Digest of the right kind")
@@ -135,6 +135,26 @@ def test_an_answer_without_its_ack_is_repeated_where_the_caller_is_now() -> None
     assert endpoint.move(session, there) == []
     [again] = [effect for effect in endpoint.tick(1.5) if isinstance(effect, Transmit)]
     assert again.flow == there
+
+
+def test_a_call_that_has_moved_outlives_the_connection_that_its_change_came_by() -> None:
+    """The answer to that is repeated where the peer is now."""
+    caller, callee = guarded()
+    before, pair = callee.session.flow, callee.pair
+    change = within(caller, "INVITE", body=OFFER_2.to_bytes())
+    statuses(callee, change, before)
+    there = another(before)
+    callee.endpoint.move(callee.session, there)
+    callee.perform(callee.endpoint.flow_closed(before, pair.now))
+    assert callee.told == ["Offered"]
+    pair.advance(100)
+    assert callee.told == ["Offered"], "it was not set adrift"
+    callee.do("answer", ANSWER_2)
+    [again] = [effect for effect in callee.endpoint.tick(pair.now + 0.5) if isinstance(effect, Transmit)]
+    assert again.flow == there
+    assert again.data.startswith(b"SIP/2.0 200 ")
+    statuses(callee, ack_of(caller, change), there)
+    assert callee.told == ["Offered", "Acknowledged"]
 
 
 def test_who_comes_back_too_late_is_not_there_any_more() -> None:
