@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import field, replace
@@ -212,14 +213,13 @@ class MediaService:
         return Reservation(stream, port)
 
     def _take_port(self, worker: _Worker) -> int:
-        asked = worker.asked
-        if len(worker.ready) < LOW and asked is None:
+        if len(worker.ready) < LOW and worker.asked is None:
             worker.asked = self._now()
             taken = [*self._reserved.values(), *self._moving.values()]
             worker.link.send(FillPorts(sum(reservation[0] is worker for reservation in taken)))
         if worker.ready:
             return worker.ready.popleft()
-        if asked is not None and self._now() - asked < HANGS_SECONDS:
+        if worker.asked is not None and self._now() - worker.asked < HANGS_SECONDS:
             for port in pairs(*worker.ports):
                 if port not in worker.known:
                     worker.known.add(port)
@@ -468,7 +468,7 @@ class MediaService:
         worker.unwritten.clear()
         worker.ready.clear()
         worker.known.clear()
-        worker.asked = None
+        worker.asked = -math.inf  # it answers no more; the next one tells its ports without being asked
         worker.has_ports.set()
         logger.error("media worker %d has ended unexpectedly, %d streams are lost", number, len(streams))
         return WorkerLost(number, streams)

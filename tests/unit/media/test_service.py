@@ -19,6 +19,7 @@ from media.messages import (
     OpenStream,
     PlayFiles,
     PlayTone,
+    PortsReady,
     RecordCall,
     RecordingEnd,
     RecordingEnded,
@@ -506,6 +507,36 @@ async def test_while_a_worker_is_slow_to_bind_more_ports_calls_get_those_that_it
     assert {each.port for each in held} == set(range(20000, 20080, 2))
     for each in held:
         house.service.send(CloseStream(each.stream))
+    await house.stop()
+
+
+async def test_calls_that_are_ahead_of_what_a_slow_worker_answers_are_not_refused(simulation: Simulation) -> None:
+    """What it has bound by then has been handed out before it told: it is asked again, and calls go on meanwhile."""
+    house = await started(simulation, 20000, 21999, workers=1)
+    held = [house.service.reserve() for _ in range(300)]
+    await settled()
+    held += [house.service.reserve() for _ in range(100)]
+    await settled()
+    held += [house.service.reserve() for _ in range(600)]
+    assert {each.port for each in held} == set(range(20000, 22000, 2))
+    for each in held:
+        house.service.send(CloseStream(each.stream))
+    await house.stop()
+
+
+async def test_calls_are_refused_until_a_worker_that_has_ended_is_replaced(simulation: Simulation) -> None:
+    """What the one that is gone would open is opened by nobody."""
+    house = await started(simulation, workers=1)
+    with patch.object(house.service._workers[0].link, "send"):
+        house.service._told(0, WorkerLost(0, ()))
+        for _ in range(3):
+            with pytest.raises(PortsExhausted):
+                house.service.reserve()
+        house.service._told(0, PortsReady(0, (20004, 20006)))
+        reserved = [house.service.reserve() for _ in range(2)]
+        assert [each.port for each in reserved] == [20004, 20006]
+        for each in reserved:
+            house.service.send(CloseStream(each.stream))
     await house.stop()
 
 
