@@ -186,6 +186,8 @@ class CalleeSession(InviteSession):
     ) -> list[Effect]:
         """Section 5. The response it acknowledges is acknowledged in any case."""
         try:
+            if self._over:
+                raise PeerError("the session has ended", status=481)
             if self._change is not None:
                 raise PeerError("a change is pending", status=500)
             self.offers.receive_offer(offer)

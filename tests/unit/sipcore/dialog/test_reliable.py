@@ -393,6 +393,26 @@ def test_a_refused_offer_in_a_prack_leaves_the_answer_before() -> None:
     assert lee.told[-1] == "Accepted 200"
 
 
+def test_an_offer_in_a_prack_that_comes_when_all_is_over_is_refused() -> None:
+    """Nobody would answer it, and the PRACK would be kept for ever."""
+    pair, lee, kim = invited()
+    pair.lose("> PRACK", "> ACK")
+    kim.do("progress", 180)
+    pair.settle()
+    kim.do("accept", ANSWER)
+    kim.do("hang_up")
+    pair.settle()
+    prack = next(message for message in lee.sent if message.has("RAck"))
+    assert isinstance(prack, Request)
+    kim.receive(Request("PRACK", prack.uri_text, [*prack.headers, SDP], OFFER_2.to_bytes()))
+    pair.settle()
+    assert pair.ladder()[-1] == "< 481 PRACK"
+    assert kim.told == []
+    pair.heal()
+    pair.assert_nothing_remains(4 * TIMEOUT)
+    assert kim.told == ["Ended local"]
+
+
 def description_name(body: bytes) -> str:
     return next(line[2:] for line in body.decode().splitlines() if line.startswith("s="))
 
