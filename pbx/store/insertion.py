@@ -21,8 +21,9 @@ from values import dataclass
 
 MAX_TEXT = 500
 """Characters of a name or number that are kept: phones may call themselves anything."""
-ROWS = 50
-"""Of one statement; what is left over goes one by one. Each database takes as many values."""
+ROWS = 32
+"""Of one statement, at most; what is left over goes by statements of half as many, and so on. Each database takes as
+many values."""
 
 _Values = Sequence[Any]
 """Of one column."""
@@ -33,9 +34,8 @@ _Process = Callable[[_Values], _Values]
 class _Prepared:
     """For one dialect."""
 
-    one: str
-    many: str
-    """The statements: for a row, and for ROWS of them."""
+    statements: list[tuple[int, str]]
+    """How many rows at once, and the statement for them, the most first; the last one is for a single row."""
     processes: list[tuple[int, _Process]]
     """What is done with the values of a column, by its place."""
 
@@ -64,11 +64,11 @@ class Insertion:
         for index, process in prepared.processes:
             columns[index] = process(columns[index])
         ready = list(zip(*columns, strict=True))
-        whole = len(ready) // ROWS * ROWS
-        for start in range(0, whole, ROWS):
-            connection.exec_driver_sql(prepared.many, tuple(chain.from_iterable(ready[start : start + ROWS])))
-        if ready[whole:]:
-            connection.exec_driver_sql(prepared.one, ready[whole:])
+        start = 0
+        for count, statement in prepared.statements:
+            while len(ready) - start >= count:
+                connection.exec_driver_sql(statement, tuple(chain.from_iterable(ready[start : start + count])))
+                start += count
 
     def _prepare(self, dialect: Dialect) -> _Prepared:
         quote = dialect.identifier_preparer.quote
@@ -79,7 +79,8 @@ class Insertion:
         processes = [(index, process) for index, process in found if process is not None]
         head = f"INSERT INTO {quote(self._table.name)} ({names}) VALUES "
         tail = _over(columns, quote) if self._replaces else ""
-        return _Prepared(head + marks + tail, head + ", ".join([marks] * ROWS) + tail, processes)
+        counts = [ROWS >> halves for halves in range(ROWS.bit_length())]
+        return _Prepared([(count, head + ", ".join([marks] * count) + tail) for count in counts], processes)
 
 
 def _over(columns: Iterable[Column[Any]], quote: Callable[[str], str]) -> str:
