@@ -8,7 +8,7 @@ from math import inf
 
 from media.alarms import Alarms
 from media.service import PortsExhausted
-from pbx.forking import ELSEWHERE, SENT_ON, Fork, Result
+from pbx.forking import ELSEWHERE, SENT_ON, Follows, Fork, Result
 from pbx.leg import Leg
 from pbx.routing import Outcome
 from sipcore.syntax.message import Response
@@ -18,13 +18,18 @@ class GroupFork:
     """A fork for each extension. The first phone that answers wins; all is decided in that stretch."""
 
     def __init__(
-        self, alarms: Alarms, on_rang: Callable[[Leg], None], on_result: Callable[[str, Result], None]
+        self,
+        alarms: Alarms,
+        on_rang: Callable[[Leg], None],
+        on_result: Callable[[str, Result], None],
+        follows: Follows,
     ) -> None:
         """`on_rang` is told the first phone of each extension that rings; `on_result` the number of each extension
-        that was rung, and how that ended, or who took the call."""
+        that was rung, and how that ended, or who took the call; `follows`: see `Fork.limit`, for each extension."""
         self._alarms = alarms
         self._on_rang = on_rang
         self._on_result = on_result
+        self._follows = follows
         self._forks: dict[str, Fork] = {}
         self._rang: set[str] = set()
         self._taken = False
@@ -39,7 +44,7 @@ class GroupFork:
             call_phones(fork)
         except PortsExhausted:
             fork.stop()
-        fork.limit(seconds, lambda outcome: True)  # there are others
+        fork.limit(seconds, self._follows)
 
     def move(self, number: str, to: str, call_phones: Callable[[Fork], None], seconds: float = inf) -> None:
         """Ring an extension in the place of one that rings, which has taken the call no more than by declining it."""

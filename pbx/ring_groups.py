@@ -17,7 +17,7 @@ from pbx.leg import Leg
 from pbx.reception_settings import RingGroup, RingStrategy
 from pbx.refused import Refused
 from pbx.ringing import call_phones
-from pbx.routing import Outcome, Redirected, Ring
+from pbx.routing import Outcome, Redirected, Refuse, Ring
 
 if TYPE_CHECKING:
     from pbx.call import Call
@@ -43,7 +43,9 @@ class _Round:
     def __init__(self, call: Call, group: RingGroup) -> None:
         self._call = call
         self._group = group
-        self._fork = GroupFork(call.switch.alarms, self._on_rang, self._on_result)
+        self._fork = GroupFork(call.switch.alarms, self._on_rang, self._on_result, self._follows)
+        self._last = False
+        """Whether nobody else is rung after those who ring."""
         self._outcomes: set[Outcome] = set()
         self._sent_on: set[str] = set()
         """Whose phones have sent the call on, and where: it does not come back there."""
@@ -59,6 +61,7 @@ class _Round:
         )
         try:
             for several in together:
+                self._last = several is together[-1]
                 await self._ring(several)
         finally:
             self._fork.stop()
@@ -93,6 +96,16 @@ class _Round:
                 self._outcomes.add(Outcome.BUSY)
             else:
                 yield extension
+
+    def _follows(self, outcome: Outcome) -> bool:
+        """Whether the call goes on once nobody is left who rings."""
+        call, otherwise = self._call, self._group.otherwise
+        if not self._last or not otherwise:
+            return not self._last
+        route = call.switch.router.lead_to(
+            destinations.parse(otherwise), call.trail, caller=call.caller, dids=call.dids
+        )
+        return not isinstance(route.action, Refuse)
 
     def _on_rang(self, leg: Leg) -> None:
         self._call.rang(leg)

@@ -161,8 +161,12 @@ class Queues:
 
     async def _stay(self, call: Call, queue: Queue, place: Place | None) -> SendOn:
         """Wait; return when nobody is to be waited for any more."""
-        alarms = call.switch.alarms
-        fork = GroupFork(alarms, call.rang, lambda number, result: self._on_result(waiting, number, result))
+        fork = GroupFork(
+            call.switch.alarms,
+            call.rang,
+            lambda number, result: self._on_result(waiting, number, result),
+            lambda outcome: True,  # another agent, or the same one later
+        )
         waiting = self._waiting[call.id] = _Waiting(call, queue, fork)
         call.use_fork(fork)
         number, name = call.caller.number, call.caller.full_name

@@ -10,6 +10,7 @@ import pytest
 from features.ring_groups import feature as ring_groups
 from pbx.forking import SILENT_SECONDS
 from pbx.happenings import CallAnswered, CallRang
+from pbx.leg import LegState
 from pbx.phone import Phone
 from tests.simulation.office import Office
 
@@ -91,3 +92,59 @@ async def test_the_next_member_of_a_group_rings_in_its_place(make_office: MakeOf
     taylor.auto_answer = True
     await phone_that_goes(office, "101")
     assert await seconds_until_answered(office, lee, "810") == pytest.approx(SILENT_SECONDS, abs=0.1)
+
+
+@pytest.mark.row("ADM-12")
+@pytest.mark.parametrize("strategy", ["ring_all", "hunt"])
+@pytest.mark.parametrize(
+    ("otherwise", "follows"),
+    [("", False), ("end", False), ("extension:102", True)],
+)
+async def test_a_group_is_waited_for_as_an_extension_is(
+    make_office: MakeOffice, strategy: str, otherwise: str, follows: bool
+) -> None:
+    group = {"number": "810", "members": ["101"], "ring_seconds": 30, "strategy": strategy, "otherwise": otherwise}
+    office = make_office(features=[ring_groups], ring_groups=[group])
+    await office.open()
+    lee, taylor = await office.phone("100"), await office.phone("102")
+    taylor.auto_answer = True
+    richardson = await phone_that_goes(office, "101")
+    cable = office.simulation.network.hosts[-1]
+    for number in ("101", "810"):
+        call = lee.dial(number)
+        await asyncio.sleep(SILENT_SECONDS + 1)
+        assert (call.leg.state is LegState.ANSWERED) is (follows and number == "810")
+        cable.plug()  # it hears what is sent after 15.5 s
+        if follows and number == "810":
+            assert await (await richardson.incoming()).over() == 487
+        else:
+            (await richardson.incoming()).answer()
+            await call.answered()
+        call.hang_up()
+        await asyncio.sleep(0.1)
+        cable.unplug()
+    assert [told.by for told in office.told_of(CallAnswered)] == ["101", "102" if follows else "101"]
+    await asyncio.sleep(64)
+    await office.close()
+
+
+@ROW
+@pytest.mark.parametrize("habit", ["rings", "answers", "refuses"])
+async def test_a_phone_that_is_given_up_and_comes_to_life_has_no_call(make_office: MakeOffice, habit: str) -> None:
+    office, lee, _ = await forwarding_office(make_office, not_registered="102")
+    richardson = await phone_that_goes(office, "101")
+    cable = office.simulation.network.hosts[-1]
+    richardson.auto_answer = habit == "answers"
+    richardson.refuse_with = 486 if habit == "refuses" else None
+    call = lee.dial("101")
+    await call.answered()
+    cable.plug()
+    if habit == "rings":
+        assert await (await richardson.incoming()).over() == 487
+    else:
+        await asyncio.sleep(8)
+    assert not richardson.calls
+    assert call.leg.state is LegState.ANSWERED
+    assert [told.by for told in office.told_of(CallAnswered)] == ["102"]
+    call.hang_up()
+    await office.settle()

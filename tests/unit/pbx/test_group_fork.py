@@ -9,7 +9,7 @@ from typing import Any, cast
 from media.alarms import Alarms
 from media.service import PortsExhausted
 from pbx.directory import Extension
-from pbx.forking import Fork, Result
+from pbx.forking import Fork, Result, nothing_follows
 from pbx.group_fork import GroupFork
 from pbx.leg import Leg
 from pbx.routing import Outcome
@@ -41,7 +41,9 @@ class Group:
         self.rang: list[str] = []
         self.results: list[tuple[str, Any]] = []
         alarms = Alarms(asyncio.get_running_loop())
-        self.fork = GroupFork(alarms, lambda leg: self.rang.append(number_of(leg)), self._on_result)
+        self.fork = GroupFork(
+            alarms, lambda leg: self.rang.append(number_of(leg)), self._on_result, nothing_follows
+        )
 
     def _on_result(self, number: str, result: Result) -> None:
         self.results.append((number, result))
