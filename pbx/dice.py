@@ -10,7 +10,10 @@ POOL_BYTES = 1024
 
 class Dice(SystemRandom):
     """A `SystemRandom` that asks for a heap of bits where another asks for each identifier: a call draws ten of these,
-    and a system call costs more than all else about one. No bit is given twice, nor to a forked process as well."""
+    and a system call costs more than all else about one. No bit is given twice, nor to a forked process as well.
+
+    For one thread alone, that of the loop: two that ask at once might be given the same.
+    """
 
     def __init__(self) -> None:
         super().__init__()

@@ -42,9 +42,11 @@ class Adrift:
     def tick(self, now: float) -> list[Effect]:
         """Give up those that have waited long enough."""
         effects: list[Effect] = []
-        while (deadline := self.deadline) is not None and deadline <= now:
-            session = next(iter(self._until))
-            del self._until[session]
-            effects += session.flow_closed(now)
-        self._deadlines.watch(self)
+        try:
+            while (deadline := self.deadline) is not None and deadline <= now:
+                session = next(iter(self._until))
+                del self._until[session]
+                effects += session.flow_closed(now)
+        finally:  # what goes wrong with one keeps no other waiting
+            self._deadlines.watch(self)
         return effects

@@ -136,7 +136,7 @@ class Inbox:
                     self._report(now)
                 else:
                     self._take(data, sender, now)
-                if self._waiting:
+                if self._waiting or self._lone is not None:
                     now = self._loop.time()
         finally:  # what went wrong with one message does not keep the others waiting
             if self._waiting or self._lone is not None:

@@ -12,12 +12,12 @@ from tests.simulation.loop import JumpingLoop
 
 PHONES = [Address(f"192.0.2.{host}", port) for host in (1, 2) for port in (5060, 5061)]
 SENDERS: list[Sender] = [*PHONES, Flow(Transport.TCP, Address("192.0.2.9", 5060), PHONES[0], 1)]
-PUTS = st.tuples(st.sampled_from([b"one", b"two", b"three"]), st.sampled_from(SENDERS))
+PUTS = st.tuples(st.sampled_from([b"one", b"two", b"three", b"four"]), st.sampled_from(SENDERS))
 STEPS = st.lists(PUTS | st.sampled_from(["work", "turn", 0.01, 0.3]), max_size=30)
 
 
 class Books:
-    """What an inbox has handed on; each message takes three milliseconds, and "three" fails."""
+    """What an inbox has handed on; each message takes three milliseconds, "three" fails, and "four" brings another."""
 
     def __init__(self, *, always_in_order: bool) -> None:
         self.loop = JumpingLoop()
@@ -30,17 +30,22 @@ class Books:
         self.loop.work(0.003)
         if data == b"three":
             raise LookupError
+        if data == b"four":
+            self._put(b"four" if len(self.handed) < 100 else b"one", sender)
 
     def _refuse(self, data: bytes, sender: Sender, waited: float) -> bool:
         self.handed.append((data, sender, round(waited, 6)))
         return data == b"two"
 
+    def _put(self, data: bytes, sender: Sender) -> None:
+        self.inbox.put(data, sender, self.loop.time())
+        if self.always_in_order and self.inbox._lone is not None:
+            lone, self.inbox._lone = self.inbox._lone, None
+            self.inbox._enqueue(*lone)
+
     def do(self, step: tuple[bytes, Sender] | str | float) -> None:
         if isinstance(step, tuple):
-            self.inbox.put(*step, self.loop.time())
-            if self.always_in_order and self.inbox._lone is not None:
-                lone, self.inbox._lone = self.inbox._lone, None
-                self.inbox._enqueue(*lone)
+            self._put(*step)
         elif isinstance(step, float):
             self.loop.work(step)
         elif step == "turn":

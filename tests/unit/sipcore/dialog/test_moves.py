@@ -190,6 +190,28 @@ def test_each_waits_its_time() -> None:
     assert deadlines.next() is None
 
 
+def test_one_that_cannot_be_given_up_keeps_no_other_waiting() -> None:
+    class Lost:
+        def __init__(self, failure: Exception | None) -> None:
+            self.failure = failure
+
+        def flow_closed(self, now: float) -> list[Effect]:
+            if self.failure is not None:
+                raise self.failure
+            return [self]
+
+    bad, good = Lost(LookupError()), Lost(None)
+    deadlines: Deadlines[Any] = Deadlines()
+    adrift = Adrift(10, deadlines)
+    for session in (bad, good):
+        adrift.add(session, 1.0)  # type: ignore[arg-type]
+    assert deadlines.due(11.0) is adrift
+    with pytest.raises(LookupError):
+        adrift.tick(11.0)
+    assert deadlines.due(11.0) is adrift
+    assert adrift.tick(11.0) == [good]
+
+
 # -- phones that send from another port than they listen at ---------------------------------------------
 
 
