@@ -89,8 +89,8 @@ INSERT INTO call_records (
     answered_by, feature, hand_overs, reasons, parties, legs
 )
 SELECT call, at, at, caller, 'Name ' || caller, '', callee, 1, 200, '', 60.0, 50.0, callee, '', '[]', '[]', json_array(
-    json_array(caller, 'caller', at, '', json('false'), NULL, '', json('false'), json('false')),
-    json_array(callee, 'callee', at, '', json('true'), at, '', json('false'), json('true'))
+    json_array(caller, 'caller', at || '+00:00', '', json('false'), NULL, '', json('false'), json('false')),
+    json_array(callee, 'callee', at || '+00:00', '', json('true'), at || '+00:00', '', json('false'), json('true'))
 ), '[]' FROM told
 """
 NEW_LISTS = f"""

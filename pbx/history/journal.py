@@ -16,6 +16,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import fields, replace
 from datetime import datetime
+from itertools import count
 from json.encoder import encode_basestring_ascii
 from pathlib import Path
 from typing import Any
@@ -117,8 +118,9 @@ class Journal:
         return tuple((cut_short | over).values())
 
     def _put_aside(self) -> None:
-        """Keep what only the version that has written it can read."""
-        aside = self._path.with_suffix(".unread")
+        """Keep what only the version that has written it can read, beside what was kept of others before."""
+        names = (".unread" + (f"-{number}" if number else "") for number in count())
+        aside = next(path for path in map(self._path.with_suffix, names) if not path.exists())
         try:
             os.replace(self._path, aside)
         except OSError as error:

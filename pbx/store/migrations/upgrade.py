@@ -52,8 +52,8 @@ def upgrade(database: Database, file: Path | None = None, *, older: bool = True)
         return
     if not older:
         raise StoreError(f"the database is of an older version ({found}): start `myphone serve`, which upgrades it")
-    if file is not None:
-        logger.warning("the database is upgraded; as it was it is kept in %s", _copy(database, file, found))
+    kept = "" if file is None else f"; as it was it is kept in {_copy(database, file, found)}"
+    logger.warning("the database is upgraded from %s to %s, which may take minutes%s", found, newest(), kept)
     database.migrate(follow)
 
 

@@ -202,6 +202,14 @@ def test_a_journal_of_another_version_is_kept_for_that_and_the_log_says_so(
     assert [each.name for each in tmp_path.iterdir()] == ["calls.unread"]
     assert journal.recover() == ()
     assert len(caplog.messages) == 1
+    with monkeypatch.context() as third:
+        third.setattr(module, "_SHAPE", 2)
+        journal.append(after(3), [STARTED])
+    assert journal.recover() == ()
+    assert (tmp_path / "calls.unread").read_bytes() == written + b"[1,"
+    assert (tmp_path / "calls.unread-1").read_bytes().startswith(b"[2,")
+    assert {each.stat().st_mode & 0o777 for each in tmp_path.iterdir()} == {0o600}
+    assert "calls.unread-1" in caplog.messages[-1]
 
 
 def test_a_line_is_what_the_standard_library_would_write(journal: Journal, tmp_path: Path) -> None:

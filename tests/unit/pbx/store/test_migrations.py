@@ -171,6 +171,24 @@ def test_calls_of_a_version_that_had_a_row_for_each_party_are_all_there(location
         database.close()
 
 
+def test_a_start_that_upgrades_says_so_in_one_line(location: Path | str, caplog: pytest.LogCaptureFixture) -> None:
+    """With very many calls it takes minutes, in which no phone is served."""
+    database = opened(location)
+    file = location if isinstance(location, Path) else None
+    try:
+        database.migrate(partial(_follow_to, "0009"))
+        caplog.clear()
+        upgrade(database, file)
+        [line] = [record.getMessage() for record in caplog.records if record.name.startswith("pbx.")]
+        assert f"from 0009 to {newest()}" in line
+        assert ("is kept in" in line) == (file is not None)
+        caplog.clear()
+        upgrade(database, file)
+        assert caplog.messages == []
+    finally:
+        database.close()
+
+
 def _follow_to(target: str, connection: Connection) -> None:
     config = Config()
     config.set_main_option("script_location", "pbx.store:migrations")
