@@ -62,6 +62,17 @@ def frame(values: list[Any]) -> bytes:
     return len(data).to_bytes(4, "big") + data
 
 
+def _frames(values: list[Any]) -> bytes:
+    """Values in one frame; or each in its own, if one of them cannot be printed, without that."""
+    try:
+        return frame(values)
+    except Exception:  # as with one that cannot be handled: the others concern other calls
+        if len(values) > 1:
+            return b"".join(_frames([value]) for value in values)
+        logger.exception("%r could not be sent", values[0])
+        return b""
+
+
 class Channel(asyncio.BufferedProtocol):
     """One end of the pair. What is sent in one turn of the loop goes in one piece, and so does what is sent in reply to
     one piece: each wakes up a process, which costs more than what is in it."""
@@ -103,7 +114,7 @@ class Channel(asyncio.BufferedProtocol):
         self._will_flush = False
         values, self._unsent = self._unsent, []
         if values and self._transport is not None:
-            self._transport.write(frame(values))
+            self._transport.write(_frames(values))
 
     def _flush_late(self) -> None:
         self._late = None

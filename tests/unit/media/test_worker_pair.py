@@ -145,6 +145,25 @@ def test_a_value_that_cannot_be_handled_costs_no_other(caplog: pytest.LogCapture
     run(story())
 
 
+def test_a_value_that_cannot_be_sent_costs_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    """Neither in the turn that it was to be sent in, nor where it was to answer something."""
+
+    async def story() -> None:
+        pair = Pair()
+        async with pair.open() as channel:
+            for value in ("one", object(), "two"):
+                channel.send(value)
+            await until(lambda: len(heard(pair)) == 2)
+            pair.answer = lambda value: channel.send(object() if value == "odd" else value)
+            pair.other.send(frame("three", "odd", "four"))
+            await until(lambda: len(heard(pair)) == 4)
+            assert heard(pair) == [["one"], ["two"], ["three"], ["four"]]
+            assert not pair.closed
+
+    run(story())
+    assert caplog.text.count("could not be sent") == 2
+
+
 def heard(pair: Pair) -> list[list[object]]:
     """The pieces that have come to the other end."""
     with contextlib.suppress(BlockingIOError):
