@@ -54,6 +54,8 @@ LOW = READY // 2
 HANGS_SECONDS = 5.0
 """An engine that has been asked for ports and has not answered for so long may never do so. Until then it is slow: it
 will bind what is handed out meanwhile when it comes to open it."""
+LAST_WORDS_SECONDS = 1.0
+"""How long a stop waits for what engines tell of streams that have been closed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +194,11 @@ class MediaService:
                 raise OSError(f"media worker {worker.number} has ended at its start")
 
     async def stop(self) -> None:
-        """End all streams and engines."""
+        """End all streams and engines. What is still to be told of streams that have been closed is waited for, a
+        while: else how the calls went that a stop ends would be lost."""
+        deadline = self._now() + LAST_WORDS_SECONDS
+        while self._hears_more() and self._now() < deadline:
+            await asyncio.sleep(0.01)
         for worker in self._workers:
             await worker.link.stop()
         if self._forks is not None:
@@ -364,6 +370,10 @@ class MediaService:
     def tells_more_of(self, stream: int) -> bool:
         """Whether a stream is open, or what became of its recordings is still to be told."""
         return stream in self._open or any(stream in worker.unwritten for worker in self._workers)
+
+    def _hears_more(self) -> bool:
+        """Whether a stream that has been closed is not told as closed, or a recording of one not as ended."""
+        return self._open.keys() != self._ports.keys() or any(worker.unwritten for worker in self._workers)
 
     def live(self) -> dict[str, int]:
         """How many streams there are: for tests of leaks."""

@@ -31,6 +31,7 @@ from media.messages import (
     PlayFile,
     PlayTone,
     PortsReady,
+    RecordCall,
     RecordFile,
     RecordingEnded,
     ReportStream,
@@ -314,6 +315,47 @@ def test_a_lost_worker_takes_its_own_calls_along_and_no_other() -> None:
         await until(lambda: service._workers[0].ready)
         again = service.reserve()
         assert again.port in (first, first + 2)
+
+    run(story())
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_is_told_of_streams_that_a_stop_closes_is_waited_for(
+    workers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How they went, and that their recordings are whole: calls have both in their records."""
+    monkeypatch.setattr("media.service.LAST_WORDS_SECONDS", PATIENCE_SECONDS)
+
+    async def story() -> None:
+        async with serving(workers, pairs=4) as (service, told, _):
+            streams = [service.reserve() for _ in range(4)]
+            for each in streams:
+                service.send(OpenStream(each.stream, each.port, plan_for((HERE, 65535))))
+                service.send(RecordCall(each.stream, str(tmp_path / f"{each.stream}.wav")))
+            for each in streams:
+                service.send(CloseStream(each.stream))
+        numbers = {each.stream for each in streams}
+        for kind in (StreamClosed, RecordingEnded):
+            assert {event.stream for event in told if isinstance(event, kind)} == numbers
+        assert not any(service.live().values())
+
+    run(story())
+
+
+def test_a_stop_waits_for_a_process_that_hangs_but_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("media.process.STOP_SECONDS", 0.1)
+    monkeypatch.setattr("media.service.LAST_WORDS_SECONDS", 0.1)
+
+    async def story() -> None:
+        async with serving(workers=1, pairs=4) as (service, told, _):
+            link, one = service._workers[0].link, service.reserve()
+            assert isinstance(link, WorkerProcess)
+            assert link.pid is not None
+            os.kill(link.pid, signal.SIGSTOP)
+            service.send(OpenStream(one.stream, one.port, plan_for((HERE, 65535))))
+            service.send(CloseStream(one.stream))
+        assert told == []
+        assert link.pid is None
 
     run(story())
 
