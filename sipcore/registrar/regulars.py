@@ -11,23 +11,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from sys import getsizeof
 from typing import NamedTuple
 
 from sipcore.effects import Effect, Transmit
 from sipcore.endpoint import Endpoint, Service
 from sipcore.registrar.gate import Admitted, Ignored, Judge
 from sipcore.registrar.registrar import Said, said_by
-from sipcore.syntax.message import REASONS, Request
+from sipcore.syntax.message import REASONS, Request, has_tag
 from sipcore.syntax.parser import parse_message
 from sipcore.syntax.remember import Recent
 from sipcore.transport.flow import Flow
 
-MAX_CHARACTERS = 4000
+MAX_BYTES = 4000
 """Longer ones are not remembered. Nor is what was not let in, so that strangers take no memory."""
+MAX_PARSED_CHARACTERS = 512
+"""Of Request-URI, From and To, whose values may take fifty times what their text does. So one extension whose phone
+writes what takes the most fills no more than some 120 MB."""
 MAX_REGULARS = 4096
 
-_VIA = re.compile(r"([^;]+);branch=(z9hG4bK[A-Za-z0-9\-.!%*_+`'~=:@]+);rport")
-_VIA_RPORT_FIRST = re.compile(r"([^;]+);rport;branch=(z9hG4bK[A-Za-z0-9\-.!%*_+`'~=:@]+)")
+_VIA = re.compile(r"([^;,]+);branch=(z9hG4bK[A-Za-z0-9\-.!%*_+`'~=:@]+);rport")
+_VIA_RPORT_FIRST = re.compile(r"([^;,]+);rport;branch=(z9hG4bK[A-Za-z0-9\-.!%*_+`'~=:@]+)")
 _CSEQ = re.compile(r"(0|[1-9][0-9]{0,8}) REGISTER")
 
 Refresh = Callable[[Said, int, str, Flow, float], str | None]
@@ -43,7 +47,7 @@ class _Regular(NamedTuple):
     """What all requests of a frame have in common."""
 
     request: Request
-    """One of them; its Via, CSeq and Authorization are not looked at."""
+    """Like them; its Via, CSeq and Authorization are not looked at."""
     said: Said
     sent_by: str
     """Of Via, as it is written."""
@@ -68,14 +72,14 @@ class Regulars:
         self._register = register
         self._refresh = refresh
         self._known: Recent[_Frame, _Regular] = Recent(MAX_REGULARS // 2)
-        self._accepted: Request | None = None
-        """The one that was served last, if that was a registration."""
+        self._pieces: _Pieces | None = None
+        """Of the one that is being received."""
         self._end = f"{': '.join(endpoint.server)}\r\nContent-Length: 0\r\n\r\n"
         endpoint.services["REGISTER"] = self._serve
 
     def receive(self, data: bytes, flow: Flow, now: float, stream: bool) -> list[Effect]:
         """Take a REGISTER. Raises ParseError."""
-        pieces = _cut(data)
+        pieces = self._pieces = _cut(data)
         if pieces is None:
             return self._endpoint.receive(parse_message(data, stream=stream), flow, now)
         frame, via, cseq, credentials, _ = pieces
@@ -84,11 +88,7 @@ class Regulars:
             effects = self._again(regular, via, cseq, credentials, data, flow, now)
             if effects is not None:
                 return effects
-        request = parse_message(data, stream=stream)
-        effects = self._endpoint.receive(request, flow, now)
-        if regular is None and isinstance(request, Request) and request is self._accepted:
-            self._remember(pieces, request)
-        return effects
+        return self._endpoint.receive(parse_message(data, stream=stream), flow, now)
 
     def _again(
         self, regular: _Regular, via: str, cseq: str, credentials: str, data: bytes, flow: Flow, now: float
@@ -134,26 +134,34 @@ class Regulars:
         self, request: Request, identity: str, flow: Flow, now: float
     ) -> tuple[int, Iterable[tuple[str, str]], list[Effect]]:
         status, headers, told = self._register(request, identity, flow, now)
-        self._accepted = request if status == 200 else None
+        if status == 200 and self._pieces is not None:
+            self._remember(self._pieces, request)
         return status, headers, told
 
     def _remember(self, pieces: _Pieces, request: Request) -> None:
-        """Note one that has been accepted, if there is nothing unusual about it."""
-        frame, via, _, credentials, text = pieces
+        """Note one that has been accepted, if there is nothing unusual about it; its Via is as it came."""
+        frame, via, cseq, credentials, text = pieces
         said, first, found = said_by(request), request.first, _usual(via)
         fields = text.removesuffix("\r\n\r\n").split("\r\n")[1:]
         if said is None or found is None or "Content-Length: 0" not in fields or "\n" in "".join(fields):
             return
         if not len(fields) - 1 == len(request.headers) == len(first):  # one line each, and no body
             return
-        if (first["Via"], first.get("Authorization", "")) != (via, credentials):
+        if (first["Via"], first["CSeq"], first.get("Authorization", "")) != (via, cseq, credentials):
             return
+        if has_tag(request, first["To"]):  # though an empty one
+            return
+        parsed = len(request.uri_text) + len(first["From"]) + len(first["To"])
+        if parsed > MAX_PARSED_CHARACTERS or sum(map(getsizeof, frame)) > MAX_BYTES:
+            return
+        like = Request("REGISTER", request.uri_text, request.headers)
+        like.from_, like.to = request.from_, request.to
         top, sent_by = request.via, found[1]
         before_tag = f"\r\nFrom: {first['From']}\r\nTo: {first['To']};tag="
         after_tag = f"\r\nCall-ID: {first['Call-ID']}\r\nCSeq: "
         merged = request.call_id, request.from_.tag
         self._known.keep(
-            frame, _Regular(request, said, sent_by, top.host, top.port, merged, before_tag, after_tag)
+            frame, _Regular(like, said, sent_by, top.host, top.port, merged, before_tag, after_tag)
         )
 
 
@@ -163,8 +171,8 @@ def _usual(via: str) -> re.Match[str] | None:
 
 
 def _cut(data: bytes) -> _Pieces | None:
-    """What a REGISTER is made of; None where it is not written as usual."""
-    if len(data) > MAX_CHARACTERS:
+    """What a REGISTER is made of; None where it is not written as usual, or something follows its head."""
+    if len(data) > MAX_BYTES or data.find(b"\r\n\r\n") != len(data) - 4:
         return None
     try:
         text = data.decode()

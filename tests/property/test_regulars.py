@@ -17,7 +17,7 @@ from sipcore.registrar import regulars
 from sipcore.registrar.digest import NONCE_SECONDS, Credentials, answer_challenge
 from sipcore.registrar.gate import FREE_FAILURES, Account, DigestGate
 from sipcore.registrar.registrar import Registrar, RegistrarSettings, Said
-from sipcore.registrar.regulars import Regulars
+from sipcore.registrar.regulars import MAX_BYTES, MAX_PARSED_CHARACTERS, Regulars
 from sipcore.syntax.message import Request
 from sipcore.syntax.parser import parse_message, read_message
 from sipcore.transport.flow import Address, Flow, Transport
@@ -114,11 +114,13 @@ class Phone:
             f"REGISTER {URI} SIP/2.0",
             step["via"].format(sent_by=SENT_BY, branch=f"z9hG4bK{self.branch}"),
             f"From: <sip:{step['user']}@pbx.example>;tag=1",
-            f"To: <sip:{step['user']}@pbx.example>",
+            f"To: <sip:{step['user']}@pbx.example>{step['to']}",
             "Call-ID: regular",
             f"CSeq: {self.cseq} REGISTER",
             *step["lines"],
             *step["length"],
+            "",
+            "",
         ]
         if step["username"] and self.challenge:
             value = answer_challenge(
@@ -131,7 +133,7 @@ class Phone:
                 cnonce="c",
             )
             lines.insert(step["at"], f"{step['header']}: {step['space']}{value}")
-        self.last = "\r\n".join([*lines, "", ""]).encode()
+        self.last = "\r\n".join(lines).encode()
         return self.last
 
     def hear(self, effects: list[Effect], algorithm: str) -> None:
@@ -143,6 +145,8 @@ class Phone:
                         self.challenge = value
 
 
+BELOW = -1
+"""A line there is one of the body."""
 REGISTERS = st.fixed_dictionaries(
     {
         "user": st.sampled_from(["100"] * 6 + ["ext100", "101"]),
@@ -162,8 +166,10 @@ REGISTERS = st.fixed_dictionaries(
                 "Via: {sent_by}1;branch={branch};rport",
                 "Via:  {sent_by};branch={branch};rport",
                 "Via: {sent_by};branch={branch};rport, SIP/2.0/UDP b;branch=2;rport",
+                "Via: {sent_by}, SIP/2.0/UDP b;branch={branch};rport",
             ]
         ),
+        "to": st.sampled_from([""] * 6 + [";tag=", ";TAG", ";x=tag", ";tag=1"]),
         "lines": st.sampled_from(
             [[CONTACT]] * 6
             + [
@@ -182,7 +188,7 @@ REGISTERS = st.fixed_dictionaries(
                 [],
             ]
         ),
-        "at": st.sampled_from([5, 5, 6, 1, 2, 7]),
+        "at": st.sampled_from([5, 5, 6, 1, 2, 7, BELOW]),
         "header": st.sampled_from(["Authorization"] * 6 + ["authorization"]),
         "length": st.sampled_from([["Content-Length: 0"]] * 6 + [["l: 0"], []]),
         "space": st.sampled_from(["", "", "", " ", "\t"]),
@@ -214,6 +220,7 @@ USUAL = {
     "cseq": 1,
     "branch": 1,
     "via": "Via: {sent_by};branch={branch};rport",
+    "to": "",
     "lines": [CONTACT],
     "at": 6,
     "header": "Authorization",
@@ -224,6 +231,9 @@ USUAL = {
 ASKS = USUAL | {"username": ""}
 BY_TCP = {"flow": FLOWS[3]}
 NO_LENGTH: dict[str, Any] = {"length": []}
+RPORT_FIRST = {"via": "Via: {sent_by};rport;branch={branch}"}
+TWO_VIAS = {"via": "Via: {sent_by}, SIP/2.0/UDP b;branch={branch};rport"}
+EMPTY_TAG = {"to": ";tag="}
 SPELLED = USUAL | {"header": "authorization"}
 WRONG = USUAL | {"password": "new"}
 
@@ -236,6 +246,10 @@ WRONG = USUAL | {"password": "new"}
 @example(
     [ASKS | NO_LENGTH, *[USUAL | NO_LENGTH | {"nc": count} for count in (1, 2)], USUAL | NO_LENGTH | BY_TCP]
 )
+@example([ASKS | RPORT_FIRST, *[USUAL | RPORT_FIRST | {"nc": count} for count in (1, 2, 3)]])
+@example([ASKS | TWO_VIAS, *[USUAL | TWO_VIAS | {"nc": count} for count in (1, 2, 3)]])
+@example([ASKS | EMPTY_TAG, *[USUAL | EMPTY_TAG | {"nc": count} for count in (1, 2, 3)]])
+@example([ASKS, USUAL | {"at": BELOW}])
 @example([ASKS, SPELLED | {"lines": [CONTACT, "X: 1"]}, SPELLED | {"lines": [CONTACT, "X: 1"]}])
 def test_whoever_is_known_is_served_as_if_nobody_knew_him(steps: list[Any]) -> None:
     ours, reference, phone = Server(knows_regulars=True), Server(knows_regulars=False), Phone()
@@ -266,12 +280,15 @@ def test_whoever_is_known_is_served_as_if_nobody_knew_him(steps: list[Any]) -> N
         assert ours.state(now) == reference.state(now)
 
 
-def test_a_phone_that_is_known_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("written", [{}, RPORT_FIRST])
+def test_a_phone_that_is_known_is_not_read_again(
+    written: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     server, phone = Server(knows_regulars=True), Phone()
     answers = []
     for turn in range(3):
         for step in (ASKS, USUAL):
-            answers += server.hear(phone.register(step), FLOWS[0], 1000.0)
+            answers += server.hear(phone.register(step | written), FLOWS[0], 1000.0)
             phone.hear(answers[-1:], "MD5")
         monkeypatch.setattr(regulars, "parse_message", None)
         assert server.refreshed == ["100"] * turn
@@ -286,3 +303,21 @@ def test_who_was_never_let_in_is_not_remembered() -> None:
     assert not known
     server.hear(phone.register(USUAL), FLOWS[0], 1000.0)
     assert len(known) == 1
+
+
+def test_what_would_take_much_memory_is_not_remembered() -> None:
+    server, phone = Server(knows_regulars=True), Phone()
+    known = server.receive.__self__._known  # type: ignore[attr-defined]
+    large: list[dict[str, Any]] = [
+        {"to": ";a" * (MAX_PARSED_CHARACTERS // 2)},
+        {"lines": [CONTACT, "User-Agent: \U0001f4de" + "x" * (MAX_BYTES // 4)]},
+        {"lines": [CONTACT, "User-Agent: " + "x" * MAX_BYTES]},
+    ]
+    for written in large:
+        for step in (ASKS, USUAL):
+            phone.hear(server.hear(phone.register(step | written), FLOWS[0], 1000.0), "MD5")
+    assert server.registrar.bindings("100", 1000.0)
+    assert not known
+    server.hear(phone.register(USUAL | {"nc": 2}), FLOWS[0], 1000.0)
+    assert len(known) == 1
+    assert all("contacts" not in vars(regular.request) for regular in known.values())  # of any length
