@@ -248,8 +248,7 @@ class CallerSession(InviteSession):
         except PeerError:
             return self._turn_down(dialog, response.cseq, now, 502)
         settled = self._settle_on(dialog, now)
-        if dialog.id not in self.dialog_ids:
-            self.core.enter(self, dialog.id)
+        self.core.enter(self, dialog.id)  # again where it was early before a challenge
         self.progress_state = Progress.ACCEPTED
         self.state = SessionState.ESTABLISHED
         if "Allow" in response.first:
