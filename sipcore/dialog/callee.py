@@ -10,7 +10,7 @@ from sipcore.dialog.session import SDP, Headers, SessionState, description_of
 from sipcore.effects import Acknowledged, Cancelled, Effect, Invited, Offered, Transmit
 from sipcore.errors import PeerError, UsageError
 from sipcore.sdp.description import SessionDescription
-from sipcore.syntax.message import Request, Response, print_fields, response_to
+from sipcore.syntax.message import Printed, Request, Response, print_fields, response_to
 from sipcore.transaction.table import ServerTransaction
 from sipcore.transport.flow import Flow
 from sipcore.usage import Core
@@ -83,13 +83,13 @@ class CalleeSession(InviteSession):
         """
         self._expect_ringing()
         if self._reliable is None:
-            return self._respond(status, now, None, description, headers)
+            return self._respond(status, now, description, headers)
         if self._held is not None:
             return []
         begun = self.offers.state is not OfferState.STABLE or self._has_agreed
         # The first reliable one has to carry the offer, where the caller made none (RFC 3262 section 5).
         if not (begun or description):
-            return [] if self._needs_reliable else self._respond(status, now, None, description, headers)
+            return [] if self._needs_reliable else self._respond(status, now, description, headers)
         if self._has_agreed or self.offers.state is OfferState.LOCAL_OFFER:  # what is said first holds
             description = None
         elif description is not None:
@@ -127,13 +127,15 @@ class CalleeSession(InviteSession):
     def reject(
         self, status: int, now: float, reason: str | None = None, headers: Headers = ()
     ) -> list[Effect]:
-        """Send a final response >= 300. The session is over, and tells nothing more."""
+        """Send a final response >= 300. The session is over, and tells nothing more. Raises UsageError, and leaves all
+        as it is, where `reason` or one of `headers` has a line break."""
         self._expect_ringing()
+        refusal = self._answer(status, reason, None, headers)
         settled = self._drop_changes(now)
         if self._reliable is not None:
             self._reliable.stop()
         self._leave()
-        return [*settled, *self._respond(status, now, reason, None, headers)]
+        return [*settled, *self.core.transactions.respond(self._transaction, refusal, now)]
 
     def hang_up(self, now: float, headers: Headers = ()) -> list[Effect]:
         if self.state is SessionState.SETTING_UP:
@@ -227,20 +229,20 @@ class CalleeSession(InviteSession):
         return [("Record-Route", value) for value in self.request.get_all("Record-Route")]
 
     def _respond(
-        self,
-        status: int,
-        now: float,
-        reason: str | None,
-        description: SessionDescription | None,
-        headers: Headers,
+        self, status: int, now: float, description: SessionDescription | None, headers: Headers
     ) -> list[Effect]:
+        response = self._answer(status, None, description, headers)
+        return self.core.transactions.respond(self._transaction, response, now)
+
+    def _answer(
+        self, status: int, reason: str | None, description: SessionDescription | None, headers: Headers
+    ) -> Printed:
         if status < 300 and "Record-Route" in self.request.first:
             headers = [*headers, *self._record_routes]
         fields = print_fields(headers) if headers else ""
         if status < 300:
             fields += self._local_fields()
-        response = self._answer_to(self.request, status, reason, fields, description)
-        return self.core.transactions.respond(self._transaction, response, now)
+        return self._answer_to(self.request, status, reason, fields, description)
 
     def _response(self, status: int, description: SessionDescription | None, headers: Headers) -> Response:
         """A provisional response that is to become reliable."""

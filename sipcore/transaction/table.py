@@ -72,14 +72,15 @@ class TransactionTable:
         self, request: Request, flow: Flow, now: float, branch: str | None = None
     ) -> tuple[ClientTransaction, list[Effect]]:
         """Begin a client transaction for a request, but no ACK, that has its Via with a `branch` of its own, which
-        need not be read from there by who knows it."""
+        need not be read from there by who knows it. Raises UsageError, and begins nothing, where a header of it has a
+        line break."""
         key = client_key(request) if branch is None else (branch, request.method)
         kind = InviteClient if request.method == "INVITE" else RequestClient
         transaction = kind(request, flow, self.timers, key)
+        effects = transaction.start(now)  # first: what cannot be printed is not kept
         self._clients[transaction.key] = transaction
         if flow.transport.reliable:
             self._join_stream(transaction)
-        effects = transaction.start(now)
         self.deadlines.watch(transaction)
         return transaction, effects
 

@@ -398,3 +398,13 @@ def test_no_name_or_header_of_a_call_breaks_out_of_its_line(more: dict[str, Any]
     with pytest.raises(UsageError, match="line break"):
         endpoint.invite(kim.uri, UDP, **arguments)
     assert_empty(endpoint)
+
+
+@pytest.mark.parametrize("flow", [UDP, TCP])
+def test_no_request_outside_a_call_breaks_out_of_its_line_and_none_is_begun(flow: Flow) -> None:
+    endpoint = endpoint_of()
+    asking = request("OPTIONS", ("Subject", "a\r\nX: y"))
+    asking.remove("Via")
+    with pytest.raises(UsageError, match="line break"):
+        endpoint.request(asking, flow, 0.0)
+    assert_empty(endpoint)

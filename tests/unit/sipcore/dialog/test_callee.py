@@ -400,3 +400,16 @@ def within(lee: Side, method: str, body: bytes = b"") -> Request:
     request: Request = lee.session.dialog.request(method, headers, body)
     request.prepend("Via", "SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKwithin")
     return request
+
+
+@pytest.mark.parametrize("said", [{"reason": "No\r\nX: y"}, {"headers": [("Warning", '399 a "\r\nX: y"')]}])
+def test_a_refusal_that_breaks_out_of_its_line_is_not_sent_and_another_may_be(said: dict[str, Any]) -> None:
+    """The caller is never left without an answer."""
+    pair, lee, kim = ringing()
+    with pytest.raises(UsageError, match="line break"):
+        kim.do("reject", 480, **said)
+    assert pair.ladder() == []
+    kim.do("reject", 500)
+    pair.settle()
+    assert lee.told == ["Rejected 500"]
+    pair.assert_nothing_remains()
