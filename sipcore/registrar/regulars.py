@@ -110,6 +110,7 @@ class Regulars:
             if not self._transactions.has_merged(merged):
                 contact = self._refresh(said, count, identity, flow, now)
             if contact is None:
+                self._pieces = None  # they are known
                 whole = parse_message(data)
                 assert isinstance(whole, Request)
                 return self._endpoint.admitted(whole, identity, flow, now)

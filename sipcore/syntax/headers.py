@@ -234,7 +234,8 @@ class Via(_Via):
 
     @staticmethod
     def parse_usual(text: str) -> Via | None:
-        """The same, quickly, if nearly all write it so; not remembered, for each request has another."""
+        """The same, quickly, if nearly all write it so; not remembered, for each request has another. Raises PeerError
+        where only `parse` can tell."""
         found = _USUAL_VIA.fullmatch(text)
         if found is None:
             return None

@@ -321,3 +321,18 @@ def test_what_would_take_much_memory_is_not_remembered() -> None:
     server.hear(phone.register(USUAL | {"nc": 2}), FLOWS[0], 1000.0)
     assert len(known) == 1
     assert all("contacts" not in vars(regular.request) for regular in known.values())  # of any length
+
+
+def test_a_phone_beside_another_of_its_extension_is_noted_once() -> None:
+    """Whatever the registrar has to do for it each time."""
+    server, phone = Server(knows_regulars=True), Phone()
+    known = server.receive.__self__._known  # type: ignore[attr-defined]
+    noted = []
+    for count, contact in enumerate([CONTACT, "Contact: <sip:100@192.0.2.21>"] * 3, 1):
+        for step in ([ASKS] if count == 1 else []) + [USUAL]:
+            step = step | {"lines": [contact], "nc": count}
+            phone.hear(server.hear(phone.register(step), FLOWS[0], 1000.0), "MD5")
+        noted.append([id(regular) for regular in known.values()])
+    assert len(server.registrar.bindings("100", 1000.0)) == 2
+    assert [len(ids) for ids in noted] == [1, 2, 2, 2, 2, 2]
+    assert len({*noted[-1], *noted[1]}) == 2
