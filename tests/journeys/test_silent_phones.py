@@ -11,16 +11,17 @@ from features.ring_groups import feature as ring_groups
 from pbx.forking import SILENT_SECONDS
 from pbx.happenings import CallAnswered, CallRang
 from pbx.leg import LegState
-from pbx.phone import Phone
+from pbx.phone import CallFailed, Phone
+from sipcore.transport.flow import Transport
 from tests.simulation.office import Office
 
 MakeOffice = Callable[..., Office]
 ROW = pytest.mark.row("FWD-01")
 
 
-async def phone_that_goes(office: Office, number: str) -> Phone:
+async def phone_that_goes(office: Office, number: str, transport: Transport = Transport.UDP) -> Phone:
     """It registers, and is not heard of again."""
-    phone = await office.phone(number)
+    phone = await office.phone(number, transport=transport)
     office.simulation.network.hosts[-1].unplug()
     return phone
 
@@ -54,6 +55,16 @@ async def test_where_nothing_follows_from_that_it_is_waited_for(make_office: Mak
     office, lee, _ = await forwarding_office(make_office, no_answer="102")
     await phone_that_goes(office, "101")
     assert await seconds_until_answered(office, lee, "101") == pytest.approx(20, abs=0.1)
+
+
+@ROW
+async def test_where_nothing_follows_at_all_the_transaction_gives_up(make_office: MakeOffice) -> None:
+    office, lee, _ = await forwarding_office(make_office)
+    await phone_that_goes(office, "103")
+    began = office.simulation.loop.time()
+    with pytest.raises(CallFailed, match="480"):
+        await lee.call("103")
+    assert office.simulation.loop.time() - began == pytest.approx(32, abs=0.1)
 
 
 @ROW
@@ -129,10 +140,13 @@ async def test_a_group_is_waited_for_as_an_extension_is(
 
 
 @ROW
+@pytest.mark.parametrize("transport", [Transport.UDP, Transport.TCP])
 @pytest.mark.parametrize("habit", ["rings", "answers", "refuses"])
-async def test_a_phone_that_is_given_up_and_comes_to_life_has_no_call(make_office: MakeOffice, habit: str) -> None:
+async def test_a_phone_that_is_given_up_and_comes_to_life_has_no_call(
+    make_office: MakeOffice, habit: str, transport: Transport
+) -> None:
     office, lee, _ = await forwarding_office(make_office, not_registered="102")
-    richardson = await phone_that_goes(office, "101")
+    richardson = await phone_that_goes(office, "101", transport)
     cable = office.simulation.network.hosts[-1]
     richardson.auto_answer = habit == "answers"
     richardson.refuse_with = 486 if habit == "refuses" else None
