@@ -66,8 +66,8 @@ def maker(cls: Callable[_Arguments, _Value]) -> Callable[_Arguments, _Value]:
     """A function that makes values of a frozen class with slots, from the same arguments, in half of the time.
 
     To call a class costs more than the function behind it: its arguments become a tuple and a dict, and are taken apart
-    again. So this is for what is made some times in each call. Who calls the class gets the same. Raises TypeError for
-    any other class.
+    again. So this is for what is made some times in each call. Who calls the class gets the same, unless the class has
+    an `__init__` of its own. Raises TypeError for any other class.
     """
     if not isinstance(cls, type) or cls.__dictoffset__ or _refuse_to_set is not _guard(cls):
         raise TypeError(f"{cls!r} is no frozen class of `values.dataclass` with slots")

@@ -35,8 +35,8 @@ LATE_SECONDS = 0.4
 """After so long the journal is given those records, too, that the store has been given and has not written."""
 
 MOST_UNSETTLED = 2000
-"""So many calls that have ended are in the journal, where the store takes nothing for long; of those before it is lost
-how they ended, if it takes nothing until the process is killed."""
+"""So many calls that have ended are in the journal, where the store takes nothing for long; those before are lost, if
+it takes nothing until the process is killed."""
 
 
 @dataclass(slots=True)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
+from math import isfinite
 from typing import Any
 
 from sqlalchemy import (
@@ -230,6 +231,7 @@ def _legs_text(legs: Iterable[CallQuality]) -> str:
 
 
 def _leg_text(leg: CallQuality) -> str:
+    """JSON has finite numbers alone: any other is as good as none."""
     numbers = [
         leg.packets,
         leg.loss,
@@ -241,7 +243,7 @@ def _leg_text(leg: CallQuality) -> str:
         leg.remote_mos,
         leg.round_trip_ms,
     ]
-    texts = ",".join(["null" if number is None else repr(number) for number in numbers])
+    texts = ",".join(["null" if number is None or not isfinite(number) else repr(number) for number in numbers])
     return f"[{moment_text(leg.at)},{_quoted[leg.extension]},{texts}]"
 
 

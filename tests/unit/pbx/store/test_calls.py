@@ -161,6 +161,17 @@ def test_how_a_call_sounded_is_told_after_it_was_entered_or_when_it_is_gone(data
     assert heard == {"c": [quality("c"), later], "d": []}
 
 
+def test_a_number_that_json_does_not_have_is_one_that_nobody_knows(database: Database) -> None:
+    """Else no list that the call is in could be read any more."""
+    nan, infinite = float("nan"), float("inf")
+    strange = replace(quality("c"), mos=nan, loss=infinite, jitter_ms=-infinite)
+    database.transact(partial(calls.add, [record("c")], [strange]))
+    database.transact(partial(calls.add, (), [strange]))
+    assert database.query(calls.calls) == [record("c")]
+    expected = replace(strange, mos=None, loss=None, jitter_ms=None)
+    assert database.query(partial(calls.qualities_of, call="c")) == [expected, expected]
+
+
 def test_what_is_too_old_goes_with_all_that_belongs_to_it(database: Database) -> None:
     database.transact(
         partial(calls.add, [record("old"), record("new", 10)], [quality("old"), quality("new")])
