@@ -11,7 +11,16 @@ from typing import Any
 import pytest
 
 from features import conference
-from pbx.happenings import CallAnswered, CallEnded, CallRang, CallStarted, CallWentOut, TrunkDown, TrunkUp
+from pbx.happenings import (
+    CallAnswered,
+    CallEnded,
+    CallRang,
+    CallStarted,
+    CallWentOut,
+    PresenceChanged,
+    TrunkDown,
+    TrunkUp,
+)
 from pbx.leg import LegState
 from pbx.phone import CallFailed, PhoneCall
 from sipcore.syntax.message import Request
@@ -81,6 +90,23 @@ async def test_an_extension_calls_the_outside(make_office: Make, tmp_path: Path)
     assert (out.trunk, out.number, out.caller_id) == ("lines", MOBILE, "+33140000001")
     assert [(rang.extension, rang.trunk) for rang in office.told_of(CallRang)] == [(MOBILE, "lines")]
     assert [(told.by, told.trunk) for told in office.told_of(CallAnswered)] == [(MOBILE, "lines")]
+
+
+@pytest.mark.row("PRES-10")
+async def test_the_calls_of_a_trunk_are_not_those_of_whose_sip_id_is_its_name(make_office: Make) -> None:
+    office = make_office(extensions={"101": {"sip_id": "lines"}}, **tables(LINES))
+    await office.open()
+    gateway, lee = await lines(office), await office.phone("100")
+    office.told.clear()
+    outgoing = lee.dial("00612345678")
+    incoming = await gateway.incoming()
+    assert office.switch.calls_of("lines") == 1
+    incoming.answer()
+    await outgoing.answered()
+    await asyncio.sleep(1)
+    outgoing.hang_up()
+    await office.settle()
+    assert {told.extension for told in office.told_of(PresenceChanged)} == {"100"}
 
 
 @pytest.mark.row("CORE-04", "CORE-11", "ADM-10")
