@@ -29,6 +29,7 @@ class Origin(NamedTuple):
     version: str
     address: str
 
+
 class MediaDescription(NamedTuple):
     """One `m=` section (section 5.14). A port of 0 declines it (RFC 3264 section 6)."""
 
@@ -122,7 +123,6 @@ class _Lines(NamedTuple):
 
 _ORIGIN_LINE, _MEDIA_LINE = re.compile(rb"(?:\A|[\r\n])o="), re.compile(rb"(?:\A|[\r\n])m=")
 _END_OF_LINE = re.compile(rb"[\r\n]|\Z")
-
 
 _USUAL_ORIGIN = re.compile(rb"v=0\r\no=([!-~]+) ([0-9]{1,20}) ([0-9]{1,20}) IN IP[46] ([0-9A-Za-z.:-]+)(?=\r\n)")
 _USUAL_BEFORE = re.compile(rb"(?:\r\n[^mo\r\n][^\r\n]*)*\r\nm=[!-~]+ ")

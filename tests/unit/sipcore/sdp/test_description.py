@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sipcore.errors import PeerError
+from sipcore.sdp import description as remembering
 from sipcore.sdp.description import (
     MAX_BYTES,
     MAX_LINES,
@@ -349,3 +350,20 @@ def test_as_many_sections_and_lines_as_the_limit_allows() -> None:
 def test_more_than_the_limit_is_refused(lines: list[str]) -> None:
     with pytest.raises(PeerError):
         parse(*lines)
+
+
+def test_keys_are_of_one_call_and_never_remembered() -> None:
+    """Neither where they are read nor where they are written, and the same is read whatever came before."""
+    plain = (
+        b"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n"
+        b"m=audio 4000 RTP/SAVP 0\r\na=sendrecv\r\n"
+    )
+    key = "A" * 40
+    keyed = plain + f"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{key}\r\n".encode()
+    SessionDescription.parse(plain)  # all but the key is known
+    memories = (remembering._remembered, remembering._remembered_lines)
+    before = [memory.cache_info().misses for memory in memories]
+    read = [SessionDescription.parse(keyed) for _ in range(2)]
+    assert [memory.cache_info().misses for memory in memories] == before
+    assert [said.to_bytes() for said in read] == [keyed, keyed]
+    assert not any(key in text for _, text in remembering._printed.values())
