@@ -100,7 +100,7 @@ class Express:
         )
         self._offsets[:, _PAYLOAD] = _NO_ROUTE
         self._end = np.zeros(operations, np.uint32)
-        """By so many keys before a sequence number wraps, here or in what is sent, a route is let go."""
+        """Who has come beyond this key is let go: soon a sequence number wraps, here or in what is sent."""
         self._fd = np.full(operations, -1, np.int32)
         self._relays = 0
         self._for_few = (

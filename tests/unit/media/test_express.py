@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from random import Random
 from typing import Any
@@ -10,8 +11,9 @@ from typing import Any
 import pytest
 
 from media.express import Express
-from media.plan import G711
+from media.plan import G711, SrtpKeys, SrtpSuite
 from media.rtp import RtpPacket, RtpSender, parse_rtp
+from media.srtp import Srtp
 from tests.property.test_express import Lanes
 
 STREAMS = 14
@@ -112,6 +114,28 @@ def test_where_the_peer_of_a_socket_has_gone_nothing_is_sent_by_it_in_arrays(cal
     call.say(range(3, STREAMS))
     assert call.world.sockets[2].number is None
     assert call.world.in_arrays <= STREAMS - 2
+
+
+def test_what_is_secured_is_never_relayed_in_arrays(call: Call) -> None:
+    """Neither what is deciphered nor what is to be enciphered; and it is as soon as it is secured no more."""
+    stream, socket = call.world.streams[2], call.world.sockets[2]
+    ours, theirs = bytes([1]) * 30, bytes([2]) * 30
+    phone = Srtp(SrtpKeys(SrtpSuite.AES_CM_128_HMAC_SHA1_80, send=theirs, receive=ours))
+    plain = stream.plan
+    stream.change(replace(plain, srtp=SrtpKeys(SrtpSuite.AES_CM_128_HMAC_SHA1_80, send=ours, receive=theirs)))
+    before = len(call.heard(2)), len(call.heard(3))
+    for _ in range(20):
+        call.say(range(STREAMS), {2: phone.protect(call.packet(2)) or b""})
+        assert call.world.in_arrays == STREAMS - 2
+    call.world.lane.select(0)
+    plains = [phone.unprotect(data) for data in call.world.kernel.sent[socket.fileno()][before[0] :]]
+    assert [data and data[12:] for data in plains] == [bytes([3]) * 160] * 20
+    assert [packet.payload for packet in call.heard(3)[before[1] :]] == [bytes([2]) * 160] * 20
+    stream.change(plain)
+    for _ in range(20):
+        call.say(range(STREAMS))
+    assert call.world.in_arrays == STREAMS
+    assert call.heard(2)[-1].payload == bytes([3]) * 160
 
 
 def test_few_packets_are_relayed_without_arrays_by_the_same_tables(
