@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
 import pytest
 
 from pbx.happenings import CallEnded, CallQuality, CallStarted, PresenceChanged
+from pbx.store.calls import qualities_of
 from tests.journeys.talking import connect, couple
 from tests.simulation.impairment import LAN, Profile
 from tests.simulation.office import Office
@@ -82,3 +86,22 @@ async def test_of_phones_that_never_got_as_far_as_sound_nothing_is_told(office: 
     await office.settle()
     assert len(office.told_of(CallEnded)) == 1
     assert office.told_of(CallQuality) == []
+
+
+async def test_how_a_call_sounded_that_a_restart_ends_is_in_its_record(
+    make_office: Callable[..., Office], tmp_path: Path
+) -> None:
+    """The process that carries the sound tells that a while after the end."""
+    office = make_office(database=tmp_path / "kept.db", media={"workers": 2})
+    await office.open()
+    lee, richardson = await couple(office)
+    outgoing, incoming = await connect(lee, "101", richardson)
+    outgoing.play_tone(440)
+    incoming.play_tone(620)
+    await asyncio.sleep(TALK_SECONDS)
+    await office.restart()
+    [record] = await office.switch.history.latest()
+    kept = await office.switch.store.fetch(partial(qualities_of, call=record.call))
+    assert {each.extension for each in kept} == {"100", "101"}
+    for each in kept:
+        assert each.packets == pytest.approx(50 * TALK_SECONDS, rel=0.02)
