@@ -107,8 +107,18 @@ def test_a_provisional_answer_that_comes_too_late_is_dropped() -> None:
 
 
 @pytest.mark.parametrize("method", ["OPTIONS", "INVITE"])
-@pytest.mark.parametrize("first", [";branch=z9hG4bK1;rport", ";rport;branch=z9hG4bK1", ";branch=z9hG4bK1"])
-@pytest.mark.parametrize("more", ["", ", SIP/2.0/UDP 10.0.0.9;branch=z9hG4bK0"])
+@pytest.mark.parametrize(
+    "first",
+    [
+        ";branch=z9hG4bK1;rport",
+        ";rport;branch=z9hG4bK1",
+        ";branch=z9hG4bK1",
+        ";branch=z9hG4bK1;received=203.0.113.9;rport",
+    ],
+)
+@pytest.mark.parametrize(
+    "more", ["", ", SIP/2.0/UDP 10.0.0.9;branch=z9hG4bK0", ", SIP/2.0/UDP 10.0.0.9;branch=z9hG4bK0;rport"]
+)
 def test_an_answer_repeats_each_via_once(method: str, first: str, more: str) -> None:
     """Section 8.2.6.2; the topmost tells where the request has come from (section 18.2.1)."""
     endpoint = endpoint_of()
@@ -120,6 +130,8 @@ def test_an_answer_repeats_each_via_once(method: str, first: str, more: str) -> 
     assert len(response.vias) == 1 + bool(more)
     assert response.via.parameter("branch") == "z9hG4bK1"
     assert response.via.parameter("rport") == ("5060" if "rport" in first else None)
+    received = [value for name, value in response.via.parameters if name == "received"]
+    assert received == (["192.0.2.100"] if "rport" in first else [])
 
 
 def test_the_answer_to_options_tells_what_is_served() -> None:

@@ -111,8 +111,18 @@ def test_there_is_an_end_to_what_is_kept(work: Work) -> None:
         work.inbox.put(b"%d" % number * 20_000, PHONE, work.loop.time())
     assert len(work.inbox) < 1000
     work.inbox.clear()
+    work.inbox.put(b"alone", PHONE, work.loop.time())
+    work.inbox.clear()
+    assert len(work.inbox) == 0
     turn(work)
     assert work.taken == []
+
+
+def test_one_that_waits_alone_takes_room(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbox, "MAX_WAITING", 1)
+    assert work.inbox.has_room(b"alone")
+    work.inbox.put(b"alone", PHONE, work.loop.time())
+    assert not work.inbox.has_room(b"another")
 
 
 # -- the whole driver --------------------------------------------------------------------------------

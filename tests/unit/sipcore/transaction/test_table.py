@@ -442,3 +442,13 @@ def test_every_stream_transport_is_reliable(table: TransactionTable, transport: 
     assert table.next_deadline() == 32.0
     assert table.flow_closed(flow, 1.0) == [FlowFailed(transaction)]
     assert holds_nothing(table)
+
+
+@pytest.mark.parametrize("branch", ["z9hG4bK", "1"])
+def test_requests_whose_branch_tells_nothing_are_told_apart_by_all_else(
+    table: TransactionTable, branch: str
+) -> None:
+    """The cookie alone is no more than the branch of an old client (RFC 4475 section 3.2.1)."""
+    transaction = table.accept(request("OPTIONS", branch=branch), UDP)
+    assert table.find_server(request("OPTIONS", branch=branch)) is transaction
+    assert table.find_server(request("OPTIONS", branch=branch, call_id="another")) is None
