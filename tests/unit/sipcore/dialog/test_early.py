@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from sipcore.dialog.dialog import Dialog
+from sipcore.dialog.session_timer import TimerSettings
+from sipcore.endpoint import EndpointSettings
 from sipcore.syntax.message import HeaderList, Request, Response, response_to
 from tests.unit.sipcore.dialog.support import SDP
 from tests.unit.sipcore.pair import ANSWER, Pair, Side
@@ -103,3 +105,15 @@ def test_who_has_rung_before_a_challenge_is_heard_after_it() -> None:
     bye.prepend("Via", "SIP/2.0/UDP 192.0.2.2;branch=z9hG4bKbye;rport")
     lee.receive(bye)
     assert lee.told == ["Progressed 180", "Rejected 401", "Accepted 200", "Ended bye"]
+
+
+def test_what_the_phone_takes_may_be_said_while_it_rings_alone() -> None:
+    """Section 20.5; so its session is refreshed by UPDATE (RFC 4028 section 7.4)."""
+    pair = Pair(settings=EndpointSettings(session_timers=TimerSettings(100)))
+    pair.caller.invite()
+    pair.settle()
+    lee, kim = pair.caller, pair.callee
+    lee.receive(told(kim, 180, AT, ("Allow", "INVITE, ACK, BYE, CANCEL, UPDATE")))
+    answered(lee, kim, AT, ("Session-Expires", "100;refresher=uac"))
+    pair.advance(51)
+    assert [method for method, _, _ in ways(lee)][:2] == ["ACK", "UPDATE"]
