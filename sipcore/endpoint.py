@@ -344,10 +344,8 @@ class Endpoint:
         if request.to.tag:
             return None
         hops = request.first.get("Max-Forwards", "70")
-        if (
-            hops != "70" and request.max_forwards == 0 and request.method != "OPTIONS"
-        ):  # we might call on for it
-            return 483, []
+        if hops != "70" and request.max_forwards == 0 and request.method != "OPTIONS":
+            return 483, []  # we might call on for it
         if request.method in DIALOG_METHODS:
             return 481, []
         return None

@@ -316,10 +316,8 @@ class Driver:
             self._udp.send(data, flow.remote)
         except OSError as error:  # as good as lost on the way: the timers end what is really dead
             logger.debug("%s: %s", flow, error)
-            if error.errno in NO_WAY and not data.startswith(
-                b"SIP/2.0"
-            ):  # told later, like a lost connection
-                self._loop.call_soon(self._unsent, data)
+            if error.errno in NO_WAY and not data.startswith(b"SIP/2.0"):
+                self._loop.call_soon(self._unsent, data)  # told later, like a lost connection
 
     def _unsent(self, data: bytes) -> None:
         request = parse_message(data)

@@ -134,9 +134,8 @@ class Nonces:
     def __init__(self, secret: bytes) -> None:
         self._keyed = hashlib.blake2s(key=hashlib.blake2s(secret).digest(), digest_size=16)
         self._issued = 0
-        self._ours: Recent[str, tuple[int, int]] = Recent(
-            1024
-        )  # what was issued comes back at once, nearly always
+        self._ours: Recent[str, tuple[int, int]] = Recent(1024)
+        """What was issued comes back at once, nearly always."""
         """When a nonce was issued, and as which."""
         self._used: OrderedDict[tuple[str, str], tuple[int, int]] = OrderedDict()
         """(nonce, account) -> highest count seen, and a bit for each of the counts below it."""

@@ -92,9 +92,7 @@ class TransactionTable:
         A response with several Via values was meant for somebody else (RFC 3261 section 8.1.3.3), and one from
         another `host` than the request went to is none.
         """
-        transaction = self._clients.get(
-            (response.via.branch, response.cseq.method)
-        )  # `client_key`, of each one
+        transaction = self._clients.get((response.via.branch, response.cseq.method))  # `client_key`
         if transaction is None or len(response.vias) > 1:
             return None
         if host is not None and host != transaction.flow.remote.host:
