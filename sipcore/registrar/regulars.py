@@ -18,13 +18,14 @@ from sipcore.effects import Effect, Transmit
 from sipcore.endpoint import Endpoint, Service
 from sipcore.registrar.gate import Admitted, Ignored, Judge
 from sipcore.registrar.registrar import Said, said_by
+from sipcore.syntax.familiar import Frame, Pieces, cut
 from sipcore.syntax.message import REASONS, Request, has_tag
 from sipcore.syntax.parser import parse_message
 from sipcore.syntax.remember import Recent
 from sipcore.transport.flow import Flow
 
 MAX_BYTES = 4000
-"""Longer ones are not remembered. Nor is what was not let in, so that strangers take no memory."""
+"""Frames that take more are not remembered. Nor is what was not let in, so that strangers take no memory."""
 MAX_PARSED_CHARACTERS = 512
 """Of Request-URI, From and To, whose values may take fifty times what their text does. So one extension whose phone
 writes what takes the most fills no more than some 120 MB."""
@@ -36,11 +37,6 @@ _CSEQ = re.compile(r"(0|[1-9][0-9]{0,8}) REGISTER")
 
 Refresh = Callable[[Said, int, str, Flow, float], str | None]
 """`Registrar.refresh`, and whatever else is to be done then."""
-
-_Frame = tuple[str, str, str]
-"""A message before, between and after the values of Via and CSeq, without the line of Authorization."""
-_Pieces = tuple[_Frame, str, str, str, str]
-"""The frame, what it frames (Via, CSeq, and Authorization, empty where there is none), and all of it as text."""
 
 
 class _Regular(NamedTuple):
@@ -71,20 +67,18 @@ class Regulars:
         self._gate = gate
         self._register = register
         self._refresh = refresh
-        self._known: Recent[_Frame, _Regular] = Recent(MAX_REGULARS // 2)
-        self._pieces: _Pieces | None = None
-        """Of the one that is being received."""
+        self._known: Recent[Frame, _Regular] = Recent(MAX_REGULARS // 2)
+        self._received: tuple[bytes, Pieces] | None = None
+        """The one that is being received, if it may be worth remembering."""
         self._end = f"{': '.join(endpoint.server)}\r\nContent-Length: 0\r\n\r\n"
         endpoint.services["REGISTER"] = self._serve
 
     def receive(self, data: bytes, flow: Flow, now: float, stream: bool) -> list[Effect]:
         """Take a REGISTER. Raises ParseError."""
-        pieces = self._pieces = _cut(data)
-        if pieces is None:
-            return self._endpoint.receive(parse_message(data, stream=stream), flow, now)
-        frame, via, cseq, credentials, _ = pieces
-        regular = self._known[frame]
-        if regular is not None:
+        pieces = _cut(data)
+        self._received = None if pieces is None else (data, pieces)
+        if pieces is not None and (regular := self._known[pieces[0]]) is not None:
+            _, via, cseq, credentials, *_ = pieces
             effects = self._again(regular, via, cseq, credentials, data, flow, now)
             if effects is not None:
                 return effects
@@ -110,7 +104,7 @@ class Regulars:
             if not self._transactions.has_merged(merged):
                 contact = self._refresh(said, count, identity, flow, now)
             if contact is None:
-                self._pieces = None  # they are known
+                self._received = None  # its like is known
                 whole = parse_message(data)
                 assert isinstance(whole, Request)
                 return self._endpoint.admitted(whole, identity, flow, now)
@@ -135,15 +129,15 @@ class Regulars:
         self, request: Request, identity: str, flow: Flow, now: float
     ) -> tuple[int, Iterable[tuple[str, str]], list[Effect]]:
         status, headers, told = self._register(request, identity, flow, now)
-        if status == 200 and self._pieces is not None:
-            self._remember(self._pieces, request)
+        if status == 200 and self._received is not None:
+            self._remember(*self._received, request)
         return status, headers, told
 
-    def _remember(self, pieces: _Pieces, request: Request) -> None:
+    def _remember(self, data: bytes, pieces: Pieces, request: Request) -> None:
         """Note one that has been accepted, if there is nothing unusual about it; its Via is as it came."""
-        frame, via, cseq, credentials, text = pieces
+        frame, via, cseq, credentials, *_ = pieces
         said, first, found = said_by(request), request.first, _usual(via)
-        fields = text.removesuffix("\r\n\r\n").split("\r\n")[1:]
+        fields = data.decode().removesuffix("\r\n\r\n").split("\r\n")[1:]
         if said is None or found is None or "Content-Length: 0" not in fields or "\n" in "".join(fields):
             return
         if not len(fields) - 1 == len(request.headers) == len(first):  # one line each, and no body
@@ -171,25 +165,7 @@ def _usual(via: str) -> re.Match[str] | None:
     return _VIA.fullmatch(via) or _VIA_RPORT_FIRST.fullmatch(via)
 
 
-def _cut(data: bytes) -> _Pieces | None:
+def _cut(data: bytes) -> Pieces | None:
     """What a REGISTER is made of; None where it is not written as usual, or something follows its head."""
-    if len(data) > MAX_BYTES or data.find(b"\r\n\r\n") != len(data) - 4:
-        return None
-    try:
-        text = data.decode()
-    except UnicodeDecodeError:
-        return None
-    before, _, rest = text.partition("\r\nVia: ")
-    via, _, rest = rest.partition("\r\n")
-    credentials = ""
-    above, authorized, below = rest.partition("\r\nAuthorization: ")
-    if authorized:
-        credentials, end, below = below.partition("\r\n")
-        if not credentials or "\n" in credentials or "\r" in credentials or "\0" in credentials:
-            return None
-        if credentials.strip() != credentials:
-            return None
-        rest = above + end + below
-    between, _, rest = rest.partition("\r\nCSeq: ")
-    cseq, _, after = rest.partition("\r\n")
-    return (before, between, after), via, cseq, credentials, text
+    pieces = cut(data) if data.endswith(b"\r\n\r\n") else None
+    return None if pieces is None or pieces[-1] else pieces

@@ -26,8 +26,11 @@ COMING_AGAIN = (b"REGISTER ", b"SUBSCRIBE ", b"PUBLISH ", b"OPTIONS ")
 
 _PARSED = ("From", "To", "Contact")
 
-_Frame = tuple[str, str, str]
+Frame = tuple[str, str, str]
 """A head before, between and after the values of Via and CSeq, without the line of Authorization."""
+Pieces = tuple[Frame, str, str, str, int, bytes]
+"""The frame; what it frames (Via, CSeq, and Authorization, empty where there is none), and how many lines that stands
+below Via; the body."""
 
 
 class _Shape(NamedTuple):
@@ -42,12 +45,12 @@ class _Shape(NamedTuple):
     body_bytes: int
 
 
-_SHAPES: Recent[_Frame, _Shape] = Recent(1024)
+_SHAPES: Recent[Frame, _Shape] = Recent(1024)
 
 
 def read(data: bytes) -> Request | None:
     """A request whose like was read before; None for any other, and for whatever needs a closer look."""
-    pieces = _cut(data)
+    pieces = cut(data)
     if pieces is None or (shape := _SHAPES[pieces[0]]) is None:
         return None
     _, via_text, cseq_text, authorization, lines, body = pieces
@@ -72,7 +75,7 @@ def read(data: bytes) -> Request | None:
 
 def remember(data: bytes, message: Message) -> None:
     """Note how a message was read, if its like may come, and each of its lines is one header field."""
-    pieces = _cut(data)
+    pieces = cut(data)
     if pieces is None or not isinstance(message, Request):
         return
     frame, via, cseq, authorization, lines, body = pieces
@@ -98,9 +101,8 @@ def remember(data: bytes, message: Message) -> None:
     _SHAPES.keep(frame, _Shape(values, headers, first, via_at, cseq_at, len(body)))
 
 
-def _cut(data: bytes) -> tuple[_Frame, str, str, str, int, bytes] | None:
-    """The frame of a request; its Via, CSeq and Authorization (empty where there is none); how many lines that stands
-    below Via; the body. None for what does not come again, or is not written as usual."""
+def cut(data: bytes) -> Pieces | None:
+    """What a request is made of; None for what does not come again, or is not written as usual."""
     if not data.startswith(COMING_AGAIN) or len(data) > MAX_BYTES:
         return None
     head, whole, body = data.partition(b"\r\n\r\n")
