@@ -135,8 +135,7 @@ class Nonces:
         self._keyed = hashlib.blake2s(key=hashlib.blake2s(secret).digest(), digest_size=16)
         self._issued = 0
         self._ours: Recent[str, tuple[int, int]] = Recent(1024)
-        """What was issued comes back at once, nearly always."""
-        """When a nonce was issued, and as which."""
+        """When a nonce was issued, and as which: nearly always it comes back at once."""
         self._used: OrderedDict[tuple[str, str], tuple[int, int]] = OrderedDict()
         """(nonce, account) -> highest count seen, and a bit for each of the counts below it."""
         self._forgotten = 0
