@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sipcore.dialog.transfer import Replaces, refer_to, status_in
 from sipcore.syntax.headers import parse_parameters
 from sipcore.syntax.uri import Uri
-from sipcore.transaction.events import ResponseReceived
 
 if TYPE_CHECKING:
     from pbx.leg import Leg
     from pbx.phone import Phone, PhoneCall
     from sipcore.dialog.dialog import Dialog
     from sipcore.effects import Effect
-    from sipcore.syntax.message import Request
+    from sipcore.syntax.message import Request, Response
+    from sipcore.transaction.table import ClientTransaction
 
 
 Headers = Sequence[tuple[str, str]]
@@ -53,9 +53,9 @@ class Refer:
         if status >= 200 and not self._outcome.done():
             self._outcome.set_result(status)
 
-    def on_transaction(self, event: ResponseReceived | Any, now: float) -> list[Effect]:
-        """What became of the request; a time-out counts as 408."""
-        status = event.response.status if isinstance(event, ResponseReceived) else 408
+    def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> list[Effect]:
+        """What became of the request."""
+        status = response.status
         if status >= 200 and not self._response.done():
             self._response.set_result(status)
         if status >= 300 and not self._outcome.done():

@@ -29,7 +29,7 @@ from sipcore.syntax.headers import CSeq, NameAddress, warning_value
 from sipcore.syntax.identifiers import Identifiers, StatelessTags
 from sipcore.syntax.message import Request, Response, has_tag, print_response, response_to
 from sipcore.syntax.uri import Uri
-from sipcore.transaction.events import FlowFailed, ResponseReceived, TimedOut, TransactionEvent
+from sipcore.transaction.events import FlowFailed, ResponseReceived, TransactionEvent
 from sipcore.transaction.invite_server import InviteServer
 from sipcore.transaction.table import ClientTransaction, ServerTransaction, TransactionTable
 from sipcore.transaction.timers import Timers
@@ -469,16 +469,26 @@ class Endpoint:
                 continue
             transaction = effect.transaction
             usage = transaction.user
-            if usage is None:
-                told.append(_responded(effect))
-            elif isinstance(transaction, Client):
-                try:
-                    told += usage.on_transaction(effect, now)
-                except PeerError:  # a response that makes no sense is as good as none
-                    continue
-            else:
+            if not isinstance(transaction, Client):
                 told += self._flow_lost(usage, transaction.flow, now)
+                continue
+            if isinstance(effect, ResponseReceived):
+                response = effect.response
+            else:  # section 8.1.3.1
+                response = response_to(transaction.request, 503 if isinstance(effect, FlowFailed) else 408)
+            told += self._tell(transaction, response, now)
         return told
+
+    def _tell(self, transaction: ClientTransaction, response: Response, now: float) -> list[Effect]:
+        """Give a response to whoever sent the request."""
+        usage = transaction.user
+        if usage is None:
+            return [Responded(transaction, response)]
+        try:
+            effects: list[Effect] = usage.on_response(transaction, response, now)
+        except PeerError:  # a response that makes no sense is as good as none
+            return []
+        return effects
 
     # -- what usages need (sipcore.usage.Core) --------------------------------------------------------------
 
@@ -548,11 +558,3 @@ class Endpoint:
                 return session
         return None
 
-
-def _responded(event: ResponseReceived | TimedOut | FlowFailed) -> Responded:
-    """What whoever asked for a request outside any dialog is told."""
-    transaction = event.transaction
-    if isinstance(event, ResponseReceived):
-        return Responded(transaction, event.response)
-    status = 503 if isinstance(event, FlowFailed) else 408
-    return Responded(transaction, response_to(transaction.request, status))

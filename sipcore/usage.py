@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from sipcore.effects import Effect
     from sipcore.endpoint import EndpointSettings
     from sipcore.syntax.identifiers import Identifiers
-    from sipcore.syntax.message import Request
-    from sipcore.transaction.events import FlowFailed, ResponseReceived, TimedOut
+    from sipcore.syntax.message import Request, Response
     from sipcore.transaction.table import ClientTransaction, ServerTransaction, TransactionTable
     from sipcore.transport.about_us import AboutUs
     from sipcore.transport.flow import Address, Flow
@@ -44,8 +43,11 @@ class Usage(Protocol):
     def receive_ack(self, request: Request, now: float) -> list[Effect]:
         """The ACK of a 2xx."""
 
-    def on_transaction(self, event: ResponseReceived | TimedOut | FlowFailed, now: float) -> list[Effect]:
-        """What one of its client transactions tells. Raises PeerError for a response that makes no sense."""
+    def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> list[Effect]:
+        """A response to one of its requests; a time-out comes as a 408, a dead flow as a 503 (section 8.1.3.1).
+
+        Raises PeerError for a response that makes no sense.
+        """
 
     def flow_closed(self, now: float) -> list[Effect]:
         """The way to the peer is gone."""

@@ -16,7 +16,6 @@ from sipcore.errors import PeerError, UsageError
 from sipcore.sdp.description import SessionDescription
 from sipcore.syntax.headers import CSeq
 from sipcore.syntax.message import HeaderList, Request, Response, cancel_for, response_to
-from sipcore.transaction.events import FlowFailed, ResponseReceived
 from sipcore.transaction.table import ClientTransaction, ServerTransaction
 from sipcore.transport.flow import Flow
 from sipcore.usage import Core
@@ -129,15 +128,11 @@ class CallerSession(InviteSession):
 
     # -- responses to the INVITE ------------------------------------------------------------------------
 
-    def on_transaction(self, event: ResponseReceived | Any, now: float) -> list[Effect]:
-        transaction = event.transaction
+    def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> list[Effect]:
         if transaction is not self._transaction:
             request = transaction.request
             unheard = request.method in ("CANCEL", "PRACK") or self._is_of_lost_branch(request)
-            return [] if unheard else super().on_transaction(event, now)
-        if not isinstance(event, ResponseReceived):
-            return self._fail(response_to(self.request, 503 if isinstance(event, FlowFailed) else 408), now)
-        response = event.response
+            return [] if unheard else super().on_response(transaction, response, now)
         if response.status < 200:
             return self._progressed(response, now)
         return self._accepted(response, now) if response.status < 300 else self._rejected(response, now)

@@ -9,17 +9,16 @@ Every verb returns effects. A session tells its user exactly one terminal fact: 
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sipcore.dialog.changes import GONE, ChangingSession
 from sipcore.dialog.session import Headers, SessionState
 from sipcore.effects import Acknowledged, Effect, EndCause, Ended, RequestInDialog, Transmit
 from sipcore.errors import PeerError
-from sipcore.syntax.message import Request, response_to
-from sipcore.transaction.events import FlowFailed, ResponseReceived
+from sipcore.syntax.message import Request, Response
 
 if TYPE_CHECKING:
-    from sipcore.transaction.table import ServerTransaction
+    from sipcore.transaction.table import ClientTransaction, ServerTransaction
     from sipcore.transport.flow import Flow
 
 
@@ -116,13 +115,8 @@ class InviteSession(ChangingSession):
             self.offers.withdraw()
             return self.hang_up(now)
 
-    def on_transaction(self, event: ResponseReceived | Any, now: float) -> list[Effect]:
-        """What a client transaction of this session tells; a time-out counts as 408, a dead flow as 503."""
-        transaction = event.transaction
-        if isinstance(event, ResponseReceived):
-            response = event.response
-        else:
-            response = response_to(transaction.request, 503 if isinstance(event, FlowFailed) else 408)
+    def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> list[Effect]:
+        """A response to a request of this session."""
         if self._own_change is not None and transaction is self._own_change:
             return self._change_answered(self._own_change, response, now)
         if response.status < 200:

@@ -6,18 +6,18 @@ transferor. `Replaces` names the dialog that another one is to take the place of
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sipcore.errors import PeerError
 from sipcore.syntax.headers import NameAddress, parse_parameters, split_values
-from sipcore.syntax.message import REASONS, Message, Request
+from sipcore.syntax.message import REASONS, Message, Request, Response
 from sipcore.syntax.uri import Uri
-from sipcore.transaction.events import ResponseReceived
 from values import dataclass
 
 if TYPE_CHECKING:
     from sipcore.dialog.dialog import Dialog
     from sipcore.effects import Effect
+    from sipcore.transaction.table import ClientTransaction
     from sipcore.transport.flow import Flow
     from sipcore.usage import Core
 
@@ -172,12 +172,12 @@ class ReferSubscription:
         """The dialog is over: nobody listens."""
         self.ended, self._waiting = True, None
 
-    def on_transaction(self, event: ResponseReceived | Any, now: float) -> list[Effect]:
+    def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> list[Effect]:
         """What became of a NOTIFY. One that is refused ends the subscription alone (RFC 6665 section 4.2.2)."""
-        if isinstance(event, ResponseReceived) and event.response.status < 200:
+        if response.status < 200:
             return []
         self._on_its_way = False
-        if not isinstance(event, ResponseReceived) or event.response.status >= 300:
+        if response.status >= 300:
             self.close()
         return [] if self._waiting is None else self._send(now)
 

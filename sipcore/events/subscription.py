@@ -13,12 +13,10 @@ from sipcore.events.document import Document, Printed
 from sipcore.syntax.headers import parse_parameters
 from sipcore.syntax.message import Request, Response, response_to
 from sipcore.syntax.template import Template
-from sipcore.transaction.events import FlowFailed, ResponseReceived
 from values import dataclass
 
 if TYPE_CHECKING:
     from sipcore.effects import Effect
-    from sipcore.transaction.events import TimedOut
     from sipcore.transaction.table import ClientTransaction, ServerTransaction
     from sipcore.transport.flow import Flow
     from sipcore.usage import Core
@@ -184,18 +182,14 @@ class Subscription:
         """No subscription has anything to acknowledge."""
         return []
 
-    def on_transaction(self, event: ResponseReceived | TimedOut | FlowFailed, now: float) -> list[Effect]:
+    def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> list[Effect]:
         """What became of a NOTIFY."""
-        if event.transaction is not self._outstanding:
-            return []
-        status, retry_seconds = 408, None
-        if isinstance(event, ResponseReceived):
-            status = event.response.status
-            retry_seconds = None if status < 300 else _retry_after(event.response)
-        if status < 200:
+        status = response.status
+        if transaction is not self._outstanding or status < 200:
             return []
         self._wait_for(None)
-        if self.over or (status in _GONE and retry_seconds is None) or isinstance(event, FlowFailed):
+        retry_seconds = None if status < 300 else _retry_after(response)
+        if self.over or (status in _GONE and retry_seconds is None):
             self._leave()
             return []
         if status < 300:

@@ -10,11 +10,9 @@ from sipcore.effects import Effect, Notified, WatchEnded
 from sipcore.errors import PeerError
 from sipcore.syntax.headers import parse_parameters
 from sipcore.syntax.message import Request, Response, response_to
-from sipcore.transaction.events import FlowFailed, ResponseReceived
 
 if TYPE_CHECKING:
-    from sipcore.transaction.events import TimedOut
-    from sipcore.transaction.table import ServerTransaction
+    from sipcore.transaction.table import ClientTransaction, ServerTransaction
     from sipcore.transport.flow import Flow
     from sipcore.usage import Core
 
@@ -89,13 +87,8 @@ class Watch:
         """No subscription has anything to acknowledge."""
         return []
 
-    def on_transaction(self, event: ResponseReceived | TimedOut | FlowFailed, now: float) -> list[Effect]:
+    def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> list[Effect]:
         """What became of a SUBSCRIBE."""
-        transaction = event.transaction
-        if isinstance(event, ResponseReceived):
-            response = event.response
-        else:
-            response = response_to(transaction.request, 503 if isinstance(event, FlowFailed) else 408)
         if self.over or response.status < 200:
             return []
         if response.status < 300:

@@ -12,6 +12,7 @@ from media.plan import Codec, Direction
 from pbx.phone import PhoneCall
 from sipcore.effects import Transmit
 from sipcore.sdp.description import SessionDescription
+from sipcore.syntax.message import Response
 from tests.journeys.talking import MUSIC, assert_talk, connect, couple, listen
 from tests.simulation.office import Office
 from tests.simulation.prompter import Prompter
@@ -80,8 +81,7 @@ async def test_a_re_invite_without_an_offer_gets_one_and_the_call_goes_on(
     class Offerless:
         """Takes the offer of the 200, and answers it in the ACK."""
 
-        def on_transaction(self, event: object, now: float) -> list[object]:
-            response = event.response  # type: ignore[attr-defined]
+        def on_response(self, transaction: object, response: Response, now: float) -> list[object]:
             if response.status != 200:
                 return []
             offer = SessionDescription.parse(response.body)

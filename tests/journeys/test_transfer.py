@@ -13,7 +13,8 @@ from features.echo import feature as echo
 from pbx.happenings import CallEnded, CallTransferred
 from pbx.phone import Phone, PhoneCall
 from sipcore.effects import Effect
-from sipcore.transaction.events import ResponseReceived
+from sipcore.syntax.message import Response
+from sipcore.transaction.table import ClientTransaction
 from tests.journeys.talking import MUSIC, assert_talk, connect, listen
 from tests.simulation.impairment import LAN
 from tests.simulation.office import Office
@@ -322,8 +323,8 @@ class Subscribe:
         request = self.call.dialog.request("SUBSCRIBE", headers)
         phone.driver.perform(phone.endpoint.send(request, session.flow, self, phone.loop.time())[1])
 
-    def on_transaction(self, event: ResponseReceived, now: float) -> list[Effect]:
-        self.status = event.response.status
+    def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> list[Effect]:
+        self.status = response.status
         return []
 
 
