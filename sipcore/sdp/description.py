@@ -18,6 +18,8 @@ MAX_REMEMBERED_BYTES = 1000
 """Longer descriptions and parts are read anew each time."""
 
 Attributes = tuple[tuple[str, str | None], ...]
+_new = tuple.__new__
+"""Makes a named tuple of all its values, without a call of Python."""
 DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 
 
@@ -79,25 +81,37 @@ class SessionDescription(NamedTuple):
     attributes: Attributes = ()
     media: tuple[MediaDescription, ...] = ()
 
-    @classmethod
-    def parse(cls, data: bytes) -> SessionDescription:
+    @staticmethod
+    def parse(data: bytes) -> SessionDescription:
         """Raises PeerError(400)."""
-        return _parse(data)
+        text = data.decode("latin-1")
+        usual = _USUAL.fullmatch(text)
+        # Keys are of one call, and nobody else's affair.
+        if usual is None or len(text) > MAX_REMEMBERED_BYTES or "crypto" in text:
+            return _read(data)
+        username, session_id, version, address, name, connection, before, port, after = usual.groups()
+        like = _remembered(before, after)
+        if like is None or int(port) > 65535:
+            return _read(data)
+        timing, attributes, kind, protocol, formats, own, said = like
+        origin = _new(Origin, (username, session_id, version, address))
+        media = _new(MediaDescription, (kind, int(port), protocol, formats, own, said, 1))
+        return _new(SessionDescription, (origin, name, connection, timing, attributes, (media,)))
 
     def to_bytes(self) -> bytes:
         """As it is sent."""
-        origin, name, connection, timing, attributes, sections = self
-        username, session_id, version, address = origin
-        text = (
-            f"v=0\r\no={username} {session_id} {version} IN {'IP6' if ':' in address else 'IP4'} {address}\r\n"
-            f"s={name or '-'}\r\n{_connection_line(connection) if connection else ''}"
-            f"t={timing}\r\n{_attribute_lines(attributes) if attributes else ''}"
-        )
+        (username, session_id, version, address), name, connection, timing, attributes, sections = self
+        where = f"IN IP6 {address}" if ":" in address else f"IN IP4 {address}"
+        text = f"v=0\r\no={username} {session_id} {version} {where}\r\ns={name or '-'}\r\n"
+        if connection:
+            text += f"c={where}\r\n" if connection == address else _connection_line(connection)
+        text += f"t={timing}\r\n{_attribute_lines(attributes) if attributes else ''}"
         for kind, port, protocol, formats, own, said, count in sections:
-            text += (
-                f"m={kind} {port}{f'/{count}' if count != 1 else ''} {protocol} {' '.join(formats)}\r\n"
-                f"{_connection_line(own) if own else ''}{_attribute_lines(said) if said else ''}"
-            )
+            known = _printed.get(id(said))
+            if known is not None and known[0] == (protocol, formats, own, said, count):
+                text += f"m={kind} {port}{known[1]}"
+            else:
+                text += f"m={kind} {port}{_print_section(protocol, formats, own, said, count)}"
         return text.encode("utf-8", "surrogateescape")
 
     def address_of(self, media: MediaDescription) -> str | None:
@@ -124,44 +138,28 @@ class _Lines(NamedTuple):
 _ORIGIN_LINE, _MEDIA_LINE = re.compile(rb"(?:\A|[\r\n])o="), re.compile(rb"(?:\A|[\r\n])m=")
 _END_OF_LINE = re.compile(rb"[\r\n]|\Z")
 
-_USUAL_ORIGIN = re.compile(rb"v=0\r\no=([!-~]+) ([0-9]{1,20}) ([0-9]{1,20}) IN IP[46] ([0-9A-Za-z.:-]+)(?=\r\n)")
-_USUAL_BEFORE = re.compile(rb"(?:\r\n[^mo\r\n][^\r\n]*)*\r\nm=[!-~]+ ")
-_USUAL_AFTER = re.compile(rb" [^\r\n]*(?:\r\n[^mo\r\n][^\r\n]*)*\r\n")
-"""A description of one media section, in which all but the origin and the port are nearly always known."""
+_USUAL = re.compile(
+    r"v=0\r\no=([!-~]+) ([0-9]{1,20}) ([0-9]{1,20}) IN IP[46] ([0-9A-Za-z.:-]+)\r\ns=([!-~]|[!-~][ -~]*[!-~])"
+    r"(?:\r\nc=IN IP[46] ([0-9A-Za-z.:-]+))?(?=\r\n)(.*?\r\nm=[!-~]+ )([0-9]{1,5})( .*)",
+    re.DOTALL,
+)
+_USUAL_BEFORE = re.compile(r"(?:\r\n[abt]=[^\r\n]*)*\r\nm=[!-~]+ ")
+_USUAL_AFTER = re.compile(r" [^\r\n]*(?:\r\n[^mo\r\n][^\r\n]*)*\r\n")
+"""A description of one media section. All phones of a model say the same in it, but for origin, name, address and
+port."""
 
-
-def _parse(data: bytes) -> SessionDescription:
-    # Keys are of one call, and nobody else's affair.
-    if len(data) > MAX_REMEMBERED_BYTES or b"crypto" in data or (origin := _USUAL_ORIGIN.match(data)) is None:
-        return _read(data)
-    begin = origin.end()
-    port = data.find(b" ", data.find(b"\r\nm=", begin)) + 1
-    end = data.find(b" ", port)
-    number = data[port:end]
-    if not number.isdigit() or len(number) > 5 or int(number) > 65535:
-        return _read(data)
-    like = _remembered(data[begin:port], data[end:])
-    if like is None:
-        return _read(data)
-    session, media = like
-    return SessionDescription(
-        Origin(*map(bytes.decode, origin.groups())),
-        *session,
-        (MediaDescription(media.kind, int(number), *media[2:]),),
-    )
-
-
-_Session = tuple[str, str | None, str, Attributes]
+_Like = tuple[str, Attributes, str, str, tuple[str, ...], str | None, Attributes]
+"""Timing and attributes of the session; kind, protocol, formats, connection and attributes of the media section."""
 
 
 @lru_cache(REMEMBERED)
-def _remembered(before: bytes, after: bytes) -> tuple[_Session, MediaDescription] | None:
-    """What stands between origin and media in a usual description, and a media section like its own but for the port;
-    None of others."""
+def _remembered(before: str, after: str) -> _Like | None:
+    """What stands before and behind the port in a usual description; None of others."""
     if not (_USUAL_BEFORE.fullmatch(before) and _USUAL_AFTER.fullmatch(after)):
         return None
-    like = _read(b"v=0\r\no=- 0 0 IN IP4 0.0.0.0%b9%b" % (before, after))
-    return like[1:-1], like.media[0]
+    like = _read(f"v=0\r\no=- 0 0 IN IP4 0.0.0.0{before}9{after}".encode("latin-1"))
+    kind, _, protocol, formats, own, said, _ = like.media[0]
+    return like.timing, like.attributes, kind, protocol, formats, own, said
 
 
 def _read(data: bytes) -> SessionDescription:
@@ -282,20 +280,30 @@ def _connection_line(address: str) -> str:
 
 
 def _attribute_lines(attributes: Attributes) -> str:
-    known = _printed.get(id(attributes))
-    if known is not None and known[0] is attributes:
-        return known[1]
-    text = "".join(
+    return "".join(
         [f"a={name}\r\n" if value is None else f"a={name}:{value}\r\n" for name, value in attributes]
     )
+
+
+_Section = tuple[str, tuple[str, ...], str | None, Attributes, int]
+"""Protocol, formats, connection, attributes and port count of a media section."""
+
+
+def _print_section(*section: *_Section) -> str:
+    """What follows the port."""
+    protocol, formats, own, said, count = section
+    text = (
+        f"{f'/{count}' if count != 1 else ''} {protocol} {' '.join(formats)}\r\n"
+        f"{_connection_line(own) if own else ''}{_attribute_lines(said)}"
+    )
     # Keys are of one call, and nobody else's affair.
-    if len(text) <= MAX_REMEMBERED_BYTES and "crypto" not in dict(attributes):
+    if len(text) <= MAX_REMEMBERED_BYTES and "crypto" not in dict(said):
         if len(_printed) >= REMEMBERED:
             _printed.clear()
-        _printed[id(attributes)] = attributes, text
+        _printed[id(said)] = section, text
     return text
 
 
-_printed: dict[int, tuple[Attributes, str]] = {}
-"""What was printed, by its identity, for that is found without a look at each of them: most are of a few that
-negotiation makes."""
+_printed: dict[int, tuple[_Section, str]] = {}
+"""What was printed of media sections, by the identity of their attributes, for that is found without a look at each of
+them: most are of a few that negotiation makes."""

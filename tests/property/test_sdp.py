@@ -140,12 +140,29 @@ PORTS = st.sampled_from([b"0", b"9", b"00012", b"65535", b"65536", b"99999", b"1
 OTHER_LINES = st.lists(LINES | st.binary(max_size=8), max_size=3).map(
     lambda lines: b"".join(b"\r\n" + line for line in lines)
 )
+NAMES = st.sampled_from(
+    [
+        b"",
+        b"\r\ns=-",
+        b"\r\ns=Lee Parker",
+        b"\r\ns= -",
+        b"\r\ns=a ",
+        b"\r\ns=Caf\xe9",
+        b"\r\ns=-\r\nc=IN IP4 192.0.2.9",
+        b"\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0",
+        b"\r\ns=-\r\nc=IN IP6 2001:db8::9\r\nt=1 2\r\na=sendonly",
+        b"\r\ns=-\r\nc=IN IP6 ::1/3",
+        b"\r\ns=-\r\nt=0 0\r\nc=IN IP4 192.0.2.9",
+        b"\nc=IN IP4 192.0.2.9\r\ns=-",
+    ]
+)
 ENDS = st.sampled_from([b"\r\n", b"\n", b"", b"\r\n\r\n"])
 NEARLY_USUAL = st.builds(
-    lambda origin, before, port, after, end: (
-        b"v=0\r\no=%b%b\r\nm=audio %b RTP/AVP 0%b%b" % (origin, before, port, after, end)
+    lambda origin, name, before, port, after, end: (
+        b"v=0\r\no=%b%b%b\r\nm=audio %b RTP/AVP 0%b%b" % (origin, name, before, port, after, end)
     ),
     ORIGINS,
+    NAMES,
     OTHER_LINES,
     PORTS,
     OTHER_LINES,

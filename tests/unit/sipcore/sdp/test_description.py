@@ -352,6 +352,23 @@ def test_more_than_the_limit_is_refused(lines: list[str]) -> None:
         parse(*lines)
 
 
+def test_phones_of_a_model_say_the_same_but_for_who_and_where_they_are() -> None:
+    rest = "t=0 0", "m=audio {} RTP/AVP 0 101", "a=rtpmap:101 telephone-event/8000", "a=sendrecv", ""
+    said = "\r\n".join(("v=0", "o={} {} 1 IN IP4 {}", "s={}", "c=IN IP4 {}", *rest))
+    one, other = (
+        SessionDescription.parse(said.format(*each).encode())
+        for each in (
+            ("lee", 12, "192.0.2.1", "a call", "192.0.2.1", 4000),
+            ("-", 7, "192.0.2.2", "-", "203.0.113.9", 65534),
+        )
+    )
+    assert (one.origin, one.name) == (Origin("lee", "12", "1", "192.0.2.1"), "a call")
+    assert (one.connection, one.media[0].port) == ("192.0.2.1", 4000)
+    assert (other.connection, other.media[0].port) == ("203.0.113.9", 65534)
+    assert one.media[0].attributes is other.media[0].attributes
+    assert one.media[0].formats is other.media[0].formats
+
+
 def test_keys_are_of_one_call_and_never_remembered() -> None:
     """Neither where they are read nor where they are written, and the same is read whatever came before."""
     plain = (
