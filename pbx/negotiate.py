@@ -10,6 +10,7 @@ import ipaddress
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from random import Random
+from types import MappingProxyType
 from typing import NamedTuple
 
 from media.plan import G711, Codec, Direction, SrtpKeys, SrtpSuite, StreamPlan
@@ -25,10 +26,12 @@ from pbx.media_formats import (
 from pbx.media_keys import MediaKeys, Srtp, agreed
 from sipcore.sdp.description import Attributes, MediaDescription, Origin, SessionDescription
 from sipcore.sdp.security import Crypto, cryptos
-from sipcore.syntax.remember import kept, remembered
-from values import dataclass
+from sipcore.syntax.remember import kept
+from values import maker
 
 CLEAR, SECURE = "RTP/AVP", "RTP/SAVP"
+MAX_ADDRESS = 64
+"""Characters of an IP address; longer ones are names."""
 _REVERSE = {
     Direction.SENDRECV: Direction.SENDRECV,
     Direction.SENDONLY: Direction.RECVONLY,
@@ -41,21 +44,23 @@ class NotAcceptable(Exception):
     """Nothing in the description can be used: 488 (RFC 3261 section 21.4.26)."""
 
 
-@dataclass(slots=True, eq=False)
-class Usable:
+class Usable(NamedTuple):
     """What can be taken of a description."""
 
     description: SessionDescription
     media: MediaDescription
     formats: MediaFormats
-    codecs: Mapping[Codec, int]
-    """Those that we speak too and their payload types, in the order of the media section."""
     address: str
     """Where its sender wants the packets, as it is written."""
     direction: Direction
     """Which way sound goes, as its sender sees it."""
     secure: bool
     """Whether it has a key that we can serve."""
+
+
+_new = tuple.__new__
+"""Makes a named tuple of all its values, without a call of Python."""
+_make_plan = maker(StreamPlan)
 
 
 class Negotiation:
@@ -75,36 +80,35 @@ class Negotiation:
         self.port = port
         """Where we receive, in what we say from now on."""
         self._session_id = str(random.getrandbits(48))
-        self._version = 0
-        self._remote_offered = False
-        self._numbers: Mapping[str, int] = {}
-        """Payload types of this session by encoding: none ever means another (RFC 3264 section 8.3.2)."""
         self._entropy = entropy
         self.codecs: tuple[Codec, ...] = tuple(codecs)
         """What we speak, preferred ones first."""
-        self.telephone_events = True
-        """Whether we take and send telephone-events."""
-        self.opus_parameters = ""
-        """What we say of Opus: of the phone at the other end of the call, since sound goes through as it is where
-        both speak it."""
-        self.srtp = Srtp.OFF
-        self.offers_srtp = False
-        """Whether our offers have SRTP though it is not required, until something is agreed on."""
-        self.moves = 0
-        """How often the peer has been found elsewhere."""
-        self._secured = False
-        """Whether SRTP was agreed on last."""
-        self._ours: Usable | None = None
-        """What we last said."""
-        self._theirs: Usable | None = None
-        """What the peer last said."""
-        self._before_offer: tuple[Usable | None, bool] | None = None
-        """What we had said, and whether it was an answer, before an offer that is not answered yet."""
 
-    @property
-    def local(self) -> SessionDescription | None:
-        """What we last said."""
-        return None if self._ours is None else self._ours.description
+    telephone_events = True
+    """Whether we take and send telephone-events."""
+    opus_parameters = ""
+    """What we say of Opus: of the phone at the other end of the call, since sound goes through as it is where both
+    speak it."""
+    srtp = Srtp.OFF
+    offers_srtp = False
+    """Whether our offers have SRTP though it is not required, until something is agreed on."""
+    moves = 0
+    """How often the peer has been found elsewhere."""
+    has_remote_offer = False
+    """Whether the peer made the last offer."""
+    local: SessionDescription | None = None
+    """What we last said."""
+    _version = 0
+    _numbers: Mapping[str, int] = MappingProxyType({})
+    """Payload types of this session by encoding: none ever means another (RFC 3264 section 8.3.2)."""
+    _secured = False
+    """Whether SRTP was agreed on last."""
+    _ours: Usable | None = None
+    """What can be taken of what we last said."""
+    _theirs: Usable | None = None
+    """The same of the peer."""
+    _before_offer: tuple[Usable | None, bool] | None = None
+    """What we had said, and whether it was an answer, before an offer that is not answered yet."""
 
     @property
     def remote(self) -> SessionDescription | None:
@@ -121,26 +125,21 @@ class Negotiation:
     def receive_offer(self, offer: SessionDescription) -> None:
         """Take an offer; `answer` goes with it. Raises NotAcceptable, and then nothing has changed."""
         self._theirs = self._usable_audio(offer)
-        self._before_offer, self._remote_offered = None, True
+        self._before_offer, self.has_remote_offer = None, True
 
     def receive_answer(self, answer: SessionDescription) -> None:
         """Take the answer to our offer. Raises NotAcceptable, and then nothing has changed."""
-        theirs = self._usable_audio(answer)
-        pair = None if self._ours is None else _pair(self._ours, theirs)
+        theirs, ours = self._usable_audio(answer), self._ours
+        pair = None if ours is None else _pair(ours, theirs)
         if pair is not None and self.keys is not None:
             self.keys.answered(pair[1])
         self._secured, self.offers_srtp = pair is not None, False
-        self._theirs, self._before_offer, self._remote_offered = theirs, None, False
-
-    @property
-    def has_remote_offer(self) -> bool:
-        """Whether the peer made the last offer."""
-        return self._remote_offered
+        self._theirs, self._before_offer, self.has_remote_offer = theirs, None, False
 
     @property
     def offered_codecs(self) -> tuple[Codec, ...]:
         """The codecs of the peer that we know too, in its order; empty before it has said anything."""
-        return () if self._theirs is None else tuple(self._theirs.codecs)
+        return () if self._theirs is None else tuple(self._theirs.formats.spoken[self.codecs])
 
     @property
     def remote_opus_parameters(self) -> str:
@@ -155,17 +154,23 @@ class Negotiation:
         self, codecs: Iterable[Codec] = (), direction: Direction = Direction.SENDRECV
     ) -> SessionDescription:
         """An offer of `codecs` first, then of all others we speak."""
-        known = tuple(self._numbers.items())
-        formats, events, self._numbers = _offered(tuple(codecs), self.codecs, self.telephone_events, known)
+        section, self._numbers = _offered(
+            tuple(codecs),
+            self.codecs,
+            self.telephone_events,
+            tuple(self._numbers.items()),
+            direction,
+            self.opus_parameters,
+        )
         if self._before_offer is None:
-            self._before_offer = self._ours, self._remote_offered
-        self._remote_offered = False
-        audio, said = self._audio(formats, events, direction)
+            self._before_offer = self._ours, self.has_remote_offer
+        self.has_remote_offer = False
         wanted = self._secured or self.offers_srtp or self.srtp is Srtp.REQUIRED
         keys = self.keys if wanted else None
-        if keys is not None:
-            audio = _with_key(audio._replace(protocol=SECURE), keys.offer())
-        return self._describe((audio,), audio, said, direction, secure=keys is not None)
+        audio = self._audio(
+            section, CLEAR if keys is None else SECURE, None if keys is None else keys.offer()
+        )
+        return self._describe((audio,), audio, section.said, direction, secure=keys is not None)
 
     def offer_again(self, codec: Codec | None) -> SessionDescription:
         """An offer that changes nothing but where we receive: who holds goes on to, `codec` is preferred."""
@@ -176,24 +181,27 @@ class Negotiation:
         """Our offer was refused: what was agreed before holds (RFC 3261 section 14.1)."""
         if self._before_offer is not None:
             self._version += 1  # the peer has seen that of the offer
-            (self._ours, self._remote_offered), self._before_offer = self._before_offer, None
+            (self._ours, self.has_remote_offer), self._before_offer = self._before_offer, None
+            self.local = None if self._ours is None else self._ours.description
 
     def answer(self, preferred: Codec | None = None) -> SessionDescription:
         """The answer to the peer's offer: one codec, `preferred` if it is among those offered (RFC 3264 section 6)."""
-        usable = self._theirs
-        assert usable is not None, "there is no offer to answer"
-        chosen, offered = usable.media, usable.codecs
-        codec = preferred if preferred is not None and preferred in offered else next(iter(offered))
-        self._numbers = _numbered(self._numbers, usable.formats.numbers)
-        events = usable.formats.events_with(codec) if self.telephone_events else None
-        direction = _REVERSE[usable.direction]
-        audio, said = self._audio(((offered[codec], codec),), (events,) if events else (), direction)
-        secure = self._secured = usable.secure
-        self.offers_srtp = False
-        if secure and self.keys is not None:
-            audio = _with_key(audio._replace(protocol=chosen.protocol), self.keys.answer(chosen))
-        described = [audio if media is chosen else _decline(media) for media in usable.description.media]
-        return self._describe(tuple(described), audio, said, direction, secure=secure)
+        theirs = self._theirs
+        assert theirs is not None, "there is no offer to answer"
+        description, chosen, formats, _, direction, secure = theirs
+        direction = _REVERSE[direction]
+        section = _answered(
+            formats, self.codecs, preferred, self.telephone_events, direction, self.opus_parameters
+        )
+        known = self._numbers
+        self._numbers = _numbered(known, formats.numbers) if known else formats.numbers
+        self._secured, self.offers_srtp = secure, False
+        key = self.keys.answer(chosen) if secure and self.keys is not None else None
+        audio = self._audio(section, CLEAR if key is None else chosen.protocol, key)
+        media: tuple[MediaDescription, ...] = (audio,)
+        if len(description.media) > 1:
+            media = tuple([audio if media is chosen else _decline(media) for media in description.media])
+        return self._describe(media, audio, section.said, direction, secure=secure)
 
     def plan(self, signalling_host: str) -> StreamPlan:
         """What both sides have agreed on, for the media engine.
@@ -204,22 +212,25 @@ class Negotiation:
         ours, theirs = self._ours, self._theirs
         assert ours is not None, "nothing is agreed yet"
         assert theirs is not None, "nothing is agreed yet"
-        terms = _terms(ours.formats, theirs.formats, self.codecs, self._remote_offered)
-        host, port = _literal(theirs.address) or signalling_host, theirs.media.port
-        remote = None if _is_unspecified(host) else (host, port)
-        return StreamPlan(
-            terms.codec,
-            terms.send_type,
-            terms.receive_type,
-            remote,
-            None if remote is None or port == 65535 else (host, port + 1),
-            frozenset({host, signalling_host}),
+        codec, send_type, receive_type, events_to, events_from, clock, packet_ms = _terms(
+            ours.formats, theirs.formats, self.codecs, self.has_remote_offer
+        )
+        written = theirs.address
+        host, trusted = _reached(written if len(written) <= MAX_ADDRESS else "", signalling_host)
+        port, protocol = theirs.media.port, theirs.media.protocol
+        return _make_plan(
+            codec,
+            send_type,
+            receive_type,
+            None if host is None else (host, port),
+            None if host is None or port == 65535 else (host, port + 1),
+            trusted,
             _FLOWS[ours.direction, theirs.direction],
-            terms.events_to,
-            terms.events_from,
-            terms.clock,
-            terms.packet_ms,
-            _srtp_keys(ours, theirs) if ours.secure or theirs.media.protocol == SECURE else None,
+            events_to,
+            events_from,
+            clock,
+            packet_ms,
+            _srtp_keys(ours, theirs) if ours.secure or protocol == SECURE else None,
             self.moves,
         )
 
@@ -229,18 +240,18 @@ class Negotiation:
         """The first media section that we can take with SRTP; else the first in the clear. Raises NotAcceptable."""
         clear = None
         for media in description.media:
-            if media.kind != "audio" or not media.port:
+            kind, port, protocol, _, own, _, _ = media
+            if kind != "audio" or not port:
                 continue
             formats = media_formats(media)
-            codecs = formats.spoken(self.codecs)
             secure = not formats.keyless and self._can_secure(media)
-            plain = media.protocol == CLEAR and self.srtp is not Srtp.REQUIRED
-            if not codecs or not (secure or (plain and clear is None)):
+            plain = protocol == CLEAR and self.srtp is not Srtp.REQUIRED
+            if not formats.spoken[self.codecs] or not (secure or (plain and clear is None)):
                 continue
-            address, direction = description.address_of(media) or "", formats.direction
+            address, direction = own or description.connection or "", formats.direction
             if direction is None or address == "0.0.0.0":
                 direction = Direction(description.direction_of(media))
-            usable = Usable(description, media, formats, codecs, address, direction, secure)
+            usable = _new(Usable, (description, media, formats, address, direction, secure))
             if secure:
                 return usable
             clear = usable
@@ -264,27 +275,36 @@ class Negotiation:
     ) -> SessionDescription:
         """Our next description; the version rises only if it says something new (RFC 3264 section 8). The rest is what
         can be taken of it."""
-        origin = Origin("-", self._session_id, str(self._version), self._host)
-        described, before = SessionDescription(origin, "-", self._host, media=media), self.local
+        host, before = self._host, self.local
+        origin = _new(Origin, ("-", self._session_id, str(self._version), host))
+        described = _new(SessionDescription, (origin, "-", host, "0 0", (), media))
         if before is not None and described != before._replace(origin=origin):
             self._version += 1
             described = described._replace(origin=origin._replace(version=str(self._version)))
-        self._ours = Usable(
-            described, audio, formats, formats.spoken(self.codecs), self._host, direction, secure
-        )
+        self._ours = _new(Usable, (described, audio, formats, host, direction, secure))
+        self.local = described
         return described
 
-    def _audio(
-        self, formats: _Formats, events: _Events, direction: Direction
-    ) -> tuple[MediaDescription, MediaFormats]:
-        """Our media section without a key, and what it says of formats."""
-        numbers, attributes, said = _described(formats, events, direction, self.opus_parameters)
-        return MediaDescription("audio", self.port, CLEAR, numbers, attributes=attributes), said
+    def _audio(self, section: _Section, protocol: str, key: Crypto | None) -> MediaDescription:
+        """Our media section."""
+        attributes = section.attributes if key is None else (("crypto", str(key)), *section.attributes)
+        return _new(MediaDescription, ("audio", self.port, protocol, section.numbers, None, attributes, 1))
 
 
 _Formats = tuple[tuple[int, Codec], ...]
 _Events = tuple[tuple[int, int], ...]
 """Payload types of telephone-events, and the clock rate of each."""
+
+
+class _Section(NamedTuple):
+    """What a media section of ours says, but for its port and its key."""
+
+    numbers: tuple[str, ...]
+    """Payload types."""
+    attributes: Attributes
+    """What is said of them."""
+    said: MediaFormats
+    """The same as it is read."""
 
 
 @lru_cache(REMEMBERED)
@@ -293,7 +313,9 @@ def _offered(
     spoken: tuple[Codec, ...],
     telephone_events: bool,
     known: tuple[tuple[str, int], ...],
-) -> tuple[_Formats, _Events, Mapping[str, int]]:
+    direction: Direction,
+    opus_parameters: str,
+) -> tuple[_Section, Mapping[str, int]]:
     """What is offered, the preferred codecs first, and the payload types of the session then; `known` are those that
     it has."""
     numbers = dict(known)
@@ -309,14 +331,27 @@ def _offered(
     # Events are counted by the clock of the sound that they interrupt (RFC 4733 section 2.1).
     clocks = dict.fromkeys(codec.clock_rate for codec in codecs if telephone_events)
     events = tuple([(number(f"{TELEPHONE_EVENT}/{clock}"), clock) for clock in clocks])
-    return formats, events, numbers
+    return _described(formats, events, direction, opus_parameters), numbers
 
 
 @lru_cache(REMEMBERED)
-def _described(
-    formats: _Formats, events: _Events, direction: Direction, opus_parameters: str
-) -> tuple[tuple[str, ...], Attributes, MediaFormats]:
-    """Payload types, what is said of them, and the same as it is read."""
+def _answered(
+    theirs: MediaFormats,
+    spoken: tuple[Codec, ...],
+    preferred: Codec | None,
+    telephone_events: bool,
+    direction: Direction,
+    opus_parameters: str,
+) -> _Section:
+    """What is answered: one codec, and the events that go with it."""
+    offered = theirs.spoken[spoken]
+    codec = preferred if preferred is not None and preferred in offered else next(iter(offered))
+    events = theirs.events_with(codec) if telephone_events else None
+    return _described(((offered[codec], codec),), (events,) if events else (), direction, opus_parameters)
+
+
+@lru_cache(REMEMBERED)
+def _described(formats: _Formats, events: _Events, direction: Direction, opus_parameters: str) -> _Section:
     attributes: list[tuple[str, str | None]] = []
     for number, codec in formats:
         attributes.append(("rtpmap", f"{number} {codec.rtpmap}"))
@@ -327,7 +362,7 @@ def _described(
     numbers = tuple([str(number) for number, _ in (*formats, *events)])
     attributes += [("ptime", "20"), (direction.value, None)]
     said = media_formats(MediaDescription("audio", 1, CLEAR, numbers, attributes=tuple(attributes)))
-    return numbers, tuple(attributes), said
+    return _Section(numbers, tuple(attributes), said)
 
 
 class _Terms(NamedTuple):
@@ -345,9 +380,9 @@ class _Terms(NamedTuple):
 @lru_cache(REMEMBERED)
 def _terms(ours: MediaFormats, theirs: MediaFormats, spoken: tuple[Codec, ...], we_answered: bool) -> _Terms:
     """The same for all calls between phones that say the same."""
-    answer = (ours if we_answered else theirs).spoken(spoken)
+    answer = (ours if we_answered else theirs).spoken[spoken]
     codec, send_type = next(iter(answer.items()))
-    receive_type = ours.spoken(spoken).get(codec, send_type)
+    receive_type = ours.spoken[spoken].get(codec, send_type)
     events_to, clock = theirs.events_with(codec) or (None, codec.clock_rate)
     events_from = ours.events.get(clock)
     if events_to is None or events_from is None:  # only one side has said that it knows them
@@ -358,14 +393,8 @@ def _terms(ours: MediaFormats, theirs: MediaFormats, spoken: tuple[Codec, ...], 
 def _numbered(known: Mapping[str, int], theirs: Mapping[str, int]) -> Mapping[str, int]:
     """The payload types of a session after an offer of the peer. One that it takes for something else, though it may
     not, means that alone from now on: a server between us may have put another phone on the line."""
-    if not known:
-        return theirs
     taken = theirs.values()
     return {**{encoding: number for encoding, number in known.items() if number not in taken}, **theirs}
-
-
-def _with_key(media: MediaDescription, key: Crypto) -> MediaDescription:
-    return media._replace(attributes=(("crypto", str(key)), *media.attributes))
 
 
 def _pair(ours: Usable, theirs: Usable) -> tuple[Crypto, Crypto] | None:
@@ -398,17 +427,19 @@ _DIRECTIONS = {(direction.sends, direction.receives): direction for direction in
 _FLOWS = {(ours, theirs): _flow(ours, theirs) for ours in Direction for theirs in Direction}
 
 
-@remembered(1024)
-def _literal(written: str) -> str | None:
-    """An IP address as sockets write it. A name is not looked up, for sound cannot wait: its owner is found by what
-    it sends."""
+@lru_cache(1024)
+def _reached(written: str, signalling_host: str) -> tuple[str | None, frozenset[str]]:
+    """Where a peer wants its packets, as sockets write it, None for nowhere; and where its own may come from.
+
+    A name is not looked up, for sound cannot wait: its owner is found by what it sends.
+    """
     try:
-        return str(ipaddress.ip_address(written))
+        host = str(ipaddress.ip_address(written))
     except ValueError:
-        return None
+        host = signalling_host
+    return None if _is_unspecified(host) else host, frozenset({host, signalling_host})
 
 
-@remembered(1024)
 def _is_unspecified(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_unspecified

@@ -172,7 +172,8 @@ async def test_a_call_that_begins_on_hold_begins_with_music(musical: Office, tmp
     held = tuple(
         ("sendonly", None) if name == "sendrecv" else (name, value) for name, value in audio.attributes
     )
-    negotiation._ours = negotiation._usable_audio(answer._replace(media=(audio._replace(attributes=held),)))
+    negotiation.local = answer._replace(media=(audio._replace(attributes=held),))
+    negotiation._ours = negotiation._usable_audio(negotiation.local)
     incoming.answer()
     await outgoing.answered()
     pair = Pair(musical, tmp_path, (outgoing, incoming))
