@@ -10,18 +10,19 @@ import logging
 from collections.abc import Callable
 from heapq import heappop, heappush
 from itertools import count
+from typing import Any
 
 logger = logging.getLogger(__name__)
 
+_AT, _RING = 0, 2
+"""Of an alarm."""
 
-class Alarm:
-    """One that was set."""
 
-    __slots__ = ("ring",)
+class Alarm(list[Any]):
+    """One that was set: when it rings, how many were set before it, and what is called then; None once it has rung, or
+    is taken back. As a list it is compared, and made, without any code of ours."""
 
-    def __init__(self, ring: Callable[[], object]) -> None:
-        self.ring: Callable[[], object] | None = ring
-        """None once it has rung, or is taken back."""
+    __slots__ = ()
 
 
 class Alarms:
@@ -35,7 +36,7 @@ class Alarms:
         self._loop = loop
         self._rest, self._rested = rest, 0.0
         """When the last rest is over."""
-        self._heap: list[tuple[float, int, Alarm]] = []
+        self._heap: list[Alarm] = []
         """By when they ring, then in the order in which they were set."""
         self._numbers = count()
         self._set = 0
@@ -46,8 +47,9 @@ class Alarms:
 
     def set(self, seconds: float, ring: Callable[[], object]) -> Alarm:
         """Have `ring` called in so many seconds. What it raises is logged."""
-        at, alarm = self.now() + seconds, Alarm(ring)
-        heappush(self._heap, (at, next(self._numbers), alarm))
+        at = self.now() + seconds
+        alarm = Alarm((at, next(self._numbers), ring))
+        heappush(self._heap, alarm)
         self._set += 1
         if self._timer is None or at < self._due:
             self._arm(at)
@@ -55,9 +57,9 @@ class Alarms:
 
     def cancel(self, alarm: Alarm) -> None:
         """Take an alarm back; to do so once more, or after it has rung, does nothing."""
-        if alarm.ring is None:
+        if alarm[_RING] is None:
             return
-        alarm.ring = None
+        alarm[_RING] = None
         self._set -= 1
         if not self._set and self._timer is not None:  # nothing is left that the loop would have to wait for
             self._heap.clear()
@@ -78,16 +80,16 @@ class Alarms:
         self._timer = None
         now, heap = self.now(), self._heap
         self._rested = now + self._rest
-        while heap and heap[0][0] <= now:
-            alarm = heappop(heap)[2]
-            ring = alarm.ring
+        while heap and heap[0][_AT] <= now:
+            alarm = heappop(heap)
+            ring = alarm[_RING]
             if ring is None:
                 continue
-            alarm.ring = None
+            alarm[_RING] = None
             self._set -= 1
             try:
                 ring()
             except Exception:
                 logger.exception("what an alarm was for has failed")
         if heap:
-            self._arm(heap[0][0])
+            self._arm(heap[0][_AT])

@@ -239,6 +239,10 @@ class MediaService:
         worker = self._worker_of(stream)
         return None if worker is None else worker.number
 
+    def are_together(self, one: int, other: int) -> bool:
+        """Whether one engine serves two streams that exist."""
+        return len(self._workers) == 1 or self._worker_of(one) is self._worker_of(other)
+
     def new_room(self, stream: int) -> int:
         """The number of a room that nobody is in yet. Its engine is the one with the least to do but for `stream`,
         who begins it; where several have that, the one who is there already."""

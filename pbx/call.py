@@ -60,47 +60,48 @@ class Call(FeatureVerbs):
     Either end may be replaced: whoever is left takes the place of the caller, and is served anew.
     """
 
+    leg: Leg | None = None
+    """The leg of the party that is served: the caller's, or of whoever is left of the two. None while the call is being
+    set up, and after another call has taken it over."""
+    callee: Leg | None = None
+    """The leg that answered."""
+    transfer: Transfer | None = None
+    """The last one, until the transferor has hung up."""
+    trail: tuple[str, ...] = ()
+    """Numbers that it must not come back to; the last extension of them sent it on, and pays for a call outside."""
+    dids: tuple[str, ...] = ()
+    """The number outside that was called, in all forms that it is known in; none for a call from inside."""
+    reasons: tuple[str, ...] = ()
+    """Why the call went where it went."""
+    rings_since = 0.0
+    """When phones were last called for it."""
+    served_by = ""
+    """Which serves the call, or was the last to do so."""
+    _course: Course | None = None
+    """None before the start and after the end."""
+    _waiting: Waiting | None = None
+    """What is heard by a party that waits for another, though it has been answered."""
+    _over: asyncio.Future[None] | None = None
+    """Done when the party that answered hangs up."""
+    _fork: Fork | GroupFork | None = None
+    _ringing: Party | None = None
+    """Who was last told to ring."""
+    _went_outside = False
+    """Whether somebody outside has been called for it."""
+    _answered_at: float | None = None
+    _cancelled_with = 0
+    """What the first who cancelled the call told; 0 while nobody has."""
+
     def __init__(self, switch: Switch, call_id: str, caller: Party, dialled: str) -> None:
         self.switch = switch
         self.id = call_id
         self.caller = caller
         self.dialled = dialled
-        self.leg: Leg | None = None
-        """The leg of the party that is served: the caller's, or of whoever is left of the two. None while the call is
-        being set up, and after another call has taken it over."""
-        self.callee: Leg | None = None
-        """The leg that answered."""
-        self.transfer: Transfer | None = None
-        """The last one, until the transferor has hung up."""
-        self.trail: tuple[str, ...] = ()
-        """Numbers that it must not come back to; the last extension of them sent it on, and pays for a call outside."""
-        self.dids: tuple[str, ...] = ()
-        """The number outside that was called, in all forms that it is known in; none for a call from inside."""
-        self.reasons: tuple[str, ...] = ()
-        """Why the call went where it went."""
-        self._course: Course | None = None
-        """None before the start and after the end."""
-        self._waiting: Waiting | None = None
-        """What is heard by a party that waits for another, though it has been answered."""
-        self._over: asyncio.Future[None] | None = None
-        """Done when the party that answered hangs up."""
         self.qualities: list[CallQuality] = []
         """Of legs whose streams have closed, to be told after the end."""
-        self._fork: Fork | GroupFork | None = None
-        self.rings_since = 0.0
-        """When phones were last called for it."""
-        self._ringing: Party | None = None
-        """Who was last told to ring."""
-        self.served_by = ""
-        """Which serves the call, or was the last to do so."""
-        self._went_outside = False
-        """Whether somebody outside has been called for it."""
         self._wall = switch.environment.wall
         self._tell = switch.happenings.tell
         self._started_at = switch.loop.time()
-        self._answered_at: float | None = None
-        self._cancelled_with = 0
-        """What the first who cancelled the call told; 0 while nobody has."""
 
     # -- life ---------------------------------------------------------------------------------------------
 
@@ -160,9 +161,8 @@ class Call(FeatureVerbs):
 
     def _finish(self, error: BaseException | None) -> None:
         """Hang up whatever is left and tell the end. Runs once, however the course ended, begun or not."""
-        status, reason = verdict(
-            self, error, answered=self._answered_at is not None, cancelled_with=self._cancelled_with
-        )
+        answered = self._answered_at is not None
+        status, reason = verdict(self, error, answered=answered, cancelled_with=self._cancelled_with)
         if self._fork is not None:
             self._do_surely(self._stop_ringing)
         if self.transfer is not None:
@@ -212,11 +212,12 @@ class Call(FeatureVerbs):
         found free stays so. That takes a coroutine only if none of them answers; all else does. `at`: it is now."""
         try:
             route = self._routed(at)
-            if isinstance(route.action, Ring):
+            action = route.action
+            if isinstance(action, Ring):
                 self._explain(route, at)
                 fork = self.begin_fork(partial(self._rung, route, course))
-                call_phones(self, route.action.extension, fork)
-                fork.limit(route.action.seconds, partial(self._follows, route))
+                call_phones(self, action.extension, fork)
+                fork.limit(action.seconds, partial(self._follows, route))
             else:
                 course.turn(partial(self.serve, partial(self._follow, route)))
         except Exception as error:
@@ -317,7 +318,7 @@ class Call(FeatureVerbs):
     def went_outside(self, happening: CallWentOut) -> None:
         """Somebody outside is called."""
         self._went_outside = True
-        self.switch.legs.changed(self.caller_leg.line)
+        self.caller_leg.tell_change()
         self._tell(happening)
 
     def _diverted(self, route: Route) -> tuple[Extension, str] | None:
@@ -333,8 +334,8 @@ class Call(FeatureVerbs):
     def _on_progress(self, leg: Leg, response: Response) -> None:
         """Pass ringing on to the caller; early media too, while only one phone could be sending it."""
         assert isinstance(self._fork, Fork)
-        caller = self.caller_leg
-        has_media = leg.plan is not None
+        caller, has_media = self.leg, leg.plan is not None
+        assert caller is not None, "the call has not started"
         if response.status != 180 and not has_media:
             return
         self._note_ringing(leg, response)
@@ -343,8 +344,10 @@ class Call(FeatureVerbs):
             caller.send_early_media(leg.codec)
             self._stop_waiting()
             self._bridge(leg)
+        elif self._waiting is None:
+            caller.ring()
         else:
-            self.ring()
+            self._waiting.ring()
         if self.transfer is not None:
             self.transfer.progress(response.status)
 
@@ -355,8 +358,7 @@ class Call(FeatureVerbs):
 
     def rang(self, leg: Leg) -> None:
         """Tell whose phone rings."""
-        trunk = trunk_of(leg.party)
-        self._tell(call_rang(at=self._wall(), call=self.id, extension=_number(leg), trunk=trunk))
+        self._tell(call_rang(at=self._wall(), call=self.id, extension=leg.number, trunk=leg.trunk))
 
     def ring(self) -> None:
         """Let the party that is served hear ringing."""
@@ -416,10 +418,11 @@ class Call(FeatureVerbs):
 
     def _connect(self, callee: Leg) -> None:
         self.callee = callee
-        at, number, trunk = self._wall(), _number(callee), trunk_of(callee.party)
+        at, number, trunk = self._wall(), callee.number, callee.trunk
         self._mark_answered(at, number, trunk)
         self._tell(call_connected(at=at, call=self.id, to=number, trunk=trunk))
-        self._stop_waiting()
+        if self._waiting is not None:
+            self._stop_waiting()
         caller = self.caller_leg
         caller.negotiation.opus_parameters = callee.negotiation.remote_opus_parameters
         caller.answer(callee.codec)
@@ -593,7 +596,3 @@ class Call(FeatureVerbs):
             self.cancel(status)
         elif leg is self.callee and self._over is not None and not self._over.done():
             self._over.set_result(None)
-
-
-def _number(leg: Leg) -> str:
-    return leg.party.number if leg.party else ""

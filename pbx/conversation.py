@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from media.messages import Bridge, JoinRoom, LeaveRoom, ListenForDigits, Quiet, SendDigits
@@ -36,6 +36,17 @@ class Guest:
 class Conversation:
     """Joins two legs until one of them ends, or `end` is called. The legs tell when what they want changes."""
 
+    _held: tuple[Leg, ...] = ()
+    """Those who hear music, if there is any."""
+    _music: Music | None = None
+    _moves = False
+    """Whether one of the legs is on its way to the media worker of the other."""
+    _tunnel: Tunnel | None = None
+    """Where neither takes that."""
+    _guests: Sequence[Guest] = ()
+    _room = 0
+    """Where all are while there are guests."""
+
     def __init__(
         self, one: Leg, other: Leg, media: MediaService, prompts: PromptFiles, between_workers: str
     ) -> None:
@@ -43,17 +54,7 @@ class Conversation:
         self.legs = one, other
         self._media = media
         self._between_workers = between_workers
-        self._held: tuple[Leg, ...] = ()
-        """Those who hear music, if there is any."""
         self._prompts = prompts
-        self._music: Music | None = None
-        self._moves = False
-        """Whether one of the legs is on its way to the media worker of the other."""
-        self._tunnel: Tunnel | None = None
-        """Where neither takes that."""
-        self._guests: list[Guest] = []
-        self._room = 0
-        """Where all are while there are guests."""
         for leg in self.legs:
             if leg.conversation is not None:
                 leg.conversation.end()
@@ -66,7 +67,8 @@ class Conversation:
     def update(self) -> None:
         """See who is held: music comes and goes for one without a change for the other."""
         one, other = self.legs
-        self._meet()
+        if not self._together:
+            self._meet()
         held = ((one,) if other.holds else ()) + ((other,) if one.holds else ())
         if held == self._held:
             return
@@ -97,8 +99,9 @@ class Conversation:
 
     def end(self) -> None:
         """Let go of the legs; what they hear is for others to say."""
-        self._stop_music()
-        guests, self._guests = self._guests, []
+        if self._music is not None:
+            self._music.stop()
+        guests, self._guests = self._guests, ()
         if guests:
             self._leave_room(*self.legs, *(guest.leg for guest in guests))
         for leg in self.legs:
@@ -212,7 +215,7 @@ class Conversation:
     @property
     def _together(self) -> bool:
         one, other = self.legs
-        return self._media.worker_of(line(one)) == self._media.worker_of(line(other))
+        return self._media.are_together(line(one), line(other))
 
     @property
     def _over(self) -> bool:

@@ -17,19 +17,19 @@ class Course:
     Before the first it rests: what needs no coroutine is done without one.
     """
 
+    rests = True
+    """Whether no step has begun yet: others only read it."""
+    _next: Step | None = None
+    _cancelled = False
+    _over = False
+    _task: asyncio.Task[None] | None = None
+    """None while it rests, and after the end: it holds what it was cancelled with, and that holds this."""
+
     def __init__(self, first: Step | None, name: str, ended: Callable[[BaseException | None], None]) -> None:
         """Begins with `first`, if that is given. `ended` is told once: when a step has ended that no other follows, or
         after `cancel` or `end`; and with what."""
-        self._loop = asyncio.get_running_loop()
-        self._next: Step | None = None
-        self._cancelled = False
         self._ended = ended
         self._name = name
-        self._over = False
-        self.rests = True
-        """Whether no step has begun yet: others only read it."""
-        self._task: asyncio.Task[None] | None = None
-        """None while it rests, and after the end: it holds what it was cancelled with, and that holds this."""
         if first is not None:
             self.turn(first)
 
@@ -47,7 +47,7 @@ class Course:
         self._next = step
         if self.rests:
             self.rests = False
-            self._task = self._loop.create_task(self._run(), name=self._name)
+            self._task = asyncio.get_running_loop().create_task(self._run(), name=self._name)
             self._task.add_done_callback(self._finish)
         elif waits and self._task is not None and asyncio.current_task() is not self._task:
             self._task.cancel()
@@ -65,7 +65,7 @@ class Course:
             self._task.cancel()
         elif self.rests:
             self.rests, self._over = False, True
-            self._loop.call_soon(self._ended, asyncio.CancelledError())
+            asyncio.get_running_loop().call_soon(self._ended, asyncio.CancelledError())
 
     def _finish(self, task: asyncio.Task[None]) -> None:
         self._task, self._over = None, True

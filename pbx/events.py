@@ -50,31 +50,42 @@ class PublishedPresence:
         self._events.changed(resource)
 
 
+class _Everybody:
+    """All numbers."""
+
+    def __contains__(self, number: object) -> bool:
+        return True
+
+
+_EVERYBODY = _Everybody()
+
+
 class Events:
     """The event packages of one switch."""
 
     def __init__(self, switch: Switch, config: EventsConfig) -> None:
         self._switch = switch
         self._config = config
-        self._awaited = switch.happenings.awaited
         lifetimes = Lifetimes(config.min_expires, config.max_expires)
         self.notifier = Notifier(
             switch.endpoint,
             NotifierSettings(lifetimes, config.max_subscriptions, config.max_per_extension),
             packages(switch),
         )
-        self._watched = self.notifier.watched
         per_extension = switch.config.sip.max_contacts
         self.publications = Publications(
             PublicationSettings(lifetimes, per_extension), PublishedPresence(self), switch.environment.rng
         )
         self._told: dict[str, ExtensionState] = {}
-        """What was last told of an extension; nothing of one that has changed while nobody listened."""
+        """What was last told of an extension to those who listen now; nothing of one that has not changed since."""
         self._changed: dict[tuple[str, str], None] = {}
         """(package, resource) to be looked at; for extensions the package is empty."""
         self._flush: asyncio.Handle | None = None
         self._expiry: asyncio.TimerHandle | None = None
         switch.requests.handlers |= {"SUBSCRIBE": self._subscribe, "PUBLISH": self._publish}
+        switch.legs.changed, switch.legs.followed = self.changed, self.notifier.watched
+        switch.happenings.on_awaited = self._follow
+        self._follow()
 
     def live(self) -> dict[str, int]:
         """How many of everything exist."""
@@ -82,7 +93,7 @@ class Events:
 
     def start(self) -> None:
         """What is so at the start is not told as a change."""
-        for extension in self._switch.directory:
+        for extension in self._switch.directory if self._listened else ():
             self._told[extension.number] = self._switch.presence.of(extension.number)
 
     def stop(self) -> None:
@@ -111,11 +122,21 @@ class Events:
     def changed(self, number: str) -> None:
         """A leg, a registration or the user of an extension has changed; what that means is looked up later. Of legs
         of a trunk nothing is told."""
-        awaited = self._awaited
-        if number in self._watched or PresenceChanged in awaited or None in awaited:
+        if number in self._switch.legs.followed:
             self._note("", number)
-        else:
-            self._told.pop(number, None)
+
+    def _follow(self) -> None:
+        """Somebody listens to what all extensions do, or nobody any more: then only those are followed that have
+        lamps. Most calls are of others, and nothing need be done for them."""
+        if not self._listened:
+            self._switch.legs.followed = self.notifier.watched
+        elif self._switch.legs.followed is not _EVERYBODY:
+            self._switch.legs.followed = _EVERYBODY
+            self._told.clear()
+
+    @property
+    def _listened(self) -> bool:
+        return self._switch.happenings.wanted(PresenceChanged)
 
     def orbit_changed(self, orbit: str) -> None:
         """Something was parked at an orbit, or fetched: tell all who watch one of its codes."""
@@ -153,7 +174,7 @@ class Events:
         changed, self._changed = self._changed, {}
         effects: list[Effect] = []
         for event, resource in changed:
-            if not event:
+            if not event and self._listened:
                 self._tell_presence(resource)
             if not self.notifier.watches(resource):
                 continue

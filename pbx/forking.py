@@ -59,6 +59,20 @@ ELSEWHERE = 'SIP;cause=200;text="Call completed elsewhere"'
 class Fork:
     """Rings legs together and decides the race synchronously, at the first 2xx that is processed."""
 
+    leg_progressed: Callable[[Leg, Response], None]
+    """Told when a phone rings (`pbx.leg.Watcher`)."""
+    _errand: asyncio.Task[None] | None = None
+    """Calls somebody in another way."""
+    _refusal = Outcome.NOT_REACHED
+    _result: Result | None = None
+    """None until it is decided."""
+    _waiter: asyncio.Future[None] | None = None
+    """Of who awaits it."""
+    _alarm: Alarm | None = None
+    """When it has rung long enough, or at first for phones that say nothing."""
+    _follows: Follows | None = None
+    """None until phones have had time to react."""
+
     def __init__(
         self,
         alarms: Alarms,
@@ -67,21 +81,10 @@ class Fork:
     ) -> None:
         """`on_progress` is told every provisional response of every leg, `on_result` the result, where nobody awaits
         it, in the stretch that decides it."""
+        self.leg_progressed = on_progress
         self._alarms = alarms
-        self._on_progress = on_progress
         self._on_result = on_result
         self._ringing: dict[Leg, None] = {}
-        self._errand: asyncio.Task[None] | None = None
-        """Calls somebody in another way."""
-        self._refusal = Outcome.NOT_REACHED
-        self._result: Result | None = None
-        """None until it is decided."""
-        self._waiter: asyncio.Future[None] | None = None
-        """Of who awaits it."""
-        self._alarm: Alarm | None = None
-        """When it has rung long enough, or at first for phones that say nothing."""
-        self._follows: Follows | None = None
-        """None until phones have had time to react."""
 
     def add(self, leg: Leg) -> None:
         """One more phone that rings; to be called before the leg can tell anything."""
@@ -102,7 +105,7 @@ class Fork:
         say nothing are not waited for so long."""
         if self._result is not None:  # by one of the first, before the last was called
             self.stop()
-        elif not self.rings:
+        elif not self._ringing and self._errand is None:
             self._decide(self._refusal)
         elif seconds <= SILENT_SECONDS:
             self._alarm = self._alarms.set(seconds, self._end)
@@ -214,10 +217,6 @@ class Fork:
             result.hang_up()
 
     # -- Watcher --------------------------------------------------------------------------------------
-
-    def leg_progressed(self, leg: Leg, response: Response) -> None:
-        """A phone rings."""
-        self._on_progress(leg, response)
 
     def leg_accepted(self, leg: Leg) -> None:
         """The first to come here wins; any other is hung up."""

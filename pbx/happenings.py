@@ -515,6 +515,8 @@ class Happenings:
         self._handlers: dict[type[Happening] | None, tuple[_Subscription, ...]] = {}
         self.awaited: KeysView[type[Happening] | None] = self._handlers.keys()
         """The classes of facts that somebody waits for; None among them: for all."""
+        self.on_awaited: Callable[[], None] = lambda: None
+        """Called when these are others than before."""
         self._told: dict[type[Happening], tuple[Handler, ...]] = {}
         """Who is told a fact of a class, those who hear everything included; as found for the first of them."""
 
@@ -528,17 +530,19 @@ class Happenings:
         Returns what ends the subscription; ending it twice is harmless. A handler must not wait, and
         what it raises is logged and hurts nobody else.
         """
-        subscription = _Subscription(handler)
-        self._handlers[kind] = (*self._handlers.get(kind, ()), subscription)
+        subscription, before = _Subscription(handler), self._handlers.get(kind, ())
+        self._handlers[kind] = (*before, subscription)
         self._told.clear()
+        if not before:
+            self.on_awaited()
 
         def unsubscribe() -> None:
             self._told.clear()
             left = tuple(other for other in self._handlers.get(kind, ()) if other is not subscription)
             if left:
                 self._handlers[kind] = left
-            else:
-                self._handlers.pop(kind, None)
+            elif self._handlers.pop(kind, None) is not None:
+                self.on_awaited()
 
         return unsubscribe
 
@@ -548,16 +552,17 @@ class Happenings:
 
     def tell(self, happening: Happening) -> None:
         """Tell a fact: first those who wait for its kind, then those who hear everything."""
-        kind = type(happening)
-        handlers = self._told.get(kind)
-        if handlers is None:
-            told = (*self._handlers.get(kind, ()), *self._handlers.get(None, ()))
-            handlers = self._told[kind] = tuple([subscription.handler for subscription in told])
-        for handler in handlers:
+        handlers = self._told.get(happening.__class__)
+        for handler in self._find(happening.__class__) if handlers is None else handlers:
             try:
                 handler(happening)
             except Exception:
                 logger.exception("a listener failed to take %s", happening)
+
+    def _find(self, kind: type[Happening]) -> tuple[Handler, ...]:
+        told = (*self._handlers.get(kind, ()), *self._handlers.get(None, ()))
+        handlers = self._told[kind] = tuple([subscription.handler for subscription in told])
+        return handlers
 
 
 def _snake_case(name: str) -> str:

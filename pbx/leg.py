@@ -13,7 +13,6 @@ from media.plan import Codec, StreamPlan
 from pbx.directory import Extension
 from pbx.media_keys import Srtp
 from pbx.negotiate import Negotiation, NotAcceptable
-from pbx.party import line_of
 from pbx.presses import Form, Presses
 from pbx.relocation import Done, Relocation
 from pbx.trunks.causes import refusal_headers
@@ -95,6 +94,48 @@ _MEDIA_REFUSED = (415, 488, 606)
 class Leg:
     """One party. Verbs act at once and never wait; what the far end does comes to the `watcher`."""
 
+    # What few legs have, or none at its start, stands here once for all.
+
+    extension: Extension | None = None
+    """The extension that this party is; None for one outside."""
+    number = ""
+    """Of the party; empty where it is withheld."""
+    trunk = ""
+    """Through which it is reached; empty for an extension."""
+    line = ""
+    """Whose calls this one counts among: the number of an extension, or the name of a trunk (`pbx.party.line_of`)."""
+    state = NEW
+    """How far it has come: others only read it."""
+    session: CallerSession | CalleeSession | None = None
+    _invitation: CalleeSession
+    """The session of a far end that calls: there is none before `receive_call`."""
+    call_id = ""
+    """The call it is a part of, where such are counted."""
+    plan: StreamPlan | None = None
+    voice: Voice | None = None
+    """Where a feature talks to the far end."""
+    conversation: Conversation | None = None
+    """With another leg: others only read it, `converse` says what it is."""
+    relocation: Relocation | None = None
+    """To another media worker, while it goes on."""
+    when_agreed: Callable[[], None] | None = None
+    """Called once a far end that called without an offer has taken ours."""
+    tunnel: Tunnel | None = None
+    """To another media worker, where the phone does not follow."""
+    refusal: Response | None = None
+    """What a phone that was called has refused with."""
+    audio_fault_told = False
+    """Whether it has been told that sound does not arrive."""
+    _invite_in_the_clear: Callable[[Leg], None] | None = None
+    """For a phone that refuses our offer of SRTP."""
+    _presses: Presses | None = None
+    """Of keys; None before the first."""
+    _forwarded = False
+    """Whether the caller has been told so, and not yet that it rings there."""
+    _status = 0
+    """What it has ended with."""
+    _ended: asyncio.Future[int] | None = None
+
     def __init__(
         self,
         station: Station,
@@ -108,14 +149,13 @@ class Leg:
         self.station = station
         self.party = party
         """Who it is; None where that is of no interest, as on a phone."""
-        self.extension = party if isinstance(party, Extension) else None
-        """The extension that this party is; None for one outside."""
-        self.line = "" if party is None else line_of(party)
-        """Whose calls this one counts among."""
+        if isinstance(party, Extension):
+            self.extension = party
+            self.number = self.line = party.number
+        elif party is not None:
+            self.number = party.number
+            self.trunk = self.line = party.trunk
         self.watcher = watcher
-        self.state = NEW
-        """How far it has come: others only read it."""
-        self.session: CallerSession | CalleeSession | None = None
         reservation = station.media.reserve(None if beside is None else beside.stream)
         self.stream: int = reservation.stream
         self.port: int = reservation.port
@@ -124,32 +164,6 @@ class Leg:
             host, reservation.port, environment.rng, station.codecs, entropy=environment.entropy
         )
         self.negotiation.srtp = station.srtp
-        self._invite_in_the_clear: Callable[[Leg], None] | None = None
-        """For a phone that refuses our offer of SRTP."""
-        self.call_id = ""
-        """The call it is a part of, where such are counted."""
-        self.plan: StreamPlan | None = None
-        self.voice: Voice | None = None
-        """Where a feature talks to the far end."""
-        self.conversation: Conversation | None = None
-        """With another leg: others only read it, `converse` says what it is."""
-        self.relocation: Relocation | None = None
-        """To another media worker, while it goes on."""
-        self.when_agreed: Callable[[], None] | None = None
-        """Called once a far end that called without an offer has taken ours."""
-        self.tunnel: Tunnel | None = None
-        """To another media worker, where the phone does not follow."""
-        self.refusal: Response | None = None
-        """What a phone that was called has refused with."""
-        self._presses: Presses | None = None
-        """Of keys; None before the first."""
-        self._forwarded = False
-        """Whether the caller has been told so, and not yet that it rings there."""
-        self.audio_fault_told = False
-        """Whether it has been told that sound does not arrive."""
-        self._status = 0
-        """What it has ended with."""
-        self._ended: asyncio.Future[int] | None = None
         self._now = station.loop.time
         self._do = station.driver.perform
         station.legs.add(self)
@@ -158,9 +172,10 @@ class Leg:
 
     def receive_call(self, session: CalleeSession, offer: SessionDescription | None) -> None:
         """Take over an incoming INVITE session. Raises NotAcceptable if its offer has nothing for us."""
-        self.session = session
+        self.session = self._invitation = session
         session.owner = self
-        self.station.legs.changed(self.line)
+        if self.line in self.station.legs.followed:
+            self.tell_change()
         if offer is not None:
             self.negotiation.receive_offer(offer)
 
@@ -348,8 +363,12 @@ class Leg:
     def converse(self, conversation: Conversation | None) -> None:
         """Talk to another leg from now on, or to nobody."""
         self.conversation = conversation
-        if self.state is not ENDED:
-            self.station.legs.changed(self.line)
+        if self.line in self.station.legs.followed and self.state is not ENDED:
+            self.tell_change()
+
+    def tell_change(self) -> None:
+        """Tell who watches its user."""
+        self.station.legs.changed(self.line)
 
     @property
     def alerts(self) -> bool:
@@ -371,7 +390,8 @@ class Leg:
     @property
     def invitation(self) -> Request:
         """The INVITE that began it."""
-        return self._session.request
+        assert self.session is not None, "the leg has no session yet"
+        return self.session.request
 
     @property
     def codec(self) -> Codec | None:
@@ -386,9 +406,9 @@ class Leg:
 
     def on_effect(self, effect: Effect) -> None:
         """Take what the session tells (the vocabulary of `sipcore.effects`)."""
-        handler = _HANDLERS.get(type(effect))
-        if handler is not None and self.state is not ENDED:
-            handler(self, effect)
+        take = TAKERS.get(type(effect))
+        if take is not None and self.state is not ENDED:
+            take(self, effect)
 
     # -- what the session tells ------------------------------------------------------------------------
 
@@ -531,7 +551,8 @@ class Leg:
 
     def _become(self, state: LegState) -> None:
         self.state = state
-        self.station.legs.changed(self.line)
+        if self.line in self.station.legs.followed:
+            self.tell_change()
 
     def _keys(self) -> Presses:
         if self._presses is None:
@@ -543,14 +564,8 @@ class Leg:
         assert self.session is not None, "the leg has no session yet"
         return self.session
 
-    @property
-    def _invitation(self) -> CalleeSession:
-        """The session of a far end that calls."""
-        assert isinstance(self.session, CalleeSession), "only who calls can be answered"
-        return self.session
 
-
-_HANDLERS: dict[type, Callable[[Leg, Any], None]] = {
+TAKERS: dict[type, Callable[[Leg, Any], None]] = {
     Progressed: Leg._on_progressed,
     Accepted: Leg._on_accepted,
     Rejected: Leg._on_rejected,
@@ -562,3 +577,4 @@ _HANDLERS: dict[type, Callable[[Leg, Any], None]] = {
     Answered: Leg._on_answered,
     Moved: Leg._on_moved,
 }
+"""What takes each effect of the session: a leg that has ended takes none."""

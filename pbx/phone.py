@@ -100,6 +100,8 @@ class _OpenGate:
 class _OwnLegs(set[Leg]):
     """The legs of a phone, that nobody watches."""
 
+    followed: tuple[str, ...] = ()
+
     def changed(self, line: str) -> None:
         pass
 

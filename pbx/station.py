@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -27,7 +27,11 @@ class Legs(Protocol):
 
     @property
     def changed(self) -> Callable[[str], None]:
-        """Is told whose legs are in another state, or talk to somebody else."""
+        """Is told whose legs are in another state, or talk to somebody else, if these are `followed`."""
+
+    @property
+    def followed(self) -> Container[str]:
+        """Whose legs somebody watches."""
 
     def lend(self, stream: int, leg: Leg) -> None:
         """What another stream tells is told to the leg too, until that is closed."""

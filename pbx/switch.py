@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -45,7 +45,7 @@ from pbx.history.journal import FILE as JOURNAL
 from pbx.history.journal import Journal
 from pbx.info_digits import INFO_REMEDIES, BadInfo, read_info
 from pbx.keeping import Keeping
-from pbx.leg import Leg, LegState
+from pbx.leg import TAKERS, Leg, LegState
 from pbx.limits import LIMIT_REACHED, TOO_MANY_CALLS, is_full
 from pbx.live_changes import LiveChanges
 from pbx.live_data import fill
@@ -114,30 +114,34 @@ class Legs:
 
     def __init__(self) -> None:
         self.changed: Callable[[str], None] = lambda line: None
-        """Is told whose legs come, go, or change."""
+        """Is told whose legs come, go, or change, if these are followed."""
+        self.followed: Container[str] = ()
+        """Whose legs somebody watches."""
+        self.by_line: dict[str, set[Leg]] = {}
+        """The ringing and established legs of those who have some: others only read it."""
         self._by_stream: dict[int, Leg] = {}
-        self._by_line: dict[str, set[Leg]] = {}
 
     def add(self, leg: Leg) -> None:
         """Enter a leg at its start."""
         self._by_stream[leg.stream] = leg
         line = leg.line
-        if line in self._by_line:
-            self._by_line[line].add(leg)
+        if line in self.by_line:
+            self.by_line[line].add(leg)
         elif line:
-            self._by_line[line] = {leg}
+            self.by_line[line] = {leg}
 
     def discard(self, leg: Leg) -> None:
         """Strike a leg out at its end. Its stream may still have something to tell, until it is closed too."""
         if leg.plan is None:
             self.closed(leg.stream)
         line = leg.line
-        legs = self._by_line.get(line)
+        legs = self.by_line.get(line)
         if legs is not None:
             legs.discard(leg)
             if not legs:
-                del self._by_line[line]
-        self.changed(line)
+                del self.by_line[line]
+        if line in self.followed:
+            self.changed(line)
 
     def lend(self, stream: int, leg: Leg) -> None:
         """What another stream tells is told to the leg too, until that is closed."""
@@ -149,7 +153,7 @@ class Legs:
 
     def of(self, line: str) -> Collection[Leg]:
         """The ringing and established legs of an extension (its number) or a trunk (its name)."""
-        return self._by_line.get(line, ())
+        return self.by_line.get(line, ())
 
     def at(self, stream: int) -> Leg | None:
         """The leg that owns a media stream."""
@@ -196,6 +200,8 @@ class Switch:
         self.parking = ParkingLot(lambda orbit: self.events.orbit_changed(orbit))
         self.queues = Queues(self)
         sip = config.sip
+        self.between_workers = LOOPBACK.get(sip.listen, sip.listen)
+        """The address by which media workers reach each other."""
         self.registrar = Registrar(_registrar_settings(sip), environment.rng)
         phones = DigestGate(sip.realm, self.directory.account, environment.entropy())
         gate = TrunkGate(self.trunks.source, phones)
@@ -212,7 +218,6 @@ class Switch:
         self.driver.registering = Regulars(self.endpoint, gate, self._register, self._refresh).receive
         self.nat = self._nat()
         self.events = Events(self, config.events)
-        self.legs.changed = self.events.changed
         self.presence: Presence = Presence(self, self.events.publications.states, self.events.changed)
         self.forwarding.away = self.presence.away
         self.board = Board(self)
@@ -324,7 +329,8 @@ class Switch:
 
     def calls_of(self, number: str) -> int:
         """How many ringing or established calls an extension or a trunk has (`pbx.routing.Lines`)."""
-        return len(self.legs.of(number))
+        legs = self.legs.by_line.get(number)
+        return 0 if legs is None else len(legs)
 
     def legs_of(self, number: str) -> Iterable[Leg]:
         """The legs of an extension (`pbx.presence.Lines`)."""
@@ -351,11 +357,6 @@ class Switch:
         """Where the extension's phones are, preferred ones first."""
         return self.registrar.bindings(extension.number, self.loop.time())
 
-    @property
-    def between_workers(self) -> str:
-        """The address by which media workers reach each other."""
-        return LOOPBACK.get(self.config.sip.listen, self.config.sip.listen)
-
     def media_host(self, flow: Flow) -> str:
         """The address that a phone behind `flow` is told to send its media to."""
         return self.nat.addresses.media(flow)
@@ -377,10 +378,16 @@ class Switch:
 
     def _on_effect(self, effect: Effect) -> None:
         """What is of a session goes to whoever has that, but for requests that belong to none of its matters."""
-        take = self._takers.get(type(effect))
+        kind = effect.__class__
+        take = self._takers.get(kind)
         if take is not None:
             take(effect)
-        elif (owner := effect.session.owner) is not None:
+            return
+        owner = effect.session.owner
+        if owner.__class__ is Leg:  # `Leg.on_effect`, of which there are many in each call
+            if owner.state is not LegState.ENDED and kind in TAKERS:
+                TAKERS[kind](owner, effect)
+        elif owner is not None:
             owner.on_effect(effect)
 
     def _on_request_in_dialog(self, effect: RequestInDialog) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pbx.happenings import Happenings, PresenceChanged
+from pbx.happenings import PresenceChanged
 from pbx.phone import Phone
 from pbx.phone_watch import publish
 from pbx.presence import DisplayState, LineState, UserStatus
@@ -43,11 +43,12 @@ def tag(response: Response) -> tuple[str, str]:
 
 
 async def test_who_begins_to_listen_is_told_all_that_changes_from_then_on(office: Office) -> None:
-    office.switch.happenings = Happenings()  # nobody listens
+    office.stop_listening()
     lee, richardson = await couple(office)
     call = lee.dial("101")
     await richardson.incoming()
     await asyncio.sleep(0.01)
+    assert "101" not in office.switch.legs.followed, "nothing is done for nobody"
     told: list[PresenceChanged] = []
     office.switch.happenings.subscribe(PresenceChanged, told.append)
     call.hang_up()

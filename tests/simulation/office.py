@@ -168,7 +168,7 @@ class Office:
         with patch("media.service.WorkerProcess", worker):
             store, config = self._open_store()
             self.switch = Switch(world, config, self._features, self._prompts, store)
-        self.switch.happenings.subscribe(None, self.told.append)
+        self.stop_listening = self.switch.happenings.subscribe(None, self.told.append)
         await self.switch.start()
 
     def _open_store(self) -> tuple[Store | None, Config]:

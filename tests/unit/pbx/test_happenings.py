@@ -50,6 +50,17 @@ def test_a_fact_is_wanted_while_somebody_would_hear_of_it(happenings: Happenings
     assert happenings.wanted(CallRang)
 
 
+def test_what_is_awaited_is_told_when_it_changes(happenings: Happenings) -> None:
+    changes: list[set[type[Happening] | None]] = []
+    happenings.on_awaited = lambda: changes.append(set(happenings.awaited))
+    first = happenings.subscribe(CallRang, lambda fact: None)
+    second = happenings.subscribe(CallRang, lambda fact: None)
+    for end in (first, second, second):
+        end()
+    happenings.subscribe(None, lambda fact: None)
+    assert changes == [{CallRang}, set(), {None}]
+
+
 def test_a_subscription_ends_once_and_alone(happenings: Happenings) -> None:
     heard: list[Happening] = []
     first = happenings.subscribe(CallRang, heard.append)
