@@ -166,6 +166,9 @@ class Legs:
 class Switch:
     """One phone system. Build it inside a running event loop, then `start()`; `stop()` ends all calls."""
 
+    between_workers: str
+    """The address by which media workers reach each other."""
+
     def __init__(
         self,
         environment: Environment,
@@ -201,7 +204,6 @@ class Switch:
         self.queues = Queues(self)
         sip = config.sip
         self.between_workers = LOOPBACK.get(sip.listen, sip.listen)
-        """The address by which media workers reach each other."""
         self.registrar = Registrar(_registrar_settings(sip), environment.rng)
         phones = DigestGate(sip.realm, self.directory.account, environment.entropy())
         gate = TrunkGate(self.trunks.source, phones)
