@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from values import dataclass
@@ -35,6 +36,10 @@ class Transmit(NamedTuple):
 
     flow: Flow
     data: bytes
+
+
+transmit = partial(tuple.__new__, Transmit)
+"""`Transmit`, of the pair of its values: without a call of a Python function, for each message that is sent is one."""
 
 
 @dataclass(frozen=True, slots=True)

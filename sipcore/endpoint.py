@@ -114,11 +114,18 @@ class Endpoint:
         """Take a message. Whatever is wrong with it is answered or dropped, never raised."""
         try:
             if isinstance(message, Response):
+                transaction = self.transactions.pass_up(message, now, flow.remote.host)
+                if transaction is not None:
+                    usage = transaction.user
+                    if usage is None:
+                        return [Responded(transaction, message)]
+                    told: list[Effect] = usage.on_response(transaction, message, now)
+                    return told
                 effects = self.transactions.receive_response(message, now, flow.remote.host)
                 return self._translate(effects, now) if effects else []
-            transaction = self.transactions.find_server(message)
-            if transaction is not None:
-                return self._translate(self.transactions.receive_request(transaction, message, now), now)
+            known = self.transactions.find_server(message)
+            if known is not None:
+                return self._translate(self.transactions.receive_request(known, message, now), now)
             if message.method == "CANCEL":
                 return self._cancel(message, flow, now)
             tag = message.to.tag
@@ -499,9 +506,7 @@ class Endpoint:
         if branch is None and request.method != "CANCEL":
             branch, via = self.via(flow)
             request.prepend("Via", via)
-        transaction, effects = self.transactions.send(request, flow, now, branch)
-        transaction.user = user
-        return transaction, effects
+        return self.transactions.send(request, flow, now, branch, user)
 
     def via(self, flow: Flow) -> tuple[str, str]:
         """The branch and the Via of a new request of ours."""

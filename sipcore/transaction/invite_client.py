@@ -54,12 +54,30 @@ class InviteClient(Client):
     RETRANSMIT: ClassVar = Event.TIMER_A
     GIVE_UP: ClassVar = Event.TIMER_B
     LOSE_FLOW: ClassVar = Event.FLOW_FAILED
+    END: ClassVar = State.TERMINATED
 
     def receive(self, response: Response, now: float) -> list[Effect]:
         """A response that matches."""
         status = response.status
         event = Event.PROVISIONAL if status < 200 else Event.SUCCESS if status < 300 else Event.FAILURE
         return self.step(event, response, now)
+
+    def passes(self, response: Response, now: float) -> bool:
+        """Take a response that matches, where nothing comes of it but that the user is told; False, and nothing has
+        happened, where it is to be given to `receive`. So are failures, and what comes after the first 2xx."""
+        state, status = self.state, response.status
+        if status >= 300 or (state is not State.PROCEEDING and state is not State.CALLING):
+            return False
+        self._retransmit_at = None
+        if status < 200:
+            self.state = State.PROCEEDING
+            self._advance_at = self.deadline = None
+        else:
+            self.state = State.ACCEPTED
+            self.lingers = seconds = self.timers.timeout
+            self._advance = Event.TIMER_M
+            self._advance_at = self.deadline = now + seconds
+        return True
 
     # -- actions --------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any, ClassVar
 
-from sipcore.effects import Effect, Transmit
+from sipcore.effects import Effect, transmit
 from sipcore.errors import UsageError
 from sipcore.machine import Row
 from sipcore.syntax.message import Printed, Request, Response, print_response
@@ -55,6 +55,7 @@ class InviteServer(Server):
     BEGIN: ClassVar = State.PROCEEDING
     RETRANSMIT: ClassVar = Event.TIMER_G
     LOSE_FLOW: ClassVar = Event.FLOW_FAILED
+    END: ClassVar = State.TERMINATED
 
     @property
     def accepted(self) -> bool:
@@ -67,9 +68,9 @@ class InviteServer(Server):
 
     def trying(self) -> list[Effect]:
         """Send 100, which a transaction may do by itself (section 17.2.1). To be called before anything else."""
-        request = self.request
-        self._last = print_response(request, 100, request.first["Via"], "", ())
-        return [Transmit(self.flow, self._last)]
+        request = self._request or self.request
+        self._last = data = print_response(request, 100, request.first["Via"], "", ())
+        return [transmit((self.flow, data))]
 
     def respond(self, response: Response | Printed, now: float) -> list[Effect]:
         """Send a response. A 2xx may be sent again; any other second final response raises UsageError.
@@ -77,9 +78,19 @@ class InviteServer(Server):
         A provisional response after the final one, or any response after the flow is gone, comes too late
         and does nothing.
         """
-        if response.status < 200:
+        status = response.status
+        if self.state is State.PROCEEDING and status < 300:  # in nearly every call
+            self._last = data = response.to_bytes()
+            if status >= 200:
+                self.state = State.ACCEPTED
+                self._request = self.user = None
+                self.lingers = seconds = self.timers.timeout
+                self._advance = Event.TIMER_L
+                self._advance_at = self.deadline = now + seconds
+            return [transmit((self.flow, data))]
+        if status < 200:
             return self.step(Event.SEND_PROVISIONAL, response, now)
-        event = Event.SEND_SUCCESS if response.status < 300 else Event.SEND_FAILURE
+        event = Event.SEND_SUCCESS if status < 300 else Event.SEND_FAILURE
         refused = event is Event.SEND_FAILURE or self.state in (State.COMPLETED, State.CONFIRMED)
         if self._request is None and refused:
             raise UsageError(f"a second final response: {response.status}")

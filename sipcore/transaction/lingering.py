@@ -1,4 +1,4 @@
-"""Transactions that are over but for what may be repeated: all that wait equally long, in one queue."""
+"""Transactions that all wait equally long, in one queue: for their end, or for the first retransmission."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ SWEEP_SECONDS = 0.5
 
 
 class Ending(Protocol):
-    """Something that ends at `deadline` (seconds)."""
+    """Something that waits until `deadline` (seconds)."""
 
     deadline: float | None
 
@@ -18,43 +18,34 @@ Item = TypeVar("Item", bound=Ending)
 
 
 class Lingering(Generic[Item]):
-    """Who comes first ends first, so no order has to be kept but that of arrival."""
+    """Who comes first is due first, so no order has to be kept but that of arrival.
 
-    __slots__ = ("_waiting", "deadline")
+    Who puts an item into `waiting`, and finds no `deadline` here, sets it to that of the item, and has it watched.
+    """
 
-    def __init__(self) -> None:
-        self._waiting: dict[Item, None] = {}
+    __slots__ = ("_sweep", "deadline", "waiting")
+
+    def __init__(self, sweep_seconds: float = SWEEP_SECONDS) -> None:
+        self.waiting: dict[Item, None] = {}
+        """Who waits, in the order of arrival. Who waits no more is taken away."""
         self.deadline: float | None = None
-        """When to look at them; None if there are none."""
+        """When to look at them; the first may have gone before."""
+        self._sweep = sweep_seconds
 
     def __len__(self) -> int:
         """How many wait."""
-        return len(self._waiting)
-
-    def add(self, item: Item) -> bool:
-        """Another waits, or the same still does; whether `deadline` is a new one."""
-        self._waiting[item] = None
-        if self.deadline is not None:
-            return False
-        self.deadline = item.deadline
-        return True
-
-    def discard(self, item: Item) -> None:
-        """It has ended before its time."""
-        self._waiting.pop(item, None)
-        if not self._waiting:
-            self.deadline = None
+        return len(self.waiting)
 
     def due(self, now: float) -> list[Item]:
         """Take all whose time has come; then it is a while until the next look."""
         due: list[Item] = []
         self.deadline = None
-        for item in self._waiting:
+        for item in self.waiting:
             ends_at = item.deadline or 0.0
             if ends_at > now:
-                self.deadline = max(ends_at, now + SWEEP_SECONDS)
+                self.deadline = max(ends_at, now + self._sweep)
                 break
             due.append(item)
         for item in due:
-            del self._waiting[item]
+            del self.waiting[item]
         return due

@@ -47,10 +47,26 @@ class RequestClient(Client):
     RETRANSMIT: ClassVar = Event.TIMER_E
     GIVE_UP: ClassVar = Event.TIMER_F
     LOSE_FLOW: ClassVar = Event.FLOW_FAILED
+    END: ClassVar = State.TERMINATED
 
     def receive(self, response: Response, now: float) -> list[Effect]:
         """A response that matches."""
         return self.step(Event.PROVISIONAL if response.status < 200 else Event.FINAL, response, now)
+
+    def passes(self, response: Response, now: float) -> bool:
+        """Take a response that matches, where nothing comes of it but that the user is told; False, and nothing has
+        happened, where it is to be given to `receive`. So are provisional ones, and those over a connection."""
+        state = self.state
+        if response.status < 200 or self.flow.transport.reliable:
+            return False
+        if state is not State.TRYING and state is not State.PROCEEDING:
+            return False
+        self.state = State.COMPLETED
+        self.lingers = seconds = self.timers.t4
+        self._retransmit_at = None
+        self._advance = Event.TIMER_K
+        self._advance_at = self.deadline = now + seconds
+        return True
 
     # -- actions --------------------------------------------------------------------------------------
 

@@ -49,6 +49,7 @@ class RequestServer(Server):
     BEGIN: ClassVar = State.TRYING
     RETRANSMIT: ClassVar = Event.TIMER_J  # nothing is retransmitted but on request
     LOSE_FLOW: ClassVar = Event.FLOW_FAILED
+    END: ClassVar = State.TERMINATED
 
     def receive(self, request: Request, now: float) -> list[Effect]:
         """A retransmission."""

@@ -2,8 +2,9 @@
 
 How an endpoint uses it:
 
-- A request of ours, with its Via: `send`. The transaction's `user` is then set to whoever is to hear of it.
-- A response: `receive_response`. None means that nobody waits for it: drop it (RFC 6026).
+- A request of ours, with its Via: `send`.
+- A response: `pass_up`, which knows nearly all; `receive_response` knows every one, and its None means that nobody
+  waits for it: drop it (RFC 6026).
 - A request: `find_server` first. If that gives a transaction, `receive_request` answers the retransmission
   or absorbs the ACK. Otherwise, where the request is to be served: `is_merged` (then 482), `accept`, and
   later `respond`, any number of times up to the final response; or `answer`, where that is known at once.
@@ -20,7 +21,7 @@ from collections import defaultdict
 from typing import Any
 
 from sipcore.deadlines import Deadlines
-from sipcore.effects import Effect, Transmit
+from sipcore.effects import Effect, transmit
 from sipcore.syntax.headers import Via
 from sipcore.syntax.identifiers import MAGIC_COOKIE
 from sipcore.syntax.message import Printed, Request, Response
@@ -57,6 +58,8 @@ class TransactionTable:
         self._merged: dict[Key, ServerTransaction | Answered] = {}
         self._streams: dict[Flow, dict[AnyTransaction, None]] = {}
         """The transactions of each stream connection, in order, to be found when it breaks."""
+        self._unanswered: Lingering[AnyTransaction] = Lingering(0.0)
+        """Requests over UDP whose first retransmission is still to come: nearly always there is an answer before."""
         self._lingering: defaultdict[float, Lingering[Any]] = defaultdict(Lingering)
         """Those that wait for nothing but their end, by the seconds that they do so."""
         self.deadlines: Deadlines[Any] = Deadlines()
@@ -69,20 +72,43 @@ class TransactionTable:
     # -- clients --------------------------------------------------------------------------------------
 
     def send(
-        self, request: Request, flow: Flow, now: float, branch: str | None = None
+        self, request: Request, flow: Flow, now: float, branch: str | None = None, user: Any = None
     ) -> tuple[ClientTransaction, list[Effect]]:
         """Begin a client transaction for a request, but no ACK, that has its Via with a `branch` of its own, which
-        need not be read from there by who knows it. Raises UsageError, and begins nothing, where a header of it has a
-        line break."""
-        key = client_key(request) if branch is None else (branch, request.method)
-        kind = InviteClient if request.method == "INVITE" else RequestClient
-        transaction = kind(request, flow, self.timers, key)
+        need not be read from there by who knows it; `user` is to hear of it. Raises UsageError, and begins nothing,
+        where a header of it has a line break."""
+        method = request.method
+        kind = InviteClient if method == "INVITE" else RequestClient
+        key = client_key(request) if branch is None else (branch, method)
+        transaction = kind(request, flow, self.timers, key, user)
         effects = transaction.start(now)  # first: what cannot be printed is not kept
-        self._clients[transaction.key] = transaction
+        self._clients[key] = transaction
         if flow.transport.reliable:
             self._join_stream(transaction)
-        self.deadlines.watch(transaction)
+            self.deadlines.watch(transaction)
+        else:
+            self._unanswered.waiting[transaction] = None
+            if self._unanswered.deadline is None:
+                self._watch(self._unanswered, transaction)
         return transaction, effects
+
+    def pass_up(self, response: Response, now: float, host: str) -> ClientTransaction | None:
+        """Give a response from `host` to its transaction, where nothing comes of it but that its user is to be told;
+        None, and nothing has happened, where it is to be given to `receive_response`."""
+        transaction = self._clients.get((response.via.branch, response.cseq.method))  # `client_key`
+        if transaction is None or len(response.vias) > 1 or host != transaction.flow.remote.host:
+            return None
+        waited = transaction.deadline
+        if not transaction.passes(response, now):
+            return None
+        if waited is not None and self._unanswered.waiting.pop(transaction, False) is not None:
+            self.deadlines.forget(transaction)
+        if transaction.lingers:
+            queue = self._lingering[transaction.lingers]
+            queue.waiting[transaction] = None
+            if queue.deadline is None:
+                self._watch(queue, transaction)
+        return transaction
 
     def receive_response(
         self, response: Response, now: float, host: str | None = None
@@ -155,8 +181,9 @@ class TransactionTable:
         transaction = kind(request, flow, self.timers)
         self._servers[transaction.key] = transaction
         if not request.to.tag:
-            transaction.merged_key = merged_key(request)
-            self._merged[transaction.merged_key] = transaction
+            cseq = request.cseq
+            transaction.merged_key = merged = request.call_id, request.from_.tag, cseq.number, cseq.method
+            self._merged[merged] = transaction
         if flow.transport.reliable:
             self._join_stream(transaction)
         return transaction
@@ -166,7 +193,7 @@ class TransactionTable:
         if not flow.transport.reliable:  # on others nothing comes again
             merged = None if request.to.tag else merged_key(request)
             self.keep_answer(server_key(request, request.method), merged, flow, data, now)
-        return [Transmit(flow, data)]
+        return [transmit((flow, data))]
 
     def keep_answer(self, key: Key, merged: Key | None, flow: Flow, data: bytes, now: float) -> None:
         """Have retransmissions of what has this `server_key` and `merged_key` answered by `data`."""
@@ -175,14 +202,16 @@ class TransactionTable:
         if merged is not None:
             self._merged[merged] = answered
         queue = self._lingering[self._timer_j]
-        if queue.add(answered):
-            self.deadlines.watch(queue)
+        queue.waiting[answered] = None
+        if queue.deadline is None:
+            self._watch(queue, answered)
 
     def respond(
         self, transaction: ServerTransaction, response: Response | Printed, now: float
     ) -> list[Effect]:
         """Send a response. Raises UsageError on a second final one, unless it is a 2xx of an INVITE again."""
-        return self._settle(transaction, transaction.respond(response, now))
+        effects = transaction.respond(response, now)
+        return effects if response.status < 200 else self._settle(transaction, effects)
 
     # -- time and flows -------------------------------------------------------------------------------
 
@@ -196,10 +225,10 @@ class TransactionTable:
         while (due := self.deadlines.due(now)) is not None:
             if isinstance(due, Lingering):
                 for transaction in due.due(now):
-                    if isinstance(transaction, Answered):
-                        self._strike_out(transaction)
-                    else:
+                    if due is self._unanswered:
                         effects += self._settle(transaction, transaction.tick(now))
+                    else:
+                        self._expire(transaction)
                 self.deadlines.watch(due)
             else:
                 effects += self._settle(due, due.tick(now))
@@ -222,11 +251,13 @@ class TransactionTable:
     def _settle(self, transaction: AnyTransaction, effects: list[Effect]) -> list[Effect]:
         """Note what a step has changed."""
         if not transaction.terminated:
+            self._unanswered.waiting.pop(transaction, None)
             if transaction.lingers:
                 self.deadlines.forget(transaction)
                 queue = self._lingering[transaction.lingers]
-                if queue.add(transaction):
-                    self.deadlines.watch(queue)
+                queue.waiting[transaction] = None
+                if queue.deadline is None:
+                    self._watch(queue, transaction)
             elif transaction.deadline is not None:
                 self.deadlines.watch(transaction)
             return effects
@@ -237,6 +268,23 @@ class TransactionTable:
         else:
             self._drop_server(transaction)
         return effects
+
+    def _watch(self, queue: Lingering[Any], first: AnyTransaction | Answered) -> None:
+        queue.deadline = first.deadline
+        self.deadlines.watch(queue)
+
+    def _expire(self, transaction: AnyTransaction | Answered) -> None:
+        """One that lingered has come to its end, and nobody is told."""
+        if not isinstance(transaction, Answered):
+            transaction.expire()
+            transaction.user = None
+            if transaction.flow.transport.reliable:
+                self._leave_stream(transaction)
+            if isinstance(transaction, Client):
+                if self._clients.get(transaction.key) is transaction:
+                    del self._clients[transaction.key]
+                return
+        self._strike_out(transaction)
 
     def _drop_client(self, transaction: ClientTransaction) -> None:
         if self._clients.get(transaction.key) is transaction:
@@ -256,15 +304,19 @@ class TransactionTable:
 
     def _drop(self, transaction: AnyTransaction) -> None:
         if transaction.lingers:
-            self._lingering[transaction.lingers].discard(transaction)
+            self._lingering[transaction.lingers].waiting.pop(transaction, None)
         else:
+            self._unanswered.waiting.pop(transaction, None)
             self.deadlines.forget(transaction)
         if transaction.flow.transport.reliable:
-            others = self._streams.get(transaction.flow)
-            if others is not None:
-                others.pop(transaction, None)
-                if not others:
-                    del self._streams[transaction.flow]
+            self._leave_stream(transaction)
 
     def _join_stream(self, transaction: AnyTransaction) -> None:
         self._streams.setdefault(transaction.flow, {})[transaction] = None
+
+    def _leave_stream(self, transaction: AnyTransaction) -> None:
+        others = self._streams.get(transaction.flow)
+        if others is not None:
+            others.pop(transaction, None)
+            if not others:
+                del self._streams[transaction.flow]

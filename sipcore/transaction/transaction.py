@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any, ClassVar
 
-from sipcore.effects import Effect, Transmit
+from sipcore.effects import Effect, Transmit, transmit
 from sipcore.errors import UsageError
 from sipcore.machine import Machine
 from sipcore.syntax.message import Printed, Request, Response
@@ -20,6 +20,9 @@ class Transaction(Machine):
 
     Every method that takes `now` (seconds) returns effects: `Transmit`, and the events of
     `sipcore.transaction.events`. Whoever calls one reads `deadline` and `terminated` afterwards.
+
+    The steps of nearly every call are written out beside the tables (`Client.passes`, `Server.respond`): what they do
+    is what the tables do, and a property test compares the two.
     """
 
     __slots__ = (
@@ -34,21 +37,22 @@ class Transaction(Machine):
     LOSE_FLOW: ClassVar[Enum]
     """The event of a flow that is gone."""
 
-    def __init__(self, key: Key, flow: Flow, timers: Timers) -> None:
-        self.state = self.BEGIN
-        self.key = key
-        self.flow = flow
-        self.timers = timers
-        self.user: Any = None
-        """Whoever is to hear of the transaction. A slot for the endpoint: nothing here looks into it."""
-        self.deadline: float | None = None
-        """When `tick` wants to be called."""
-        self.lingers = 0.0
-        """Seconds to its end, for which it only absorbs what is repeated; 0 where there is more to do."""
-        self.terminated = False
-        """Whether nothing can happen any more."""
-        self._retransmit_at: float | None = None
-        self._advance_at: float | None = None
+    END: ClassVar[Enum]
+    """The state after the end."""
+
+    key: Key
+    flow: Flow
+    timers: Timers
+    user: Any
+    """Whoever is to hear of the transaction. A slot for the endpoint: nothing here looks into it."""
+    deadline: float | None
+    """When `tick` wants to be called."""
+    lingers: float
+    """Seconds to its end, for which it only absorbs what is repeated; 0 where there is more to do."""
+    terminated: bool
+    """Whether nothing can happen any more."""
+    _retransmit_at: float | None
+    _advance_at: float | None
 
     def tick(self, now: float) -> list[Effect]:
         """A deadline has come; does nothing if it has not."""
@@ -65,6 +69,12 @@ class Transaction(Machine):
         here they take the flow of the request or none.
         """
         return self.step(self.LOSE_FLOW, None, now)
+
+    def expire(self) -> None:
+        """The time has come to which the transaction lingered: it ends, as `tick` would end it."""
+        self.state = self.END
+        self.terminated = True
+        self._retransmit_at = self._advance_at = self.deadline = None
 
     # -- timers ---------------------------------------------------------------------------------------
 
@@ -110,18 +120,28 @@ class Client(Transaction):
     GIVE_UP: ClassVar[Enum]
     """The event of the timer that waits for a response (B or F)."""
 
-    def __init__(self, request: Request, flow: Flow, timers: Timers, key: Key | None = None) -> None:
-        super().__init__(key or client_key(request), flow, timers)
+    def __init__(
+        self, request: Request, flow: Flow, timers: Timers, key: Key | None = None, user: Any = None
+    ) -> None:
+        self.state = self.BEGIN
+        self.key = key or client_key(request)
+        self.flow = flow
+        self.timers = timers
+        self.user = user
         self.request = request
+        self.lingers = 0.0
+        self.terminated = False
+        self.deadline = self._retransmit_at = self._advance_at = None
 
     def start(self, now: float) -> list[Effect]:
         """Send the request. To be called once, before anything else."""
+        flow, timers = self.flow, self.timers
         self._advance = self.GIVE_UP
-        self._advance_at = self.deadline = now + self.timers.timeout
-        if not self.flow.transport.reliable:
-            self._interval = self.timers.t1
-            self._retransmit_at = self.deadline = now + self._interval
-        return [Transmit(self.flow, self.request.to_bytes())]
+        self._advance_at = self.deadline = now + timers.timeout
+        if not flow.transport.reliable:
+            self._interval = interval = timers.t1
+            self._retransmit_at = self.deadline = now + interval
+        return [transmit((flow, self.request.to_bytes()))]
 
 
 class Server(Transaction):
@@ -133,12 +153,18 @@ class Server(Transaction):
 
     __slots__ = ("_last", "_request", "merged_key")
 
-    def __init__(self, request: Request, flow: Flow, timers: Timers) -> None:
-        super().__init__(server_key(request, request.method), flow, timers)
+    def __init__(self, request: Request, flow: Flow, timers: Timers, key: Key | None = None) -> None:
+        self.state = self.BEGIN
+        self.key = key or server_key(request, request.method)
+        self.flow = flow
+        self.timers = timers
+        self.lingers = 0.0
+        self.terminated = False
         self.merged_key: Key | None = None
         """Where the table finds the request if it comes by another way too (RFC 3261 section 8.2.2.2)."""
         self._request: Request | None = request
         self._last: bytes | None = None
+        self.user = self.deadline = self._retransmit_at = self._advance_at = None
 
     @property
     def answered(self) -> bool:

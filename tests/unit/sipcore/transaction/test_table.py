@@ -115,6 +115,7 @@ def test_an_abandoned_invite_leaves_nothing_and_tells_nothing(
     for status in answers:
         table.receive_response(response(status), 0.1)
     table.abandon(transaction)
+    assert run_out(table) == []
     assert holds_nothing(table)
     assert table.receive_response(response(487), 0.2) is None
     assert table.flow_closed(flow, 0.3) == []
@@ -371,6 +372,7 @@ def test_a_transaction_that_has_told_its_final_response_says_nothing_of_a_dead_f
     table.receive_response(response(200), 0.1)
     table.respond(table.accept(request(), TCP), response(486), 0.1)
     assert table.flow_closed(TCP, 0.2) == []
+    assert run_out(table) == []
     assert holds_nothing(table)
 
 
