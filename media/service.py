@@ -15,7 +15,7 @@ from dataclasses import field, replace
 from functools import partial
 from itertools import count
 from random import Random
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from media.messages import (
     Bridge,
@@ -71,8 +71,7 @@ class MediaSettings:
     """What calls may want: it is loaded from the first call on, where there are threads to do it in."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reservation:
+class Reservation(NamedTuple):
     """A stream to be, and its RTP port."""
 
     stream: int
@@ -104,8 +103,6 @@ class _Worker:
     known: set[int] = field(default_factory=set)
     """All ports that it has told of, or that were handed out before it did: they are ready, reserved, or in use."""
     streams: set[int] = field(default_factory=set)
-    unwritten: dict[int, int] = field(default_factory=dict)
-    """Stream that has ended -> how many of its recordings are not told of yet."""
     asked: float | None = None
     """Since when more ports are asked for; None: they are not."""
     has_ports: asyncio.Event = field(default_factory=asyncio.Event)
@@ -136,13 +133,16 @@ class MediaService:
         """Stream -> its worker and port, until the stream is opened."""
         self._waiting: dict[int, list[StreamCommand]] = {}
         """Stream -> what it is to do as soon as it is open."""
-        self._open: dict[int, _Worker] = {}
-        self._ports: dict[int, tuple[_Worker, int]] = {}
+        self._open: dict[int, tuple[_Worker, int]] = {}
         """Stream -> its worker and port, from its opening until one of us closes it."""
+        self._closing: dict[int, _Worker] = {}
+        """Stream -> its worker, until that has told how it went."""
         self._moving: dict[int, tuple[_Worker, int]] = {}
         """Open stream -> the worker that it is to move to, and its port there."""
         self._left: dict[tuple[int, int], int] = {}
         """Worker and stream -> how often that has left there and is not told as closed yet."""
+        self._unwritten: dict[tuple[int, int], int] = {}
+        """Worker and stream that has ended there -> how many of its recordings are not told of yet."""
         self._before: dict[int, Statistics] = {}
         """How streams that have moved went before."""
         self._now = asyncio.get_running_loop().time
@@ -152,6 +152,8 @@ class MediaService:
             _Worker(number, self._link(number, ports, network, random), ports)
             for number, ports in enumerate(self._shares())
         ]
+        self._one_worker = len(self._workers) == 1
+        """Then nothing moves."""
 
     def _shares(self) -> list[tuple[int, int]]:
         """The port range, cut into one part for each engine."""
@@ -209,10 +211,14 @@ class MediaService:
     def reserve(self, beside: int | None = None) -> Reservation:
         """A port for a new stream, of the engine that serves the stream `beside`, or of the one with the least to do.
         Raises PortsExhausted."""
-        worker = None if beside is None else self._worker_of(beside)
+        worker = None
+        if self._one_worker:
+            worker = self._workers[0]
+        elif beside is not None:
+            worker = self._worker_of(beside)
         if worker is None:
-            worker = self._workers[0] if len(self._workers) == 1 else min(self._workers, key=_load)
-        port = self._take_port(worker)
+            worker = min(self._workers, key=_load)
+        port = worker.ready.popleft() if len(worker.ready) >= LOW else self._take_port(worker)
         stream = next(self._numbers)
         worker.streams.add(stream)
         self._reserved[stream] = worker, port
@@ -241,7 +247,7 @@ class MediaService:
 
     def are_together(self, one: int, other: int) -> bool:
         """Whether one engine serves two streams that exist."""
-        return len(self._workers) == 1 or self._worker_of(one) is self._worker_of(other)
+        return self._one_worker or self._worker_of(one) is self._worker_of(other)
 
     def new_room(self, stream: int) -> int:
         """The number of a room that nobody is in yet. Its engine is the one with the least to do but for `stream`,
@@ -287,18 +293,18 @@ class MediaService:
     def _arrive(self, command: OpenStream) -> None:
         """Open a stream in the engine that it moves to, and close it where it was."""
         stream = command.stream
-        old, (new, port) = self._open[stream], self._moving.pop(stream)
+        (old, port), (new, _) = self._open[stream], self._moving[stream]
         old.link.send(CloseStream(stream))
-        self._give_back(stream)
+        old.ready.append(port)
         old.streams.discard(stream)
         key = old.number, stream
         self._left[key] = self._left.get(key, 0) + 1
-        self._open[stream], self._ports[stream] = new, (new, port)
+        self._open[stream] = self._moving.pop(stream)
         new.streams.add(stream)
         new.link.send(_continued(command))
         for again in self._standing.again(stream):
             if self._is_together(again):
-                self._open[again.stream].link.send(again)
+                self._open[again.stream][0].link.send(again)
 
     def send(self, command: StreamCommand) -> None:
         """Bring a command to the engine of its stream; one for a stream that has ended is too late.
@@ -306,92 +312,84 @@ class MediaService:
         What is asked of a stream that is not open yet waits until it is: with a late offer, a call is answered
         before the caller's media is known.
         """
-        stream = command.stream
-        if stream in self._reserved:
-            self._send_early(command)
-            return
-        worker = self._open.get(stream)
-        if worker is None:
-            if isinstance(command, CloseStream):
-                self.stay(stream)
-            return
-        if isinstance(command, CloseStream):
+        stream, kind = command.stream, type(command)
+        place = self._open.get(stream)
+        if place is None:
+            if kind is not OpenStream or stream not in self._reserved:
+                self._send_early(command)
+                return
+            place = self._open[stream] = self._reserved.pop(stream)
+        elif kind is CloseStream:
+            # Its port is ready for another: its engine opens that after it has closed this. So one that is slow keeps
+            # no calls waiting, however many begin and end meanwhile.
+            place[0].ready.append(place[1])
+            self._closing[stream] = place[0]
+            del self._open[stream]
             if self._moving:
                 self.stay(stream)
-            self._give_back(stream)
         elif isinstance(command, Bridge):
-            if command.other in self._reserved:
-                self._waiting.setdefault(command.other, []).append(command)
-                return
             if command.other not in self._open:
+                if command.other in self._reserved:
+                    self._waiting.setdefault(command.other, []).append(command)
                 return
         elif isinstance(command, OpenStream) and stream in self._moving:
             self._arrive(command)
             return
-        self._pass_on(worker, command)
+        if not self._one_worker:
+            self._standing.note(command)
+            if kind is not CloseStream and not self._is_together(command):
+                return
+        place[0].link.send(command)
+        if self._waiting and kind is OpenStream:
+            for waiting in self._waiting.pop(stream, ()):
+                self.send(waiting)
 
     def _send_early(self, command: StreamCommand) -> None:
-        """To a stream that is not open yet."""
+        """To a stream that is not open yet, or no more."""
         stream = command.stream
-        if isinstance(command, OpenStream):
-            self._ports[stream] = reserved = self._reserved.pop(stream)
-            self._open[stream] = worker = reserved[0]
-            self._pass_on(worker, command)
-            if stream in self._waiting:
-                for waiting in self._waiting.pop(stream):
-                    self.send(waiting)
-        elif isinstance(command, CloseStream):
-            worker, port = self._reserved.pop(stream)  # never opened: the port is as good as new
-            self._waiting.pop(stream, None)
-            worker.ready.append(port)
-            worker.streams.discard(stream)
-        else:
+        if isinstance(command, CloseStream):
+            if stream in self._reserved:  # never opened: the port is as good as new
+                worker, port = self._reserved.pop(stream)
+                self._waiting.pop(stream, None)
+                worker.ready.append(port)
+                worker.streams.discard(stream)
+            self.stay(stream)
+        elif stream in self._reserved:
             self._waiting.setdefault(stream, []).append(command)
-
-    def _pass_on(self, worker: _Worker, command: StreamCommand) -> None:
-        if len(self._workers) > 1:  # else nothing moves
-            self._standing.note(command)
-            if not self._is_together(command):
-                return
-        worker.link.send(command)
-
-    def _give_back(self, stream: int) -> None:
-        """The port of a stream that is closed is ready for another: its engine opens that after it has closed this. So
-        one that is slow keeps no calls waiting, however many begin and end meanwhile."""
-        port = self._ports.pop(stream, None)
-        if port is not None:
-            port[0].ready.append(port[1])
 
     def _is_together(self, command: StreamCommand) -> bool:
         """Whether what a command joins is in one engine; else it waits in `_standing` until somebody has moved."""
-        worker = self._open.get(command.stream)
+        place = self._open.get(command.stream)
+        worker = None if place is None else place[0]
         if isinstance(command, Bridge):
-            return worker is not None and self._open.get(command.other) is worker
+            return worker is not None and self._worker_of(command.other) is worker
         if isinstance(command, JoinRoom):
             return worker is not None and worker.number == self.worker_of_room(command.room)
         return worker is not None
 
     def tells_more_of(self, stream: int) -> bool:
         """Whether a stream is open, or what became of its recordings is still to be told."""
-        return stream in self._open or any(stream in worker.unwritten for worker in self._workers)
+        if stream in self._open or stream in self._closing:
+            return True
+        return bool(self._unwritten) and any(stream == each for _, each in self._unwritten)
 
     def _hears_more(self) -> bool:
         """Whether a stream that has been closed is not told as closed, or a recording of one not as ended."""
-        return self._open.keys() != self._ports.keys() or any(worker.unwritten for worker in self._workers)
+        return bool(self._closing or self._unwritten)
 
     def live(self) -> dict[str, int]:
         """How many streams there are: for tests of leaks."""
         return {
             "reserved": len(self._reserved),
-            "streams": len(self._open),
+            "streams": len(self._open) + len(self._closing),
             "waiting": len(self._waiting),
-            "unwritten": sum(len(worker.unwritten) for worker in self._workers),
+            "unwritten": len(self._unwritten),
             "moving": len(self._moving) + len(self._left) + len(self._before) + len(self._standing),
         }
 
     def _worker_of(self, stream: int) -> _Worker | None:
-        reserved = self._reserved.get(stream)
-        return self._open.get(stream) if reserved is None else reserved[0]
+        place = self._reserved.get(stream) or self._open.get(stream)
+        return self._closing.get(stream) if place is None else place[0]
 
     # -- what the engines tell ----------------------------------------------------------------------------
 
@@ -411,34 +409,35 @@ class MediaService:
         elif isinstance(event, StreamClosed):
             event = self._closed(number, event)
         elif isinstance(event, StreamFailed):
-            self._forget(event.stream)
+            place = self._forget(event.stream)
+            if place is not None:  # it could not be opened there: who has the port may have it
+                place[0].known.discard(place[1])
             self._before.pop(event.stream, None)
         elif isinstance(event, PlayEnded):
             self._standing.told(event)
         elif isinstance(event, RecordingEnded | RecordingFailed):
-            self._count_recording(self._workers[number].unwritten, event.stream)
+            self._count_recording(number, event.stream)
         self.on_event(event)
 
     def _closed(self, number: int, event: StreamClosed) -> StreamClosed:
         """A stream has ended; how it went in all engines."""
         stream = event.stream
-        self._give_back(stream)  # its engine may have closed it by itself
-        self._forget(stream)
-        if event.recordings:
-            self._expect_recordings(number, event)
-        before = self._before.pop(stream, None)
+        place = self._forget(stream)
+        if place is not None:  # its engine has closed it by itself
+            place[0].ready.append(place[1])
+        self._expect_recordings(number, event)
+        before = self._before.pop(stream, None) if self._before else None
         return event if before is None else replace(event, statistics=together(before, event.statistics))
 
     def _expect_recordings(self, number: int, event: StreamClosed) -> None:
-        unwritten = self._workers[number].unwritten
         if event.recordings:
-            unwritten[event.stream] = unwritten.get(event.stream, 0) + event.recordings
+            key = number, event.stream
+            self._unwritten[key] = self._unwritten.get(key, 0) + event.recordings
 
-    @staticmethod
-    def _count_recording(unwritten: dict[int, int], stream: int) -> None:
-        left = unwritten.pop(stream, 0) - 1
+    def _count_recording(self, number: int, stream: int) -> None:
+        left = self._unwritten.pop((number, stream), 0) - 1
         if left > 0:
-            unwritten[stream] = left
+            self._unwritten[number, stream] = left
 
     def _told_late(self, number: int, event: StreamEvent) -> None:
         """An engine tells of a stream that has left it: how it went there, and what became of its recordings."""
@@ -450,25 +449,27 @@ class MediaService:
             self._left[key] -= 1
             if not self._left[key]:
                 del self._left[key]
-            if stream in self._open:
+            if stream in self._open or stream in self._closing:
                 before = self._before.get(stream)
                 statistics = event.statistics
                 self._before[stream] = statistics if before is None else together(before, statistics)
 
-    def _forget(self, stream: int) -> None:
-        worker = self._open.pop(stream, None)
-        if stream in self._ports:  # it could not be opened there: who has the port may have it
-            self._ports[stream][0].known.discard(self._ports.pop(stream)[1])
-        if len(self._workers) > 1:
-            self._standing.forget(stream)
-            self.stay(stream)
+    def _forget(self, stream: int) -> tuple[_Worker, int] | None:
+        """A stream is no more; where it was, if it was not closed by us."""
+        place = self._open.pop(stream, None)
+        worker = self._closing.pop(stream, None) if place is None else place[0]
         if worker is not None:
             worker.streams.discard(stream)
+        if not self._one_worker:
+            self._standing.forget(stream)
+            self.stay(stream)
+        return place
 
     def _lost(self, number: int) -> WorkerLost:
         """A worker is gone: its streams and ports too. The link starts another, which will tell its own ports."""
         worker = self._workers[number]
-        ended = (stream for stream in worker.unwritten if stream not in self._open)  # others have moved
+        unwritten = [stream for each, stream in self._unwritten if each == number]
+        ended = (stream for stream in unwritten if self._worker_of(stream) is None)  # others have moved
         streams = tuple(sorted(worker.streams.union(ended)))
         for stream in streams:
             self._reserved.pop(stream, None)
@@ -477,9 +478,10 @@ class MediaService:
             self._before.pop(stream, None)
         for stream in [stream for stream, (target, _) in self._moving.items() if target is worker]:
             del self._moving[stream]
-        self._left = {key: left for key, left in self._left.items() if key[0] != number}
+        for told in (self._left, self._unwritten):
+            for key in [key for key in told if key[0] == number]:
+                del told[key]
         worker.streams.clear()
-        worker.unwritten.clear()
         worker.ready.clear()
         worker.known.clear()
         worker.asked = -math.inf  # it answers no more; the next one tells its ports without being asked
@@ -528,14 +530,12 @@ class InlineEngine:
             library=library,
             load_ahead=Ahead(codecs).load if threads else lambda: None,
         )
+        self.send: Callable[[Command], None] = self._engine.handle
+        """Carries out a command at once."""
 
     async def start(self) -> None:
         """Bind the first ports."""
         self._engine.start()
-
-    def send(self, command: Command) -> None:
-        """Carry out a command at once."""
-        self._engine.handle(command)
 
     async def stop(self) -> None:
         """Close everything."""

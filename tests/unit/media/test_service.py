@@ -313,6 +313,20 @@ async def test_two_streams_of_different_engines_are_bridged_once_one_has_moved(
     await house.stop()
 
 
+async def test_how_a_stream_went_that_ends_as_it_moves_is_told_of_both_engines(simulation: Simulation) -> None:
+    house = await started(simulation, last=20015, workers=2)
+    stream, lee = house.open()
+    await lee.say(HELLO)
+    house.service.send(OpenStream(stream, house.service.move(stream, 1), plan_for(lee.address)))
+    house.service.send(CloseStream(stream))
+    assert house.service.tells_more_of(stream)
+    await settled()
+    [closed] = [event for event in house.told if isinstance(event, StreamClosed)]
+    assert (closed.stream, closed.statistics.packets_received) == (stream, len(HELLO))
+    assert house.service.live() == NOTHING
+    await house.stop()
+
+
 async def test_music_goes_on_where_it_was_in_the_engine_that_a_stream_moves_to(
     simulation: Simulation, tmp_path: Path
 ) -> None:
