@@ -74,6 +74,8 @@ class Directory:
     """The extensions of one system."""
 
     def __init__(self, extensions: Iterable[Extension]) -> None:
+        self.edition = 0
+        """Another one when there are others."""
         self._by_address: dict[str, Extension] = {}
         self._extensions: dict[str, Extension] = {}
         self._accounts: dict[str, Account] = {}
@@ -81,6 +83,7 @@ class Directory:
 
     def replace(self, extensions: Iterable[Extension]) -> None:
         """From now on there are these; one that is the same as before stays the same object."""
+        self.edition += 1
         before, self._by_address = self._extensions, {}
         self._extensions = {
             extension.number: _same(before.get(extension.number), extension) for extension in extensions

@@ -144,7 +144,7 @@ class Presence:
 
     def away(self, number: str) -> bool:
         """Whether the user takes no calls."""
-        return self._said(number)[0] is UserStatus.AWAY
+        return bool(number in self._statuses or self._published(number)) and self._said(number)[0] is UserStatus.AWAY
 
     def say(self, number: str, status: UserStatus, note: str = "") -> None:
         """Set what a user says; what the user's phones publish goes before it, as long as it lasts."""

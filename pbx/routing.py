@@ -173,6 +173,20 @@ _UNSERVED = Refuse(480, "Not Served")
 
 
 @dataclass(frozen=True, slots=True)
+class _Straight:
+    """Where whoever dials an extension is led that has no rule for calls that arrive, and turns nobody away: to its
+    phones, if they are there and free."""
+
+    edition: int
+    """Of the books that say so: the sum of theirs, each of which only grows."""
+    ring: Ring
+    only_when_free: bool
+    trail: tuple[str, ...]
+    reasons: tuple[str, ...]
+    asked: tuple[tuple[str, frozenset[RuleType]], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Router:
     """The directory, the dial codes and the state of the lines, ready to be asked."""
 
@@ -184,6 +198,9 @@ class Router:
     outbound: Outbound = field(default_factory=Outbound)
     numbers: SystemNumbers = field(default_factory=SystemNumbers)
     forwarding: Forwarding = field(default_factory=Forwarding)
+    _straight: dict[str, _Straight] = field(default_factory=dict, repr=False, compare=False)
+    """What has been found once for a number, and holds as long as the books are as they were: for most calls all is
+    decided by it, and by what the lines do now."""
 
     def route(
         self,
@@ -200,7 +217,32 @@ class Router:
         `dids`: the forms of the number outside that was called. `at`: when; now, unless it is given.
         """
         situation = self.forwarding.situation(caller, dids, at)
-        return self._lead_to(dialled, Route(_NOT_FOUND, trail, (), situation))
+        known = None if trail else self._straight.get(dialled)
+        if known is not None and self._holds(known):
+            return Route(known.ring, known.trail, known.reasons, situation, "", known.asked)
+        route = self._lead_to(dialled, Route(_NOT_FOUND, trail, (), situation))
+        if route.trail == (dialled,) and isinstance(route.action, Ring):
+            self._remember(dialled, route, route.action)
+        return route
+
+    def _holds(self, known: _Straight) -> bool:
+        """Whether the books are as they were, and phones of the extension may be rung now."""
+        if known.edition != self.directory.edition + self.numbers.edition + self.forwarding.edition:
+            return False
+        number = known.ring.extension.number
+        if self.forwarding.away(number) or not self.lines.registered(number):
+            return False
+        return not (known.only_when_free and self.lines.calls_of(number))
+
+    def _remember(self, dialled: str, route: Route, ring: Ring) -> None:
+        """That a number has led straight to phones, if it does so whoever calls."""
+        profile = self.forwarding.profile(ring.extension)
+        if profile.is_open_to_all:
+            edition = self.directory.edition + self.numbers.edition + self.forwarding.edition
+            if dialled in self._straight:  # of books that have changed, as all others are
+                self._straight.clear()
+            detects = profile.busy_detection is BusyDetection.PBX
+            self._straight[dialled] = _Straight(edition, ring, detects, route.trail, route.reasons, route.asked)
 
     def lead_to(
         self,

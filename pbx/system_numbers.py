@@ -72,6 +72,8 @@ class SystemNumbers:
         `[numbers]`."""
         self.services = services or {}
         self._owner = owner
+        self.edition = 0
+        """Another one when there are others."""
         self._entries: dict[str, Entry] = {}
 
     def add(self, number: str, kind: str, name: str = "") -> None:
@@ -88,10 +90,12 @@ class SystemNumbers:
         owner = str(entry) if entry is not None and entry.kind != kind else self._owner(number)
         if owner:
             raise NumberTaken(f"{number} is {owner} already")
+        self.edition += 1
         self._entries[number] = Entry(number, kind, name)
 
     def remove(self, number: str) -> None:
         """Let it lead nowhere; calls that are there already stay. Nothing happens if it does not exist."""
+        self.edition += 1
         self._entries.pop(number, None)
 
     def find(self, number: str) -> Entry | None:

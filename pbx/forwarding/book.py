@@ -115,6 +115,8 @@ class Forwarding:
         self.defaults = ForwardingDefaults() if config is None else config.forwarding
         self.plan = plan or NumberingPlan()
         self.away = away
+        self.edition = 0
+        """Another one when what is set has changed."""
         self._settings: dict[str, Settings] = {}
         self._profiles: dict[str, tuple[Extension, Profile]] = {}
 
@@ -128,6 +130,7 @@ class Forwarding:
 
     def set(self, number: str, settings: Settings | None) -> None:
         """Let this be in force from now on; None: what the configuration says."""
+        self.edition += 1
         self._profiles.pop(number, None)
         if settings is None:
             self._settings.pop(number, None)

@@ -58,6 +58,11 @@ class Profile:
         """Whether there is a black list."""
         return bool(self._rejected) or self._rejects_anonymous
 
+    @property
+    def is_open_to_all(self) -> bool:
+        """Whether no rule is tried when a call arrives, and nobody is turned away."""
+        return ARRIVAL not in self._stages and not self.rejects_some
+
     def first(self, types: frozenset[RuleType], situation: Situation) -> Applied | None:
         """The first rule of these types that applies: ARRIVAL, or one type."""
         stage = self._stages.get(types)
