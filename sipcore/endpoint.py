@@ -17,7 +17,7 @@ from sipcore.deadlines import Deadlines, Timed
 from sipcore.dialog.adrift import Adrift
 from sipcore.dialog.callee import CalleeSession
 from sipcore.dialog.caller import CallerSession
-from sipcore.dialog.dialog import MAX_FORWARDS, DialogId, calling_scheme
+from sipcore.dialog.dialog import MAX_FORWARDS, DialogId, OurEnd, calling_scheme
 from sipcore.dialog.invite import InviteSession
 from sipcore.dialog.session import SDP, SessionState
 from sipcore.dialog.session_timer import TimerSettings, proposal
@@ -25,9 +25,18 @@ from sipcore.effects import Arrived, Effect, Moved, Responded, Transmit
 from sipcore.errors import ParseError, PeerError
 from sipcore.registrar.gate import Admitted, Gate, Ignored, Refused
 from sipcore.sdp.description import SessionDescription
-from sipcore.syntax.headers import CSeq, NameAddress, warning_value
+from sipcore.syntax.headers import NameAddress, warning_value
 from sipcore.syntax.identifiers import Identifiers, StatelessTags
-from sipcore.syntax.message import Request, Response, has_tag, print_response, response_to
+from sipcore.syntax.message import (
+    Request,
+    Response,
+    checked,
+    has_tag,
+    print_fields,
+    print_response,
+    response_to,
+)
+from sipcore.syntax.printed import PrintedRequest
 from sipcore.syntax.uri import Uri
 from sipcore.transaction.events import FlowFailed, ResponseReceived, TransactionEvent
 from sipcore.transaction.invite_server import InviteServer
@@ -72,8 +81,20 @@ class EndpointSettings:
     """How long a call that has lost its connection waits for its peer to come back by another."""
 
 
+_CONTENT_TYPE = f"Content-Type: {SDP}\r\n"
+
 Service = Callable[[Request, str, Flow, float], tuple[int, Iterable[tuple[str, str]], list[Effect]]]
 """Told (request, identity, flow, now): the status and headers of its answer, and what is told when that is sent."""
+
+
+class _Wishes:
+    """What each INVITE of ours asks for, printed once."""
+
+    def __init__(self, settings: EndpointSettings) -> None:
+        self.settings = settings
+        self.extensions = "100rel, " if settings.reliable else ""
+        """Supported, beside what every message of ours says."""
+        self.session_timer = print_fields(proposal(settings.session_timers))
 
 
 class Endpoint:
@@ -93,12 +114,14 @@ class Endpoint:
         self._dialogs: dict[DialogId, Usage] = {}
         self.deadlines: Deadlines[Any] = Deadlines()
         """Of all usages; transactions have their own."""
+        self.watch: Callable[[Timed], None] = self.deadlines.watch
         self._adrift = Adrift(settings.adrift_seconds, self.deadlines)
         self.stateless_tag = StatelessTags(random.randbytes(32)).tag
         """A To tag (of Call-ID and Via) for what begins no dialog."""
         self.server = "Server", settings.server
         self.about_us = AboutUs(settings.methods, settings.server)
         self._allow = self.about_us.allow
+        self._wishes = _Wishes(settings)
         self.advertised: Callable[[Flow], Address] = attrgetter("local")
         """Where the peer of a flow is told to reach us, in Contact and Via."""
         self.stands_in: Callable[[str, Flow], bool] = lambda identity, flow: False
@@ -231,40 +254,33 @@ class Endpoint:
         where a name or header has a line break."""
         body = b"" if offer is None else offer.to_bytes()
         routes = tuple(route_set)
-        branch, via = self.via(flow)
-        tag, call_id = self.identifiers.tag(), self.identifiers.call_id()
-        cseq = CSeq(self.identifiers.first_cseq(), "INVITE")
-        lines = [
-            ("Via", via),
-            ("Max-Forwards", str(MAX_FORWARDS)),
-            *[("Route", str(route)) for route in routes],
-            ("From", f"{from_.address};tag={tag}"),
-            ("To", str(to)),
-            ("Call-ID", call_id),
-            ("CSeq", f"{cseq.number} INVITE"),
-            *self.about_us.headers(
-                flow.transport,
-                self.advertised(flow),
-                from_.uri.user or "",
-                calling_scheme(uri, routes),
-                "100rel, " if self.settings.reliable else "",
-            ),
-            *proposal(self.settings.session_timers),
-            *headers,
-        ]
-        if offer is not None:
-            lines.append(("Content-Type", SDP))
-        request = Request("INVITE", uri, lines, body)
-        request.to_bytes()
-        request.from_, request.call_id, request.cseq = from_.with_tag(tag), call_id, cseq
-        session = CallerSession(self, request, flow, offer, owner)
+        address, user, scheme = self.advertised(flow), from_.uri.user or "", calling_scheme(uri, routes)
+        branch, tag, call_id, number = self.identifiers.of_call()
+        target, written, called = str(uri), f"{from_.address};tag={tag}", str(to)
+        checked(f"{target}{written}{called}")
+        passing = print_fields([("Route", str(route)) for route in routes]) if routes else ""
+        wishes = self._wishes
+        if wishes.settings is not self.settings:
+            wishes = self._wishes = _Wishes(self.settings)
+        about_us = self.about_us.fields(flow.transport, address, user, scheme, wishes.extensions)
+        if headers:  # Content-Length may be another body's
+            about_us += print_fields([header for header in headers if header[0] != "Content-Length"])
+        head = (
+            f"INVITE {target} SIP/2.0\r\nVia: {sent_by(flow.transport, address)};branch={branch};rport\r\n"
+            f"Max-Forwards: {MAX_FORWARDS}\r\n{passing}From: {written}\r\nTo: {called}\r\n"
+            f"Call-ID: {call_id}\r\nCSeq: {number} INVITE\r\n{about_us}{wishes.session_timer}"
+            f"{'' if offer is None else _CONTENT_TYPE}Content-Length: {len(body)}\r\n\r\n"
+        )
+        request = PrintedRequest("INVITE", head.encode("utf-8", "surrogateescape") + body)
+        ours = OurEnd(call_id, tag, from_, written, number, scheme)
+        session = CallerSession(self, request, flow, offer, ours, owner)
         return session, session.start(now, branch)
 
     def move(self, session: InviteSession, flow: Flow) -> list[Effect]:
         """Reach the session's peer by another flow, where it has proved to be."""
         if session not in self._sessions or session.flow == flow:
             return []
-        self._adrift.discard(session)
+        self._adrift.until.pop(session, None)
         session.move(flow)
         self.join(session)
         return [Moved(session)]
@@ -385,7 +401,8 @@ class Endpoint:
         contacts = request.contacts
         there = request_flow(request, contacts[0].uri, flow) if contacts else flow
         changes = request.method in ("INVITE", "UPDATE")
-        known = flow.remote.host == session.flow.remote.host and not (changes and session in self._adrift)
+        adrift = session in self._adrift.until
+        known = flow.remote.host == session.flow.remote.host and not (changes and adrift)
         if there == session.flow or (known and not request.has("Authorization")):
             return True, []
         if self.stands_in(session.identity, flow):
@@ -519,13 +536,17 @@ class Endpoint:
 
     def join(self, usage: Usage) -> None:
         """The usage has begun, or its flow has changed."""
-        before = self._usages.get(usage)
+        before, flow = self._usages.get(usage), usage.flow
         if before is not None:
             self._leave_flow(usage, before)
-        self._usages[usage] = usage.flow
+        self._usages[usage] = flow
         if isinstance(usage, InviteSession):
             self._sessions[usage] = None
-        self._of_flow.setdefault(usage.flow, {})[usage] = None
+        others = self._of_flow.get(flow)
+        if others is None:
+            self._of_flow[flow] = {usage: None}
+        else:
+            others[usage] = None
 
     def enter(self, usage: Usage, dialog: DialogId) -> None:
         """Requests within this dialog are the usage's. An empty remote tag stands for any that has no usage."""
@@ -538,7 +559,7 @@ class Endpoint:
         if flow is not None:
             self._leave_flow(usage, flow)
         self._sessions.pop(usage, None)
-        self._adrift.discard(usage)
+        self._adrift.until.pop(usage, None)
         self.deadlines.forget(usage)
         for dialog in usage.dialog_ids:
             self._dialogs.pop(dialog, None)
@@ -548,10 +569,6 @@ class Endpoint:
         del others[usage]
         if not others:
             del self._of_flow[flow]
-
-    def watch(self, usage: Timed) -> None:
-        """The usage's deadline has changed."""
-        self.deadlines.watch(usage)
 
     def session_of(self, call_id: str, tag: str, other_tag: str) -> InviteSession | None:
         """The session that has this dialog, in whichever order its tags are named (RFC 3891 section 3).

@@ -69,6 +69,8 @@ class Core(Protocol):
     about_us: AboutUs
     advertised: Callable[[Flow], Address]
     """Where the peer of a flow is told to reach us."""
+    watch: Callable[[Timed], None]
+    """To be called when a usage's deadline has changed."""
 
     def send(
         self, request: Request, flow: Flow, user: Any, now: float, branch: str | None = None
@@ -89,6 +91,3 @@ class Core(Protocol):
 
     def leave(self, usage: Usage) -> None:
         """The usage is over; requests within its dialogs are nobody's."""
-
-    def watch(self, usage: Timed) -> None:
-        """The usage's deadline has changed."""

@@ -10,7 +10,7 @@ from sipcore.dialog.session import SDP, Headers, SessionState, description_of
 from sipcore.effects import Acknowledged, Cancelled, Effect, Invited, Offered, Transmit
 from sipcore.errors import PeerError, UsageError
 from sipcore.sdp.description import SessionDescription
-from sipcore.syntax.message import Printed, Request, Response, print_fields, response_to
+from sipcore.syntax.message import Request, Response, print_fields, response_to
 from sipcore.transaction.table import ServerTransaction
 from sipcore.transport.flow import Flow
 from sipcore.usage import Core
@@ -34,8 +34,9 @@ class CalleeSession(InviteSession):
         super().__init__(core, request, flow, identity)
         self._transaction = transaction
         self.dialog = Dialog.of_server(request, local_tag, flow)
-        self.timer.check(request)
         first = request.first
+        if "Session-Expires" in first or "Min-SE" in first:
+            self.timer.check(request)
         if "Allow" in first:
             self._note_abilities(request)
         if "Require" in first:
@@ -44,15 +45,16 @@ class CalleeSession(InviteSession):
             "Supported" in first and core.settings.reliable and OPTION in request.supported
         ):
             self._reliable = ReliableResponses(core.transactions.timers, core.random.randrange(1, 2**16))
-        self._offer = description_of(request)
-        if self._offer is not None:
-            self.offers.receive_offer(self._offer)
+        self._offer = offer = description_of(request) if request.body else None
+        if offer is not None:
+            self.offers.receive_offer(offer)
 
     def start(self) -> list[Effect]:
         """Tell the user."""
         assert self.dialog is not None
-        self.core.join(self)
-        self.core.enter(self, self.dialog.id)
+        core = self.core
+        core.join(self)
+        core.enter(self, self.dialog.id)
         return [Invited(self, self.request, self.identity, self._offer)]
 
     @property
@@ -81,7 +83,8 @@ class CalleeSession(InviteSession):
         A description in it is then the answer, or our offer where the caller made none; else it only previews the
         answer (RFC 6337 section 3.1.1). One that the caller's demands do not allow is left out.
         """
-        self._expect_ringing()
+        if self.state is not SessionState.SETTING_UP:
+            raise self._too_late()
         if self._reliable is None:
             return self._respond(status, now, description, headers)
         if self._held is not None:
@@ -101,22 +104,23 @@ class CalleeSession(InviteSession):
     def accept(self, description: SessionDescription, now: float, headers: Headers = ()) -> list[Effect]:
         """Send 200 with the answer, or with our offer where the caller made none; with neither where a reliable
         response has said it before. While that one waits for its PRACK, so does the 200 (RFC 3262 section 3)."""
-        self._expect_ringing()
-        if self._held is not None:
-            raise UsageError("the session has been accepted already")
-        if self._waits_for_prack:
-            self._held = description, headers
-            return []
+        if self.state is not SessionState.SETTING_UP:
+            raise self._too_late()
+        if self._reliable is not None:
+            if self._held is not None:
+                raise UsageError("the session has been accepted already")
+            if self._waits_for_prack:
+                self._held = description, headers
+                return []
+        fields = self._fields(headers)
         said: SessionDescription | None = None
-        if not self._has_agreed:
+        if self.offers.local is None:
             self._say_first(description)
             said = description
         if self._reliable is not None:
             self._reliable.stop()
         self.state = SessionState.ESTABLISHED
-        if "Record-Route" in self.request.first:
-            headers = [*self._record_routes, *headers]
-        return self._send_success(self._transaction, said, headers, now)
+        return self._send_success(self._transaction, said, fields, now)
 
     def _say_first(self, description: SessionDescription) -> None:
         if self.offers.state is OfferState.REMOTE_OFFER:
@@ -129,8 +133,9 @@ class CalleeSession(InviteSession):
     ) -> list[Effect]:
         """Send a final response >= 300. The session is over, and tells nothing more. Raises UsageError, and leaves all
         as it is, where `reason` or one of `headers` has a line break."""
-        self._expect_ringing()
-        refusal = self._answer(status, reason, None, headers)
+        if self.state is not SessionState.SETTING_UP:
+            raise self._too_late()
+        refusal = self._print(self.request, status, None, print_fields(headers) if headers else "", reason)
         settled = self._drop_changes(now)
         if self._reliable is not None:
             self._reliable.stop()
@@ -228,21 +233,17 @@ class CalleeSession(InviteSession):
         """For the caller's route set (section 12.1.1)."""
         return [("Record-Route", value) for value in self.request.get_all("Record-Route")]
 
+    def _fields(self, headers: Headers) -> str:
+        """Of a response that makes a dialog, or keeps it, printed."""
+        if "Record-Route" in self.request.first:
+            headers = [*self._record_routes, *headers]
+        return print_fields(headers) if headers else ""
+
     def _respond(
         self, status: int, now: float, description: SessionDescription | None, headers: Headers
     ) -> list[Effect]:
-        response = self._answer(status, None, description, headers)
+        response = self._print(self.request, status, description, self._fields(headers))
         return self.core.transactions.respond(self._transaction, response, now)
-
-    def _answer(
-        self, status: int, reason: str | None, description: SessionDescription | None, headers: Headers
-    ) -> Printed:
-        if status < 300 and "Record-Route" in self.request.first:
-            headers = [*headers, *self._record_routes]
-        fields = print_fields(headers) if headers else ""
-        if status < 300:
-            fields += self._local_fields()
-        return self._answer_to(self.request, status, reason, fields, description)
 
     def _response(self, status: int, description: SessionDescription | None, headers: Headers) -> Response:
         """A provisional response that is to become reliable."""
@@ -258,6 +259,5 @@ class CalleeSession(InviteSession):
             body=b"" if description is None else description.to_bytes(),
         )
 
-    def _expect_ringing(self) -> None:
-        if self.state is not SessionState.SETTING_UP:
-            raise UsageError(f"a session that is {self.state.value} cannot be answered")
+    def _too_late(self) -> UsageError:
+        return UsageError(f"a session that is {self.state.value} cannot be answered")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any
 
-from sipcore.dialog.dialog import Dialog
+from sipcore.dialog.dialog import Dialog, OurEnd
 from sipcore.dialog.early import MOST_EARLY_DIALOGS, EarlyDialog
 from sipcore.dialog.invite import InviteSession
 from sipcore.dialog.offer_answer import OfferAnswer
@@ -15,7 +15,7 @@ from sipcore.effects import Accepted, Effect, Progressed, Rejected
 from sipcore.errors import PeerError, UsageError
 from sipcore.sdp.description import SessionDescription
 from sipcore.syntax.headers import CSeq
-from sipcore.syntax.message import HeaderList, Request, Response, cancel_for, response_to
+from sipcore.syntax.message import HeaderList, Request, Response, cancel_for, print_fields, response_to
 from sipcore.transaction.table import ClientTransaction, ServerTransaction
 from sipcore.transport.flow import Flow
 from sipcore.usage import Core
@@ -51,9 +51,16 @@ class CallerSession(InviteSession):
     """What the branch that won has answered while another was heard."""
 
     def __init__(
-        self, core: Core, request: Request, flow: Flow, offer: SessionDescription | None, owner: Any = None
+        self,
+        core: Core,
+        request: Request,
+        flow: Flow,
+        offer: SessionDescription | None,
+        ours: OurEnd,
+        owner: Any = None,
     ) -> None:
-        super().__init__(core, request, flow, owner=owner)
+        super().__init__(core, request, flow, "", owner)
+        self._ours = ours
         self._acks: dict[str, Effect | None] = {}
         """To tag -> the ACK of that 2xx, sent again for each retransmission (section 13.2.2.4); None as long as the
         user owes the answer that goes with it."""
@@ -80,9 +87,12 @@ class CallerSession(InviteSession):
     def cancel(self, now: float, headers: Headers = ()) -> list[Effect]:
         """Give the call up. The CANCEL waits for a provisional response (section 9.1); a 2xx that crosses it is
         acknowledged and ended with BYE. The user is told Rejected in every case: with 487, or with the refusal
-        that crossed."""
+        that crossed. Raises UsageError, and leaves all as it is, where one of `headers` has a line break."""
         if self.state is not SessionState.SETTING_UP or self._cancelling_until is not None:
             return []
+        if headers:
+            headers = list(headers)
+            print_fields(headers)
         self._cancelling_until = now + self.core.transactions.timers.timeout
         self._cancel_headers = headers
         self.core.watch(self)
@@ -99,7 +109,8 @@ class CallerSession(InviteSession):
         return [self._ack(self.dialog, self.request.cseq, answer)]
 
     def authorize(self, name: str, value: str, now: float) -> list[Effect]:
-        """Begin anew with credentials after Rejected(401 or 407): same call, CSeq one higher (section 22.2)."""
+        """Begin anew with credentials after Rejected(401 or 407): same call, CSeq one higher (section 22.2). Raises
+        UsageError, and leaves all as it is, where `value` has a line break."""
         if self.progress_state is not Progress.CHALLENGED:
             raise UsageError("there is no challenge to answer")
         return self._begin_anew([(name, value)], (name,), now)
@@ -108,8 +119,11 @@ class CallerSession(InviteSession):
         """Send the INVITE again, with `more` headers in the place of those `without` which it goes."""
         previous = self.request
         headers = [header for header in previous.headers if header[0] not in ("Via", "CSeq", *without)]
-        headers += [("CSeq", f"{previous.cseq.number + 1} INVITE"), *more]
+        number = previous.cseq.number + 1
+        headers += [("CSeq", f"{number} INVITE"), *more]
+        print_fields(headers)
         self.request = Request("INVITE", previous.uri_text, headers, previous.body)
+        self._ours = self._ours._replace(cseq=number)
         self.progress_state = Progress.CALLING
         self.state = SessionState.SETTING_UP
         return self.start(now)
@@ -121,10 +135,10 @@ class CallerSession(InviteSession):
     def hang_up(self, now: float, headers: Headers = ()) -> list[Effect]:
         if self.state is SessionState.SETTING_UP:
             return self.cancel(now, headers)
-        effects: list[Effect] = []
-        if self.dialog is not None and None in self._acks.values():  # nobody will answer the late offer
-            effects.append(self._ack(self.dialog, self.request.cseq))
-        return effects + super().hang_up(now, headers)
+        if not self._late_offer or self.dialog is None or None not in self._acks.values():
+            return super().hang_up(now, headers)
+        bye = super().hang_up(now, headers)
+        return [self._ack(self.dialog, self.request.cseq), *bye]  # nobody will answer the late offer
 
     # -- responses to the INVITE ------------------------------------------------------------------------
 
@@ -148,52 +162,64 @@ class CallerSession(InviteSession):
             or self.state is not SessionState.SETTING_UP
         ):
             return []
+        first = response.first
         early = self._early_dialog(response)
-        rseq = rseq_of(response) if "Require" in response.first else None
+        rseq = rseq_of(response) if "Require" in first else None
+        description: SessionDescription | None = None
         # Only a reliable response can make an offer (RFC 3262 section 5).
-        description = None if rseq is None and self._late_offer else _readable(response)
+        if response.body and (rseq is not None or not self._late_offer):
+            description = _readable(response)
+        told: list[Effect] = []
+        if response.status != BRANCH_ENDED:
+            told.append(Progressed(self, response, description))
         if early is None:
-            untold = rseq is not None or response.status == BRANCH_ENDED
-            return [] if untold else [Progressed(self, response, description)]
-        self._turn_to(early)
-        if rseq is None:
-            return self._heard_of(early, response, description)
-        if not early.order.admit(rseq):
-            return []
-        rack = RAck(rseq, response.cseq)
-        if description is not None and self._late_offer and not early.offers.local and self._owed is None:
-            early.offers.receive_offer(description)
-            self._owed = early, rack
-            return self._heard_of(early, response, description)
+            return told if rseq is None else []
+        if "Allow" in first:
+            self._note_abilities(response)
+        if self.dialog is not early.dialog:
+            self._turn_to(early)
+        if rseq is not None:
+            if not early.order.admit(rseq):
+                return []
+            told = self._heard_reliably(early, RAck(rseq, response.cseq), description, now) + told
+        if description is not None and response.status != BRANCH_ENDED:
+            early.said = description
+        return told
+
+    def _heard_reliably(
+        self, early: EarlyDialog, rack: RAck, description: SessionDescription | None, now: float
+    ) -> list[Effect]:
+        """The PRACK, unless the user owes what goes into it."""
         if description is not None and not early.offers.local:
+            if self._late_offer and self._owed is None:
+                early.offers.receive_offer(description)
+                self._owed = early, rack
+                return []
             early.offers.receive_answer(description)
-        return self._send_prack(early, rack, now) + self._heard_of(early, response, description)
+        return self._send_prack(early, rack, now)
 
     def _early_dialog(self, response: Response) -> EarlyDialog | None:
         """The dialog of a provisional response, entered if it is new; there may be several (section 13.2.2.1)."""
         tag = response.to.tag or ""
         early = self._early.get(tag)
         if early is None and tag and len(response.contacts) == 1 and len(self._early) < MOST_EARLY_DIALOGS:
-            dialog = Dialog.of_client(self.request, response, self.flow)
-            early = self._early[tag] = EarlyDialog(dialog, self._offer, response)
+            dialog = Dialog.of_response(self._ours, response, self.flow)
+            offers = self._open_offers() if self._early else self.offers
+            early = self._early[tag] = EarlyDialog(dialog, offers, response)
             self.core.enter(self, dialog.id)
-        if early is not None and "Allow" in response.first:
-            self._note_abilities(response)
         return early
+
+    def _open_offers(self) -> OfferAnswer:
+        """What a branch begins with."""
+        offers = OfferAnswer()
+        if self._offer is not None:
+            offers.send_offer(self._offer)
+        return offers
 
     def _turn_to(self, early: EarlyDialog) -> None:
         """What is said from now on is said to this branch; not in the middle of a change with another."""
         if self._change is None and self._own_change is None and self._owed is None:
             self.dialog, self.offers = early.dialog, early.offers
-
-    def _heard_of(
-        self, early: EarlyDialog, response: Response, description: SessionDescription | None
-    ) -> list[Effect]:
-        if response.status == BRANCH_ENDED:
-            return []
-        if description is not None:
-            early.said = description
-        return [Progressed(self, response, description)]
 
     def _send_prack(
         self, early: EarlyDialog, rack: RAck, now: float, answer: SessionDescription | None = None
@@ -231,19 +257,22 @@ class CallerSession(InviteSession):
         if tag in self._acks:
             ack = self._acks[tag]
             return [] if ack is None else [ack]
-        try:
-            dialog = self._confirmed(response)
-        except PeerError:
-            setting_up = self.state is SessionState.SETTING_UP
-            return self._fail(response_to(self.request, 502), now) if setting_up else []
+        early = self._early.get(tag)
+        if early is not None and early.confirmed_by(response):
+            dialog = early.dialog
+        else:
+            try:
+                dialog = self._confirmed(early, response)
+            except PeerError:
+                setting_up = self.state is SessionState.SETTING_UP
+                return self._fail(response_to(self.request, 502), now) if setting_up else []
         if self.state is not SessionState.SETTING_UP or self._cancelling_until is not None:
             return self._turn_down(dialog, response.cseq, now, 487)
         try:
             description = description_of(response)
         except PeerError:
             return self._turn_down(dialog, response.cseq, now, 502)
-        settled = self._settle_on(dialog, now)
-        self.core.enter(self, dialog.id)  # again where it was early before a challenge
+        effects = [] if dialog is self.dialog else self._settle_on(early, dialog, now)
         self.progress_state = Progress.ACCEPTED
         self.state = SessionState.ESTABLISHED
         if "Allow" in response.first:
@@ -251,47 +280,43 @@ class CallerSession(InviteSession):
         if "Session-Expires" in response.first:
             self.timer.granted(response, now)
             self.core.watch(self)
-        if self._late_offer and description is not None and not self._has_agreed and self._owed is None:
+        if self._late_offer and description is not None and self.offers.local is None and self._owed is None:
             self._acks[tag] = None
             self.offers.receive_offer(description)
-            return [*settled, Accepted(self, response, description)]
-        effects = [*settled, self._ack(dialog, response.cseq)]
-        return effects + self._agree(response, description, now)
+            return [*effects, Accepted(self, response, description)]
+        effects.append(self._ack(dialog, response.cseq))
+        if self._late_offer or self.offers.local is not None:
+            description = None  # it says nothing new
+        elif description is not None:
+            self.offers.receive_answer(description)
+        else:
+            self.offers.withdraw()
+        effects.append(Accepted(self, response, description or self._answer_before))
+        return effects
 
-    def _settle_on(self, dialog: Dialog, now: float) -> list[Effect]:
+    def _settle_on(self, winner: EarlyDialog | None, dialog: Dialog, now: float) -> list[Effect]:
         """This branch of the fork has won: what was pending on another is over. The others are still remembered, for a
         BYE to a late 2xx of theirs goes on in their numbers."""
-        winner, effects = self._early.get(dialog.remote_tag), []
-        lost = self.dialog is not None and self.dialog.id != dialog.id
-        if lost:
+        effects: list[Effect] = []
+        if self.dialog is not None and self.dialog.id != dialog.id:
             self._owed = None
             effects = self._drop_changes(now)
-            self.offers = winner.offers if winner is not None else EarlyDialog(dialog, self._offer).offers
-        self._answer_before = winner.said if lost and winner is not None else None
+            self.offers = winner.offers if winner is not None else self._open_offers()
+            self._answer_before = winner.said if winner is not None else None
         if winner is not None:  # a PRACK that is still owed goes on in the same numbers
             winner.dialog = dialog
+        else:
+            self.core.enter(self, dialog.id)
         self.dialog = dialog
         return effects
 
-    def _confirmed(self, response: Response) -> Dialog:
+    def _confirmed(self, early: EarlyDialog | None, response: Response) -> Dialog:
         """The dialog of a 2xx. Where it was early before, only the sequence numbers are kept (section 13.2.2.4)."""
-        early = self._early.get(response.to.tag or "")
-        if early is not None and early.confirmed_by(response):
-            return early.dialog
-        dialog = Dialog.of_client(self.request, response, self.flow)
+        dialog = Dialog.of_response(self._ours, response, self.flow)
         if early is not None:
             dialog.local_cseq = max(dialog.local_cseq, early.dialog.local_cseq)
             dialog.remote_cseq = early.dialog.remote_cseq
         return dialog
-
-    def _agree(self, response: Response, answer: SessionDescription | None, now: float) -> list[Effect]:
-        if self._has_agreed or self._late_offer:  # a description in the 2xx says nothing new then
-            return [Accepted(self, response, self._answer_before)]
-        if answer is not None:
-            self.offers.receive_answer(answer)
-        else:
-            self.offers.withdraw()
-        return [Accepted(self, response, answer or self._answer_before)]
 
     def _rejected(self, response: Response, now: float) -> list[Effect]:
         if response.status == 422 and self._cancelling_until is None and self.timer.raised_by(response):
@@ -316,25 +341,22 @@ class CallerSession(InviteSession):
     def _is_of_lost_branch(self, request: Request) -> bool:
         """Whether a request of ours went to a branch that lost, such as the BYE of `_turn_down`: nobody wants to
         hear of it."""
-        if request.method == "INVITE" and not request.to.tag:
+        if request.method == "BYE":
+            if len(self._acks) == 1 and self.dialog is not None:
+                return False  # nobody else has answered
+        elif self.state is SessionState.SETTING_UP or (request.method == "INVITE" and not request.to.tag):
             return False
-        if request.method != "BYE" and self.state is SessionState.SETTING_UP:
-            return False
-        if request.method == "BYE" and len(self._acks) == 1 and self.dialog is not None:
-            return False  # nobody else has answered
         return self.dialog is None or (request.to.tag or "") != self.dialog.remote_tag
 
     def _ack(self, dialog: Dialog, cseq: CSeq, answer: SessionDescription | None = None) -> Effect:
         headers: HeaderList = []
-        first = self.request.first
-        if "Authorization" in first or "Proxy-Authorization" in first:
+        if b"uthorization: " in self.request.to_bytes():
             headers = [header for header in self.request.headers if header[0] in _CREDENTIALS]
         body = b""
         if answer is not None:
             headers.append(("Content-Type", SDP))
             body = answer.to_bytes()
-        ack = self._ack_within(dialog, cseq.number, headers, body)
-        self._acks[dialog.remote_tag] = ack
+        self._acks[dialog.remote_tag] = ack = self._ack_within(dialog, cseq.number, headers, body)
         return ack
 
     def _send_cancel(self, now: float) -> list[Effect]:
@@ -352,9 +374,7 @@ class CallerSession(InviteSession):
         effects = self._drop_changes(now)
         self._early.clear()
         self._owed = self.dialog = None
-        self.offers = OfferAnswer()
-        if self._offer is not None:
-            self.offers.send_offer(self._offer)
+        self.offers = self._open_offers()
         return effects
 
     def tick(self, now: float) -> list[Effect]:

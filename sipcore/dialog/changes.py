@@ -88,7 +88,7 @@ class ChangingSession(Session):
             self.offers.send_answer(description)
         else:
             self.offers.send_offer(description)
-        return self._send_success(transaction, description, (), now)
+        return self._send_success(transaction, description, "", now)
 
     def refuse(self, status: int, now: float) -> list[Effect]:
         """Refuse the peer's change; the session goes on as it was. Does nothing where it is ending."""
@@ -232,7 +232,7 @@ class ChangingSession(Session):
             raise PeerError("an offer is pending", status=491 if ours else 500)
         self.dialog.refresh_target(request)
         if offer is None and request.method == "UPDATE":
-            return self._send_success(transaction, None, (), now)
+            return self._send_success(transaction, None, "", now)
         self._change = transaction
         return [Offered(self, request, offer)]
 
@@ -262,8 +262,10 @@ class ChangingSession(Session):
             effects = self._refuse(487, now)
         if self._own_change is not None:
             self._forsaken = now + self.core.transactions.timers.timeout, self._own_change
+            self._own_change = None
             self.core.watch(self)
-        self._own_change = self._retry = None
+        if self._retry is not None:
+            self._retry = None
         if self.offers.state is not OfferState.STABLE:
             self.offers.withdraw()
         return effects

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from sipcore.errors import PeerError
 from sipcore.syntax.headers import NameAddress
-from sipcore.syntax.message import HeaderList, Request, Response, checked, print_fields
+from sipcore.syntax.message import Request, Response, checked, print_fields
+from sipcore.syntax.printed import read_fields
 from sipcore.syntax.uri import Uri
 from sipcore.transport.flow import Flow
 
@@ -16,85 +17,106 @@ DialogId = tuple[str, str, str]
 """Call-ID, local tag, remote tag."""
 
 
-class _Fixed(NamedTuple):
-    """What is the same from one request within a dialog to the next, as long as the peer's target is."""
+class OurEnd(NamedTuple):
+    """Our end of every dialog that one request may begin (section 12.1.2)."""
 
-    target: Uri
-    uri: str
-    """Request-URI."""
-    lines: HeaderList
-    text: str
-    """They, printed."""
+    call_id: str
+    tag: str
+    address: NameAddress
+    """Our name and URI; other parameters than the tag do not count."""
+    written: str
+    """From as the request has it."""
+    cseq: int
+    contact_scheme: str
+
+    @classmethod
+    def of(cls, request: Request) -> OurEnd:
+        """Raises PeerError where the request lacks what it has to have."""
+        first, from_ = request.first, request.from_
+        scheme = calling_scheme(request.uri, request.routes if "Route" in first else ())
+        return cls(request.call_id, from_.tag or "", from_, first["From"], request.cseq.number, scheme)
 
 
 class Dialog:
     """One dialog, early or confirmed."""
 
     __slots__ = (
-        "_fixed", "_written", "call_id", "contact_scheme", "flow", "id", "local", "local_cseq", "local_tag",
-        "remote", "remote_cseq", "remote_tag", "remote_target", "route_set",
+        "_address", "_fixed", "_written", "call_id", "contact_scheme", "flow", "id", "local_cseq", "local_tag",
+        "local_user", "remote", "remote_cseq", "remote_tag", "remote_target", "route_set",
     )  # fmt: skip
 
-    def __init__(
-        self,
-        call_id: str,
-        local: NameAddress,
-        remote: NameAddress,
-        remote_target: Uri,
-        route_set: Iterable[NameAddress],
-        flow: Flow,
-        *,
-        local_cseq: int = 0,
-        remote_cseq: int | None = None,
-        contact_scheme: str = "sip",
-        written: tuple[str, str] | None = None,
-    ) -> None:
-        """`written` are `local` and `remote` as they were written before, if they are to be written so again."""
-        self.call_id = call_id
-        self.contact_scheme = contact_scheme
-        """Of our Contact: `sips` where the dialog is to be secure on every hop."""
-        self.local = local
-        self.remote = remote
-        self.local_tag = local.tag or ""
-        self.remote_tag = remote.tag or ""
-        self.id: DialogId = call_id, self.local_tag, self.remote_tag
-        """What in-dialog requests are matched by."""
-        self.remote_target = remote_target
-        self.route_set = tuple(route_set)
-        self.flow = flow
-        self.local_cseq = local_cseq
-        self.remote_cseq = remote_cseq
-        self._written = written
-        self._fixed: _Fixed | None = None
+    call_id: str
+    contact_scheme: str
+    """Of our Contact: `sips` where the dialog is to be secure on every hop."""
+    local_tag: str
+    local_user: str
+    """Of our URI."""
+    remote: NameAddress
+    remote_tag: str
+    id: DialogId
+    """What in-dialog requests are matched by."""
+    remote_target: Uri
+    route_set: tuple[NameAddress, ...]
+    flow: Flow
+    local_cseq: int
+    remote_cseq: int | None
+    _address: NameAddress
+    _written: tuple[str, str] | None
+    """From and To of our requests, where they are to be as they were before."""
+    _fixed: tuple[Uri, str, str] | None
+    """The target, and as long as that is the same: the Request-URI, and the header fields of all our requests."""
 
     @classmethod
     def of_client(cls, request: Request, response: Response, flow: Flow) -> Dialog:
         """The caller's side (section 12.1.2). Raises PeerError if the response names no target."""
-        return cls(
-            request.call_id,
-            request.from_,
-            response.to,
-            _target(response),
-            reversed(response.record_routes) if "Record-Route" in response.first else (),
-            flow,
-            local_cseq=request.cseq.number,
-            contact_scheme=calling_scheme(request.uri, request.routes if "Route" in request.first else ()),
-            written=(request.first["From"], response.first["To"]),
-        )
+        return cls.of_response(OurEnd.of(request), response, flow)
+
+    @classmethod
+    def of_response(cls, ours: OurEnd, response: Response, flow: Flow) -> Dialog:
+        """The same for who knows what the request says about us."""
+        contacts, first, remote = response.contacts, response.first, response.to
+        if len(contacts) != 1:
+            raise PeerError("a dialog needs one Contact")
+        dialog = cls()
+        dialog.call_id, local_tag, dialog._address, written, dialog.local_cseq, dialog.contact_scheme = ours
+        dialog.local_tag, dialog.local_user = local_tag, ours.address.uri.user or ""
+        dialog.remote = remote
+        dialog.remote_tag = remote_tag = remote.tag or ""
+        dialog.id = ours.call_id, local_tag, remote_tag
+        dialog.remote_target = contacts[0].uri
+        dialog.route_set = tuple(reversed(response.record_routes)) if "Record-Route" in first else ()
+        dialog.flow = flow
+        dialog.remote_cseq = dialog._fixed = None
+        dialog._written = written, first["To"]
+        return dialog
 
     @classmethod
     def of_server(cls, request: Request, local_tag: str, flow: Flow) -> Dialog:
         """The called side (section 12.1.1). Raises PeerError if the request names no target."""
-        return cls(
-            request.call_id,
-            request.to.with_tag(local_tag),
-            request.from_,
-            _target(request),
-            request.record_routes if "Record-Route" in request.first else (),
-            flow,
-            remote_cseq=request.cseq.number,
-            contact_scheme=_called_scheme(request),
-        )
+        contacts, local, remote = request.contacts, request.to, request.from_
+        if len(contacts) != 1:
+            raise PeerError("a dialog needs one Contact")
+        target = contacts[0].uri
+        routes = request.record_routes if "Record-Route" in request.first else ()
+        secure = "sips" in (request.uri.scheme, (routes[0].uri if routes else target).scheme)
+        dialog = cls()
+        dialog.call_id = call_id = request.call_id
+        dialog.contact_scheme = "sips" if secure else "sip"
+        dialog._address, dialog.local_tag, dialog.local_user = local, local_tag, local.uri.user or ""
+        dialog.remote = remote
+        dialog.remote_tag = remote_tag = remote.tag or ""
+        dialog.id = call_id, local_tag, remote_tag
+        dialog.remote_target = target
+        dialog.route_set = tuple(routes)
+        dialog.flow = flow
+        dialog.local_cseq, dialog.remote_cseq = 0, request.cseq.number
+        dialog._written = dialog._fixed = None
+        return dialog
+
+    @property
+    def local(self) -> NameAddress:
+        """Our address, with our tag."""
+        return self._address.with_tag(self.local_tag)
 
     def request(
         self,
@@ -108,8 +130,9 @@ class Dialog:
         if cseq is None:
             self.local_cseq += 1
             cseq = self.local_cseq
-        fixed = self._fix()
-        return Request(method, fixed.uri, [*fixed.lines, ("CSeq", f"{cseq} {method}"), *headers], body)
+        _, uri, fields = self._fix()
+        lines = read_fields(fields.split("\r\n")[:-1])
+        return Request(method, uri, [*lines, ("CSeq", f"{cseq} {method}"), *headers], body)
 
     def printed(
         self,
@@ -119,38 +142,38 @@ class Dialog:
         body: bytes = b"",
         *,
         cseq: int | None = None,
-    ) -> Request:
-        """The same with a Via, as it is sent. Raises UsageError where one of `headers` has a line break."""
+    ) -> bytes:
+        """The same with a Via, as it is sent. Raises UsageError, and counts nothing, where one of `headers` has a line
+        break."""
+        more = ""
+        if headers:  # Content-Length may be another body's
+            more = print_fields([header for header in headers if header[0] != "Content-Length"])
         if cseq is None:
-            self.local_cseq += 1
-            cseq = self.local_cseq
-        if headers:
-            headers = [header for header in headers if header[0] != "Content-Length"]  # which may be another body's
-        _, uri, lines, text = self._fix()
-        number = f"{cseq} {method}"
+            self.local_cseq = cseq = self.local_cseq + 1
+        fixed = self._fixed
+        if fixed is None or fixed[0] is not self.remote_target:
+            fixed = self._fix()
+        _, uri, fields = fixed
         head = (
-            f"{method} {uri} SIP/2.0\r\nVia: {via}\r\n{text}CSeq: {number}\r\n"
-            f"{print_fields(headers) if headers else ''}Content-Length: {len(body)}\r\n\r\n"
+            f"{method} {uri} SIP/2.0\r\nVia: {via}\r\n{fields}CSeq: {cseq} {method}\r\n{more}"
+            f"Content-Length: {len(body)}\r\n\r\n"
         )
-        data = head.encode("utf-8", "surrogateescape") + body
-        return Request.printed(method, uri, [("Via", via), *lines, ("CSeq", number), *headers], body, data)
+        return head.encode("utf-8", "surrogateescape") + body
 
-    def _fix(self) -> _Fixed:
-        fixed, target = self._fixed, self.remote_target
-        if fixed is not None and fixed.target is target:
-            return fixed
-        routes, uri = self.route_set, target
-        if routes and not routes[0].uri.has_parameter("lr"):  # a strict router: it wants the Request-URI
-            routes, uri = (*routes[1:], NameAddress(None, target)), routes[0].uri
+    def _fix(self) -> tuple[Uri, str, str]:
+        target, routes, route_lines = self.remote_target, self.route_set, ""
+        uri = target
+        if routes:
+            if not routes[0].uri.has_parameter("lr"):  # a strict router: it wants the Request-URI
+                routes, uri = (*routes[1:], NameAddress(None, target)), routes[0].uri
+            route_lines = print_fields([("Route", str(route)) for route in routes])
         local, remote = self._written or (str(self.local), str(self.remote))
-        lines = [
-            ("Max-Forwards", str(MAX_FORWARDS)),
-            *[("Route", str(route)) for route in routes],
-            ("From", local),
-            ("To", remote),
-            ("Call-ID", self.call_id),
-        ]
-        self._fixed = fixed = _Fixed(target, checked(str(uri)), lines, print_fields(lines))
+        checked(f"{uri}{local}{remote}{self.call_id}")
+        fields = (
+            f"Max-Forwards: {MAX_FORWARDS}\r\n{route_lines}From: {local}\r\nTo: {remote}\r\n"
+            f"Call-ID: {self.call_id}\r\n"
+        )
+        self._fixed = fixed = target, str(uri), fields
         return fixed
 
     def admit(self, request: Request) -> None:
@@ -169,17 +192,3 @@ class Dialog:
 def calling_scheme(uri: Uri, routes: Sequence[NameAddress]) -> str:
     """Of the Contact in a request that begins a dialog (section 8.1.1.8)."""
     return "sips" if "sips" in (uri.scheme, routes[0].uri.scheme if routes else "") else "sip"
-
-
-def _called_scheme(request: Request) -> str:
-    """Of the Contact in the response to it (section 12.1.1)."""
-    routes = request.record_routes if "Record-Route" in request.first else ()
-    before = (routes or request.contacts)[0].uri
-    return "sips" if "sips" in (request.uri.scheme, before.scheme) else "sip"
-
-
-def _target(message: Request | Response) -> Uri:
-    contacts = message.contacts
-    if len(contacts) != 1:
-        raise PeerError("a dialog needs one Contact")
-    return contacts[0].uri

@@ -15,7 +15,7 @@ from sipcore.dialog.changes import GONE, ChangingSession
 from sipcore.dialog.session import Headers, SessionState
 from sipcore.effects import Acknowledged, Effect, EndCause, Ended, RequestInDialog, Transmit
 from sipcore.errors import PeerError
-from sipcore.syntax.message import Request, Response
+from sipcore.syntax.message import Request, Response, print_fields
 
 if TYPE_CHECKING:
     from sipcore.transaction.table import ClientTransaction, ServerTransaction
@@ -32,7 +32,7 @@ class InviteSession(ChangingSession):
     @property
     def deadline(self) -> float | None:
         """When `tick` wants to be called."""
-        due = self.timer.deadline
+        due = None if self._timer is None else self._timer.deadline
         if (waiting := self._unacknowledged) is not None:
             due = min(waiting.retransmit_at, waiting.give_up_at, inf if due is None else due)
         for pending in (self._retry, self._forsaken):
@@ -52,14 +52,18 @@ class InviteSession(ChangingSession):
     def hang_up(self, now: float, headers: Headers = ()) -> list[Effect]:
         """End the session with what its state asks for; does nothing where it is ending already.
 
-        `headers`, such as Reason (RFC 3326), go with it.
+        `headers`, such as Reason (RFC 3326), go with it. Raises UsageError, and leaves all as it is, where one of them
+        has a line break.
         """
         if self.state is not SessionState.ESTABLISHED:
             return []
+        if headers:
+            headers = list(headers)
+            print_fields(headers)
+            self._bye_headers = headers
         self.state = SessionState.ENDING
-        if self.timer.interval:
-            self.timer.stop()
-        self._bye_headers = headers
+        if self._timer is not None:
+            self._timer.stop()
         effects = self._drop_changes(now)
         return effects if self._unacknowledged is not None else effects + self._send_bye(now)
 
@@ -140,10 +144,11 @@ class InviteSession(ChangingSession):
             effects.append(Transmit(waiting.flow, waiting.data))
         if self._retry is not None and now >= self._retry[0]:
             effects += self._try_again(self._retry[1], self._retry[2], now)
-        if self.timer.expired(now):
-            effects += self._gone(now)
-        elif self.timer.wants_refresh(now):
-            effects += self._refresh(now)
+        if (timer := self._timer) is not None:
+            if timer.expired(now):
+                effects += self._gone(now)
+            elif timer.wants_refresh(now):
+                effects += self._refresh(now)
         if self._forsaken is not None and now >= self._forsaken[0]:
             self.core.transactions.abandon(self._forsaken[1])
             self._forsaken = None
@@ -163,7 +168,8 @@ class InviteSession(ChangingSession):
         return self._end(EndCause.FLOW_LOST, now)
 
     def _send_bye(self, now: float) -> list[Effect]:
-        return self._send_in_dialog("BYE", now, self._bye_headers)[1]
+        assert self.dialog is not None
+        return self._send_within(self.dialog, "BYE", now, self._bye_headers)[1]
 
     def _never_acknowledged(self, now: float) -> list[Effect]:
         """Section 13.3.1.4: the session is taken as established, and ended with a BYE."""
@@ -195,9 +201,12 @@ class InviteSession(ChangingSession):
         if self.state is SessionState.ENDED:
             return True
         self.state = SessionState.ENDED
-        self._unacknowledged = self._retry = None
-        if self.timer.interval:
-            self.timer.stop()
+        if self._unacknowledged is not None:
+            self._unacknowledged = None
+        if self._retry is not None:
+            self._retry = None
+        if self._timer is not None:
+            self._timer.stop()
         self.core.leave(self)
         if self._forsaken is not None:
             self.core.watch(self)

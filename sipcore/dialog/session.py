@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterable
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from sipcore.dialog.dialog import Dialog, DialogId
 from sipcore.dialog.offer_answer import OfferAnswer, OfferState
-from sipcore.dialog.session_timer import SessionTimer
+from sipcore.dialog.session_timer import OPTION, SessionTimer
 from sipcore.effects import Effect, Transmit
 from sipcore.errors import PeerError, UsageError
 from sipcore.sdp.description import SessionDescription
 from sipcore.syntax.headers import split_values
 from sipcore.syntax.message import Printed, Request, Response, print_answer, print_copied, print_fields
+from sipcore.syntax.printed import PrintedRequest
 from sipcore.syntax.remember import remembered
 from sipcore.usage import Core
 from values import dataclass
@@ -55,10 +56,11 @@ class Unacknowledged:
     """Whether it carries our offer, and its ACK the answer."""
 
 
-class Session(ABC):
+class Session:
     """State, dialog and messages of one session. `owner` is a slot for whoever steers it.
 
-    What most sessions never have begins as an attribute of the class.
+    What most sessions never have begins as an attribute of the class. That class is no ABC, for those make
+    `isinstance` a call in Python.
     """
 
     state = SessionState.SETTING_UP
@@ -68,6 +70,7 @@ class Session(ABC):
     _unacknowledged: Unacknowledged | None = None
     _copied = ""
     """What responses to the INVITE copy from it, printed with the first."""
+    _timer: SessionTimer | None = None
 
     def __init__(
         self, core: Core, request: Request, flow: Flow, identity: str = "", owner: Any = None
@@ -79,7 +82,6 @@ class Session(ABC):
         self.owner = owner
         self.offers = OfferAnswer()
         self.dialog_ids: set[DialogId] = set()
-        self.timer = SessionTimer(core.settings.session_timers)
 
     # -- what both sides have agreed on ---------------------------------------------------------------
 
@@ -92,6 +94,14 @@ class Session(ABC):
     def remote_description(self) -> SessionDescription | None:
         """What the peer last agreed to."""
         return self.offers.remote
+
+    @property
+    def timer(self) -> SessionTimer:
+        """Of the whole session, from when messages speak of it: nearly all of a PBX never do."""
+        timer = self._timer
+        if timer is None:
+            self._timer = timer = SessionTimer(self.core.settings.session_timers)
+        return timer
 
     @property
     def _over(self) -> bool:
@@ -113,55 +123,51 @@ class Session(ABC):
         """Contact and what every message of ours says about us."""
         dialog = self.dialog
         assert dialog is not None
-        return self.core.local_headers(self.flow, dialog.local.uri.user or "", dialog.contact_scheme)
+        return self.core.local_headers(self.flow, dialog.local_user, dialog.contact_scheme)
 
-    def _local_fields(self) -> str:
-        """The same, printed."""
-        dialog = self.dialog
-        assert dialog is not None
-        core, flow, user = self.core, self.flow, dialog.local.uri.user or ""
-        return core.about_us.fields(flow.transport, core.advertised(flow), user, dialog.contact_scheme)
-
-    def _answer_to(
+    def _print(
         self,
         request: Request,
         status: int,
-        reason: str | None,
-        fields: str,
         description: SessionDescription | None,
+        fields: str = "",
+        reason: str | None = None,
     ) -> Printed:
-        """A response of ours; `fields` are printed already."""
-        assert self.dialog is not None
+        """A response of ours; `fields` are printed already. Raises UsageError where `reason` has a line break."""
+        dialog = self.dialog
+        assert dialog is not None
         if request is not self.request:
-            copied = print_copied(request, self.dialog.local_tag)
+            copied = print_copied(request, dialog.local_tag)
         else:
-            copied = self._copied = self._copied or print_copied(request, self.dialog.local_tag)
-        if description is None:
-            return print_answer(status, reason, copied, fields)
-        return print_answer(
-            status, reason, copied, f"{fields}Content-Type: {SDP}\r\n", description.to_bytes()
-        )
+            copied = self._copied = self._copied or print_copied(request, dialog.local_tag)
+        body = b""
+        if status < 300:
+            core, flow, user = self.core, self.flow, dialog.local_user
+            address = core.advertised(flow)
+            fields = core.about_us.fields(flow.transport, address, user, dialog.contact_scheme) + fields
+        if description is not None:
+            fields, body = f"{fields}Content-Type: {SDP}\r\n", description.to_bytes()
+        return print_answer(status, reason, copied, fields, body)
 
     def _send_success(
         self,
         transaction: ServerTransaction,
         description: SessionDescription | None,
-        headers: Headers,
+        fields: str,
         now: float,
     ) -> list[Effect]:
-        """Send a 200; that of an INVITE again and again until its ACK comes."""
-        request = transaction.request
-        fields = self._local_fields()
-        if headers:
-            fields += print_fields(headers)
+        """Send a 200; that of an INVITE again and again until its ACK comes. `fields` are printed already."""
+        request, core = transaction.request, self.core
+        first = request.first
         if self.state is SessionState.ESTABLISHED and request.method != "PRACK":
-            if "Allow" in request.first:
+            if request is not self.request:  # what that says has been noted
                 self._note_abilities(request)
-            if granted := self.timer.grant(request, now):
-                fields += print_fields(granted)
-        response = self._answer_to(request, 200, None, fields, description)
+            may_expire = "Session-Expires" in first or ("Supported" in first and OPTION in request.supported)
+            if may_expire or self._timer is not None:
+                fields += print_fields(self.timer.grant(request, now))
+        response = self._print(request, 200, description, fields)
         if request.method == "INVITE":
-            timers = self.core.transactions.timers
+            timers = core.transactions.timers
             self._unacknowledged = Unacknowledged(
                 request.cseq.number,
                 response.data,
@@ -171,13 +177,17 @@ class Session(ABC):
                 now + timers.timeout,
                 offers=description is not None and self.offers.state is OfferState.LOCAL_OFFER,
             )
-        self.core.watch(self)
-        return self.core.transactions.respond(transaction, response, now)
+        core.watch(self)
+        return core.transactions.respond(transaction, response, now)
 
     def _note_abilities(self, message: Request | Response) -> None:
         """Keep what the peer says it takes (section 20.5); it need not say it each time."""
-        if "Allow" in message.first and (methods := _methods(", ".join(message.get_all("Allow")))):
-            self._peer_allows = methods
+        first = message.first
+        if "Allow" in first:
+            once = len(first) == len(message.headers)  # nearly always
+            self._peer_allows = (
+                _methods(first["Allow"] if once else ", ".join(message.get_all("Allow"))) or self._peer_allows
+            )
 
     def _send_in_dialog(
         self, method: str, now: float, headers: Headers = (), body: bytes = b""
@@ -190,12 +200,13 @@ class Session(ABC):
         self, dialog: Dialog, method: str, now: float, headers: Headers = (), body: bytes = b""
     ) -> tuple[ClientTransaction, list[Effect]]:
         branch, via = self.core.via(self.flow)
-        return self.core.send(dialog.printed(method, via, headers, body), self.flow, self, now, branch)
+        request = PrintedRequest(method, dialog.printed(method, via, headers, body))
+        return self.core.send(request, self.flow, self, now, branch)
 
     def _ack_within(self, dialog: Dialog, cseq: int, headers: Headers = (), body: bytes = b"") -> Transmit:
         """The ACK of a 2xx has no transaction."""
         _, via = self.core.via(self.flow)
-        return Transmit(self.flow, dialog.printed("ACK", via, headers, body, cseq=cseq).to_bytes())
+        return Transmit(self.flow, dialog.printed("ACK", via, headers, body, cseq=cseq))
 
     def _acknowledge(self, response: Response) -> list[Effect]:
         """Acknowledge a 2xx of our re-INVITE."""

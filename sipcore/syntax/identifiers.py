@@ -32,9 +32,12 @@ class Identifiers:
         """A Call-ID."""
         return f"{self._bits(96):x}{'@' + self._node if self._node else ''}"
 
-    def first_cseq(self) -> int:
-        """Where the numbers of a dialog begin: far below 2**31 (section 8.1.1.5)."""
-        return self._bits(16) + 1
+    def of_call(self) -> tuple[str, str, str, int]:
+        """Branch, tag and Call-ID of an INVITE, and where the numbers of its dialog begin: far below 2**31 (section
+        8.1.1.5)."""
+        bits, node = self._bits, self._node
+        branch, tag, call = f"{MAGIC_COOKIE}{bits(80):x}", f"{node}{bits(72):x}", f"{bits(96):x}"
+        return branch, tag, f"{call}@{node}" if node else call, bits(16) + 1
 
 
 class StatelessTags:

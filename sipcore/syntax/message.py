@@ -244,7 +244,7 @@ class Message:
         return self._bytes
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self.to_bytes() == other.to_bytes()
+        return isinstance(other, Message) and self.to_bytes() == other.to_bytes()
 
     def __hash__(self) -> int:
         return hash(self.to_bytes())
@@ -290,14 +290,6 @@ class Request(Message):
         """The Request-URI as it was received."""
         if isinstance(uri, Uri):
             self.uri = uri
-
-    @classmethod
-    def printed(cls, method: str, uri: str, headers: HeaderList, body: bytes, data: bytes) -> Request:
-        """A request that has been printed already, as `data`."""
-        request = cls.__new__(cls)
-        request.method, request.uri_text = method, uri
-        request.headers, request.body, request._bytes = headers, body, data
-        return request
 
     @kept
     def uri(self) -> Uri:

@@ -17,7 +17,7 @@ class AboutUs:
         self.allow = ", ".join(methods)
         self.supported = "replaces, timer" if "REFER" in methods else "timer"
         self._server = server
-        self._printed: Recent[tuple[Transport, Address, str, str], str] = Recent(1024)
+        self._printed: Recent[tuple[Transport, Address, str, str, str], str] = Recent(1024)
 
     def headers(
         self, transport: Transport, address: Address, user: str, scheme: str, more: str = ""
@@ -31,9 +31,11 @@ class AboutUs:
             ("User-Agent", self._server),
         ]
 
-    def fields(self, transport: Transport, address: Address, user: str, scheme: str) -> str:
+    def fields(
+        self, transport: Transport, address: Address, user: str, scheme: str, more: str = ""
+    ) -> str:
         """The same, printed."""
-        key = transport, address, user, scheme
+        key = transport, address, user, scheme, more
         fields = self._printed[key]
         if fields is None:
             fields = print_fields(self.headers(*key))

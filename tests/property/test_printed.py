@@ -11,6 +11,7 @@ from sipcore.errors import UsageError
 from sipcore.syntax.headers import NameAddress
 from sipcore.syntax.message import HeaderList, Request, print_answer, print_copied, print_fields, response_to
 from sipcore.syntax.parser import parse_message
+from sipcore.syntax.printed import PrintedRequest
 from sipcore.syntax.uri import Uri
 from sipcore.transport.flow import Address, Flow, Transport
 
@@ -29,10 +30,8 @@ VIAS = st.sampled_from(["a;branch=z9hG4bK1", "a;branch=z9hG4bK1, SIP/2.0/UDP b;b
 def test_a_request_within_a_dialog(
     name: str, routes: list[str], steps: list[tuple[HeaderList, bytes, bool]]
 ) -> None:
-    local = NameAddress(name, Uri.parse("sip:lee@pbx")).with_tag("ours")
-    remote = NameAddress(name, Uri.parse("sip:kim@pbx")).with_tag("theirs")
-    parsed = [NameAddress.parse(route) for route in routes]
-    dialog, same = (Dialog("call", local, remote, Uri.parse("sip:kim@a"), parsed, UDP) for _ in range(2))
+    invited = invitation(name, [("Record-Route", route) for route in routes])
+    dialog, same = (Dialog.of_server(invited, "ours", UDP) for _ in range(2))
     for index, (headers, body, moves) in enumerate(steps):
         if moves:
             moved = parse_contact(f"<sip:kim@host{index}>")
@@ -41,10 +40,35 @@ def test_a_request_within_a_dialog(
         wanted = same.request("INFO", headers, body)
         wanted.prepend("Via", "SIP/2.0/UDP a;branch=z9hG4bK1")
         printed = dialog.printed("INFO", "SIP/2.0/UDP a;branch=z9hG4bK1", headers, body)
-        assert printed.to_bytes() == wanted.to_bytes()
-        assert (printed.method, printed.uri, printed.body) == (wanted.method, wanted.uri, wanted.body)
-        assert printed.headers == wanted.headers
-        assert printed.first == wanted.first
+        assert printed == wanted.to_bytes()
+        assert_same(PrintedRequest("INFO", printed), wanted)
+
+
+def assert_same(printed: Request, wanted: Request) -> None:
+    """Also when it is asked for what it does not begin with, and when it is changed."""
+    assert printed.to_bytes() == wanted.to_bytes()
+    assert (printed.method, printed.uri, printed.body) == (wanted.method, wanted.uri, wanted.body)
+    assert printed.headers == [header for header in wanted.headers if header[0] != "Content-Length"]
+    assert printed.first == dict(reversed(printed.headers))
+    changed = PrintedRequest(printed.method, printed.to_bytes())
+    for each in (changed, wanted):
+        each.prepend("X-First", "a")
+    assert changed.to_bytes() == wanted.to_bytes()
+
+
+def invitation(name: str, more: HeaderList) -> Request:
+    return Request(
+        "INVITE",
+        "sip:lee@pbx",
+        [
+            ("From", str(NameAddress(name, Uri.parse("sip:kim@pbx")).with_tag("theirs"))),
+            ("To", str(NameAddress(name, Uri.parse("sip:lee@pbx")))),
+            ("Call-ID", "call"),
+            ("CSeq", "1 INVITE"),
+            ("Contact", "<sip:kim@a>"),
+            *more,
+        ],
+    )
 
 
 def parse_contact(contact: str) -> Request:
@@ -73,10 +97,13 @@ def test_a_response(
 
 @pytest.mark.parametrize("value", ["a\r\nX: b", "a\nX: b", "a\rb", "a\0b"])
 def test_no_value_breaks_out_of_its_line(value: str) -> None:
-    lee, kim = NameAddress.parse("<sip:lee@pbx>;tag=a"), NameAddress.parse("<sip:kim@pbx>;tag=b")
-    dialog = Dialog("call", lee, kim, kim.uri, (), UDP)
+    dialog = Dialog.of_server(invitation("Kim", []), "ours", UDP)
     with pytest.raises(UsageError):
         dialog.printed("BYE", "SIP/2.0/UDP a", [("Reason", value)])
+    assert dialog.local_cseq == 0
+    if "\0" not in value:  # in a quoted name that is escaped
+        with pytest.raises(UsageError):
+            Dialog.of_server(invitation(f"Kim{value}", []), "ours", UDP).printed("BYE", "SIP/2.0/UDP a")
     with pytest.raises(UsageError):
         print_fields([("Reason", value)])
     with pytest.raises(UsageError):
