@@ -263,12 +263,13 @@ class Endpoint:
         if wishes.settings is not self.settings:
             wishes = self._wishes = _Wishes(self.settings)
         about_us = self.about_us.fields(flow.transport, address, user, scheme, wishes.extensions)
+        more = wishes.session_timer
         if headers:  # Content-Length may be another body's
-            about_us += print_fields([header for header in headers if header[0] != "Content-Length"])
+            more += print_fields([header for header in headers if header[0] != "Content-Length"])
         head = (
             f"INVITE {target} SIP/2.0\r\nVia: {sent_by(flow.transport, address)};branch={branch};rport\r\n"
             f"Max-Forwards: {MAX_FORWARDS}\r\n{passing}From: {written}\r\nTo: {called}\r\n"
-            f"Call-ID: {call_id}\r\nCSeq: {number} INVITE\r\n{about_us}{wishes.session_timer}"
+            f"Call-ID: {call_id}\r\nCSeq: {number} INVITE\r\n{about_us}{more}"
             f"{'' if offer is None else _CONTENT_TYPE}Content-Length: {len(body)}\r\n\r\n"
         )
         request = PrintedRequest("INVITE", head.encode("utf-8", "surrogateescape") + body)

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sipcore.dialog.dialog import Dialog
+from sipcore.dialog.dialog import Dialog, OurEnd
+from sipcore.dialog.session import SDP
+from sipcore.dialog.session_timer import TimerSettings, proposal
+from sipcore.effects import Transmit
+from sipcore.endpoint import Endpoint, EndpointSettings
 from sipcore.errors import UsageError
+from sipcore.sdp.description import SessionDescription
 from sipcore.syntax.headers import NameAddress
 from sipcore.syntax.message import HeaderList, Request, print_answer, print_copied, print_fields, response_to
 from sipcore.syntax.parser import parse_message
 from sipcore.syntax.printed import PrintedRequest
 from sipcore.syntax.uri import Uri
 from sipcore.transport.flow import Address, Flow, Transport
+from tests.unit.sipcore.pair import OFFER, OpenGate
 
 UDP = Flow(Transport.UDP, Address("192.0.2.1", 5060), Address("192.0.2.20", 5060))
 NAMES = st.sampled_from(["Lee", 'L "e" e', "é", "\udcff", "a\\b", "tag", ""])
 FIELDS = st.lists(
-    st.tuples(st.sampled_from(["Reason", "X-Long", "Content-Length", "Via"]), st.sampled_from(["a", "é", ""])),
+    st.tuples(
+        st.sampled_from(["Reason", "X-Long", "Content-Length", "Via"]), st.sampled_from(["a", "é", ""])
+    ),
     max_size=3,
 )
 BODIES = st.sampled_from([b"", b"v=0", b"\xff\r\n"])
@@ -77,7 +87,9 @@ def parse_contact(contact: str) -> Request:
 
 @given(
     st.lists(VIAS, min_size=1, max_size=3),
-    st.sampled_from(["<sip:100@pbx>", "<sip:100@pbx>;tag=2", "<sip:tag@pbx>", "<sip:é@pbx>", '";tag=" <sip:a>']),
+    st.sampled_from(
+        ["<sip:100@pbx>", "<sip:100@pbx>;tag=2", "<sip:tag@pbx>", "<sip:é@pbx>", '";tag=" <sip:a>']
+    ),
     st.sampled_from([180, 200, 487, 999]),
     st.none() | st.sampled_from(["Fine", "", "é"]),
     FIELDS.map(lambda fields: [(f"X-{name}", value) for name, value in fields]),
@@ -108,3 +120,71 @@ def test_no_value_breaks_out_of_its_line(value: str) -> None:
         print_fields([("Reason", value)])
     with pytest.raises(UsageError):
         print_answer(486, value, "")
+
+
+@given(
+    NAMES,
+    NAMES,
+    ROUTES,
+    FIELDS,
+    st.none() | st.just(OFFER),
+    st.sampled_from([Transport.UDP, Transport.TCP, Transport.TLS]),
+    st.sampled_from(["sip", "sips"]),
+    st.sampled_from(
+        [EndpointSettings(), EndpointSettings(reliable=True, session_timers=TimerSettings(1800, 100))]
+    ),
+)
+def test_an_invite(
+    caller: str,
+    called: str,
+    routes: list[str],
+    headers: HeaderList,
+    offer: SessionDescription | None,
+    transport: Transport,
+    scheme: str,
+    settings: EndpointSettings,
+) -> None:
+    endpoint, flow = Endpoint(EndpointSettings(), Random(1), OpenGate()), UDP._replace(transport=transport)
+    endpoint.settings = settings
+    lee, kim = (NameAddress(name, Uri.parse("sip:lee@pbx")) for name in (caller, called))
+    target, passing = Uri.parse(f"{scheme}:kim@a"), [NameAddress.parse(route) for route in routes]
+    session, effects = endpoint.invite(
+        target, flow, from_=lee, to=kim, offer=offer, now=0.0, headers=headers, route_set=passing
+    )
+    said = session.request
+    wanted = Request(
+        "INVITE",
+        target,
+        [
+            ("Via", said.first["Via"]),
+            ("Max-Forwards", "70"),
+            *[("Route", str(route)) for route in passing],
+            ("From", str(lee.with_tag(said.from_.tag or ""))),
+            ("To", str(kim)),
+            ("Call-ID", said.call_id),
+            ("CSeq", str(said.cseq)),
+            *endpoint.about_us.headers(
+                transport, flow.local, "lee", scheme, "100rel, " if settings.reliable else ""
+            ),
+            *proposal(settings.session_timers),
+            *headers,
+            *([("Content-Type", SDP)] if offer else []),
+        ],
+        b"" if offer is None else offer.to_bytes(),
+    )
+    begins, _, branch = said.first["Via"].partition(";branch=z9hG4bK")
+    assert begins == f"SIP/2.0/{transport.value} {flow.local}"
+    assert branch.endswith(";rport")
+    assert effects == [Transmit(flow, wanted.to_bytes())]
+    assert_same(said, wanted)
+
+
+def test_our_end_of_a_dialog_is_what_the_request_says() -> None:
+    endpoint, lee = (
+        Endpoint(EndpointSettings(), Random(1), OpenGate()),
+        NameAddress("Lee", Uri.parse("sip:lee@pbx")),
+    )
+    session, _ = endpoint.invite(Uri.parse("sips:kim@a"), UDP, from_=lee, to=lee, offer=None, now=0.0)
+    said = OurEnd.of(session.request)
+    assert session._ours._replace(address=said.address) == said
+    assert session._ours.address.uri == said.address.uri

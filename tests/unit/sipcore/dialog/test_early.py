@@ -7,6 +7,7 @@ import pytest
 from sipcore.dialog.dialog import Dialog
 from sipcore.dialog.session_timer import TimerSettings
 from sipcore.endpoint import EndpointSettings
+from sipcore.errors import UsageError
 from sipcore.syntax.message import HeaderList, Request, Response, response_to
 from tests.unit.sipcore.dialog.support import SDP
 from tests.unit.sipcore.pair import ANSWER, Pair, Side
@@ -117,3 +118,27 @@ def test_what_the_phone_takes_may_be_said_while_it_rings_alone() -> None:
     answered(lee, kim, AT, ("Session-Expires", "100;refresher=uac"))
     pair.advance(51)
     assert [method for method, _, _ in ways(lee)][:2] == ["ACK", "UPDATE"]
+
+
+def test_two_branches_have_an_exchange_each_though_the_first_was_not_understood() -> None:
+    _, lee, kim = calling()
+    invite = kim.last("INVITE")
+    for tag, headers in (("first", [AT, ("Require", "100rel"), ("RSeq", "x")]), ("second", [AT])):
+        lee.receive(response_to(invite, 180, to_tag=tag, headers=headers))
+    assert lee.told == ["Progressed 180"]
+    one, other = (lee.session._early[tag] for tag in ("first", "second"))
+    assert one.offers is not other.offers
+    assert lee.session.offers is other.offers
+
+
+def test_credentials_with_a_line_break_answer_no_challenge() -> None:
+    pair, lee, kim = calling()
+    kim.do("reject", 401)
+    pair.settle()
+    pair.forget()
+    with pytest.raises(UsageError, match="line break"):
+        lee.do("authorize", "Authorization", "x\r\nX: y")
+    assert (pair.ladder(), lee.session.request.cseq) == ([], kim.last("INVITE").cseq)
+    lee.do("authorize", "Authorization", "x")
+    pair.settle()
+    assert kim.last("INVITE").get("Authorization") == "x"

@@ -8,7 +8,7 @@ from sipcore.errors import UsageError
 from sipcore.syntax.message import Request, response_to
 from sipcore.transport.flow import Transport
 from tests.unit.sipcore.dialog.support import SIDES, established, in_order, sent, within
-from tests.unit.sipcore.pair import ANSWER_2, NOTHING, OFFER_2, T1, TIMEOUT, Pair
+from tests.unit.sipcore.pair import ANSWER_2, NOTHING, OFFER_2, T1, TIMEOUT, Pair, Side
 
 # -- the end (section 15) -------------------------------------------------------------------------------
 
@@ -229,3 +229,20 @@ def test_an_unwanted_method_within_the_dialog_gets_405() -> None:
     pair.settle()
     assert "INVITE" in one.last("405 REFER").get("Allow")
     assert other.told == []
+
+
+@pytest.mark.parametrize("mover", ["caller", "callee"])
+@pytest.mark.parametrize("rings", [True, False])
+def test_who_hangs_up_with_a_line_break_in_a_header_has_not_hung_up(mover: str, rings: bool) -> None:
+    pair = Pair()
+    pair.ringing() if rings else pair.established()
+    side: Side = getattr(pair, mover)
+    with pytest.raises(UsageError, match="line break"):
+        side.do("hang_up", headers=[("Reason", "a\r\nX: y")])
+    pair.settle()
+    assert (pair.ladder(), side.told) == ([], [])
+    side.do("hang_up", headers=iter([("Reason", "SIP;cause=200")]))
+    pair.settle()
+    method = {"caller": "CANCEL", "callee": "480 INVITE"}[mover] if rings else "BYE"
+    assert side.other.last(method).get("Reason") == "SIP;cause=200"
+    pair.assert_nothing_remains()
