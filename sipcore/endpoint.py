@@ -21,7 +21,7 @@ from sipcore.dialog.dialog import MAX_FORWARDS, DialogId, OurEnd, calling_scheme
 from sipcore.dialog.invite import InviteSession
 from sipcore.dialog.session import SDP, SessionState
 from sipcore.dialog.session_timer import TimerSettings, proposal
-from sipcore.effects import Arrived, Effect, Moved, Responded, Transmit
+from sipcore.effects import Arrived, Effect, Moved, Responded, transmit
 from sipcore.errors import ParseError, PeerError
 from sipcore.registrar.gate import Admitted, Gate, Ignored, Refused
 from sipcore.sdp.description import SessionDescription
@@ -46,7 +46,7 @@ from sipcore.transaction.transaction import Client
 from sipcore.transport.about_us import AboutUs
 from sipcore.transport.flow import Address, Flow
 from sipcore.transport.our_addresses import sent_by
-from sipcore.transport.response_routing import request_flow, way_back
+from sipcore.transport.response_routing import RPORT, request_flow, way_back
 from sipcore.usage import Usage
 from values import dataclass
 
@@ -116,8 +116,9 @@ class Endpoint:
         """Of all usages; transactions have their own."""
         self.watch: Callable[[Timed], None] = self.deadlines.watch
         self._adrift = Adrift(settings.adrift_seconds, self.deadlines)
-        self.stateless_tag = StatelessTags(random.randbytes(32)).tag
-        """A To tag (of Call-ID and Via) for what begins no dialog."""
+        tags = StatelessTags(random.randbytes(32))
+        self.stateless_tag, self._first_tag = tags.tag, tags.first
+        """A To tag (of Call-ID and Via) for what begins no dialog; the same where a call begins."""
         self.server = "Server", settings.server
         self.about_us = AboutUs(settings.methods, settings.server)
         self._allow = self.about_us.allow
@@ -149,16 +150,23 @@ class Endpoint:
             known = self.transactions.find_server(message)
             if known is not None:
                 return self._translate(self.transactions.receive_request(known, message, now), now)
-            if message.method == "CANCEL":
+            method, tag = message.method, message.to.tag
+            if method == "CANCEL":
                 return self._cancel(message, flow, now)
-            tag = message.to.tag
-            if not tag:
-                return [] if message.method == "ACK" else self._from_stranger(message, flow, now)
+            if not tag:  # it belongs to nothing known: the gate first, then the checks of section 8.2
+                verdict = Ignored() if method == "ACK" else self._gate.admit(message, flow, now)
+                if isinstance(verdict, Admitted):
+                    return self.admitted(message, verdict.identity, flow, now)
+                if isinstance(verdict, Refused):
+                    return self._refuse(message, flow, verdict.status, verdict.headers)
+                return []
             usage = self._dialogs.get((message.call_id, tag, message.from_.tag or ""))
             usage = usage or self._dialogs.get((message.call_id, tag, ""))
             if usage is None or not usage.hears(message, flow):
-                return self._refuse(message, flow, 481)
+                return [] if method == "ACK" else self._refuse(message, flow, 481)
             if flow == usage.flow or not isinstance(usage, InviteSession):
+                if method == "ACK":
+                    return usage.receive_ack(message, now)
                 return self._serve_in_dialog(usage, message, flow, now)
             served, effects = self._follow(usage, message, flow, now)
             return effects + self._serve_in_dialog(usage, message, flow, now) if served else effects
@@ -312,15 +320,6 @@ class Endpoint:
 
     # -- requests ---------------------------------------------------------------------------------------
 
-    def _from_stranger(self, request: Request, flow: Flow, now: float) -> list[Effect]:
-        """A request that belongs to nothing known: the gate first, then the checks of section 8.2."""
-        verdict = self._gate.admit(request, flow, now)
-        if isinstance(verdict, Refused):
-            return self._refuse(request, flow, verdict.status, verdict.headers)
-        if isinstance(verdict, Ignored):
-            return []
-        return self.admitted(request, verdict.identity, flow, now)
-
     def admitted(self, request: Request, identity: str, flow: Flow, now: float) -> list[Effect]:
         """Serve what the gate has let in as `identity`, if section 8.2 finds nothing wrong with it."""
         if self.transactions.is_merged(request):
@@ -359,7 +358,8 @@ class Endpoint:
         """What section 8.2 finds wrong with a request: status and headers, or None."""
         if request.method not in self.settings.methods:
             return (405 if request.method in KNOWN_METHODS else 501), [("Allow", self._allow)]
-        if request.uri.scheme not in ("sip", "sips", "tel"):
+        request.uri = uri = Uri.parse(request.uri_text)  # whoever asks for it is spared that
+        if uri.scheme not in ("sip", "sips", "tel"):
             return 416, []
         if "Require" in request.first:
             unknown = [tag for tag in request.require if tag not in self.settings.extensions]
@@ -375,10 +375,12 @@ class Endpoint:
         return None
 
     def _invited(self, request: Request, flow: Flow, identity: str, now: float) -> list[Effect]:
-        try:
-            back = request_flow(request, request.contacts[0].uri, flow)
-        except (PeerError, IndexError):  # the session will say that there is no target
-            back = flow
+        back = flow
+        if RPORT not in request.via.parameters:
+            try:
+                back = request_flow(request, request.contacts[0].uri, flow)
+            except (PeerError, IndexError):
+                back = flow  # the session will say that there is no target
         transaction = self._accept(request, flow)
         if self.stopping or len(self._sessions) >= self.settings.max_sessions:
             busy = response_to(request, 503, headers=[("Retry-After", "10")])
@@ -473,14 +475,15 @@ class Endpoint:
         """Answer without keeping anything (section 8.2.7)."""
         if request.method == "ACK":
             return []
-        return [Transmit(*self._answer(request, flow, status, headers))]
+        return [transmit(self._answer(request, flow, status, headers))]
 
     def _answer(
         self, request: Request, flow: Flow, status: int, headers: Iterable[tuple[str, str]]
     ) -> tuple[Flow, bytes]:
         """A final response without a body, and where it goes."""
         back, via = way_back(request, flow)
-        tag = self.stateless_tag(request.first.get("Call-ID", ""), via)
+        tagged = self._first_tag if request.method == "INVITE" else self.stateless_tag
+        tag = tagged(request.first.get("Call-ID", ""), via)
         return back, print_response(request, status, via, tag, [*headers, self.server])
 
     # -- responses ----------------------------------------------------------------------------------------

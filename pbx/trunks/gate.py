@@ -26,7 +26,8 @@ class TrunkGate:
 
     def admit(self, request: Request, flow: Flow, now: float) -> Admitted | Refused | Ignored:
         """Look at a request that belongs to no transaction or dialog, or comes from elsewhere than its dialog did."""
-        return self.judge(request, request.get_all("Authorization"), flow, now)
+        trunk = self._source(request, flow)
+        return self._behind.admit(request, flow, now) if trunk is None else _admit(trunk, request)
 
     def judge(
         self, request: Request, credentials: Iterable[str], flow: Flow, now: float
@@ -35,9 +36,13 @@ class TrunkGate:
         trunk = self._source(request, flow)
         if trunk is None:
             return self._behind.judge(request, credentials, flow, now)
-        if request.method not in METHODS and not request.to.tag:
-            return Refused(405, (("Allow", ", ".join(METHODS)),))
-        return Admitted(identity_of(trunk.name))
+        return _admit(trunk, request)
+
+
+def _admit(trunk: Trunk, request: Request) -> Admitted | Refused:
+    if request.method not in METHODS and not request.to.tag:
+        return Refused(405, (("Allow", ", ".join(METHODS)),))
+    return Admitted(identity_of(trunk.name))
 
 
 def identity_of(name: str) -> str:

@@ -32,7 +32,6 @@ class Algorithm(Enum):
     __hash__ = object.__hash__
 
 
-ALGORITHMS = tuple(Algorithm)
 
 
 def _md5(text: str) -> str:
@@ -143,23 +142,29 @@ class Nonces:
 
     def issue(self, now: float) -> str:
         """A new nonce."""
-        time, number = int(now), self._issued + 1
-        self._issued = number
+        time = int(now)
+        self._issued = number = self._issued + 1
         nonce = self._signed(f"{time:x}.{number:x}")
         self._ours.keep(nonce, (time, number))
         return nonce
 
     def is_fresh(self, nonce: str, now: float) -> bool:
         """Whether we made this nonce, not longer ago than NONCE_SECONDS."""
-        found = self._find(nonce)
+        found = self._ours[nonce] or self._find(nonce)
         return found is not None and -1 <= now - found[0] <= NONCE_SECONDS
 
     def use(self, nonce: str, account: str, count: int) -> bool:
         """Note a use of a nonce of ours; False for a count that was used before (RFC 7616 section 3.4)."""
-        key = nonce, account
-        before = self._used.get(key)
+        used, key = self._used, (nonce, account)
+        before = used.get(key)
         if before is None:
-            return self._begin(key, count)
+            found = self._ours[nonce] or self._find(nonce)
+            if found is None or found[1] <= self._forgotten:
+                return False
+            used[key] = count, 1
+            if len(used) > MAX_NONCE_USES:
+                self._forget_oldest()
+            return True
         highest, seen = before
         if count > highest:
             seen = (seen << min(count - highest, COUNT_WINDOW) | 1) & (1 << COUNT_WINDOW) - 1
@@ -168,20 +173,14 @@ class Nonces:
             return False
         else:
             seen |= 1 << highest - count
-        self._used[key] = highest, seen
-        self._used.move_to_end(key)
+        used[key] = highest, seen
+        used.move_to_end(key)
         return True
 
-    def _begin(self, key: tuple[str, str], count: int) -> bool:
-        found = self._find(key[0])
-        if found is None or found[1] <= self._forgotten:
-            return False
-        self._used[key] = count, 1
-        if len(self._used) > MAX_NONCE_USES:
-            (nonce, _), _ = self._used.popitem(last=False)
-            forgotten = self._find(nonce)
-            self._forgotten = max(self._forgotten, 0 if forgotten is None else forgotten[1])
-        return True
+    def _forget_oldest(self) -> None:
+        (nonce, _), _ = self._used.popitem(last=False)
+        forgotten = self._find(nonce)
+        self._forgotten = max(self._forgotten, 0 if forgotten is None else forgotten[1])
 
     def _find(self, nonce: str) -> tuple[int, int] | None:
         """When a nonce was issued, and as which; None if it is not ours."""
@@ -217,26 +216,21 @@ class Authenticator:
         self._nonces = Nonces(secret)
         self._nobody = Credentials.of("", realm, secret.hex())
         """Checked for unknown users, so that these cost what known ones cost."""
-        self._beginnings = {
-            algorithm: f'Digest realm="{realm}", algorithm={algorithm.value}' for algorithm in Algorithm
-        }
+        self._beginnings = [f'Digest realm="{realm}", algorithm={algorithm.value}' for algorithm in Algorithm]
 
     def nonce(self, now: float) -> str:
         """A new one, for `challenges`."""
         return self._nonces.issue(now)
 
     def challenges(
-        self,
-        now: float,
-        algorithms: Iterable[Algorithm] = ALGORITHMS,
-        *,
-        stale: bool = False,
-        nonce: str = "",
+        self, now: float, *, old: bool = False, stale: bool = False, nonce: str = ""
     ) -> tuple[tuple[str, str], ...]:
-        """WWW-Authenticate headers, the strongest algorithm first, with a new nonce if none is given."""
-        nonce = nonce or self.nonce(now)
-        end = f', nonce="{nonce}", qop="auth"' + (", stale=true" if stale else "")
-        return tuple([("WWW-Authenticate", self._beginnings[algorithm] + end) for algorithm in algorithms])
+        """WWW-Authenticate headers, the strongest algorithm first, or MD5 alone for an `old` client; with a new nonce
+        if none is given."""
+        end = f', nonce="{nonce or self._nonces.issue(now)}", qop="auth"{", stale=true" if stale else ""}'
+        sha256, md5 = self._beginnings
+        last = "WWW-Authenticate", md5 + end
+        return (last,) if old else (("WWW-Authenticate", sha256 + end), last)
 
     def check(
         self,
@@ -247,26 +241,24 @@ class Authenticator:
         now: float,
     ) -> Verdict:
         """Check the parameters of an Authorization header; `credentials` is None for an unknown user."""
-        algorithm = _algorithm(parameters.get("algorithm", "MD5"))
+        algorithm = _BY_NAME.get(parameters.get("algorithm", "MD5").upper())
         if algorithm is None or parameters.get("qop") != "auth" or parameters.get("realm") != self.realm:
             return Verdict.WRONG
         if not parameters.keys() >= _NEEDED:
             return Verdict.WRONG
         if parameters["uri"] != uri and not _same_resource(parameters["uri"], uri):
             return Verdict.WRONG
-        count = _nonce_count(parameters["nc"])
-        expected = digest_response(
-            algorithm, (credentials or self._nobody).ha1(algorithm), parameters, method
-        )
+        count, known = _nonce_count(parameters["nc"]), credentials or self._nobody
+        ha1 = known.sha256 if algorithm is Algorithm.SHA256 else known.md5
+        expected = digest_response(algorithm, ha1, parameters, method)
         given = parameters["response"].lower().encode("utf-8", "replace")
         if not hmac.compare_digest(expected.encode(), given) or credentials is None or count is None:
             return Verdict.WRONG
-        if not self._nonces.is_fresh(parameters["nonce"], now):
-            return Verdict.STALE
+        nonces, nonce = self._nonces, parameters["nonce"]
         # By account, for the response does not cover the name under which the account was found.
-        if not self._nonces.use(parameters["nonce"], credentials.sha256, count):
-            return Verdict.STALE
-        return Verdict.VALID
+        if nonces.is_fresh(nonce, now) and nonces.use(nonce, credentials.sha256, count):
+            return Verdict.VALID
+        return Verdict.STALE
 
 
 def _same_resource(first: str, second: str) -> bool:

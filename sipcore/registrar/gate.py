@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from typing import NamedTuple, Protocol
+from functools import partial
+from typing import Any, NamedTuple, Protocol
 
-from sipcore.registrar.digest import ALGORITHMS, Algorithm, Authenticator, Credentials, Verdict, parse_digest
+from sipcore.registrar.digest import Authenticator, Credentials, Verdict, parse_digest
 from sipcore.syntax.message import Request
 from sipcore.syntax.remember import remembered
 from sipcore.transport.flow import Address, Flow
@@ -20,11 +21,12 @@ FAILURES_PER_SECOND = 0.2
 """What a source may try on after these."""
 MAX_SOURCES = 10_000
 """Sources whose failures, successes or silences are remembered; the oldest is forgotten."""
+MAX_NAME = 64
+"""Characters by which a client is remembered: strangers may call themselves anything, but not at any length."""
 RETRY_SECONDS = 5.0
 """A client that asks again without credentials after this time did not overlook the challenge: it gave up."""
 Place = tuple[Address, str]
 """From where somebody speaks for an account, and its user name as he writes it."""
-_MD5_ALONE = (Algorithm.MD5,)
 _GIVES_UP = re.compile(r"baresip v[01]\.|SIPp\b")
 
 
@@ -59,7 +61,7 @@ class Gate(Protocol):
         """Look at a request that belongs to nothing known."""
 
 
-class Judge(Protocol):
+class Judge(Gate, Protocol):
     """A gate that need not see the whole request."""
 
     def judge(
@@ -88,25 +90,31 @@ class DigestGate:
     def __init__(self, realm: str, accounts: Callable[[str], Account | None], secret: bytes) -> None:
         """`accounts` finds an account by its user name; `secret` signs the nonces."""
         self._accounts = accounts
+        self._realm = realm
         self._authenticator = Authenticator(realm, secret)
         self._throttle = Throttle()
         self._old_clients = OldClients()
 
     def admit(self, request: Request, flow: Flow, now: float) -> Admitted | Refused | Ignored:
         """Look at a request that belongs to no transaction and no dialog."""
-        return self.judge(request, request.get_all("Authorization"), flow, now)
+        credentials = request.get_all("Authorization") if "Authorization" in request.first else ()
+        return self.judge(request, credentials, flow, now)
 
     def judge(
         self, request: Request, credentials: Iterable[str], flow: Flow, now: float
     ) -> Admitted | Refused | Ignored:
         """The same, of one that is like `request` but for its Via, CSeq and credentials."""
-        parameters, source = self._ours(credentials), source_of(flow.remote.host)
-        if parameters is None:
-            return self._challenge(now, old=self._old_clients.challenge(request, source, now))
+        for value in credentials:
+            parameters = parse_digest(value)
+            if parameters is not None and parameters.get("realm") == self._realm:
+                break
+        else:
+            old = self._old_clients.challenge(request, source_of(flow.remote.host), now)
+            return _refused((401, self._authenticator.challenges(now, old=old)))
         username = parameters.get("username", "")
         old = parameters.get("algorithm", "MD5").upper() == "MD5"
         if not old:
-            self._old_clients.up_to_date(request, source)
+            self._old_clients.up_to_date(request, source_of(flow.remote.host))
         place, nonce = (flow.remote, username), parameters.get("nonce", "")
         if not self._throttle.may_try(place, nonce, now):
             return Ignored()
@@ -115,35 +123,24 @@ class DigestGate:
         verdict = self._authenticator.check(parameters, secret, request.method, request.uri_text, now)
         if verdict is Verdict.WRONG or account is None:
             self._throttle.failed(place, nonce, now)
-            return self._challenge(now, old=old)
+            return Refused(401, self._authenticator.challenges(now, old=old))
         if verdict is Verdict.STALE:
             following = self._authenticator.nonce(now)
             self._throttle.proved(username, following)
-            return self._challenge(now, old=old, stale_for=following)
+            return Refused(401, self._authenticator.challenges(now, old=old, stale=True, nonce=following))
         self._throttle.succeeded(place, nonce)
         return _admitted(account.number) if _speaks_for_itself(request, account) else Refused(403)
 
-    def _ours(self, credentials: Iterable[str]) -> dict[str, str] | None:
-        """The digest parameters for our realm among the Authorization headers; None if there are none."""
-        for value in credentials:
-            parameters = parse_digest(value)
-            if parameters is not None and parameters.get("realm") == self._authenticator.realm:
-                return parameters
-        return None
-
-    def _challenge(self, now: float, *, old: bool, stale_for: str = "") -> Refused:
-        """With a new nonce, or the one given that follows a stale one."""
-        algorithms = _MD5_ALONE if old else ALGORITHMS
-        stale = bool(stale_for)
-        return Refused(401, self._authenticator.challenges(now, algorithms, stale=stale, nonce=stale_for))
-
 
 _admitted = remembered(4096)(Admitted)
+_refused = partial(tuple.__new__, Refused)
+"""The same without a call of a Python function."""
 
 
 def _speaks_for_itself(request: Request, account: Account) -> bool:
     """From, and for REGISTER the address-of-record in To, have to be the extension's own."""
-    if not account.owns(request.from_.uri.user):
+    user = request.from_.uri.user
+    if user != account.number and not account.owns(user):
         return False
     return request.method != "REGISTER" or account.owns(request.to.uri.user)
 
@@ -163,19 +160,15 @@ class OldClients:
         """Note that a client is challenged; whether it is an old one."""
         if _gives_up(request.first.get("User-Agent", "")):
             return True
-        since = self._challenged.setdefault(_client(request, source), now)
+        client = source, (request.from_.uri.user or "")[:MAX_NAME]
+        since = self._challenged.setdefault(client, now)
         if len(self._challenged) > MAX_SOURCES:
             self._challenged.popitem(last=False)
         return now - since >= RETRY_SECONDS
 
     def up_to_date(self, request: Request, source: str) -> None:
         """It has answered by SHA-256. An old one does not, and so goes on being challenged."""
-        self._challenged.pop(_client(request, source), None)
-
-
-def _client(request: Request, source: str) -> tuple[str, str]:
-    """What a client is remembered by; strangers may call themselves anything, but not at any length."""
-    return source, (request.from_.uri.user or "")[:64]
+        self._challenged.pop((source, (request.from_.uri.user or "")[:MAX_NAME]), None)
 
 
 class Throttle:
@@ -212,20 +205,12 @@ class Throttle:
 
     def succeeded(self, place: Place, nonce: str) -> None:
         """The credentials were right."""
-        known = self._known
-        known[place] = None
-        known.move_to_end(place)
-        if len(known) > MAX_SOURCES:
-            known.popitem(last=False)
-        self.proved(place[1], nonce)
+        _note_last(self._known, place)
+        _note_last(self._proven, (place[1], nonce))
 
     def proved(self, username: str, nonce: str) -> None:
         """The nonce has been given to, or used by, whoever knows the password."""
-        proof, proven = (username, nonce), self._proven
-        proven[proof] = None
-        proven.move_to_end(proof)
-        if len(proven) > MAX_SOURCES:
-            proven.popitem(last=False)
+        _note_last(self._proven, (username, nonce))
 
     def _measure(self, place: Place) -> str | Place:
         return place if place in self._known else source_of(place[0].host)
@@ -233,3 +218,11 @@ class Throttle:
     def _level(self, measure: str | Place, now: float) -> float:
         level, since = self._failures.get(measure, (0.0, now))
         return max(0.0, level - (now - since) * FAILURES_PER_SECOND)
+
+
+def _note_last(notes: OrderedDict[Any, None], key: Any) -> None:
+    """Of so many the oldest is forgotten."""
+    notes[key] = None
+    notes.move_to_end(key)
+    if len(notes) > MAX_SOURCES:
+        notes.popitem(last=False)

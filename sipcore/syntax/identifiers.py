@@ -54,6 +54,12 @@ class StatelessTags:
         """
         return f"{self._of_call(call_id)}{crc32(via.encode('utf-8', 'surrogateescape')):08x}"
 
+    def first(self, call_id: str, via: str) -> str:
+        """The same, of a Call-ID that is not worth remembering: each call brings another."""
+        digest = self._keyed.copy()
+        digest.update(call_id.encode("utf-8", "surrogateescape"))
+        return f"{digest.hexdigest()}{crc32(via.encode('utf-8', 'surrogateescape')):08x}"
+
     def _hashed(self, call_id: str) -> str:
         digest = self._keyed.copy()
         digest.update(call_id.encode("utf-8", "surrogateescape"))

@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
-from sipcore.effects import Effect, Transmit
+from functools import partial
+from typing import NamedTuple
+
+from sipcore.effects import Effect, transmit
 from sipcore.syntax.message import Request
 from sipcore.transaction.matching import Key
 from sipcore.transport.flow import Flow
 
 
-class Answered:
+class _Answered(NamedTuple):
+    key: Key
+    merged_key: Key | None
+    flow: Flow
+    data: bytes
+    deadline: float
+
+
+class Answered(_Answered):
     """An answer that retransmissions of its request get until timer J (RFC 3261 section 17.2.2).
 
     It does what a `RequestServer` does in that state, and never was in another; a property test compares the two.
     """
 
-    __slots__ = ("_data", "deadline", "flow", "key", "merged_key")
+    __slots__ = ()
+
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
 
     user = None
-
-    def __init__(self, key: Key, merged_key: Key | None, flow: Flow, data: bytes, deadline: float) -> None:
-        self.key = key
-        self.merged_key = merged_key
-        self.flow = flow
-        self.deadline = deadline
-        self._data = data
+    """Nobody is to hear of it."""
 
     def receive(self, request: Request, now: float) -> list[Effect]:
         """A retransmission."""
-        return [Transmit(self.flow, self._data)]
+        return [transmit((self.flow, self.data))]
+
+
+answered = partial(tuple.__new__, Answered)
+"""`Answered`, of the tuple of its values: without a call of a Python function."""

@@ -25,7 +25,7 @@ from sipcore.effects import Effect, transmit
 from sipcore.syntax.headers import Via
 from sipcore.syntax.identifiers import MAGIC_COOKIE
 from sipcore.syntax.message import Printed, Request, Response
-from sipcore.transaction.answered import Answered
+from sipcore.transaction.answered import Answered, answered
 from sipcore.transaction.invite_client import InviteClient
 from sipcore.transaction.invite_server import InviteServer
 from sipcore.transaction.lingering import Lingering
@@ -139,8 +139,10 @@ class TransactionTable:
         (RFC 6026 section 7.1: it is passed on): for that, too, the answer is None.
         `method` INVITE looks for what a CANCEL cancels (section 9.2); other requests than INVITE cannot be.
         """
-        via, acknowledges = request.via, request.method == "ACK"
-        branch, method = via.branch, "INVITE" if acknowledges else method or request.method
+        via, method = request.via, method or request.method
+        branch = via.branch
+        if acknowledges := method == "ACK":
+            method = "INVITE"
         if branch.startswith(MAGIC_COOKIE) and branch != MAGIC_COOKIE:  # `server_key`, of each request
             found = self._servers.get((branch, via.host, via.port, method))
         else:
@@ -165,7 +167,10 @@ class TransactionTable:
 
     def is_merged(self, request: Request) -> bool:
         """Whether a request that `find_server` did not find is here by another way (section 8.2.2.2)."""
-        return not request.to.tag and self.has_merged(merged_key(request))
+        cseq = request.cseq
+        return not request.to.tag and self.has_merged(
+            (request.call_id, request.from_.tag, cseq.number, cseq.method)  # `merged_key`
+        )
 
     def has_merged(self, key: Key) -> bool:
         """The same of a request that has this `merged_key`, and no To tag."""
@@ -197,14 +202,14 @@ class TransactionTable:
 
     def keep_answer(self, key: Key, merged: Key | None, flow: Flow, data: bytes, now: float) -> None:
         """Have retransmissions of what has this `server_key` and `merged_key` answered by `data`."""
-        answered = Answered(key, merged, flow, data, now + self._timer_j)
-        self._servers[key] = answered
+        wait = self._timer_j
+        self._servers[key] = kept = answered((key, merged, flow, data, now + wait))
         if merged is not None:
-            self._merged[merged] = answered
-        queue = self._lingering[self._timer_j]
-        queue.waiting[answered] = None
+            self._merged[merged] = kept
+        queue = self._lingering[wait]
+        queue.waiting[kept] = None
         if queue.deadline is None:
-            self._watch(queue, answered)
+            self._watch(queue, kept)
 
     def respond(
         self, transaction: ServerTransaction, response: Response | Printed, now: float

@@ -9,6 +9,8 @@ from sipcore.syntax.uri import Uri
 from sipcore.transport.flow import Address, Flow, Transport
 
 DEFAULT_PORT = 5060
+RPORT = "rport", None
+"""The parameter of Via by which nearly all ask for answers at the port that they send from."""
 _RPORT = ";rport"
 
 
@@ -31,10 +33,11 @@ def stamp_via(request: Request, flow: Flow) -> None:
 def way_back(request: Request, flow: Flow) -> tuple[Flow, str]:
     """`response_flow`, and the first line of Via as `stamp_via` leaves it, whether that is done here or not."""
     text = request.first.get("Via", "")
-    if text.endswith(_RPORT) and "," not in text and '"' not in text:
+    if text[-6:] == _RPORT and "," not in text and '"' not in text:
         parameters = request.via.parameters
         if len(parameters) == 2 and parameters[0][0] == "branch":  # one Via with one rport, as nearly all write it
-            return flow, f"{text}={flow.remote.port};received={flow.remote.host}"
+            host, port = flow.remote
+            return flow, f"{text}={port};received={host}"
     stamp_via(request, flow)
     return response_flow(request, flow), request.first["Via"]
 
