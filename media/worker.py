@@ -81,8 +81,8 @@ class Channel(asyncio.BufferedProtocol):
         self._receive = receive
         self._closed = closed
         self._transport: asyncio.Transport | None = None
-        self._unsent: list[Any] = []
-        self._will_flush = False
+        self.unsent: list[Any] = []
+        self.will_flush = False
         """Whether that is sent in this turn, by the loop or by who reads."""
         self._late: asyncio.TimerHandle | None = None
         """Sends it soon."""
@@ -93,11 +93,14 @@ class Channel(asyncio.BufferedProtocol):
     def send(self, value: Any, *, late: bool = False) -> None:
         """Send a value with this turn's others, or, if that may be late, with what is sent next, in `LATE_SECONDS` at
         most; behind all that was sent before. Lost if the other end is gone."""
-        self._unsent.append(value)
-        if self._will_flush:
-            return
+        self.unsent.append(value)
+        if not self.will_flush:
+            self.flush_soon(late=late)
+
+    def flush_soon(self, *, late: bool) -> None:
+        """See that what is unsent is sent."""
         if not late:
-            self._will_flush = True
+            self.will_flush = True
             self._loop.call_soon(self._flush)
         elif self._late is None:
             self._late = self._loop.call_later(LATE_SECONDS, self._flush_late)
@@ -111,8 +114,8 @@ class Channel(asyncio.BufferedProtocol):
             self._transport.close()
 
     def _flush(self) -> None:
-        self._will_flush = False
-        values, self._unsent = self._unsent, []
+        self.will_flush = False
+        values, self.unsent = self.unsent, []
         if values and self._transport is not None:
             self._transport.write(_frames(values))
 
@@ -131,7 +134,7 @@ class Channel(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         self._buffer += self._room[:nbytes]
-        replies, self._will_flush = not self._will_flush, True
+        replies, self.will_flush = not self.will_flush, True
         try:
             self._read_frames(self._buffer)
         finally:
@@ -216,8 +219,11 @@ class WorkerProcess:
 
     def send(self, command: Command) -> None:
         """Bring a command there; that a stream ends may be late."""
-        if self._channel is not None:
-            self._channel.send(command, late=type(command) is CloseStream)
+        channel = self._channel
+        if channel is not None:  # `Channel.send`, without the call
+            channel.unsent.append(command)
+            if not channel.will_flush:
+                channel.flush_soon(late=type(command) is CloseStream)
 
     async def stop(self) -> None:
         """End the process: it closes its streams when the pair breaks."""

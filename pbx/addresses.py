@@ -74,6 +74,8 @@ class Addresses:
         among several that everybody is to use.
         """
         told = self._media
+        if not (told or self._signalling or self.found):
+            return flow.local.host
         if told and not _same_family(told, flow.local.host):
             told = ""
         if self.is_local(flow.remote.host):

@@ -37,6 +37,7 @@ from sipcore.syntax.headers import NameAddress
 from sipcore.syntax.message import Request, Response
 from sipcore.syntax.uri import Uri
 from sipcore.transport.flow import Flow
+from values import maker
 
 if TYPE_CHECKING:
     from pbx.conversation import Conversation
@@ -87,6 +88,7 @@ class Nobody:
 
 
 _NOBODY = Nobody()
+_open_stream, _close_stream = maker(OpenStream), maker(CloseStream)
 _MEDIA_REFUSED = (415, 488, 606)
 """Of an INVITE, for what its offer says (RFC 3261 section 21)."""
 
@@ -102,6 +104,8 @@ class Leg:
     """Of the party; empty where it is withheld."""
     trunk = ""
     """Through which it is reached; empty for an extension."""
+    stream: int
+    port: int
     line = ""
     """Whose calls this one counts among: the number of an extension, or the name of a trunk (`pbx.party.line_of`)."""
     state = NEW
@@ -156,13 +160,9 @@ class Leg:
             self.number = party.number
             self.trunk = self.line = party.trunk
         self.watcher = watcher
-        reservation = station.media.reserve(None if beside is None else beside.stream)
-        self.stream: int = reservation.stream
-        self.port: int = reservation.port
+        self.stream, self.port = station.media.reserve(None if beside is None else beside.stream)
         environment = station.environment
-        self.negotiation = Negotiation(
-            host, reservation.port, environment.rng, station.codecs, entropy=environment.entropy
-        )
+        self.negotiation = Negotiation(host, self.port, environment.rng, station.codecs, environment.entropy)
         self.negotiation.srtp = station.srtp
         self._now = station.loop.time
         self._do = station.driver.perform
@@ -518,13 +518,17 @@ class Leg:
     def _use_plan(self) -> None:
         """Hand the negotiated plan to the media engine, if it is news."""
         assert self.session is not None, "the leg has no session yet"
-        plan = self.negotiation.plan(self.session.flow.remote.host)
-        moves = self.port != self.negotiation.port
-        if self.plan is not None and plan == self.plan and not moves:
+        negotiation, before = self.negotiation, self.plan
+        plan, port = negotiation.plan(self.session.flow.remote.host), negotiation.port
+        moves = port != self.port
+        if before is None or moves:
+            self.plan, self.port = plan, port
+            self.station.media.send(_open_stream(self.stream, port, plan))
+        elif plan == before:
             return
-        opens, self.plan, self.port = self.plan is None or moves, plan, self.negotiation.port
-        send = self.station.media.send
-        send(OpenStream(self.stream, self.port, plan) if opens else ChangeStream(self.stream, plan))
+        else:
+            self.plan = plan
+            self.station.media.send(ChangeStream(self.stream, plan))
         if moves and self.relocation is not None:
             self.relocation.settle(True)
         if self.conversation is not None:
@@ -544,7 +548,7 @@ class Leg:
         if self.tunnel is not None:
             self.tunnel.close()
         self.station.legs.discard(self)
-        self.station.media.send(CloseStream(self.stream))
+        self.station.media.send(_close_stream(self.stream))
         if self._ended is not None and not self._ended.done():
             self._ended.set_result(status)
         return watcher
