@@ -33,7 +33,7 @@ from media.net import Receive
 from pbx.config import parse
 from pbx.environment import Environment
 from pbx.switch import Switch
-from sipcore.net.network import SystemNetwork, nobody_waits
+from sipcore.net.network import SystemNetwork
 from sipcore.transport.flow import Address
 
 NUMBERS = range(1000, 1020)
@@ -113,16 +113,21 @@ class StillLoop(asyncio.SelectorEventLoop):
 class MemorySocket:
     """The server's UDP socket, or one for sound that is never sent."""
 
-    def __init__(self, local: Address, receive: Any, drained: Callable[[], None] = nobody_waits) -> None:
+    def __init__(self, local: Address, receive: Any) -> None:
         self.local = local
         self._receive = receive
-        self._drained = drained
+        self._heard: list[tuple[bytes, Address]] = []
         self.sent: list[tuple[bytes, Address]] = []
 
-    def receive(self, data: bytes, remote: Address) -> None:
-        """One datagram has come, and no more."""
-        self._receive(data, remote)
-        self._drained()
+    def hear(self, datagram: tuple[bytes, Address]) -> None:
+        """A datagram has come."""
+        self._heard.append(datagram)
+
+    def wake(self) -> None:
+        """The server reads what has come."""
+        heard, self._heard = self._heard, []
+        if heard:
+            self._receive(heard)
 
     def send(self, data: bytes, remote: Any) -> None:
         self.sent.append((data, remote))
@@ -140,13 +145,8 @@ class MemorySocket:
 class MemoryNetwork(SystemNetwork):
     """Where the server opens its sockets."""
 
-    def open_udp(
-        self,
-        local: Address,
-        receive: Callable[[bytes, Address], None],
-        drained: Callable[[], None] = nobody_waits,
-    ) -> Any:
-        self.udp = MemorySocket(local, receive, drained)
+    def bind_udp(self, local: Address, receive: Any) -> Any:
+        self.udp = MemorySocket(local, receive)
         return self.udp
 
     def open_media(self, local: tuple[str, int], receive: Receive) -> Any:
@@ -165,7 +165,7 @@ class MemoryWire:
 
     def send(self, data: bytes) -> int:
         self._script.append((data, self._local))
-        self._server.receive(data, self._local)
+        self._server.hear((data, self._local))
         return len(data)
 
     def recv(self, size: int) -> bytes:
@@ -241,6 +241,7 @@ async def _record(work: Work, units: int) -> Recording:
         if not isinstance(script[-1], tuple):  # the server has heard nothing since
             return
         script.append(turns)
+        network.udp.wake()
         for _ in range(turns):
             await asyncio.sleep(0)
         for data, remote in network.udp.sent[delivered[0] :]:
@@ -296,13 +297,13 @@ async def _replay(recording: Recording, profile: cProfile.Profile | None) -> flo
 
 
 async def _hear(socket: MemorySocket, script: list[tuple[bytes, Address] | int | None]) -> None:
-    receive = socket.receive
     for step in script:
         if isinstance(step, tuple):
-            receive(*step)
+            socket.hear(step)
         elif step is None:
             _pass_time()
         else:
+            socket.wake()
             for _ in range(step):
                 await asyncio.sleep(0)
 

@@ -21,6 +21,7 @@ from sipcore.net.inbox import Inbox, Sender
 from sipcore.net.large_requests import UDP_MAX_BYTES, LargeRequests
 from sipcore.net.limits import Limits, RateLimit
 from sipcore.net.network import Listener, Network, Stream, UdpSocket
+from sipcore.net.udp import Datagram
 from sipcore.syntax.message import Request, response_to
 from sipcore.syntax.parser import parse_message
 from sipcore.transport import stun
@@ -37,6 +38,8 @@ MAX_ADDRESSES = 4
 """Of one host, that are tried one after the other."""
 NO_WAY = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ECONNREFUSED})
 """What the operating system says of a datagram that it does not send."""
+FIRST_OF_MESSAGES = b"!"
+"""What is less than this begins with a control character or a space, or is empty."""
 WILDCARDS = ("0.0.0.0", "::")
 CALL_PATIENCE_SECONDS = 2.0
 """A call that has waited for longer is turned away too: somebody waits for it."""
@@ -89,7 +92,7 @@ class Driver:
         """Who reads a REGISTER (message, flow, time, whether it came over a stream) and gives it to the endpoint."""
         self.urgent: Callable[[str], bool] = _nothing_is
         """Whether a call to this user part is always served, however long it has waited: an emergency number."""
-        self._inbox = Inbox(self._loop, self._message, self._turn_away)
+        self._inbox = Inbox(self._loop, self._message, self._turn_away, self._finish)
         self._udp: UdpSocket | None = None
         self._udp_flows: dict[Address, Flow] = {}
         self._listeners: list[Listener] = []
@@ -105,6 +108,8 @@ class Driver:
         self._wakes_at = inf
         """When the timer runs out."""
         self._performing = False
+        self._outbox: list[Effect] = []
+        """What is for the wire waits here until all is done that has come together."""
         self._stopped = False
 
     # -- life -------------------------------------------------------------------------------------------
@@ -114,7 +119,7 @@ class Driver:
         settings = self._settings
         if settings.udp_port is not None:
             local = Address(settings.listen, settings.udp_port)
-            self._udp = self._network.open_udp(local, self._datagram, self._inbox.work)
+            self._udp = self._network.bind_udp(local, self._datagrams)
         if settings.tcp_port is not None:
             await self._listen(settings.tcp_port, Transport.TCP, None)
         if settings.tls_port is not None and settings.certificate is not None:
@@ -153,22 +158,25 @@ class Driver:
 
     # -- what the network brings ------------------------------------------------------------------------
 
-    def _datagram(self, data: bytes, remote: Address) -> None:
+    def _datagrams(self, datagrams: list[Datagram]) -> None:
+        """Take what has come together over UDP."""
         now = self._loop.time()
-        if not self._rate.admit(remote.host, now):
-            return
-        if data[:1] <= b" " and (is_stun(data) or not data.strip(b"\r\n\0")):
-            self._keep_alive(data, remote)
-        else:
-            self._inbox.put(data, remote, now)
+        datagrams = self._rate.admitted(datagrams, now)
+        if datagrams and min(datagrams)[0] < FIRST_OF_MESSAGES:
+            datagrams = [
+                datagram
+                for datagram in datagrams
+                if datagram[0] >= FIRST_OF_MESSAGES or not self._keeps_alive(*datagram)
+            ]
+        self._inbox.work(datagrams, now)
 
     def stream_message(self, data: bytes, flow: Flow) -> None:
         """A message has come over a connection. Nobody repeats it, so none is lost where too many wait."""
         if self._inbox.has_room(data):
-            self._inbox.put(data, flow, self._loop.time())
-            self._inbox.work_soon()
+            self._inbox.put([(data, flow)], self._loop.time())
         else:
             self._message(data, flow, self._loop.time())
+            self._finish()
 
     def _turn_away(self, data: bytes, sender: Sender, waited: float) -> bool:
         """Ask a new request that has waited too long to come later; whether it is one."""
@@ -187,15 +195,16 @@ class Driver:
             self._send_datagram(self.udp_flow(back), answer)
         return True
 
-    def _keep_alive(self, data: bytes, remote: Address) -> None:
-        """Answer a keep-alive that wants an answer (RFC 5626 section 4.4.2)."""
+    def _keeps_alive(self, data: bytes, remote: Address) -> bool:
+        """Whether a datagram is a keep-alive; answers one that wants an answer (RFC 5626 section 4.4.2)."""
         if not is_stun(data):
-            return
+            return not data.strip(b"\r\n\0")
         response = stun.answer(data, remote)
         if response is None:
             self.on_stun(data)
         else:
             self.send_datagram(response, remote)
+        return True
 
     def send_datagram(self, data: bytes, remote: Address) -> None:
         """Send what is no SIP from the port of SIP; it may be lost."""
@@ -210,7 +219,8 @@ class Driver:
             connection.stream.write(data)
 
     def _message(self, data: bytes, sender: Sender, now: float) -> None:
-        """Take one message."""
+        """Take one message; `_finish` is to follow."""
+        self._performing = True
         stream = isinstance(sender, Flow)
         flow = sender if isinstance(sender, Flow) else self._udp_flows.get(sender) or self.udp_flow(sender)
         if self.on_wire is not None:
@@ -246,30 +256,53 @@ class Driver:
     # -- effects ----------------------------------------------------------------------------------------
 
     def perform(self, effects: Iterable[Effect]) -> None:
-        """Do what the endpoint asks for, and see to the timer; where one thing leads to another, once for all."""
+        """Do what the endpoint asks for; where one thing leads to another, all is sent at the end."""
         outermost, self._performing = not self._performing, True
         try:
             for effect in effects:
                 kind = type(effect)
-                if kind is Transmit:
-                    flow, data = effect
-                    if flow.transport is Transport.UDP and len(data) <= UDP_MAX_BYTES and not self._large.ways:
-                        self._send_datagram(flow, data)
-                    else:
-                        self._transmit(flow, data)
-                elif kind is CloseFlow:
-                    self._close_flow(effect.flow)
-                else:
-                    try:
-                        self._on_event(effect)
-                    except Exception:
-                        logger.exception("%s was not handled", kind.__name__)
-                        self._answer_in_place_of_user(effect)
+                if kind is Transmit or kind is CloseFlow:
+                    self._outbox.append(effect)
+                    continue
+                try:
+                    self._on_event(effect)
+                except Exception:
+                    logger.exception("%s was not handled", kind.__name__)
+                    self._answer_in_place_of_user(effect)
         finally:
             if outermost:
-                self._performing = False
-                if self._usages.soonest < self._wakes_at or self._transactions.soonest < self._wakes_at:
-                    self._arm()
+                self._finish()
+
+    def _finish(self) -> None:
+        """Send what is to be sent, and see to the timer.
+
+        The way of a datagram through the kernel is long: those that follow each other take half of the time.
+        """
+        outbox, self._outbox = self._outbox, []
+        self._performing = False
+        send = self._udp.send if self._udp is not None and self.on_wire is None else None
+        for effect in outbox:
+            try:
+                if type(effect) is CloseFlow:
+                    self._close_flow(effect.flow)
+                    continue
+                flow, data = effect
+                if (
+                    send is None
+                    or flow.transport is not Transport.UDP
+                    or len(data) > UDP_MAX_BYTES
+                    or self._large.ways
+                ):
+                    self._transmit(flow, data)
+                    continue
+                try:  # `_send_datagram`, without the call
+                    send(data, flow.remote)
+                except OSError as error:
+                    self._lost(flow, data, error)
+            except Exception:
+                logger.exception("%s was not performed", type(effect).__name__)
+        if self._usages.soonest < self._wakes_at or self._transactions.soonest < self._wakes_at:
+            self._arm()
 
     def _answer_in_place_of_user(self, effect: Effect) -> None:
         """Say 500 to a request that its handler left: it would be kept, and its sender kept waiting, for ever."""
@@ -314,10 +347,14 @@ class Driver:
             self._trace(self.on_wire, True, flow, data)
         try:
             self._udp.send(data, flow.remote)
-        except OSError as error:  # as good as lost on the way: the timers end what is really dead
-            logger.debug("%s: %s", flow, error)
-            if error.errno in NO_WAY and not data.startswith(b"SIP/2.0"):
-                self._loop.call_soon(self._unsent, data)  # told later, like a lost connection
+        except OSError as error:
+            self._lost(flow, data, error)
+
+    def _lost(self, flow: Flow, data: bytes, error: OSError) -> None:
+        """A datagram was not sent. It is as good as lost on the way: the timers end what is really dead."""
+        logger.debug("%s: %s", flow, error)
+        if error.errno in NO_WAY and not data.startswith(b"SIP/2.0"):
+            self._loop.call_soon(self._unsent, data)  # told later, like a lost connection
 
     def _unsent(self, data: bytes) -> None:
         request = parse_message(data)

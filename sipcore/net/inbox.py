@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from operator import length_hint
 
+from sipcore.net.udp import Datagram
 from sipcore.transport.flow import Address, Flow
 from sipcore.transport.source import source_of
 
@@ -27,6 +29,7 @@ REPORT_SECONDS = 60.0
 
 Sender = Address | Flow
 """Of a datagram its address, of what came over a connection its flow."""
+Message = tuple[bytes, Sender]
 Take = Callable[[bytes, Sender, float], None]
 """Told (message, from where, the time)."""
 Refuse = Callable[[bytes, Sender, float], bool]
@@ -36,7 +39,7 @@ Refuse = Callable[[bytes, Sender, float], bool]
 class Inbox:
     """One message of each source after the other, so that who sends many delays himself; those of a source in order.
 
-    One that is repeated while it waits is handled once.
+    One that is repeated while it waits is handled once. Where something waits, a turn of the loop is scheduled.
     """
 
     def __init__(
@@ -44,103 +47,105 @@ class Inbox:
         loop: asyncio.AbstractEventLoop,
         take: Take,
         refuse: Refuse,
+        worked: Callable[[], None],
     ) -> None:
-        """`refuse` is asked about what has waited too long."""
+        """`refuse` is asked about what has waited too long; `worked` is told before others have their turn."""
         self.refused = self.lost = 0
         """Messages turned away, and dropped, since the start."""
         self._loop = loop
         self._take = take
         self._refuse = refuse
-        self._waiting: OrderedDict[str, deque[tuple[bytes, Sender]]] = OrderedDict()
+        self._worked = worked
+        self._waiting: OrderedDict[str, deque[Message]] = OrderedDict()
         """Of each source (an IPv6 one is a /64), the next in front."""
-        self._known: dict[tuple[bytes, Sender], float] = {}
+        self._known: dict[Message, float] = {}
         """All of these, and since when they wait."""
-        self._lone: tuple[bytes, Sender, float] | None = None
-        """The only one that waits, and since when: it has no place in any order, so no order is kept for it."""
         self._bytes = 0
         self._scheduled = False
         self._report_at = 0.0
 
     def __len__(self) -> int:
         """How many wait."""
-        return len(self._known) + (self._lone is not None)
+        return len(self._known)
 
     def has_room(self, data: bytes) -> bool:
         """Whether a message may wait here, or would be lost."""
-        return len(self) < MAX_WAITING and self._bytes + len(data) <= MAX_WAITING_BYTES
+        return len(self._known) < MAX_WAITING and self._bytes + len(data) <= MAX_WAITING_BYTES
 
-    def put(self, data: bytes, sender: Sender, now: float) -> None:
-        """A message has been read. To be followed by `work`, now or in a later turn."""
-        lone, known = self._lone, self._known
-        if lone is not None:
-            self._lone = None
-            self._enqueue(*lone)
-        elif not known:
-            self._lone = data, sender, now
-            return
-        if (data, sender) in known:
-            return
-        if len(known) >= MAX_WAITING or self._bytes + len(data) > MAX_WAITING_BYTES:  # `has_room`, without the call
-            self.lost += 1
-            return
-        self._enqueue(data, sender, now)
-
-    def _enqueue(self, data: bytes, sender: Sender, now: float) -> None:
-        message = data, sender
-        self._known[message] = now
-        self._bytes += len(data)
-        source = source_of(sender.remote.host if isinstance(sender, Flow) else sender.host)
-        queue = self._waiting.get(source)
-        if queue is None:
-            self._waiting[source] = deque((message,))
-        else:
-            queue.append(message)
+    def put(self, messages: Iterable[Message], now: float) -> None:
+        """Messages have been read: handle them when others have had their turn."""
+        for message in messages:
+            if message in self._known:
+                continue
+            data, sender = message
+            if not self.has_room(data):
+                self.lost += 1
+                continue
+            self._known[message] = now
+            self._bytes += len(data)
+            source = source_of(sender.remote.host if isinstance(sender, Flow) else sender.host)
+            queue = self._waiting.get(source)
+            if queue is None:
+                self._waiting[source] = deque((message,))
+            else:
+                queue.append(message)
+        self._work_soon()
 
     def clear(self) -> None:
         """Nothing that waits is to be handled any more."""
-        self._lone = None
         self._waiting.clear()
         self._known.clear()
         self._bytes = 0
 
-    def work_soon(self) -> None:
-        """Begin with what waits when others have had their turn."""
-        if not self._scheduled:
+    def work(self, datagrams: list[Datagram], now: float) -> None:
+        """Datagrams have been read together: handle them for a while, and the rest when others have had their turn;
+        so all, where something waits already."""
+        several = len(datagrams) > 1
+        if self._scheduled or (several and not _are_in_order(datagrams)):
+            self.put(datagrams, now)
+            return
+        read_at, until = now, now + SLICE_SECONDS
+        coming = iter(datagrams)
+        try:
+            for data, sender in coming:
+                self._take(data, sender, now)
+                if several and (now := self._loop.time()) >= until:
+                    break
+        finally:  # what went wrong with one message does not keep the others waiting
+            if length_hint(coming):
+                self.put(coming, read_at)
+            self._worked()
+
+    def _work_soon(self) -> None:
+        if self._waiting and not self._scheduled:
             self._scheduled = True
             self._loop.call_soon(self._begin)
 
     def _begin(self) -> None:
         self._scheduled = False
-        self.work()
+        self._serve(self._loop.time())
 
-    def work(self) -> None:
-        """Handle what waits for a while, and go on with the rest when others have had their turn."""
-        if self._scheduled:
-            return
-        now = self._loop.time()
+    def _serve(self, now: float) -> None:
+        """Handle what waits for a while."""
         until = now + SLICE_SECONDS
         try:
-            while (self._waiting or self._lone is not None) and now < until:
-                if self._lone is not None:
-                    (data, sender, since), self._lone = self._lone, None
-                else:
-                    source, queue = self._waiting.popitem(last=False)
-                    message = data, sender = queue.popleft()
-                    if queue:
-                        self._waiting[source] = queue  # behind all others
-                    since = self._known.pop(message)
-                    self._bytes -= len(data)
-                waited = now - since
+            while self._waiting and now < until:
+                source, queue = self._waiting.popitem(last=False)
+                message = data, sender = queue.popleft()
+                if queue:
+                    self._waiting[source] = queue  # behind all others
+                waited = now - self._known.pop(message)
+                self._bytes -= len(data)
                 if waited >= PATIENCE_SECONDS and self._refuse(data, sender, waited):
                     self.refused += 1
                     self._report(now)
                 else:
                     self._take(data, sender, now)
-                if self._waiting or self._lone is not None:
+                if self._waiting:
                     now = self._loop.time()
-        finally:  # what went wrong with one message does not keep the others waiting
-            if self._waiting or self._lone is not None:
-                self.work_soon()
+        finally:
+            self._work_soon()
+            self._worked()
 
     def _report(self, now: float) -> None:
         if now >= self._report_at:
@@ -148,3 +153,11 @@ class Inbox:
             logger.warning(
                 "too much to do: %d requests have been asked to come later, %d lost", self.refused, self.lost
             )
+
+
+def _are_in_order(datagrams: list[Datagram]) -> bool:
+    """Whether to handle them as they came is to handle one of each source after the other, and none twice."""
+    if len(datagrams) == 2:
+        return datagrams[0] != datagrams[1]
+    sources = {source_of(remote.host) for _, remote in datagrams}
+    return len(sources) == len(datagrams) or (len(sources) == 1 and len(set(datagrams)) == len(datagrams))

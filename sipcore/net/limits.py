@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sipcore.net.udp import Datagram
 from sipcore.transport.source import source_of
 from values import dataclass
 
@@ -54,3 +55,24 @@ class RateLimit:
             return False
         self._buckets[source] = since
         return True
+
+    def admitted(self, datagrams: list[Datagram], now: float) -> list[Datagram]:
+        """Those that `admit` lets in, which is asked about each new source and works out all others here at once."""
+        buckets, earning = self._buckets, self._earning
+        full, latest = now - self._longest, now + _TOLERANCE
+        let_in = []
+        for datagram in datagrams:
+            host = datagram[1].host
+            source = source_of(host)
+            since = buckets.get(source)
+            if since is None:
+                if self.admit(host, now):
+                    let_in.append(datagram)
+                continue
+            if since < full:
+                since = full
+            since += earning
+            if since <= latest:
+                buckets[source] = since
+                let_in.append(datagram)
+        return let_in

@@ -12,18 +12,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from sipcore.net.tcp import connect, listen
-from sipcore.net.udp import SystemUdpSocket
+from sipcore.net.udp import Receive, SystemUdpSocket
 from sipcore.transport.flow import Address
 from sipcore.transport.resolve import Naptr, Srv
 
 if TYPE_CHECKING:
     from sipcore.net.dns import SystemDns
-
-Receive = Callable[[bytes, Address], None]
-
-
-def nobody_waits() -> None:
-    """Whoever reads has no use for being told that nothing more is there to be read."""
 
 
 class UdpSocket(Protocol):
@@ -66,13 +60,8 @@ class Listener(Protocol):
 class Network(Protocol):
     """The network as one host sees it."""
 
-    def open_udp(
-        self, local: Address, receive: Receive, drained: Callable[[], None] = nobody_waits
-    ) -> UdpSocket:
-        """Bind a UDP port. `receive` is told each datagram, `drained` where there are no more for now.
-
-        Raises OSError.
-        """
+    def bind_udp(self, local: Address, receive: Receive) -> UdpSocket:
+        """Bind a UDP port. `receive` is told datagrams, all together that have come together. Raises OSError."""
 
     async def listen(
         self, local: Address, accept: Callable[[Stream], None], tls: ssl.SSLContext | None = None
@@ -109,11 +98,9 @@ class SystemNetwork:
 
         return SystemDns()
 
-    def open_udp(
-        self, local: Address, receive: Receive, drained: Callable[[], None] = nobody_waits
-    ) -> UdpSocket:
+    def bind_udp(self, local: Address, receive: Receive) -> UdpSocket:
         """Bind a UDP port. Raises OSError."""
-        return SystemUdpSocket(local, receive, drained)
+        return SystemUdpSocket(local, receive)
 
     async def listen(
         self, local: Address, accept: Callable[[Stream], None], tls: ssl.SSLContext | None = None

@@ -1,4 +1,4 @@
-"""UDP on a raw socket: one system call a datagram, and a bounded drain for each wake-up."""
+"""UDP on a raw socket: one system call a datagram, and all that has come is read before any of it is worked on."""
 
 from __future__ import annotations
 
@@ -17,6 +17,11 @@ DRAIN = 256
 """Datagrams read before others on the loop have their turn."""
 MAX_SENDERS = 10_000
 
+Datagram = tuple[bytes, Address]
+"""What has come, and from where."""
+Receive = Callable[[list[Datagram]], None]
+"""Told all that has come together; the list is the receiver's."""
+
 
 class _Senders(dict[tuple[str, int], Address]):
     """Who has sent lately, by what the kernel says of him: found without a call of any Python function."""
@@ -31,13 +36,8 @@ class _Senders(dict[tuple[str, int], Address]):
 class SystemUdpSocket:
     """A bound UDP socket on the running event loop."""
 
-    def __init__(
-        self,
-        local: Address,
-        receive: Callable[[bytes, Address], None],
-        drained: Callable[[], None] = lambda: None,
-    ) -> None:
-        """`drained` is told after each wake-up, when all that it brought was received. Raises OSError."""
+    def __init__(self, local: Address, receive: Receive) -> None:
+        """Raises OSError."""
         family = socket.AF_INET6 if ":" in local.host else socket.AF_INET
         self._socket = socket.socket(family, socket.SOCK_DGRAM)
         try:
@@ -52,7 +52,6 @@ class SystemUdpSocket:
         """Send one datagram. Raises OSError: on what never works, and where the buffer is full, which loses it as the
         network might. The system call itself, for it is made for each message."""
         self._receive = receive
-        self._drained = drained
         self._closed = False
         self._senders = _Senders()
         self._loop = asyncio.get_running_loop()
@@ -66,22 +65,16 @@ class SystemUdpSocket:
             self._socket.close()
 
     def _readable(self) -> None:
-        """Often nothing else has come, and what comes while the first is worked on needs no wake-up of its own."""
-        receive, recvfrom, senders = self._receive, self._socket.recvfrom, self._senders
-        unworked = False
-        for number in range(DRAIN):
-            if self._closed:
-                break
+        recvfrom, senders = self._socket.recvfrom, self._senders
+        datagrams: list[Datagram] = []
+        for _ in range(DRAIN):
             try:
                 data, peer = recvfrom(MAX_DATAGRAM_BYTES)
             except BlockingIOError:
                 break
             except OSError as error:  # an ICMP error of an earlier datagram
                 logger.debug("UDP %s: %s", self.local, error)
-                continue
-            receive(data, senders[peer])
-            unworked = number > 0
-            if not unworked:
-                self._drained()
-        if unworked:
-            self._drained()
+            else:
+                datagrams.append((data, senders[peer]))
+        if datagrams:
+            self._receive(datagrams)

@@ -1,77 +1,122 @@
-"""A message that waits alone is kept apart from the order of those that wait together, and nobody can tell."""
+"""What comes together is handled as it comes only where that is the order anyway, and nobody can tell."""
 
 from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sipcore.net import inbox
+from sipcore.net import inbox, limits
 from sipcore.net.inbox import Inbox, Sender
+from sipcore.net.limits import Limits, RateLimit
+from sipcore.net.udp import Datagram
 from sipcore.transport.flow import Address, Flow, Transport
 from tests.simulation.loop import JumpingLoop
 
-PHONES = [Address(f"192.0.2.{host}", port) for host in (1, 2) for port in (5060, 5061)]
-SENDERS: list[Sender] = [*PHONES, Flow(Transport.TCP, Address("192.0.2.9", 5060), PHONES[0], 1)]
-PUTS = st.tuples(st.sampled_from([b"one", b"two", b"three", b"four"]), st.sampled_from(SENDERS))
-STEPS = st.lists(PUTS | st.sampled_from(["work", "turn", 0.01, 0.3]), max_size=30)
+V4 = [Address(f"192.0.2.{host}", port) for host in (1, 2, 3) for port in (5060, 5061)]
+PHONES = [*V4, *(Address(f"2001:db8:0:{network}::{host}", 5060) for network in (1, 2) for host in (1, 2))]
+STREAM = Flow(Transport.TCP, Address("192.0.2.9", 5060), V4[0], 1)
+WORDS = st.sampled_from([b"one", b"two", b"three", b"four"])
+HEAPS = st.lists(st.tuples(WORDS, st.sampled_from(PHONES)), min_size=1, max_size=8)
+STEPS = st.lists(HEAPS | WORDS | st.sampled_from(["turn", 0.01, 0.3]), max_size=30)
+
+
+def in_turn(heap: list[Datagram]) -> list[Datagram]:
+    """One of each source after the other, and none twice."""
+    queues: dict[object, list[Datagram]] = {}
+    for datagram in dict.fromkeys(heap):
+        host = ip_address(datagram[1].host)
+        source = host if host.version == 4 else ip_network((host, 64), strict=False)
+        queues.setdefault(source, []).append(datagram)
+    longest = max(map(len, queues.values()))
+    return [queue[place] for place in range(longest) for queue in queues.values() if place < len(queue)]
 
 
 class Books:
-    """What an inbox has handed on; each message takes three milliseconds, "three" fails, and "four" brings another."""
+    """What an inbox has handed on; each message takes three milliseconds, "three" fails."""
 
-    def __init__(self, *, always_in_order: bool) -> None:
+    def __init__(self) -> None:
         self.loop = JumpingLoop()
+        self.loop.set_exception_handler(lambda loop, context: self.handed.append("failed"))
         self.handed: list[object] = []
-        self.always_in_order = always_in_order
-        self.inbox = Inbox(self.loop, self._take, self._refuse)
+        self.inbox = Inbox(self.loop, self._take, self._refuse, lambda: self.handed.append("worked"))
 
     def _take(self, data: bytes, sender: Sender, now: float) -> None:
         self.handed.append((data, sender, round(now, 6)))
         self.loop.work(0.003)
         if data == b"three":
             raise LookupError
-        if data == b"four":
-            self._put(b"four" if len(self.handed) < 100 else b"one", sender)
 
     def _refuse(self, data: bytes, sender: Sender, waited: float) -> bool:
         self.handed.append((data, sender, round(waited, 6)))
         return data == b"two"
 
-    def _put(self, data: bytes, sender: Sender) -> None:
-        self.inbox.put(data, sender, self.loop.time())
-        if self.always_in_order and self.inbox._lone is not None:
-            lone, self.inbox._lone = self.inbox._lone, None
-            self.inbox._enqueue(*lone)
+    def turn(self) -> None:
+        self.loop.call_soon(self.loop.stop)
+        self.loop.run_forever()
 
-    def do(self, step: tuple[bytes, Sender] | str | float) -> None:
-        if isinstance(step, tuple):
-            self._put(*step)
-        elif isinstance(step, float):
+    def do(self, step: list[Datagram] | bytes | str | float) -> None:
+        if isinstance(step, float):
             self.loop.work(step)
-        elif step == "turn":
-            self.loop.call_soon(self.loop.stop)
-            self.loop.run_forever()
+        elif isinstance(step, bytes):
+            self.inbox.put([(step, STREAM)], self.loop.time())
+        elif isinstance(step, str):
+            self.turn()
         else:
             try:
-                self.inbox.work()
+                self.inbox.work(list(step), self.loop.time())
             except LookupError:
                 self.handed.append("failed")
-        self.handed.append((len(self.inbox), self.inbox.lost, self.inbox.refused))
 
 
-@given(STEPS, st.integers(1, 4))
-def test_what_waits_alone_is_handled_as_in_the_order(
-    steps: list[tuple[bytes, Sender] | str | float], most: int
+@given(STEPS, st.integers(8, 12))
+def test_what_is_handled_as_it_comes_is_handled_as_in_the_order(
+    steps: list[list[Datagram] | bytes | str | float], most: int
 ) -> None:
     before, inbox.MAX_WAITING = inbox.MAX_WAITING, most
-    books = Books(always_in_order=False), Books(always_in_order=True)
+    straight, orderly = books = Books(), Books()
     try:
-        for each in books:
-            each.loop.set_exception_handler(lambda loop, context: None)
-            for step in [*steps, "work", "turn", "turn"]:
-                each.do(step)
-        assert books[0].handed == books[1].handed
+        for step in [*steps, "turn", "turn", "turn"]:
+            handed = len(straight.handed)
+            straight.do(step)
+            if isinstance(step, list) and len(straight.handed) > handed:
+                assert in_turn(step) == step
+                assert len(orderly.inbox) == 0
+                orderly.inbox.put(step, orderly.loop.time())
+                orderly.turn()
+            else:
+                orderly.do(step)
+            assert straight.handed == orderly.handed
+            counts = [(len(each.inbox), each.inbox.lost, each.inbox.refused) for each in books]
+            assert counts[0] == counts[1]
     finally:
         inbox.MAX_WAITING = before
         for each in books:
             each.loop.close()
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([0.0, 0.01, 0.125, 0.3, 5.0]), st.lists(st.sampled_from(PHONES), max_size=6)
+        ),
+        max_size=12,
+    ),
+    st.integers(1, 5),
+)
+def test_what_comes_together_is_admitted_as_one_after_the_other(
+    heaps: list[tuple[float, list[Address]]], most: int
+) -> None:
+    before, limits.MAX_SOURCES = limits.MAX_SOURCES, most
+    slow = Limits(messages_per_second=8.0, burst=4.0)
+    together, each, now = RateLimit(slow), RateLimit(slow), 1000.0
+    try:
+        for number, (pause, senders) in enumerate(heaps):
+            now += pause
+            heap = [(b"%d %d" % (number, place), sender) for place, sender in enumerate(senders)]
+            one_by_one = [datagram for datagram in heap if each.admit(datagram[1].host, now)]
+            assert together.admitted(heap, now) == one_by_one
+            assert together._buckets == each._buckets
+    finally:
+        limits.MAX_SOURCES = before

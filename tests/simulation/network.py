@@ -16,7 +16,6 @@ from heapq import heappop, heappush
 from random import Random
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-from sipcore.net.network import nobody_waits
 from sipcore.transport.flow import Address
 from sipcore.transport.resolve import Naptr, Srv
 from tests.simulation.impairment import LAN, Channel, Profile
@@ -168,31 +167,12 @@ class SimulatedNetwork:
 class SimulatedUdpSocket:
     """A bound UDP socket. It has the shape of sipcore.net.network.UdpSocket."""
 
-    def __init__(
-        self,
-        host: HostNetwork,
-        local: Address,
-        receive: Callable[[bytes, Any], None],
-        drained: Callable[[], None],
-    ) -> None:
+    def __init__(self, host: HostNetwork, local: Address, receive: Callable[[bytes, Any], None]) -> None:
         self._host = host
         self.local = local
         self.receive = receive
-        self._drained = drained
-        self._waking = False
         self.only_from: Address | None = None
         """If connected: the kernel drops what comes from anywhere else."""
-
-    def arrive(self, data: bytes, source: Address) -> None:
-        """A datagram is there; what else comes in the same instant is read with it."""
-        self.receive(data, source)
-        if self._drained is not nobody_waits and not self._waking:
-            self._waking = True
-            self._host.network.loop.call_soon(self._wake)
-
-    def _wake(self) -> None:
-        self._waking = False
-        self._drained()
 
     def send(self, data: bytes, remote: tuple[str, int]) -> None:
         """Send one datagram. Raises OSError when closed or when the datagram is too long."""
@@ -250,19 +230,33 @@ class HostNetwork:
 
     # -- UDP
 
-    def open_udp(
-        self,
-        local: Address,
-        receive: Callable[[bytes, Address], None],
-        drained: Callable[[], None] = nobody_waits,
-    ) -> SimulatedUdpSocket:
+    def open_udp(self, local: Address, receive: Callable[[bytes, Address], None]) -> SimulatedUdpSocket:
         """Bind; port 0 picks one. Raises OSError if the address is not ours or the port is taken."""
         self.check_local(local)
         port = local.port or self.ephemeral_port(self.udp)
         if port in self.udp:
             raise os_error(errno.EADDRINUSE, local)
-        self.udp[port] = SimulatedUdpSocket(self, Address(local.host, port), receive, drained)
+        self.udp[port] = SimulatedUdpSocket(self, Address(local.host, port), receive)
         return self.udp[port]
+
+    def bind_udp(
+        self, local: Address, receive: Callable[[list[tuple[bytes, Address]]], None]
+    ) -> SimulatedUdpSocket:
+        """The same, where what comes in the same instant is read together."""
+        heap: list[tuple[bytes, Address]] = []
+
+        def arrive(data: bytes, source: Address) -> None:
+            heap.append((data, source))
+            if len(heap) == 1:
+                self.network.loop.call_soon(wake)
+
+        def wake() -> None:
+            read, heap[:] = list(heap), []
+            if self.udp.get(socket.local.port) is socket:
+                receive(read)
+
+        socket = self.open_udp(local, arrive)
+        return socket
 
     def open_media(
         self, local: tuple[str, int], receive: Callable[[bytes, tuple[str, int]], None]
@@ -287,7 +281,7 @@ class HostNetwork:
         if bound is None or not self.plugged or self.firewall(datagram):
             return
         if bound.only_from is None or bound.only_from == source:
-            bound.arrive(data, source)
+            bound.receive(data, source)
 
     # -- streams
 

@@ -9,8 +9,9 @@ import warnings
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from sipcore.net.network import Listener, Receive, Stream, SystemNetwork, UdpSocket, nobody_waits
+from sipcore.net.network import Listener, Stream, SystemNetwork, UdpSocket
 from sipcore.net.tcp import SystemListener
+from sipcore.net.udp import Receive
 from sipcore.transport.flow import Address
 
 HERE = "127.0.0.1"
@@ -66,10 +67,8 @@ class Loopback(SystemNetwork):
     async def resolve(self, host: str) -> list[str]:
         return [self.names[host]] if host in self.names else await super().resolve(host)
 
-    def open_udp(
-        self, local: Address, receive: Receive, drained: Callable[[], None] = nobody_waits
-    ) -> UdpSocket:
-        opened = super().open_udp(local, receive, drained)
+    def bind_udp(self, local: Address, receive: Receive) -> UdpSocket:
+        opened = super().bind_udp(local, receive)
         self.opened.append(opened.local)
         return opened
 

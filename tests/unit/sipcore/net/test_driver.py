@@ -107,6 +107,42 @@ async def test_a_datagram_that_can_never_be_sent_ends_its_transaction(simulation
         assert server.endpoint.live()["transactions"] == 0
 
 
+async def test_what_has_come_together_is_answered_in_order_when_all_is_done(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keep-alives between them disturb nobody, and one that cannot be sent keeps no other back."""
+    async with serving(simulation) as server:
+        sent: list[bytes] = []
+        at_first: list[int] = []
+
+        def send(data: bytes, remote: Address) -> None:
+            if b"Call-ID: 2@" in data:
+                raise OSError(errno.EPERM, "no")
+            sent.append(data)
+
+        monkeypatch.setattr(server.driver._udp, "send", send)
+        server.before = lambda effect: at_first.append(len(sent))
+        phone = Address(CLIENT, 5060)
+        heap = [(options(number, transport="UDP"), phone) for number in range(1, 5)]
+        server.driver._datagrams([(b"\r\n\r\n", phone), *heap[:2], (b"\0\0", phone), *heap[2:]])
+        assert at_first == [0] * 4
+        assert [parse_message(data).call_id for data in sent] == [f"{number}@{CLIENT}" for number in (1, 3, 4)]
+
+
+async def test_the_last_words_of_a_flow_come_before_its_end(simulation: Simulation, client: HostNetwork) -> None:
+    async with serving(simulation) as server:
+        connection = await connect(client)
+        connection.stream.write(options(1))
+        await travel()
+        flow = server.flow
+        server.before = lambda effect: server.driver.perform([Transmit(flow, b"last words"), CloseFlow(flow)])
+        connection.stream.write(options(2))
+        await travel()
+        assert connection.received.endswith(b"last words")
+        assert not connection.stream.is_open
+        assert server.gone == [flow]
+
+
 # -- flows -----------------------------------------------------------------------------------------
 
 

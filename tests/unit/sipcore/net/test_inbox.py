@@ -31,11 +31,15 @@ class Work:
     def __init__(self) -> None:
         self.loop = JumpingLoop()
         self.taken: list[bytes] = []
-        self.inbox = Inbox(self.loop, self._take, lambda data, sender, waited: False)
+        self.pauses = 0
+        self.inbox = Inbox(self.loop, self._take, lambda data, sender, waited: False, self._pause)
 
     def _take(self, data: bytes, sender: Sender, now: float) -> None:
         self.taken.append(data)
         self.loop.work(0.001)
+
+    def _pause(self) -> None:
+        self.pauses += 1
 
 
 @pytest.fixture
@@ -46,7 +50,6 @@ def work() -> Iterator[Work]:
 
 
 def turn(work: Work) -> None:
-    work.inbox.work_soon()
     work.loop.call_soon(work.loop.stop)
     work.loop.run_forever()
 
@@ -54,7 +57,7 @@ def turn(work: Work) -> None:
 def test_others_have_their_turn(work: Work) -> None:
     numbers = [b"%d" % number for number in range(20)]
     for number in numbers:
-        work.inbox.put(number, PHONE, work.loop.time())
+        work.inbox.put([(number, PHONE)], work.loop.time())
     turn(work)
     assert len(work.taken) <= SLICE_SECONDS / 0.001 + 1
     while len(work.inbox):
@@ -71,22 +74,21 @@ def test_one_that_fails_does_not_keep_the_others_waiting(work: Work) -> None:
         if data == b"bad":
             raise LookupError
 
-    inbox = Inbox(loop, take, lambda data, sender, waited: False)
-    for word in (b"bad", b"good"):
-        inbox.put(word, PHONE, loop.time())
+    pauses: list[int] = []
+    inbox = Inbox(loop, take, lambda data, sender, waited: False, lambda: pauses.append(len(taken)))
     with pytest.raises(LookupError):
-        inbox.work()
-    assert taken == [b"bad"]
+        inbox.work([(word, PHONE) for word in (b"bad", b"good")], loop.time())
+    assert (taken, pauses) == ([b"bad"], [1])
     loop.call_soon(loop.stop)
     loop.run_forever()
-    assert taken == [b"bad", b"good"]
+    assert (taken, pauses) == ([b"bad", b"good"], [1, 2])
 
 
 def test_who_sends_many_delays_himself_alone(work: Work) -> None:
     for number in range(100):
-        work.inbox.put(b"one of many", Address("192.0.2.7", 1024 + number), work.loop.time())
+        work.inbox.put([(b"one of many", Address("192.0.2.7", 1024 + number))], work.loop.time())
     for word in (b"first", b"second"):
-        work.inbox.put(word, Address("192.0.2.8", 5060), work.loop.time())
+        work.inbox.put([(word, Address("192.0.2.8", 5060))], work.loop.time())
     while len(work.inbox):
         turn(work)
     assert (work.taken.index(b"first"), work.taken.index(b"second"), len(work.taken)) == (1, 3, 102)
@@ -94,24 +96,24 @@ def test_who_sends_many_delays_himself_alone(work: Work) -> None:
 
 def test_what_is_repeated_while_it_waits_is_handled_once(work: Work) -> None:
     for host in ("192.0.2.7", "192.0.2.7", "192.0.2.8"):
-        work.inbox.put(b"hello", Address(host, 5060), work.loop.time())
+        work.inbox.put([(b"hello", Address(host, 5060))], work.loop.time())
     turn(work)
     assert work.taken == [b"hello", b"hello"]
-    work.inbox.put(b"hello", PHONE, work.loop.time())
+    work.inbox.put([(b"hello", PHONE)], work.loop.time())
     turn(work)
     assert len(work.taken) == 3
 
 
 def test_there_is_an_end_to_what_is_kept(work: Work) -> None:
     for number in range(MAX_WAITING + 5):
-        work.inbox.put(b"%d" % number, PHONE, work.loop.time())
+        work.inbox.put([(b"%d" % number, PHONE)], work.loop.time())
     assert (len(work.inbox), work.inbox.lost) == (MAX_WAITING, 5)
     work.inbox.clear()
     for number in range(1000):
-        work.inbox.put(b"%d" % number * 20_000, PHONE, work.loop.time())
+        work.inbox.put([(b"%d" % number * 20_000, PHONE)], work.loop.time())
     assert len(work.inbox) < 1000
     work.inbox.clear()
-    work.inbox.put(b"alone", PHONE, work.loop.time())
+    work.inbox.put([(b"alone", PHONE)], work.loop.time())
     work.inbox.clear()
     assert len(work.inbox) == 0
     turn(work)
@@ -121,7 +123,7 @@ def test_there_is_an_end_to_what_is_kept(work: Work) -> None:
 def test_one_that_waits_alone_takes_room(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inbox, "MAX_WAITING", 1)
     assert work.inbox.has_room(b"alone")
-    work.inbox.put(b"alone", PHONE, work.loop.time())
+    work.inbox.put([(b"alone", PHONE)], work.loop.time())
     assert not work.inbox.has_room(b"another")
 
 

@@ -8,7 +8,7 @@ from typing import Self
 
 import pytest
 
-from sipcore.net.udp import DRAIN, SystemUdpSocket
+from sipcore.net.udp import DRAIN, Datagram, SystemUdpSocket
 from sipcore.transport.flow import Address
 from tests.unit.sipcore.net.loopback import HERE, run, until
 
@@ -18,10 +18,7 @@ class Port:
 
     def __init__(self) -> None:
         self.received: list[tuple[bytes, Address]] = []
-        self.socket = SystemUdpSocket(Address(HERE, 0), self._receive)
-
-    def _receive(self, data: bytes, remote: Address) -> None:
-        self.received.append((data, remote))
+        self.socket = SystemUdpSocket(Address(HERE, 0), self.received.extend)
 
     def __enter__(self) -> Self:
         return self
@@ -58,20 +55,18 @@ def test_a_heap_of_datagrams_lets_others_have_their_turn() -> None:
     run(story())
 
 
-def test_nothing_that_has_come_waits_for_the_next_wake_up() -> None:
+def test_what_has_come_is_told_together() -> None:
     async def story() -> None:
-        told: list[bytes | None] = []
+        told: list[list[Datagram]] = []
         with Port() as one:
-            listening = SystemUdpSocket(
-                Address(HERE, 0), lambda data, remote: told.append(data), lambda: told.append(None)
-            )
+            listening = SystemUdpSocket(Address(HERE, 0), told.append)
             try:
                 for number in range(5):
                     one.socket.send(b"%d" % number, listening.local)
-                await until(lambda: len(told) - told.count(None) == 5)
-                assert told[-1] is None, "told of the last, it is worked on"
-                assert [data for data in told if data is not None] == [b"0", b"1", b"2", b"3", b"4"]
-                assert told[1] is None, "nor does the first wait for the others to be read"
+                await until(lambda: sum(map(len, told)) == 5)
+                together = [(b"%d" % number, one.socket.local) for number in range(5)]
+                assert [datagram for datagrams in told for datagram in datagrams] == together
+                assert all(told), "nobody is told of nothing"
             finally:
                 listening.close()
 
@@ -115,23 +110,23 @@ def test_a_peer_that_is_not_there_does_no_harm() -> None:
     run(story())
 
 
-def test_a_close_frees_the_port_even_in_the_middle_of_a_heap() -> None:
+def test_a_close_frees_the_port_even_while_datagrams_are_told() -> None:
     async def story() -> None:
         with Port() as one:
-            received: list[bytes] = []
+            told: list[list[Datagram]] = []
 
-            def receive(data: bytes, remote: Address) -> None:
-                received.append(data)
+            def receive(datagrams: list[Datagram]) -> None:
+                told.append(datagrams)
                 other.close()
 
             other = SystemUdpSocket(Address(HERE, 0), receive)
-            for _ in range(5):
+            for _ in range(DRAIN + 5):
                 one.socket.send(b"hello", other.local)
-            await until(lambda: received)
+            await until(lambda: told)
             again = SystemUdpSocket(other.local, receive)
             again.close()
             other.close()
-            assert received == [b"hello"]
+            assert len(told) == 1
 
     run(story())
 
@@ -139,6 +134,6 @@ def test_a_close_frees_the_port_even_in_the_middle_of_a_heap() -> None:
 def test_a_port_in_use_is_an_error() -> None:
     async def story() -> None:
         with Port() as port, pytest.raises(OSError, match="in use"):
-            SystemUdpSocket(port.socket.local, lambda data, remote: None)
+            SystemUdpSocket(port.socket.local, lambda datagrams: None)
 
     run(story())
