@@ -44,3 +44,8 @@ class Texts(dict[datetime, str]):
 
 UTC_TEXTS = Texts()
 """For all: moments are the same in the journal and in the store."""
+
+
+def moment_of(text: str) -> datetime:
+    """The moment that `UTC_TEXTS` gives this text for. Raises ValueError."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from datetime import datetime, timedelta
 from functools import partial
@@ -23,9 +23,11 @@ from values import dataclass
 
 logger = logging.getLogger(__name__)
 
-BATCH_SECONDS = 0.2
-"""How long a record may wait for others to be written with it."""
+BATCH_SECONDS = 0.5
+"""How long a record may wait for others to be written with it. It waits for half of that at least: its legs tell how
+they sounded a moment after the end, and to enter that later costs several times as much as all else of the call."""
 BATCH = 200
+"""So many do not wait for others."""
 DAY_SECONDS = 86400.0
 JOURNAL_SECONDS = 0.1
 """How soon the journal tells of a call that begins."""
@@ -71,8 +73,12 @@ class History:
         for kind, take in self._chronicle.takes.items():
             happenings.subscribe(kind, take)
         happenings.subscribe(CallQuality, self._add_quality)
-        self._records: list[CallRecord] = []
-        self._qualities: list[CallQuality] = []
+        self._young: dict[str, calls.Entry] = {}
+        """Calls that have ended, of which the store has not been told; by their IDs."""
+        self._old: dict[str, calls.Entry] = {}
+        """Those among them that are given to it next."""
+        self._late: list[CallQuality] = []
+        """Of calls that the store knows already."""
         self._timer: asyncio.TimerHandle | None = None
         self._daily: asyncio.TimerHandle | None = None
         self._journal = journal
@@ -125,31 +131,49 @@ class History:
         return await self._store.fetch(query)
 
     def _add(self, record: CallRecord) -> None:
-        self._records.append(record)
+        self._young[record.call] = calls.entry(record)
         if self._journal is not None:
             self._ended.append(record.call)
-        self._written_soon()
+        if self._timer is None or len(self._young) >= BATCH:
+            self._given_soon()
 
     def _add_quality(self, quality: CallQuality) -> None:
-        self._qualities.append(quality)
-        self._written_soon()
+        entry = self._young.get(quality.call) or self._old.get(quality.call)
+        if entry is not None:
+            entry.legs.append(calls.leg_text(quality))
+        else:
+            self._late.append(quality)
+            self._given_soon()
 
-    def _written_soon(self) -> None:
-        if len(self._records) + len(self._qualities) >= BATCH:
-            self._flush()
+    def _given_soon(self) -> None:
+        if len(self._young) + len(self._late) >= BATCH:
+            self._give_old()
         elif self._timer is None and self._store.durable:
-            self._timer = asyncio.get_running_loop().call_later(BATCH_SECONDS, self._flush)
+            self._timer = asyncio.get_running_loop().call_later(BATCH_SECONDS / 2, self._give_old)
+
+    def _give_old(self) -> None:
+        old, self._old, self._young = self._old, self._young, {}
+        self._give(old)
+        if self._old:
+            self._given_soon()
 
     def _flush(self) -> None:
+        """Give the store all that it has not been told."""
+        ended, self._old, self._young = self._old | self._young, {}, {}
+        self._give(ended)
+
+    def _give(self, ended: Mapping[str, calls.Entry]) -> None:
+        late, self._late = self._late, []
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._records or self._qualities:
-            records, self._records = self._records, []
-            qualities, self._qualities = self._qualities, []
-            self._store.note(partial(calls.add, records, qualities), at_once=True)
-            if records and self._journal is not None:
-                self._unsettled.append(_Ended(records, asyncio.get_running_loop().time(), self._store.noted))
+        if not (ended or late):
+            return
+        entries = [*ended.values()]
+        self._store.note(partial(calls.enter, entries, late), at_once=True)
+        if entries and self._journal is not None:
+            records = [entry.record for entry in entries]
+            self._unsettled.append(_Ended(records, asyncio.get_running_loop().time(), self._store.noted))
 
     # -- calls that are going on ------------------------------------------------------------------------------
 
@@ -166,13 +190,11 @@ class History:
         self._journalling = None
         at, chronicle, journal = self._wall(), self._chronicle, self._journal
         assert journal is not None, "without one nothing is to be written"
-        if not len(chronicle):
-            self._flush()
         unsettled, ended = self._unsettled, self._ended
         while unsettled and unsettled[0].noted <= self._store.settled:
             unsettled.popleft()
         self._ended = []
-        if not (len(chronicle) or len(self._store)):
+        if not (len(chronicle) or self._young or self._old or len(self._store)):
             self._have_done(journal.clear)
             return
         full = journal.full  # once, for the journalist may find out meanwhile
@@ -180,7 +202,8 @@ class History:
         late = [each for each in unsettled if full or (each.at <= due and not each.told)]
         over = [record for each in late for record in each.records]
         if full:
-            self._have_done(partial(journal.rewrite, at, chronicle.going_on(at), [*over, *self._records]))
+            over += [entry.record for entry in (*self._old.values(), *self._young.values())]
+            self._have_done(partial(journal.rewrite, at, chronicle.going_on(at), over))
         else:
             self._have_done(partial(journal.append, at, chronicle.going_on(at, chronicle.changed), ended, over))
         for each in late:

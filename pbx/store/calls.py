@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 from math import isfinite
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import (
@@ -28,9 +29,11 @@ from sqlalchemy import (
 from pbx.happenings import CallQuality
 from pbx.history.record import CallList, CallRecord
 from pbx.history.rows import hand_overs_text, moment_text, parties_text, read_hand_overs, read_parties
+from pbx.moments import UTC_TEXTS
 from pbx.quoted import Quoted
 from pbx.store.insertion import Insertion, storable
 from pbx.store.schema import Moment, metadata
+from values import dataclass, maker
 
 MOST_IDS = 1000
 
@@ -74,31 +77,63 @@ call_lists = Table(
 """Who finds which call in which list, as lists are read; worked out once, when the call has ended. Rows without a call
 are harmless, so nothing refers to it: to look whether it is there costs more than all else of a row."""
 
-_enter_records = Insertion(call_records, [column.name for column in call_records.c])
-_enter_lists = Insertion(call_lists, [column.name for column in call_lists.c], replaces=True)
+_enter_records = Insertion(call_records, [column.name for column in call_records.c], moments_as_texts=True)
+_enter_lists = Insertion(
+    call_lists, [column.name for column in call_lists.c], replaces=True, moments_as_texts=True
+)
 _quoted = Quoted(storable)
 _HEARD = tuple(field.name for field in fields(CallQuality) if field.name not in ("at", "call"))
+_numbers = attrgetter(*_HEARD[1:])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Entry:
+    """A call that is over, as it will be entered: whoever has just made its record has at hand all that this takes."""
+
+    record: CallRecord
+    row: tuple[object, ...]
+    """All columns but the last."""
+    places: Sequence[tuple[object, ...]]
+    """In whose lists it stands."""
+    legs: list[str]
+    """How they sounded; `legs.append(leg_text(quality))` while nobody enters it."""
+
+
+_make_entry = maker(Entry)
 
 
 def add(records: Sequence[CallRecord], qualities: Iterable[CallQuality], connection: Connection) -> None:
     """Enter calls, and how calls sounded that are entered now or before."""
-    legs: dict[str, list[CallQuality]] = {}
+    entries = {record.call: entry(record) for record in records}
+    late = []
     for quality in qualities:
-        legs.setdefault(quality.call, []).append(quality)
-    if records:
-        _enter_records(connection, [_record_row(record, legs.pop(record.call, ())) for record in records])
-    if found := [row for record in records for row in _list_rows(record)]:
-        _enter_lists(connection, found)
+        known = entries.get(quality.call)
+        if known is not None:
+            known.legs.append(leg_text(quality))
+        else:
+            late.append(quality)
+    enter([*entries.values()], late, connection)
+
+
+def enter(entries: Sequence[Entry], late: Sequence[CallQuality], connection: Connection) -> None:
+    """Enter calls, and how calls sounded that were entered before."""
+    if entries:
+        _enter_records(connection, [(*each.row, f"[{','.join(each.legs)}]") for each in entries])
+    if places := [place for each in entries for place in each.places]:
+        _enter_lists(connection, places)
+    legs: dict[str, list[str]] = {}
+    for quality in late:
+        legs.setdefault(quality.call, []).append(leg_text(quality))
     for some in _some([*legs]):
         _add_legs({call: legs[call] for call in some}, connection)
 
 
-def _add_legs(late: Mapping[str, list[CallQuality]], connection: Connection) -> None:
+def _add_legs(late: Mapping[str, list[str]], connection: Connection) -> None:
     """Of calls that are there already; others are gone meanwhile."""
     columns = call_records.c
     found = connection.execute(select(columns.call, columns.legs).where(columns.call.in_([*late]))).all()
     for call, legs in found:
-        rows = [*legs, *json.loads(_legs_text(late[call]))]
+        rows = [*legs, *map(json.loads, late[call])]
         connection.execute(update(call_records).where(columns.call == call).values(legs=rows))
 
 
@@ -196,13 +231,14 @@ def _record(*, legs: Any, hand_overs: Any, reasons: Any, parties: Any, **values:
     )
 
 
-def _record_row(record: CallRecord, legs: Iterable[CallQuality]) -> Sequence[object]:
-    """In the order of the columns."""
-    quoted = _quoted
-    return (
-        record.call,
-        record.started_at,
-        record.ended_at,
+def entry(record: CallRecord) -> Entry:
+    """Of a call whose legs have told nothing yet."""
+    quoted, texts, call = _quoted, UTC_TEXTS, record.call
+    at = texts[record.started_at]
+    row = (
+        call,
+        at,
+        texts[record.ended_at],
         record.caller,
         record.caller_name,
         record.trunk,
@@ -214,37 +250,20 @@ def _record_row(record: CallRecord, legs: Iterable[CallQuality]) -> Sequence[obj
         record.talk_seconds,
         record.answered_by,
         record.feature,
-        hand_overs_text(record.hand_overs, quoted),
+        hand_overs_text(record.hand_overs, quoted) if record.hand_overs else "[]",
         quoted.list(record.reasons),
         parties_text(record.parties, quoted),
-        _legs_text(legs),
     )
+    places = [(party.number, found_in._value_, at, call) for party in record.parties if (found_in := party.list)]
+    return _make_entry(record, row, places, [])
 
 
-def _list_rows(record: CallRecord) -> Iterable[Sequence[object]]:
-    call, at = record.call, record.started_at
-    return [(party.number, found_in._value_, at, call) for party in record.parties if (found_in := party.list)]
-
-
-def _legs_text(legs: Iterable[CallQuality]) -> str:
-    return f"[{','.join([_leg_text(leg) for leg in legs])}]"
-
-
-def _leg_text(leg: CallQuality) -> str:
-    """JSON has finite numbers alone: any other is as good as none."""
-    numbers = [
-        leg.packets,
-        leg.loss,
-        leg.jitter_ms,
-        leg.mos,
-        leg.sent,
-        leg.remote_loss,
-        leg.remote_jitter_ms,
-        leg.remote_mos,
-        leg.round_trip_ms,
-    ]
-    texts = ",".join(["null" if number is None or not isfinite(number) else repr(number) for number in numbers])
-    return f"[{moment_text(leg.at)},{_quoted[leg.extension]},{texts}]"
+def leg_text(leg: CallQuality) -> str:
+    """For an `Entry`. JSON has finite numbers alone: any other is as good as none."""
+    numbers = repr(_numbers(leg))  # as JSON has them, but for what is no number
+    if "n" in numbers.replace("None", ""):
+        numbers = repr([number if number is None or isfinite(number) else None for number in _numbers(leg)])
+    return f"[{moment_text(leg.at)},{_quoted[leg.extension]},{numbers[1:-1].replace('None', 'null')}]"
 
 
 def _leg(call: str, at: str, *values: Any) -> CallQuality:

@@ -15,13 +15,13 @@ from typing import Any
 from sqlalchemy import JSON, Boolean, Column, Connection, Dialect, Integer, Numeric, String, Table, Text
 from sqlalchemy.types import TypeEngine
 
-from pbx.moments import UTC_TEXTS
+from pbx.moments import UTC_TEXTS, moment_of
 from pbx.store.schema import Moment
 from values import dataclass
 
 MAX_TEXT = 500
 """Characters of a name or number that are kept: phones may call themselves anything."""
-ROWS = 32
+ROWS = 128
 """Of one statement, at most; what is left over goes by statements of half as many, and so on. Each database takes as
 many values."""
 
@@ -45,13 +45,16 @@ class Insertion:
     empty text is not for a column that may be NULL.
 
     With `replaces` a row that is there already, by its primary key, is overwritten; none may be given twice, unless a
-    primary key is all there is of it.
+    primary key is all there is of it. With `moments_as_texts` those are given as `UTC_TEXTS` has them.
     """
 
-    def __init__(self, table: Table, names: Sequence[str], *, replaces: bool = False) -> None:
+    def __init__(
+        self, table: Table, names: Sequence[str], *, replaces: bool = False, moments_as_texts: bool = False
+    ) -> None:
         self._table = table
         self._names = tuple(names)
         self._replaces = replaces
+        self._moments_as_texts = moments_as_texts
         self._prepared: dict[str, _Prepared] = {}
 
     def __call__(self, connection: Connection, rows: Iterable[Sequence[object]]) -> None:
@@ -75,7 +78,8 @@ class Insertion:
         columns = [self._table.c[name] for name in self._names]
         names = ", ".join(quote(column.name) for column in columns)
         marks = f"({', '.join(_mark(column, dialect) for column in columns)})"
-        found = ((index, _process(column, dialect)) for index, column in enumerate(columns))
+        as_texts = self._moments_as_texts
+        found = ((index, _process(column, dialect, as_texts)) for index, column in enumerate(columns))
         processes = [(index, process) for index, process in found if process is not None]
         head = f"INSERT INTO {quote(self._table.name)} ({names}) VALUES "
         tail = _over(columns, quote) if self._replaces else ""
@@ -105,9 +109,12 @@ def _asks_each(dialect: Dialect) -> bool:
     return dialect.name == "sqlite"
 
 
-def _process(column: Column[Any], dialect: Dialect) -> _Process | None:
+def _process(column: Column[Any], dialect: Dialect, moments_as_texts: bool) -> _Process | None:
     """What makes values such that the driver takes them as they are; None where they are so."""
-    process = _process_of(column.type, dialect)
+    if moments_as_texts and isinstance(column.type, Moment):
+        process = None if _asks_each(dialect) else _each(moment_of)
+    else:
+        process = _process_of(column.type, dialect)
     if not (_asks_each(dialect) and column.nullable):
         return process
     return lambda values: [

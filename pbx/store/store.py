@@ -24,6 +24,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -126,13 +127,17 @@ class Store:
         seconds, and Conflict where a row refers to one that is gone, or is there already; whatever else `change`
         raises takes all that it did back.
         """
+        return await self._have_done(partial(self._perform, change))
+
+    async def _have_done(self, work: Callable[[], Result]) -> Result:
+        """By the writer, after all that it was asked for before."""
         if self._closed:
             raise StoreUnavailable("the store is closed")
         if self._writer is None:
-            result = self._perform(change)
+            result = work()
             await asyncio.sleep(0)  # others may run here, as they may while a thread works
             return result
-        job = self._writer.submit(self._perform, change)
+        job = self._writer.submit(work)
         waiting = asyncio.wrap_future(job)
         waiting.add_done_callback(_hear)
         done, _ = await asyncio.wait([waiting], timeout=WAIT_SECONDS)
@@ -163,7 +168,7 @@ class Store:
     async def flush(self) -> None:
         """Write what has been noted. Raises StoreUnavailable."""
         if self._notes or self._flushing is not None:
-            await self.write(_nothing)
+            await self._have_done(self._perform_noted)
 
     # -- queries ----------------------------------------------------------------------------------------------
 
@@ -227,7 +232,7 @@ class Store:
 
     async def _flush(self) -> None:
         try:
-            await self.write(_nothing)
+            await self._have_done(self._perform_noted)
             self._flushed()
         except StoreUnavailable as error:
             self._not_flushed(error)
@@ -252,10 +257,13 @@ class Store:
 
     def _perform(self, change: Change[Result]) -> Result:
         """In the writer's thread: all notes first, then the change."""
+        self._perform_noted()
+        return self._database.transact(change)
+
+    def _perform_noted(self) -> None:
         while self._notes:
             batch = [self._notes[index] for index in range(min(BATCH, len(self._notes)))]
             self._perform_notes(batch)
-        return self._database.transact(change)
 
     def _perform_notes(self, batch: list[Change[Any]]) -> None:
         def all_of_it(connection: Connection) -> None:
@@ -285,10 +293,6 @@ class Store:
 def _entered_by(note: Change[Any]) -> Callable[[Sequence[Any], Connection], object] | None:
     """What takes it together with others; None if nothing does."""
     return note.enter if isinstance(note, OneOf) else None
-
-
-def _nothing(connection: Connection) -> None:
-    """The change that has all before it performed."""
 
 
 def _hear(future: asyncio.Future[Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -11,9 +12,15 @@ from typing import Any, cast
 import pytest
 
 from pbx.happenings import CallConnected, CallEnded, CallQuality, CallStarted, Happenings, PresenceChanged
-from pbx.history.history import LATE_SECONDS, STILL_SECONDS, History
+from pbx.history.history import BATCH, BATCH_SECONDS, LATE_SECONDS, STILL_SECONDS, History
 from pbx.history.journal import Journal
+from pbx.store import calls
+from pbx.store.database import Database
+from pbx.store.store import Store
 from tests.unit.pbx.history.test_journal import STARTED
+
+HEARD = dict.fromkeys(("loss", "jitter_ms", "mos", "remote_loss", "remote_jitter_ms", "remote_mos"), 0.25)
+QUALITY = CallQuality(at=STARTED.ended_at, call="c", extension="100", packets=1, sent=2, round_trip_ms=None, **HEARD)
 
 
 def test_history_asks_for_calls_and_not_for_what_costs_much_to_find_out() -> None:
@@ -54,6 +61,7 @@ async def test_a_call_that_is_over_is_kept_where_the_journal_is_found_full_in_th
     journal = FoundFull(tmp_path / "calls.journal")
     history = History(Happenings(), cast(Any, Away()), partial(datetime.now, UTC), keep_days=0, journal=journal)
     history._add(STARTED)
+    history._flush()
     for _ in range(6):  # the second line has the record; whoever asks twice a line is told another thing in the third
         history._write_journal()
         assert STARTED.call in [record.call for record in journal.recover()] or journal.asked == 1
@@ -68,6 +76,30 @@ async def test_the_journal_has_how_a_call_ended_only_where_the_store_is_slow(tmp
     for _ in range(3):
         history._write_journal()
     assert journal.recover() == ()
-    await asyncio.sleep(LATE_SECONDS + 2 * STILL_SECONDS)
+    await asyncio.sleep(BATCH_SECONDS + LATE_SECONDS + 2 * STILL_SECONDS)
     assert journal.recover() == (STARTED,)
+    history.stop()
+
+
+async def test_how_a_call_sounded_is_entered_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To enter it later costs several times as much; but whoever reads waits for nothing."""
+    late: list[int] = []
+    monkeypatch.setattr(calls, "_add_legs", lambda legs, connection: late.append(len(legs)))
+    database = Database.memory()
+    database.durable = True
+    happenings, store = Happenings(), Store(database)
+    history = History(happenings, store, partial(datetime.now, UTC), keep_days=0)
+    for number in range(3 * BATCH):
+        history._add(replace(STARTED, call=f"c{number}"))
+        await asyncio.sleep(0.01)
+        happenings.tell(replace(QUALITY, call=f"c{number}"))
+    await asyncio.sleep(BATCH_SECONDS + 0.01)
+    kept = [f"c{number}" for number in range(3 * BATCH)]
+    assert store.read(partial(calls.qualities, calls=kept)) == {call: [replace(QUALITY, call=call)] for call in kept}
+    assert late == []
+    history._add(replace(STARTED, call="read at once"))
+    assert "read at once" in [record.call for record in await history.latest(limit=4 * BATCH)]
+    happenings.tell(replace(QUALITY, call="read at once"))
+    await asyncio.sleep(BATCH_SECONDS + 0.01)
+    assert late == [1]
     history.stop()

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from math import isfinite
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pbx.happenings import CallQuality
 from pbx.history.record import CallList, CallRecord, HandOver, Participation, Role
 from pbx.store import calls
 from pbx.store.database import Database
-from pbx.store.insertion import MAX_TEXT
+from pbx.store.insertion import MAX_TEXT, storable
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 
@@ -170,6 +174,18 @@ def test_a_number_that_json_does_not_have_is_one_that_nobody_knows(database: Dat
     assert database.query(calls.calls) == [record("c")]
     expected = replace(strange, mos=None, loss=None, jitter_ms=None)
     assert database.query(partial(calls.qualities_of, call="c")) == [expected, expected]
+
+
+heard = st.none() | st.integers(0) | st.floats()
+
+
+@given(st.lists(heard, min_size=9, max_size=9), st.text())
+def test_how_a_leg_sounded_is_written_as_json_has_it(numbers: list[float | None], extension: str) -> None:
+    names = [field.name for field in fields(CallQuality)][3:]
+    leg = CallQuality(at=AT, call="c", extension=extension, **dict(zip(names, numbers, strict=True)))  # type: ignore[arg-type]
+    at, kept, *values = json.loads(calls.leg_text(leg), parse_constant=pytest.fail)
+    assert (datetime.fromisoformat(at), kept) == (AT, storable(extension))
+    assert values == [None if each is None or not isfinite(each) else each for each in numbers]
 
 
 def test_what_is_too_old_goes_with_all_that_belongs_to_it(database: Database) -> None:

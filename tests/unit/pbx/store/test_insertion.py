@@ -24,6 +24,7 @@ from sqlalchemy import (
     select,
 )
 
+from pbx.moments import UTC_TEXTS
 from pbx.store.database import Database
 from pbx.store.insertion import MAX_TEXT, ROWS, Insertion
 from pbx.store.schema import Moment
@@ -44,6 +45,8 @@ table = Table(
 )
 NAMES = [column.name for column in table.c]
 enter = Insertion(table, NAMES)
+enter_texts = Insertion(table, NAMES, moments_as_texts=True)
+MOMENTS = [index for index, column in enumerate(table.c) if isinstance(column.type, Moment)]
 AT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 
 
@@ -54,6 +57,8 @@ def entered(database: Database, rows: Sequence[Row], *, by: str) -> list[Row]:
         table.create(connection)
         if by == "insertion":
             enter(connection, list(map(written, rows)))
+        elif by == "insertion of texts":
+            enter_texts(connection, [with_moments_as_texts(written(row)) for row in rows])
         else:
             connection.execute(table.insert(), [dict(zip(NAMES, row, strict=True)) for row in rows])
         found = [
@@ -68,6 +73,10 @@ def entered(database: Database, rows: Sequence[Row], *, by: str) -> list[Row]:
 def written(row: Row) -> tuple[object, ...]:
     """With its JSON as text."""
     return (*row[:-1], json.dumps(row[-1]))
+
+
+def with_moments_as_texts(row: tuple[Any, ...]) -> tuple[object, ...]:
+    return tuple([value and UTC_TEXTS[value] if index in MOMENTS else value for index, value in enumerate(row)])
 
 
 def row(number: int) -> Row:
@@ -91,6 +100,7 @@ def row(number: int) -> Row:
 def test_as_many_as_are_given_are_there(database: Database, count: int) -> None:
     rows = [row(number) for number in range(count)]
     assert entered(database, rows, by="insertion") == entered(database, rows, by="sqlalchemy") == rows
+    assert entered(database, rows, by="insertion of texts") == rows
 
 
 @given(
@@ -111,7 +121,8 @@ def test_every_value_is_kept_as_sqlalchemy_keeps_it(
 ) -> None:
     database = Database.memory()
     rows: list[Row] = [(number, *values, None, ()) for number, values in enumerate(some)]
-    assert entered(database, rows, by="insertion") == entered(database, rows, by="sqlalchemy")
+    expected = entered(database, rows, by="sqlalchemy")
+    assert entered(database, rows, by="insertion") == entered(database, rows, by="insertion of texts") == expected
     database.close()
 
 
