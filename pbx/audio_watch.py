@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from media.messages import ReportStream, Statistics
 from pbx.audio_faults import AudioFault, audio_fault
-from pbx.happenings import AudioDirection, CallAnswered, CallConnected, NoAudio, OneWayAudio
+from pbx.happenings import AudioDirection, NoAudio, OneWayAudio
 from pbx.leg import Leg, LegState
 
 if TYPE_CHECKING:
@@ -36,15 +36,6 @@ class AudioWatch:
         """How many faults there were since one was logged, within this minute; None: for a minute there was none."""
         self._last = ""
         """The last of them."""
-        switch.happenings.subscribe(CallAnswered, self._answered)
-        switch.happenings.subscribe(CallConnected, self._connected)
-
-    def _answered(self, answered: CallAnswered) -> None:
-        if answered.feature:  # else somebody is connected, too
-            self.watch(answered.call)
-
-    def _connected(self, connected: CallConnected) -> None:
-        self.watch(connected.call)
 
     def watch(self, call_id: str) -> None:
         """Have a look at a call soon: somebody has come into it."""

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from media.messages import ListenForDigits, Quiet
 from media.service import PortsExhausted
@@ -50,8 +50,6 @@ if TYPE_CHECKING:
     from sipcore.effects import Invited
 
 logger = logging.getLogger(__name__)
-
-Shared = TypeVar("Shared")
 
 
 class Call(FeatureVerbs):
@@ -101,7 +99,8 @@ class Call(FeatureVerbs):
         """Of legs whose streams have closed, to be told after the end."""
         self._wall = switch.environment.wall
         self._tell = switch.happenings.tell
-        self._started_at = switch.loop.time()
+        self._now = switch.environment.now
+        self._started_at = self._now()
 
     # -- life ---------------------------------------------------------------------------------------------
 
@@ -109,7 +108,7 @@ class Call(FeatureVerbs):
         """Take the INVITE and begin to serve it: to a destination, or wherever what was dialled leads."""
         session = invited.session
         try:
-            host = self.switch.media_host(session.flow)
+            host = self.switch.nat.addresses.media(session.flow)
             self.leg = Leg(self.switch, self.caller, self, host=host)
             self.leg.call_id = self.id
             self.leg.receive_call(session, invited.offer)
@@ -125,16 +124,17 @@ class Call(FeatureVerbs):
     def begin(self, first: Step | None = None) -> None:
         """Tell the start, and do `first`, such as to find the party that is to be served; without it, bring the caller
         to `dialled`."""
-        at = self._wall()
+        at, caller, router = self._wall(), self.caller, self.switch.router
+        goes_out = bool(router.outbound.trunks) and router.leads_outside(self.dialled, caller)
         self._tell(
             call_started(
                 at=at,
                 call=self.id,
-                caller=self.caller.number,
-                caller_name=self.caller.full_name,
-                trunk=trunk_of(self.caller),
+                caller=caller.number,
+                caller_name=caller.full_name,
+                trunk=trunk_of(caller),
                 callee=self.dialled,
-                internal=self.internal and not self.switch.router.leads_outside(self.dialled, self.caller),
+                internal=not (goes_out or isinstance(caller, ExternalParty)),
             )
         )
         step = None if first is None else partial(self.serve, first)
@@ -155,7 +155,7 @@ class Call(FeatureVerbs):
         if self.leg is not None:
             self.leg.reject(status)
         else:
-            self.switch.driver.perform(invited.session.reject(status, self.switch.loop.time()))
+            self.switch.driver.perform(invited.session.reject(status, self._now()))
         self.switch.forget(self)
         self.switch.turned_away.tell(self.caller, self.dialled, status, why=why, call=self.id)
 
@@ -170,7 +170,7 @@ class Call(FeatureVerbs):
         for leg in (self.callee, self.leg):
             if leg is not None and leg.state is not ENDED:
                 self._do_surely(leg.reject, status if status >= 300 else 480, reason)
-        now = self.switch.loop.time()
+        now = self._now()
         self._tell(
             call_ended(
                 at=self._wall(),
@@ -211,7 +211,7 @@ class Call(FeatureVerbs):
         """Bring the caller to `dialled`. Phones of an extension ring at once, in one stretch with the decision: a line
         found free stays so. That takes a coroutine only if none of them answers; all else does. `at`: it is now."""
         try:
-            route = self._routed(at)
+            route = self.switch.router.route(self.dialled, self.trail, caller=self.caller, dids=self.dids, at=at)
             action = route.action
             if isinstance(action, Ring):
                 self._explain(route, at)
@@ -241,11 +241,9 @@ class Call(FeatureVerbs):
             if result.state is ENDED:
                 course.end()
 
-    def _routed(self, at: datetime | None = None) -> Route:
-        return self.switch.router.route(self.dialled, self.trail, caller=self.caller, dids=self.dids, at=at)
-
     def _route(self) -> Awaitable[None]:
-        return self._follow(self._routed())
+        route = self.switch.router.route(self.dialled, self.trail, caller=self.caller, dids=self.dids)
+        return self._follow(route)
 
     def _go_on(self, route: Route, result: Outcome | Redirected) -> Awaitable[None]:
         return self._follow(self.switch.router.reroute(route, result))
@@ -306,14 +304,14 @@ class Call(FeatureVerbs):
         """Who is called now; their ringing comes to the caller, unless that is `aside`."""
         on_progress = self._note_ringing if aside else self._on_progress
         fork = self._fork = Fork(self.switch.alarms, on_progress, on_result)
-        self.rings_since = self.switch.loop.time()
+        self.rings_since = self._now()
         return fork
 
     def use_fork(self, fork: GroupFork) -> None:
         """Several extensions are called at once, each for itself; the caller hears ringing by `ring`."""
         self._stop_ringing()
         self._fork = fork
-        self.rings_since = self.switch.loop.time()
+        self.rings_since = self._now()
 
     def went_outside(self, happening: CallWentOut) -> None:
         """Somebody outside is called."""
@@ -338,12 +336,13 @@ class Call(FeatureVerbs):
         assert caller is not None, "the call has not started"
         if response.status != 180 and not has_media:
             return
-        self._note_ringing(leg, response)
+        if self._ringing is not leg.party:
+            self._note_ringing(leg, response)
         if has_media and self._fork.only(leg) and caller.negotiation.has_remote_offer:
             caller.negotiation.opus_parameters = leg.negotiation.remote_opus_parameters
             caller.send_early_media(leg.codec)
             self._stop_waiting()
-            self._bridge(leg)
+            self._bridge(caller, leg)
         elif self._waiting is None:
             caller.ring()
         else:
@@ -421,25 +420,28 @@ class Call(FeatureVerbs):
         at, number, trunk = self._wall(), callee.number, callee.trunk
         self._mark_answered(at, number, trunk)
         self._tell(call_connected(at=at, call=self.id, to=number, trunk=trunk))
+        self.switch.audio_watch.watch(self.id)
         if self._waiting is not None:
             self._stop_waiting()
-        caller = self.caller_leg
+        caller = self.leg
+        assert caller is not None, "nobody would be answered"
         caller.negotiation.opus_parameters = callee.negotiation.remote_opus_parameters
         caller.answer(callee.codec)
         if callee.state is not ENDED:
             callee.watcher = self
-            self._bridge(callee)
+            self._bridge(caller, callee)
 
     def _mark_answered(self, at: datetime, by: str, trunk: str = "", feature: str = "") -> None:
         if self._answered_at is None:
-            self._answered_at = self.switch.loop.time()
+            self._answered_at = self._now()
             self._tell(call_answered(at=at, call=self.id, by=by, trunk=trunk, feature=feature))
+            if feature:  # else somebody is connected, too
+                self.switch.audio_watch.watch(self.id)
         if self.transfer is not None:
             self.transfer.reach(by)
 
-    def _bridge(self, leg: Leg) -> None:
-        caller, switch = self.caller_leg, self.switch
-        joined = leg.conversation
+    def _bridge(self, caller: Leg, leg: Leg) -> None:
+        switch, joined = self.switch, leg.conversation
         if joined is not None and joined is caller.conversation:
             joined.update()  # since its early media; before the answer nobody holds
         else:

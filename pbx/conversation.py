@@ -61,8 +61,10 @@ class Conversation:
             leg.converse(self)
             if leg.voice is not None:  # the keys are for the other leg now
                 media.send(ListenForDigits(leg.stream, on=False))
-        self._join()
-        self.update()
+        stream, peer = line(one), line(other)
+        media.send(Bridge(stream, peer))
+        if not media.are_together(stream, peer) or one.holds or other.holds:
+            self.update()
 
     def update(self) -> None:
         """See who is held: music comes and goes for one without a change for the other."""

@@ -220,11 +220,18 @@ class Fork:
 
     def leg_accepted(self, leg: Leg) -> None:
         """The first to come here wins; any other is hung up."""
-        self._ringing.pop(leg, None)
+        ringing = self._ringing
+        ringing.pop(leg, None)
         if self._result is not None:
             leg.hang_up(ELSEWHERE)
-        else:
+        elif ringing or self._errand is not None or self._on_result is None:
             self._decide(leg, ELSEWHERE)
+        else:  # as nearly always: it was the only one
+            self._result = leg
+            if self._alarm is not None:
+                self._alarms.cancel(self._alarm)
+                self._alarm = None
+            self._on_result(leg)
 
     def leg_ended(self, leg: Leg, status: int) -> None:
         """A phone refused, or is gone."""

@@ -164,7 +164,7 @@ class Leg:
         environment = station.environment
         self.negotiation = Negotiation(host, self.port, environment.rng, station.codecs, environment.entropy)
         self.negotiation.srtp = station.srtp
-        self._now = station.loop.time
+        self._now = environment.now
         self._do = station.driver.perform
         station.legs.add(self)
 

@@ -116,8 +116,13 @@ class Recordings:
 
     def _connected(self, connected: CallConnected) -> None:
         call = self._switch.calls.get(connected.call)
-        if call is not None and (_is_recorded(call.leg, call) or _is_recorded(call.callee, call)):
-            self._switch.loop.call_soon(partial(self._begin_by_policy, call))  # once both streams are open
+        if call is None:
+            return
+        for leg in (call.leg, call.callee):
+            extension = None if leg is None else leg.extension
+            if extension is not None and extension.record_calls is not RecordCalls.NONE:
+                self._switch.loop.call_soon(partial(self._begin_by_policy, call))  # once both streams are open
+                return
 
     def _begin_by_policy(self, call: Call) -> None:
         for leg in (call.leg, call.callee):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pbx.directory import Extension
 from pbx.leg import Leg
 from pbx.phone_models import alerting
-from pbx.sips import reachable
+from pbx.sips import secure
 from sipcore.syntax.headers import NameAddress
 from sipcore.syntax.uri import Uri
 
@@ -33,8 +33,10 @@ def call_phones(
 
     Raises PortsExhausted.
     """
-    caller = call.caller_leg
-    bindings = reachable(call.switch.bindings(extension), caller.invitation)
+    caller, switch = call.caller_leg, call.switch
+    bindings = switch.registrar.bindings(extension.number, switch.environment.now())
+    if caller.invitation.uri.scheme == "sips":
+        bindings = secure(bindings)
     _call(call, extension, fork, bindings, call.caller, caller, intercom, prefix)
 
 

@@ -11,10 +11,8 @@ NOT_ALLOWED = (480, [("Warning", '380 myphone "SIPS Not Allowed"')])
 promised more than there is."""
 
 
-def reachable(bindings: list[Binding], invite: Request) -> list[Binding]:
-    """The phones that a call may ring: for one to a `sips:` address those behind TLS."""
-    if invite.uri.scheme != "sips":
-        return bindings
+def secure(bindings: list[Binding]) -> list[Binding]:
+    """The phones that a call to a `sips:` address may ring: those behind TLS."""
     return [binding for binding in bindings if binding.flow.transport.secure]
 
 

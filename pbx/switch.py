@@ -119,11 +119,12 @@ class Legs:
         """Whose legs somebody watches."""
         self.by_line: dict[str, set[Leg]] = {}
         """The ringing and established legs of those who have some: others only read it."""
-        self._by_stream: dict[int, Leg] = {}
+        self.by_stream: dict[int, Leg] = {}
+        """Who is told what a stream tells."""
 
     def add(self, leg: Leg) -> None:
         """Enter a leg at its start."""
-        self._by_stream[leg.stream] = leg
+        self.by_stream[leg.stream] = leg
         line = leg.line
         if line in self.by_line:
             self.by_line[line].add(leg)
@@ -145,22 +146,18 @@ class Legs:
 
     def lend(self, stream: int, leg: Leg) -> None:
         """What another stream tells is told to the leg too, until that is closed."""
-        self._by_stream[stream] = leg
+        self.by_stream[stream] = leg
 
     def closed(self, stream: int) -> None:
         """A stream tells nothing more."""
-        self._by_stream.pop(stream, None)
+        self.by_stream.pop(stream, None)
 
     def of(self, line: str) -> Collection[Leg]:
         """The ringing and established legs of an extension (its number) or a trunk (its name)."""
         return self.by_line.get(line, ())
 
-    def at(self, stream: int) -> Leg | None:
-        """The leg that owns a media stream."""
-        return self._by_stream.get(stream)
-
     def __len__(self) -> int:
-        return len(self._by_stream)
+        return len(self.by_stream)
 
 
 class Switch:
@@ -186,7 +183,7 @@ class Switch:
         self.store = Store.in_memory(partial(fill, config)) if store is None else store
         self.codecs, self.srtp = config.media.spoken(), config.media.srtp
         self.loop = asyncio.get_running_loop()
-        self.alarms = Alarms(self.loop)
+        self.alarms = Alarms(self.loop, now=environment.now)
         self.happenings = Happenings()
         self.history = self._history()
         self.directory = Directory(config.directory())
@@ -327,7 +324,7 @@ class Switch:
 
     def registered(self, number: str) -> bool:
         """Whether a phone is registered at the extension (`pbx.routing.Lines`)."""
-        return bool(self.registrar.bindings(number, self.loop.time()))
+        return bool(self.registrar.bindings(number, self.environment.now()))
 
     def calls_of(self, number: str) -> int:
         """How many ringing or established calls an extension or a trunk has (`pbx.routing.Lines`)."""
@@ -357,7 +354,7 @@ class Switch:
 
     def bindings(self, extension: Extension) -> list[Binding]:
         """Where the extension's phones are, preferred ones first."""
-        return self.registrar.bindings(extension.number, self.loop.time())
+        return self.registrar.bindings(extension.number, self.environment.now())
 
     def media_host(self, flow: Flow) -> str:
         """The address that a phone behind `flow` is told to send its media to."""
@@ -443,7 +440,7 @@ class Switch:
     ) -> None:
         """Serve a caller who was admitted; `destination` says what it leads to, where that is not to be looked up.
         `dids`: the forms of the number outside that was called."""
-        if is_full(self, dialled, caller):
+        if self.config.limits.max_calls and is_full(self, dialled, caller):
             status, reason = TOO_MANY_CALLS
             self.driver.perform(invited.session.reject(status, self.loop.time(), reason))
             self.turned_away.tell(caller, dialled, status, reason, why=LIMIT_REACHED)
@@ -530,16 +527,19 @@ class Switch:
                 self._lose(stream)
         elif isinstance(event, StreamFailed):
             self._lose(event.stream)
-        elif not isinstance(event, _OF_NO_STREAM) and (leg := self.legs.at(event.stream)) is not None:
-            self._hear(leg, event)
+        elif (
+            not isinstance(event, _OF_NO_STREAM)
+            and (leg := self.legs.by_stream.get(event.stream)) is not None
+        ):
+            if not isinstance(event, StreamClosed):
+                self._hear(leg, event)
+            elif event.stream == leg.stream:
+                self._rate(leg, event.statistics)
             if not self.media.tells_more_of(event.stream):
                 self.legs.closed(event.stream)
 
     def _hear(self, leg: Leg, event: StreamEvent) -> None:
-        if isinstance(event, StreamClosed):
-            if event.stream == leg.stream:
-                self._rate(leg, event.statistics)
-        elif isinstance(event, StreamReported):
+        if isinstance(event, StreamReported):
             self.audio_watch.reported(leg, event.statistics)
         elif isinstance(event, StreamSilent):
             leg.check()
@@ -559,7 +559,7 @@ class Switch:
             self.happenings.tell(quality)
 
     def _lose(self, stream: int) -> None:
-        leg = self.legs.at(stream)
+        leg = self.legs.by_stream.get(stream)
         if leg is not None and leg.state is not LegState.ENDED:
             logger.error("the sound of a call of %s is gone, the call ends", leg.line)
             leg.fail(500)
