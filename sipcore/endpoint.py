@@ -25,7 +25,7 @@ from sipcore.effects import Arrived, Effect, Moved, Responded, transmit
 from sipcore.errors import ParseError, PeerError
 from sipcore.registrar.gate import Admitted, Gate, Ignored, Refused
 from sipcore.sdp.description import SessionDescription
-from sipcore.syntax.headers import NameAddress, warning_value
+from sipcore.syntax.headers import RPORT, NameAddress, warning_value
 from sipcore.syntax.identifiers import Identifiers, StatelessTags
 from sipcore.syntax.message import (
     Request,
@@ -46,7 +46,7 @@ from sipcore.transaction.transaction import Client
 from sipcore.transport.about_us import AboutUs
 from sipcore.transport.flow import Address, Flow
 from sipcore.transport.our_addresses import sent_by
-from sipcore.transport.response_routing import RPORT, request_flow, way_back
+from sipcore.transport.response_routing import request_flow, way_back
 from sipcore.usage import Usage
 from values import dataclass
 

@@ -27,7 +27,10 @@ class TrunkGate:
     def admit(self, request: Request, flow: Flow, now: float) -> Admitted | Refused | Ignored:
         """Look at a request that belongs to no transaction or dialog, or comes from elsewhere than its dialog did."""
         trunk = self._source(request, flow)
-        return self._behind.admit(request, flow, now) if trunk is None else _admit(trunk, request)
+        if trunk is not None:
+            return _admit(trunk, request)
+        credentials = request.get_all("Authorization") if "Authorization" in request.first else ()
+        return self._behind.judge(request, credentials, flow, now)
 
     def judge(
         self, request: Request, credentials: Iterable[str], flow: Flow, now: float

@@ -61,7 +61,7 @@ class Gate(Protocol):
         """Look at a request that belongs to nothing known."""
 
 
-class Judge(Gate, Protocol):
+class Judge(Protocol):
     """A gate that need not see the whole request."""
 
     def judge(

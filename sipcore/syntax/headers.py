@@ -11,7 +11,8 @@ from sipcore.syntax.uri import Parameters, Uri
 
 _TOKEN = r"[A-Za-z0-9\-.!%*_+`'~]+"
 _USUAL_VIA = re.compile(r"([^;]+)(;rport)?;branch=([A-Za-z0-9.-]+)(;rport)?")
-_RPORT = "rport", None
+RPORT = "rport", None
+"""Where this very object stands last, `Via.parse_usual` has put it there: so ends the one Via of a message."""
 _new = tuple.__new__
 """Of named tuples, without what costs more than making them: this runs four times for each message."""
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
@@ -241,9 +242,9 @@ class Via(_Via):
             return None
         sent_by, before, branch, after = found.groups()
         transport, host, port = _parse_usual_sent_by(sent_by)
-        parameters: Parameters = ("branch", branch), _RPORT
+        parameters: Parameters = ("branch", branch), RPORT
         if not after:
-            parameters = (_RPORT, ("branch", branch)) if before else (("branch", branch),)
+            parameters = (RPORT, ("branch", branch)) if before else (("branch", branch),)
         elif before:
             return None
         via = _new(Via, (transport, host, port, parameters))

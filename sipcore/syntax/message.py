@@ -158,11 +158,15 @@ class Message:
 
     def replace_via(self, via: str) -> None:
         """Put another topmost Via in the place of the one there is. Raises KeyError where there is none."""
-        before = self.first["Via"]
-        line = via if "," not in before else ", ".join([via, *split_values(before)[1:]])
-        self.headers[self.headers.index(("Via", before))] = "Via", line
-        self.first["Via"] = line
-        self._changed("Via")
+        headers, first = self.headers, self.first
+        before = first["Via"]
+        if "," in before:
+            via = ", ".join([via, *split_values(before)[1:]])
+        headers[headers.index(("Via", before))] = "Via", via
+        first["Via"] = via
+        self._bytes = None
+        self.__dict__.pop("via", None)
+        self.__dict__.pop("vias", None)
 
     # -- header fields as values ----------------------------------------------------------------------
 
@@ -366,7 +370,7 @@ def print_response(
     """
     first = request.first
     to = first.get("To", "")
-    more = "".join([f"{name}: {value}\r\n" for name, value in headers]) if headers else ""
+    more = "\r\n".join([*map(": ".join, headers), ""]) if headers else ""
     if len(first) == len(request.headers) and to:  # there is no second line of Via
         try:
             return (

@@ -141,17 +141,14 @@ class TransactionTable:
         """
         via, method = request.via, method or request.method
         branch = via.branch
-        if acknowledges := method == "ACK":
-            method = "INVITE"
-        if branch.startswith(MAGIC_COOKIE) and branch != MAGIC_COOKIE:  # `server_key`, of each request
-            found = self._servers.get((branch, via.host, via.port, method))
-        else:
-            found = self._servers.get(server_key(request, method))
-            if found is None and acknowledges:
-                found = self._servers.get(first_invite_key(request))
-        if acknowledges and (not isinstance(found, InviteServer) or found.accepted):
-            return None
-        return found
+        usual = branch.startswith(MAGIC_COOKIE) and branch != MAGIC_COOKIE  # then this is `server_key`
+        if method != "ACK":
+            key = (branch, via.host, via.port, method) if usual else server_key(request, method)
+            return self._servers.get(key)
+        found = self._servers.get((branch, via.host, via.port, "INVITE") if usual else server_key(request, "INVITE"))
+        if found is None and not usual:
+            found = self._servers.get(first_invite_key(request))
+        return found if isinstance(found, InviteServer) and not found.accepted else None
 
     def serves(self, via: Via, method: str) -> bool:
         """Whether a request with this Via belongs to a transaction that lives, as far as its branch tells."""
@@ -168,9 +165,8 @@ class TransactionTable:
     def is_merged(self, request: Request) -> bool:
         """Whether a request that `find_server` did not find is here by another way (section 8.2.2.2)."""
         cseq = request.cseq
-        return not request.to.tag and self.has_merged(
-            (request.call_id, request.from_.tag, cseq.number, cseq.method)  # `merged_key`
-        )
+        key = request.call_id, request.from_.tag, cseq.number, cseq.method  # `merged_key`
+        return key in self._merged and not request.to.tag
 
     def has_merged(self, key: Key) -> bool:
         """The same of a request that has this `merged_key`, and no To tag."""
@@ -182,9 +178,10 @@ class TransactionTable:
 
     def accept(self, request: Request, flow: Flow) -> ServerTransaction:
         """Begin a server transaction; `flow` is where responses go. The caller owes it a final response."""
-        kind = InviteServer if request.method == "INVITE" else RequestServer
-        transaction = kind(request, flow, self.timers)
-        self._servers[transaction.key] = transaction
+        method = request.method
+        kind = InviteServer if method == "INVITE" else RequestServer
+        key = server_key(request, method)
+        self._servers[key] = transaction = kind(request, flow, self.timers, key)
         if not request.to.tag:
             cseq = request.cseq
             transaction.merged_key = merged = request.call_id, request.from_.tag, cseq.number, cseq.method
@@ -216,7 +213,12 @@ class TransactionTable:
     ) -> list[Effect]:
         """Send a response. Raises UsageError on a second final one, unless it is a 2xx of an INVITE again."""
         effects = transaction.respond(response, now)
-        return effects if response.status < 200 else self._settle(transaction, effects)
+        if response.status < 200:
+            return effects
+        if transaction.lingers and not transaction.terminated:  # as it does from its first final response on
+            self._linger(transaction)
+            return effects
+        return self._settle(transaction, effects)
 
     # -- time and flows -------------------------------------------------------------------------------
 
@@ -259,10 +261,7 @@ class TransactionTable:
             self._unanswered.waiting.pop(transaction, None)
             if transaction.lingers:
                 self.deadlines.forget(transaction)
-                queue = self._lingering[transaction.lingers]
-                queue.waiting[transaction] = None
-                if queue.deadline is None:
-                    self._watch(queue, transaction)
+                self._linger(transaction)
             elif transaction.deadline is not None:
                 self.deadlines.watch(transaction)
             return effects
@@ -273,6 +272,12 @@ class TransactionTable:
         else:
             self._drop_server(transaction)
         return effects
+
+    def _linger(self, transaction: AnyTransaction) -> None:
+        queue = self._lingering[transaction.lingers]
+        queue.waiting[transaction] = None
+        if queue.deadline is None:
+            self._watch(queue, transaction)
 
     def _watch(self, queue: Lingering[Any], first: AnyTransaction | Answered) -> None:
         queue.deadline = first.deadline

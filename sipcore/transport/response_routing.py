@@ -3,14 +3,12 @@ requests of our own."""
 
 from __future__ import annotations
 
-from sipcore.syntax.headers import Via
+from sipcore.syntax.headers import RPORT, Via
 from sipcore.syntax.message import Request
 from sipcore.syntax.uri import Uri
 from sipcore.transport.flow import Address, Flow, Transport
 
 DEFAULT_PORT = 5060
-RPORT = "rport", None
-"""The parameter of Via by which nearly all ask for answers at the port that they send from."""
 _RPORT = ";rport"
 
 
@@ -32,12 +30,10 @@ def stamp_via(request: Request, flow: Flow) -> None:
 
 def way_back(request: Request, flow: Flow) -> tuple[Flow, str]:
     """`response_flow`, and the first line of Via as `stamp_via` leaves it, whether that is done here or not."""
-    text = request.first.get("Via", "")
-    if text[-6:] == _RPORT and "," not in text and '"' not in text:
-        parameters = request.via.parameters
-        if len(parameters) == 2 and parameters[0][0] == "branch":  # one Via with one rport, as nearly all write it
-            host, port = flow.remote
-            return flow, f"{text}={port};received={host}"
+    parameters = request.via.parameters
+    if parameters and parameters[-1] is RPORT:  # as nearly all write it
+        host, port = flow.remote
+        return flow, f"{request.first['Via']}={port};received={host}"
     stamp_via(request, flow)
     return response_flow(request, flow), request.first["Via"]
 

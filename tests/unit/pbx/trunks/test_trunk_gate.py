@@ -16,9 +16,6 @@ from tests.unit.pbx.trunks.test_inbound import invite
 class Phones:
     """The gate for everybody else."""
 
-    def admit(self, request: Request, flow: Flow, now: float) -> Refused:
-        return Refused(401)
-
     def judge(self, request: Request, credentials: Iterable[str], flow: Flow, now: float) -> Refused:
         return Refused(401)
 
