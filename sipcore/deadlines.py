@@ -46,9 +46,11 @@ class Deadlines(Generic[Item]):
         """How many items may have a deadline."""
         return len(self._entries)
 
-    def watch(self, item: Item) -> None:
-        """Note the item's present deadline. To be called whenever it may have come nearer."""
-        deadline = item.deadline
+    def watch(self, item: Item, deadline: float | None = None) -> None:
+        """Note the item's present deadline. To be called whenever it may have come nearer. Who knows that it is not
+        before `deadline` may say so."""
+        if deadline is None:
+            deadline = item.deadline
         entry = self._entries.get(item)
         if entry is not None:
             if deadline is not None and deadline >= entry[0]:

@@ -38,6 +38,8 @@ class Transmit(NamedTuple):
     data: bytes
 
 
+fact = tuple.__new__
+"""`fact(Ended, (session, cause))` is `Ended(session, cause)` without a call of a Python function."""
 transmit = partial(tuple.__new__, Transmit)
 """`Transmit`, of the pair of its values: without a call of a Python function, for each message that is sent is one."""
 

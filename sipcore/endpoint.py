@@ -13,7 +13,7 @@ from operator import attrgetter
 from random import Random
 from typing import Any
 
-from sipcore.deadlines import Deadlines, Timed
+from sipcore.deadlines import Deadlines
 from sipcore.dialog.adrift import Adrift
 from sipcore.dialog.callee import CalleeSession
 from sipcore.dialog.caller import CallerSession
@@ -108,13 +108,12 @@ class Endpoint:
         self._gate = gate
         self._sessions: dict[Usage, None] = {}  # in order: same seed, same trace
         """The INVITE sessions among the usages."""
-        self._usages: dict[Usage, Flow] = {}
         self._of_flow: dict[Flow, dict[Usage, None]] = {}
-        """The usages of each flow, to be found when that breaks."""
+        """All usages, by their flow, to be found when that breaks."""
         self._dialogs: dict[DialogId, Usage] = {}
         self.deadlines: Deadlines[Any] = Deadlines()
         """Of all usages; transactions have their own."""
-        self.watch: Callable[[Timed], None] = self.deadlines.watch
+        self.watch = self.deadlines.watch
         self._adrift = Adrift(settings.adrift_seconds, self.deadlines)
         tags = StatelessTags(random.randbytes(32))
         self.stateless_tag, self._first_tag = tags.tag, tags.first
@@ -290,8 +289,9 @@ class Endpoint:
         if session not in self._sessions or session.flow == flow:
             return []
         self._adrift.until.pop(session, None)
+        before = session.flow
         session.move(flow)
-        self.join(session)
+        self.join(session, before)
         return [Moved(session)]
 
     def sessions_on(self, flow: Flow) -> list[InviteSession]:
@@ -302,9 +302,13 @@ class Endpoint:
         """End every session and subscription, and take no new one."""
         self.stopping = True
         effects: list[Effect] = []
-        for usage in list(self._usages):
+        for usage in self.usages():
             effects += usage.hang_up(now)
         return effects
+
+    def usages(self) -> list[Usage]:
+        """All sessions and subscriptions."""
+        return [usage for usages in self._of_flow.values() for usage in usages]
 
     def usages_on(self, flow: Flow) -> list[Usage]:
         """The sessions and subscriptions whose peer is reached by a flow."""
@@ -314,7 +318,7 @@ class Endpoint:
         """How many of everything exist: all zero when nothing is going on."""
         return {
             "transactions": len(self.transactions),
-            "sessions": len(self._usages),
+            "sessions": len(self.usages()),
             "dialogs": len(self._dialogs),
         }
 
@@ -538,14 +542,13 @@ class Endpoint:
         """Contact, with a `scheme` as secure as the flow is, and what every message of ours says about us."""
         return self.about_us.headers(flow.transport, self.advertised(flow), user, scheme)
 
-    def join(self, usage: Usage) -> None:
-        """The usage has begun, or its flow has changed."""
-        before, flow = self._usages.get(usage), usage.flow
+    def join(self, usage: Usage, before: Flow | None = None) -> None:
+        """The usage has begun, or has another flow than the one `before`."""
         if before is not None:
             self._leave_flow(usage, before)
-        self._usages[usage] = flow
-        if isinstance(usage, InviteSession):
+        elif isinstance(usage, InviteSession):
             self._sessions[usage] = None
+        flow = usage.flow
         others = self._of_flow.get(flow)
         if others is None:
             self._of_flow[flow] = {usage: None}
@@ -559,9 +562,7 @@ class Endpoint:
 
     def leave(self, usage: Usage) -> None:
         """The usage is over; requests within its dialogs are nobody's."""
-        flow = self._usages.pop(usage, None)
-        if flow is not None:
-            self._leave_flow(usage, flow)
+        self._leave_flow(usage, usage.flow)
         self._sessions.pop(usage, None)
         self._adrift.until.pop(usage, None)
         self.deadlines.forget(usage)
@@ -569,10 +570,11 @@ class Endpoint:
             self._dialogs.pop(dialog, None)
 
     def _leave_flow(self, usage: Usage, flow: Flow) -> None:
-        others = self._of_flow[flow]
-        del others[usage]
-        if not others:
-            del self._of_flow[flow]
+        others = self._of_flow.get(flow)
+        if others is not None:
+            others.pop(usage, None)
+            if not others:
+                del self._of_flow[flow]
 
     def session_of(self, call_id: str, tag: str, other_tag: str) -> InviteSession | None:
         """The session that has this dialog, in whichever order its tags are named (RFC 3891 section 3).

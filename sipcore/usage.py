@@ -69,8 +69,6 @@ class Core(Protocol):
     about_us: AboutUs
     advertised: Callable[[Flow], Address]
     """Where the peer of a flow is told to reach us."""
-    watch: Callable[[Timed], None]
-    """To be called when a usage's deadline has changed."""
 
     def send(
         self, request: Request, flow: Flow, user: Any, now: float, branch: str | None = None
@@ -83,11 +81,14 @@ class Core(Protocol):
     def local_headers(self, flow: Flow, user: str, scheme: str = "sip") -> list[tuple[str, str]]:
         """Contact and what every message of ours says about us."""
 
-    def join(self, usage: Usage) -> None:
-        """The usage has begun; to be called again when its flow has changed."""
+    def join(self, usage: Usage, before: Flow | None = None) -> None:
+        """The usage has begun; to be called again when it has another flow than the one `before`."""
 
     def enter(self, usage: Usage, dialog: DialogId) -> None:
         """Requests within this dialog are the usage's. An empty remote tag stands for any that has no usage."""
 
     def leave(self, usage: Usage) -> None:
         """The usage is over; requests within its dialogs are nobody's."""
+
+    def watch(self, usage: Timed, deadline: float | None = None, /) -> None:
+        """The usage's deadline has changed. Who knows that it is not before `deadline` may say so."""

@@ -6,8 +6,8 @@ from sipcore.dialog.dialog import Dialog
 from sipcore.dialog.invite import InviteSession
 from sipcore.dialog.offer_answer import OfferState
 from sipcore.dialog.reliable import OPTION, RAck, ReliableResponses
-from sipcore.dialog.session import SDP, Headers, SessionState, description_of
-from sipcore.effects import Acknowledged, Cancelled, Effect, Invited, Offered, Transmit
+from sipcore.dialog.session import SDP, Headers, SessionState, description_of, record_routes
+from sipcore.effects import Acknowledged, Cancelled, Effect, Invited, Offered, Transmit, fact
 from sipcore.errors import PeerError, UsageError
 from sipcore.sdp.description import SessionDescription
 from sipcore.syntax.message import Request, Response, print_fields, response_to
@@ -55,7 +55,7 @@ class CalleeSession(InviteSession):
         core = self.core
         core.join(self)
         core.enter(self, self.dialog.id)
-        return [Invited(self, self.request, self.identity, self._offer)]
+        return [fact(Invited, (self, self.request, self.identity, self._offer))]
 
     @property
     def deadline(self) -> float | None:
@@ -96,7 +96,7 @@ class CalleeSession(InviteSession):
         if self._has_agreed or self.offers.state is OfferState.LOCAL_OFFER:  # what is said first holds
             description = None
         elif description is not None:
-            self._say_first(description)
+            self.offers.say(description)
         ready = self._reliable.send(self._response(status, description, headers), now)
         self.core.watch(self)
         return [] if ready is None else self.core.transactions.respond(self._transaction, ready, now)
@@ -112,21 +112,15 @@ class CalleeSession(InviteSession):
             if self._waits_for_prack:
                 self._held = description, headers
                 return []
-        fields = self._fields(headers)
+        fields = print_fields(headers) if headers else ""
         said: SessionDescription | None = None
         if self.offers.local is None:
-            self._say_first(description)
+            self.offers.say(description)
             said = description
         if self._reliable is not None:
             self._reliable.stop()
         self.state = SessionState.ESTABLISHED
         return self._send_success(self._transaction, said, fields, now)
-
-    def _say_first(self, description: SessionDescription) -> None:
-        if self.offers.state is OfferState.REMOTE_OFFER:
-            self.offers.send_answer(description)
-        else:
-            self.offers.send_offer(description)
 
     def reject(
         self, status: int, now: float, reason: str | None = None, headers: Headers = ()
@@ -142,10 +136,8 @@ class CalleeSession(InviteSession):
         self._leave()
         return [*settled, *self.core.transactions.respond(self._transaction, refusal, now)]
 
-    def hang_up(self, now: float, headers: Headers = ()) -> list[Effect]:
-        if self.state is SessionState.SETTING_UP:
-            return self.reject(480, now, headers=headers)
-        return super().hang_up(now, headers)
+    def _give_up(self, now: float, headers: Headers) -> list[Effect]:
+        return self.reject(480, now, headers=headers)
 
     # -- what the endpoint brings -----------------------------------------------------------------------
 
@@ -157,12 +149,8 @@ class CalleeSession(InviteSession):
             return []
         return [*self.reject(487, now), Cancelled(self)]
 
-    def receive_bye(self, request: Request, now: float) -> list[Effect]:
+    def _bye_early(self, now: float) -> list[Effect]:
         """A BYE in the early dialog counts as a CANCEL (section 15.1.2)."""
-        if self.state is not SessionState.SETTING_UP:
-            return super().receive_bye(request, now)
-        assert self.dialog is not None
-        self.dialog.admit(request)
         return [*self.reject(487, now), Cancelled(self)]
 
     def flow_closed(self, now: float) -> list[Effect]:
@@ -228,27 +216,16 @@ class CalleeSession(InviteSession):
 
     # -- helpers --------------------------------------------------------------------------------------
 
-    @property
-    def _record_routes(self) -> list[tuple[str, str]]:
-        """For the caller's route set (section 12.1.1)."""
-        return [("Record-Route", value) for value in self.request.get_all("Record-Route")]
-
-    def _fields(self, headers: Headers) -> str:
-        """Of a response that makes a dialog, or keeps it, printed."""
-        if "Record-Route" in self.request.first:
-            headers = [*self._record_routes, *headers]
-        return print_fields(headers) if headers else ""
-
     def _respond(
         self, status: int, now: float, description: SessionDescription | None, headers: Headers
     ) -> list[Effect]:
-        response = self._print(self.request, status, description, self._fields(headers))
+        response = self._print(self.request, status, description, print_fields(headers) if headers else "")
         return self.core.transactions.respond(self._transaction, response, now)
 
     def _response(self, status: int, description: SessionDescription | None, headers: Headers) -> Response:
         """A provisional response that is to become reliable."""
         assert self.dialog is not None
-        all_headers = [*headers, *self._record_routes, *self._local_headers]
+        all_headers = [*headers, *record_routes(self.request), *self._local_headers]
         if description is not None:
             all_headers.append(("Content-Type", SDP))
         return response_to(

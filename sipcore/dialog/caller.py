@@ -11,7 +11,7 @@ from sipcore.dialog.invite import InviteSession
 from sipcore.dialog.offer_answer import OfferAnswer
 from sipcore.dialog.reliable import RAck, rseq_of
 from sipcore.dialog.session import SDP, Headers, SessionState, description_of
-from sipcore.effects import Accepted, Effect, Progressed, Rejected
+from sipcore.effects import Accepted, Effect, Progressed, Rejected, fact, transmit
 from sipcore.errors import PeerError, UsageError
 from sipcore.sdp.description import SessionDescription
 from sipcore.syntax.headers import CSeq
@@ -132,21 +132,24 @@ class CallerSession(InviteSession):
         super().move(flow)
         self._acks = {tag: None if ack is None else ack._replace(flow=flow) for tag, ack in self._acks.items()}
 
-    def hang_up(self, now: float, headers: Headers = ()) -> list[Effect]:
-        if self.state is SessionState.SETTING_UP:
-            return self.cancel(now, headers)
-        if not self._late_offer or self.dialog is None or None not in self._acks.values():
-            return super().hang_up(now, headers)
-        bye = super().hang_up(now, headers)
-        return [self._ack(self.dialog, self.request.cseq), *bye]  # nobody will answer the late offer
+    def _give_up(self, now: float, headers: Headers) -> list[Effect]:
+        return self.cancel(now, headers)
+
+    def _decline_late_offer(self) -> list[Effect]:
+        if self.dialog is None or None not in self._acks.values():
+            return []
+        return [self._ack(self.dialog, self.request.cseq)]
 
     # -- responses to the INVITE ------------------------------------------------------------------------
 
     def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> list[Effect]:
         if transaction is not self._transaction:
             request = transaction.request
-            unheard = request.method in ("CANCEL", "PRACK") or self._is_of_lost_branch(request)
-            return [] if unheard else super().on_response(transaction, response, now)
+            method = request.method
+            hung_up = method == "BYE" and len(self._acks) == 1 and self.dialog is not None  # no branch has lost
+            if not hung_up and (method in ("CANCEL", "PRACK") or self._is_of_lost_branch(request)):
+                return []
+            return super().on_response(transaction, response, now)
         if response.status < 200:
             return self._progressed(response, now)
         return self._accepted(response, now) if response.status < 300 else self._rejected(response, now)
@@ -171,7 +174,7 @@ class CallerSession(InviteSession):
             description = _readable(response)
         told: list[Effect] = []
         if response.status != BRANCH_ENDED:
-            told.append(Progressed(self, response, description))
+            told.append(fact(Progressed, (self, response, description)))
         if early is None:
             return told if rseq is None else []
         if "Allow" in first:
@@ -204,7 +207,10 @@ class CallerSession(InviteSession):
         early = self._early.get(tag)
         if early is None and tag and len(response.contacts) == 1 and len(self._early) < MOST_EARLY_DIALOGS:
             dialog = Dialog.of_response(self._ours, response, self.flow)
-            offers = self._open_offers() if self._early else self.offers
+            if self._early:
+                offers = self._open_offers()
+            else:  # nearly always the only one
+                self.dialog, offers = dialog, self.offers
             early = self._early[tag] = EarlyDialog(dialog, offers, response)
             self.core.enter(self, dialog.id)
         return early
@@ -236,12 +242,12 @@ class CallerSession(InviteSession):
         return super().receive_request(request, transaction, now)
 
     def receive_bye(self, request: Request, now: float) -> list[Effect]:
+        if self.state is SessionState.SETTING_UP:
+            self._turn_to_sender(request)
+        return super().receive_bye(request, now)
+
+    def _bye_early(self, now: float) -> list[Effect]:
         """The called side must not end an early dialog with BYE (section 15); where it does, the call is given up."""
-        if self.state is not SessionState.SETTING_UP:
-            return super().receive_bye(request, now)
-        self._turn_to_sender(request)
-        assert self.dialog is not None
-        self.dialog.admit(request)
         return self.cancel(now)
 
     def _turn_to_sender(self, request: Request) -> None:
@@ -291,7 +297,7 @@ class CallerSession(InviteSession):
             self.offers.receive_answer(description)
         else:
             self.offers.withdraw()
-        effects.append(Accepted(self, response, description or self._answer_before))
+        effects.append(fact(Accepted, (self, response, description or self._answer_before)))
         return effects
 
     def _settle_on(self, winner: EarlyDialog | None, dialog: Dialog, now: float) -> list[Effect]:
@@ -341,10 +347,9 @@ class CallerSession(InviteSession):
     def _is_of_lost_branch(self, request: Request) -> bool:
         """Whether a request of ours went to a branch that lost, such as the BYE of `_turn_down`: nobody wants to
         hear of it."""
-        if request.method == "BYE":
-            if len(self._acks) == 1 and self.dialog is not None:
-                return False  # nobody else has answered
-        elif self.state is SessionState.SETTING_UP or (request.method == "INVITE" and not request.to.tag):
+        if request.method == "INVITE" and not request.to.tag:
+            return False
+        if request.method != "BYE" and self.state is SessionState.SETTING_UP:
             return False
         return self.dialog is None or (request.to.tag or "") != self.dialog.remote_tag
 
@@ -356,7 +361,9 @@ class CallerSession(InviteSession):
         if answer is not None:
             headers.append(("Content-Type", SDP))
             body = answer.to_bytes()
-        self._acks[dialog.remote_tag] = ack = self._ack_within(dialog, cseq.number, headers, body)
+        _, via = self.core.via(self.flow)
+        ack = transmit((self.flow, dialog.printed("ACK", via, headers, body, cseq=cseq.number)))
+        self._acks[dialog.remote_tag] = ack
         return ack
 
     def _send_cancel(self, now: float) -> list[Effect]:

@@ -84,10 +84,7 @@ class ChangingSession(Session):
         if self._over:
             return []
         transaction = self._take_change()
-        if self.offers.state is OfferState.REMOTE_OFFER:
-            self.offers.send_answer(description)
-        else:
-            self.offers.send_offer(description)
+        self.offers.say(description)
         return self._send_success(transaction, description, "", now)
 
     def refuse(self, status: int, now: float) -> list[Effect]:

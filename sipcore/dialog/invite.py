@@ -8,12 +8,13 @@ Every verb returns effects. A session tells its user exactly one terminal fact: 
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from math import inf
 from typing import TYPE_CHECKING
 
 from sipcore.dialog.changes import GONE, ChangingSession
 from sipcore.dialog.session import Headers, SessionState
-from sipcore.effects import Acknowledged, Effect, EndCause, Ended, RequestInDialog, Transmit
+from sipcore.effects import Acknowledged, Effect, EndCause, Ended, RequestInDialog, Transmit, fact
 from sipcore.errors import PeerError
 from sipcore.syntax.message import Request, Response, print_fields
 
@@ -26,6 +27,8 @@ class InviteSession(ChangingSession):
     """One INVITE session."""
 
     _bye_headers: Headers = ()
+    _late_offer = False
+    """Whether our INVITE was to be answered with an offer."""
     _cause = EndCause.LOCAL
     """What the answer to our BYE ends the session for."""
 
@@ -56,7 +59,7 @@ class InviteSession(ChangingSession):
         has a line break.
         """
         if self.state is not SessionState.ESTABLISHED:
-            return []
+            return self._give_up(now, headers) if self.state is SessionState.SETTING_UP else []
         if headers:
             headers = list(headers)
             print_fields(headers)
@@ -65,7 +68,19 @@ class InviteSession(ChangingSession):
         if self._timer is not None:
             self._timer.stop()
         effects = self._drop_changes(now)
-        return effects if self._unacknowledged is not None else effects + self._send_bye(now)
+        if self._late_offer:
+            effects += self._decline_late_offer()
+        if self._unacknowledged is None:
+            effects += self._send_bye(now)
+        return effects
+
+    @abstractmethod
+    def _give_up(self, now: float, headers: Headers) -> list[Effect]:
+        """End a session that is being set up."""
+
+    def _decline_late_offer(self) -> list[Effect]:
+        """Nobody will answer it."""
+        return []
 
     def move(self, flow: Flow) -> None:
         """Send by another flow from now on: the peer has proved that it is there now."""
@@ -103,7 +118,13 @@ class InviteSession(ChangingSession):
         """The peer hangs up: what follows the 200, which the endpoint sends. Raises PeerError with another status."""
         assert self.dialog is not None
         self.dialog.admit(request)
+        if self.state is SessionState.SETTING_UP:
+            return self._bye_early(now)
         return self._end(EndCause.BYE, now)
+
+    @abstractmethod
+    def _bye_early(self, now: float) -> list[Effect]:
+        """The peer hangs up before there is a session."""
 
     def receive_ack(self, request: Request, now: float) -> list[Effect]:
         """The ACK of a 2xx."""
@@ -114,7 +135,7 @@ class InviteSession(ChangingSession):
         if self.state is SessionState.ENDING:
             return self._send_bye(now)
         try:
-            return [Acknowledged(self, self._take_answer(request) if waiting.offers else None)]
+            return [fact(Acknowledged, (self, self._take_answer(request) if waiting.offers else None))]
         except PeerError:  # our offer was not answered: there is no session to speak of
             self.offers.withdraw()
             return self.hang_up(now)
@@ -193,7 +214,7 @@ class InviteSession(ChangingSession):
             return []
         effects = [] if self.state is SessionState.ENDING else self._drop_changes(now)  # `hang_up` has done so
         self._leave()
-        effects.append(Ended(self, cause))
+        effects.append(fact(Ended, (self, cause)))
         return effects
 
     def _leave(self) -> bool:

@@ -47,6 +47,14 @@ class OfferAnswer:
         self.state, self.local, self.remote = OfferState.STABLE, answer, self._offer
         self._offer = None
 
+    def say(self, description: SessionDescription) -> None:
+        """Answer what the peer has offered, or offer where it has not."""
+        if self.state is OfferState.REMOTE_OFFER:
+            self.state, self.local, self.remote = OfferState.STABLE, description, self._offer
+            self._offer = None
+        else:
+            self.send_offer(description)
+
     def receive_answer(self, answer: SessionDescription) -> None:
         """The peer answers. Raises PeerError where we had offered nothing."""
         if self.state is not OfferState.LOCAL_OFFER:

@@ -11,11 +11,19 @@ from typing import TYPE_CHECKING, Any
 from sipcore.dialog.dialog import Dialog, DialogId
 from sipcore.dialog.offer_answer import OfferAnswer, OfferState
 from sipcore.dialog.session_timer import OPTION, SessionTimer
-from sipcore.effects import Effect, Transmit
+from sipcore.effects import Effect, Transmit, transmit
 from sipcore.errors import PeerError, UsageError
 from sipcore.sdp.description import SessionDescription
 from sipcore.syntax.headers import split_values
-from sipcore.syntax.message import Printed, Request, Response, print_answer, print_copied, print_fields
+from sipcore.syntax.message import (
+    HeaderList,
+    Printed,
+    Request,
+    Response,
+    print_answer,
+    print_copied,
+    print_fields,
+)
 from sipcore.syntax.printed import PrintedRequest
 from sipcore.syntax.remember import remembered
 from sipcore.usage import Core
@@ -145,6 +153,8 @@ class Session:
             core, flow, user = self.core, self.flow, dialog.local_user
             address = core.advertised(flow)
             fields = core.about_us.fields(flow.transport, address, user, dialog.contact_scheme) + fields
+            if "Record-Route" in request.first and request is self.request:
+                fields += print_fields(record_routes(request))
         if description is not None:
             fields, body = f"{fields}Content-Type: {SDP}\r\n", description.to_bytes()
         return print_answer(status, reason, copied, fields, body)
@@ -177,7 +187,9 @@ class Session:
                 now + timers.timeout,
                 offers=description is not None and self.offers.state is OfferState.LOCAL_OFFER,
             )
-        core.watch(self)
+            core.watch(self, now + timers.t1)
+        else:
+            core.watch(self)
         return core.transactions.respond(transaction, response, now)
 
     def _note_abilities(self, message: Request | Response) -> None:
@@ -206,7 +218,7 @@ class Session:
     def _ack_within(self, dialog: Dialog, cseq: int, headers: Headers = (), body: bytes = b"") -> Transmit:
         """The ACK of a 2xx has no transaction."""
         _, via = self.core.via(self.flow)
-        return Transmit(self.flow, dialog.printed("ACK", via, headers, body, cseq=cseq))
+        return transmit((self.flow, dialog.printed("ACK", via, headers, body, cseq=cseq)))
 
     def _acknowledge(self, response: Response) -> list[Effect]:
         """Acknowledge a 2xx of our re-INVITE."""
@@ -222,6 +234,11 @@ class Session:
             raise PeerError("the answer is missing")
         self.offers.receive_answer(answer)
         return answer
+
+
+def record_routes(request: Request) -> HeaderList:
+    """For the route set of whoever has sent it (section 12.1.1)."""
+    return [("Record-Route", value) for value in request.get_all("Record-Route")]
 
 
 @remembered(256)

@@ -139,9 +139,9 @@ class Subscription:
 
     def move(self, flow: Flow) -> None:
         """The subscriber is reached by another flow; what is on its way still goes by the old one."""
-        self.flow = flow
+        before, self.flow = self.flow, flow
         self._notify = None
-        self._core.join(self)
+        self._core.join(self, before)
 
     def hang_up(self, now: float) -> list[Effect]:
         """The system stops."""

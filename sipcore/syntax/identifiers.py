@@ -35,9 +35,9 @@ class Identifiers:
     def of_call(self) -> tuple[str, str, str, int]:
         """Branch, tag and Call-ID of an INVITE, and where the numbers of its dialog begin: far below 2**31 (section
         8.1.1.5)."""
-        bits, node = self._bits, self._node
-        branch, tag, call = f"{MAGIC_COOKIE}{bits(80):x}", f"{node}{bits(72):x}", f"{bits(96):x}"
-        return branch, tag, f"{call}@{node}" if node else call, bits(16) + 1
+        text, node = f"{self._bits(264):066x}", self._node  # asked once: of each digit, four bits
+        call_id = f"{text[38:62]}@{node}" if node else text[38:62]
+        return MAGIC_COOKIE + text[:20], node + text[20:38], call_id, int(text[62:], 16) + 1
 
 
 class StatelessTags:

@@ -17,13 +17,15 @@ class Item:
 TIMES = st.integers(0, 20).map(float)
 INDEX = st.integers(0, 9)
 WATCH = st.tuples(st.just("watch"), INDEX, st.none() | TIMES)
+WATCH_KNOWN = st.tuples(st.just("watch known"), INDEX, TIMES)
+"""By who knows a time that is not after the deadline."""
 PUT_OFF = st.tuples(st.just("put off"), INDEX, st.none() | TIMES)
 """To a later time or to none, of which nobody is told."""
 FORGET = st.tuples(st.just("forget"), INDEX, st.none())
 DUE = st.tuples(st.just("due"), st.just(0), TIMES)
 
 
-@given(st.lists(WATCH | WATCH | PUT_OFF | FORGET | DUE, max_size=60), st.booleans())
+@given(st.lists(WATCH | WATCH | WATCH_KNOWN | PUT_OFF | FORGET | DUE, max_size=60), st.booleans())
 def test_the_least_deadline_is_found_whatever_happened_before(
     history: list[tuple[str, int, float | None]], looks: bool
 ) -> None:
@@ -33,9 +35,9 @@ def test_the_least_deadline_is_found_whatever_happened_before(
     model: dict[Item, float] = {}
     for action, index, time in history:
         item = items[index]
-        if action == "watch":
+        if action.startswith("watch"):
             item.deadline = time
-            deadlines.watch(item)
+            deadlines.watch(item, time if time is None or action == "watch" else max(time - index, 0.0))
             model.pop(item, None)
             if time is not None:
                 model[item] = time

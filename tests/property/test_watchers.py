@@ -98,7 +98,7 @@ class History:
         """Lamps, documents, happenings and the store."""
         switch = self.office.switch
         states = {number: switch.presence.of(number) for number in NUMBERS}
-        live = {dialog for each in switch.endpoint._usages for dialog in each.dialog_ids}
+        live = {dialog for each in switch.endpoint.usages() for dialog in each.dialog_ids}
         for number, watch in self.watches:
             dialog = watch.watch._dialog
             known = dialog is not None and (dialog.call_id, dialog.remote_tag, dialog.local_tag) in live

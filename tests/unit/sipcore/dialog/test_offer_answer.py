@@ -44,17 +44,21 @@ def test_nothing_is_agreed_at_first() -> None:
 
 
 def test_our_offer_and_their_answer_are_what_is_agreed() -> None:
-    offers = we_offered()
-    assert standing(offers) == (OfferState.LOCAL_OFFER, None, None)
-    offers.receive_answer(THEIRS)
-    assert standing(offers) == (OfferState.STABLE, OURS, THEIRS)
+    said = stable()
+    said.say(OURS)
+    for offers in (we_offered(), said):
+        assert standing(offers) == (OfferState.LOCAL_OFFER, None, None)
+        offers.receive_answer(THEIRS)
+        assert standing(offers) == (OfferState.STABLE, OURS, THEIRS)
 
 
 def test_their_offer_and_our_answer_are_what_is_agreed() -> None:
-    offers = they_offered()
-    assert standing(offers) == (OfferState.REMOTE_OFFER, None, None)
-    offers.send_answer(OURS)
-    assert standing(offers) == (OfferState.STABLE, OURS, THEIRS)
+    for answer in (OfferAnswer.send_answer, OfferAnswer.say):
+        offers = they_offered()
+        assert standing(offers) == (OfferState.REMOTE_OFFER, None, None)
+        answer(offers, OURS)
+        assert standing(offers) == (OfferState.STABLE, OURS, THEIRS)
+        assert offers.withdraw() is None
 
 
 @pytest.mark.parametrize(("begin", "offer"), [(we_offered, OURS), (they_offered, THEIRS)])
