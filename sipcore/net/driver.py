@@ -94,7 +94,7 @@ class Driver:
         """Whether a call to this user part is always served, however long it has waited: an emergency number."""
         self._inbox = Inbox(self._loop, self._message, self._turn_away, self._finish)
         self._udp: UdpSocket | None = None
-        self._udp_flows: dict[Address, Flow] = {}
+        self._udp_flows: dict[Sender, Flow] = {}
         self._listeners: list[Listener] = []
         self._server_tls: ssl.SSLContext | None = None
         self._connections: dict[Flow, Connection] = {}
@@ -108,8 +108,8 @@ class Driver:
         self._wakes_at = inf
         """When the timer runs out."""
         self._performing = False
-        self._outbox: list[Effect] = []
-        """What is for the wire waits here until all is done that has come together."""
+        self._outbox: list[tuple[Flow, bytes | None]] = []
+        """What is to be sent, None for the end of a connection: it waits until all is done that has come together."""
         self._stopped = False
 
     # -- life -------------------------------------------------------------------------------------------
@@ -221,12 +221,14 @@ class Driver:
     def _message(self, data: bytes, sender: Sender, now: float) -> None:
         """Take one message; `_finish` is to follow."""
         self._performing = True
-        stream = isinstance(sender, Flow)
-        flow = sender if isinstance(sender, Flow) else self._udp_flows.get(sender) or self.udp_flow(sender)
+        flow = self._udp_flows.get(sender)
+        if flow is None:
+            flow = sender if isinstance(sender, Flow) else self.udp_flow(sender)
+        stream = flow is sender
         if self.on_wire is not None:
             self._trace(self.on_wire, False, flow, data)
         try:
-            if self.registering is not None and data.startswith(b"REGISTER "):
+            if data.startswith(b"REGISTER ") and self.registering is not None:
                 effects = self.registering(data, flow, now, stream)
             else:
                 effects = self.endpoint.receive(parse_message(data, stream=stream), flow, now)
@@ -236,7 +238,8 @@ class Driver:
         except Exception:
             logger.exception("a message from %s was too much for us: %r", flow, data[:200])
             effects = []
-        self.perform(effects)
+        if effects:
+            self.perform(effects)
 
     def udp_flow(self, remote: Address) -> Flow:
         """The flow between our UDP port and a peer."""
@@ -257,50 +260,47 @@ class Driver:
 
     def perform(self, effects: Iterable[Effect]) -> None:
         """Do what the endpoint asks for; where one thing leads to another, all is sent at the end."""
-        outermost, self._performing = not self._performing, True
-        try:
-            for effect in effects:
-                kind = type(effect)
-                if kind is Transmit or kind is CloseFlow:
-                    self._outbox.append(effect)
-                    continue
+        if not self._performing:
+            self._performing = True
+            try:
+                self.perform(effects)
+            finally:
+                self._finish()
+            return
+        for effect in effects:
+            kind = type(effect)
+            if kind is Transmit:
+                self._outbox.append(effect)
+            elif kind is CloseFlow:
+                self._outbox.append((effect.flow, None))
+            else:
                 try:
                     self._on_event(effect)
                 except Exception:
                     logger.exception("%s was not handled", kind.__name__)
                     self._answer_in_place_of_user(effect)
-        finally:
-            if outermost:
-                self._finish()
 
     def _finish(self) -> None:
         """Send what is to be sent, and see to the timer.
 
         The way of a datagram through the kernel is long: those that follow each other take half of the time.
         """
-        outbox, self._outbox = self._outbox, []
-        self._performing = False
-        send = self._udp.send if self._udp is not None and self.on_wire is None else None
-        for effect in outbox:
+        udp = None if self.on_wire is not None or self._large.ways else self._udp
+        for flow, data in self._outbox:  # where the end of a connection leads to more, that is sent too
             try:
-                if type(effect) is CloseFlow:
-                    self._close_flow(effect.flow)
-                    continue
-                flow, data = effect
-                if (
-                    send is None
-                    or flow.transport is not Transport.UDP
-                    or len(data) > UDP_MAX_BYTES
-                    or self._large.ways
-                ):
+                if data is None:
+                    self._close_flow(flow)
+                elif udp is None or flow.transport is not Transport.UDP or len(data) > UDP_MAX_BYTES:
                     self._transmit(flow, data)
-                    continue
-                try:  # `_send_datagram`, without the call
-                    send(data, flow.remote)
-                except OSError as error:
-                    self._lost(flow, data, error)
+                else:
+                    try:  # `_send_datagram`, without the call
+                        udp.send(data, flow.remote)
+                    except OSError as error:
+                        self._lost(flow, data, error)
             except Exception:
-                logger.exception("%s was not performed", type(effect).__name__)
+                logger.exception("%s: not sent", flow)
+        self._outbox.clear()
+        self._performing = False
         if self._usages.soonest < self._wakes_at or self._transactions.soonest < self._wakes_at:
             self._arm()
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict, deque
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable
+from itertools import chain, zip_longest
 from operator import length_hint
 
 from sipcore.net.udp import Datagram
@@ -100,12 +101,11 @@ class Inbox:
     def work(self, datagrams: list[Datagram], now: float) -> None:
         """Datagrams have been read together: handle them for a while, and the rest when others have had their turn;
         so all, where something waits already."""
-        several = len(datagrams) > 1
-        if self._scheduled or (several and not _are_in_order(datagrams)):
+        if self._scheduled:
             self.put(datagrams, now)
             return
-        read_at, until = now, now + SLICE_SECONDS
-        coming = iter(datagrams)
+        read_at, until, several = now, now + SLICE_SECONDS, len(datagrams) > 1
+        coming = iter(_in_turn(datagrams) if several else datagrams)
         try:
             for data, sender in coming:
                 self._take(data, sender, now)
@@ -155,9 +155,9 @@ class Inbox:
             )
 
 
-def _are_in_order(datagrams: list[Datagram]) -> bool:
-    """Whether to handle them as they came is to handle one of each source after the other, and none twice."""
-    if len(datagrams) == 2:
-        return datagrams[0] != datagrams[1]
-    sources = {source_of(remote.host) for _, remote in datagrams}
-    return len(sources) == len(datagrams) or (len(sources) == 1 and len(set(datagrams)) == len(datagrams))
+def _in_turn(datagrams: list[Datagram]) -> list[Datagram]:
+    """One of each source after the other, and none twice."""
+    queues: defaultdict[str, list[Datagram]] = defaultdict(list)
+    for datagram in dict.fromkeys(datagrams):
+        queues[source_of(datagram[1].host)].append(datagram)
+    return list(filter(None, chain.from_iterable(zip_longest(*queues.values()))))

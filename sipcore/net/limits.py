@@ -57,15 +57,14 @@ class RateLimit:
         return True
 
     def admitted(self, datagrams: list[Datagram], now: float) -> list[Datagram]:
-        """Those that `admit` lets in, which is asked about each new source and works out all others here at once."""
+        """Those that `admit` lets in, one after the other. It is asked about few: all else is worked out here."""
         buckets, earning = self._buckets, self._earning
         full, latest = now - self._longest, now + _TOLERANCE
         let_in = []
         for datagram in datagrams:
             host = datagram[1].host
-            source = source_of(host)
-            since = buckets.get(source)
-            if since is None:
+            since = buckets.get(host)
+            if since is None:  # new, or of IPv6, where its network has the bucket
                 if self.admit(host, now):
                     let_in.append(datagram)
                 continue
@@ -73,6 +72,6 @@ class RateLimit:
                 since = full
             since += earning
             if since <= latest:
-                buckets[source] = since
+                buckets[host] = since
                 let_in.append(datagram)
         return let_in
