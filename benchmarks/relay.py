@@ -27,7 +27,7 @@ from typing import NamedTuple
 from benchmarks.harness import HOST, Measured, Server, compiled, measure, print_table, server
 from benchmarks.load import BarePhone, connecting, finish
 from media.alarms import Alarms
-from media.lane import BUSY_RATE, BUSY_SECONDS, GATHER_SECONDS
+from media.lane import BUSY_RATE, GATHER_SECONDS, gathering
 from media.net import Receive
 from media.plan import Address, Codec, StreamPlan
 from media.ports import PortPair
@@ -132,7 +132,8 @@ def floor(found: Programs, calls: int, every: int) -> Iterator[tuple[Phones, int
     if found.floor is None:
         yield None
         return
-    gather = BUSY_SECONDS if 2000 * calls / every >= BUSY_RATE else GATHER_SECONDS
+    rate = 2000 * calls / every
+    gather = gathering(rate) if rate >= BUSY_RATE else GATHER_SECONDS
     with conversing(found.floor, 2 * calls, round(gather * 1e6)) as process:
         program = Conversant(process)
         if not program.ports:  # the kernel has no such io_uring

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 FEW: Final = 24
 """Fewer packets are quicker passed on in a loop."""
-UNCOUNTED: Final = 1024
+UNCOUNTED: Final = 4096
 """Packets."""
 LOOK: Final = 256
 """So many times packets are passed on in arrays, at most one of each route, until it is looked at which routes come to
@@ -46,6 +46,7 @@ _COMPLETION_BYTES: Final = _TOLD.size
 _WHOLE: Final = HOLDS_DATAGRAM | GOES_ON
 _BEGIN: Final = np.complex128
 """The first 16 bytes of a packet, moved as they are: header and a bit of the payload."""
+_QUARTER: Final = np.dtype(np.uint32)
 _TIMESTAMP, _KEY, _PAYLOAD, _SSRC = range(4)
 """What these are in the byte order of the machine, as four numbers. A key is start and sequence number."""
 _NO_ROUTE: Final = 1
@@ -57,8 +58,6 @@ _Numbers = npt.NDArray[np.intp]
 _Begins = npt.NDArray[np.complex128]
 _Quarters = npt.NDArray[np.uint32]
 _Values: TypeAlias = "npt.NDArray[Any] | float"
-_Where: TypeAlias = "slice | _Numbers"
-"""Buffers."""
 _Completions: TypeAlias = "Iterable[tuple[int, int, int]]"
 
 
@@ -77,9 +76,11 @@ class Express:
         self._numbers = self._completions["number"]
         self._others = self._completions.view(np.uint64)[1::2]
         """Of completions, all but the number."""
-        self._buffers, self._around = buffers, np.arange(2 * buffers, dtype=np.intp) % buffers
-        """Their numbers, twice."""
-        self._forwards = (ring.first_forward + self._around).astype(np.uint32)
+        self._results = ring.completions.cast("i")[2:]
+        """Every fourth is one."""
+        self._buffers, self._around = buffers, np.arange(2 * buffers) % buffers
+        """Their numbers, twice; and of what sends what is there."""
+        self._forwards = memoryview(array("I", (ring.first_forward + self._around).tolist()))
         self._usual_size, self._usual = 0, b""
         """What `_others` are where all packets of one size come to one buffer after another."""
         self._begins = np.ndarray((buffers,), _BEGIN, ring.incoming, 0, (STRIDE,))
@@ -96,7 +97,7 @@ class Express:
         """The begin of its last packet; and what is added to each quarter to get that of what is sent."""
         self._offset = np.zeros(operations, _BEGIN)
         self._quarters, self._offsets = (
-            each.view(np.uint32).reshape(-1, 4) for each in (self._last, self._offset)
+            each.view(_QUARTER).reshape(-1, 4) for each in (self._last, self._offset)
         )
         self._offsets[:, _PAYLOAD] = _NO_ROUTE
         self._end = np.zeros(operations, np.uint32)
@@ -115,7 +116,7 @@ class Express:
         """The same of packets that came after them, one by one."""
         self._uncounted_packets = 0
         self._clock, self._jitter = np.zeros(operations), np.zeros(operations)
-        self._transit = np.zeros(operations, np.uint32)
+        self._transit = np.zeros(operations, _QUARTER)
         """As in `RtpReceiver`."""
         self._packets, self._octets = np.zeros(operations, np.intp), np.zeros(operations, np.intp)
         """Those that the route does not know of; octets with headers."""
@@ -192,30 +193,49 @@ class Express:
         if count < FEW:
             data = ring.completions[_COMPLETION_BYTES * first : _COMPLETION_BYTES * (first + count)]
             return self._pass_on_few(_TOLD.iter_unpack(data))
+        if self._pass_on_all(first, count, buffer):
+            return []
         come = slice(first, first + count)
-        numbers, others = self._numbers[come].copy(), self._others[come]
-        size, last = int(self._completions["result"][first]), buffer + count
-        if others.tobytes() == self._usual_of(size)[8 * buffer : 8 * last]:
-            where = slice(buffer, last) if last <= self._buffers else self._around[buffer:last]
-            usual = self._relay(numbers, where, size, None)
-            if usual is None:
-                return []
-            buffers, sizes, fits = self._around[buffer:last], np.full(count, size), usual | True
-        else:
-            completions = self._completions[come]
-            buffers, sizes = completions["buffer"].astype(np.intp), completions["result"].astype(np.intp)
-            fits = (sizes > HEADER_BYTES) & (sizes <= MAX_PACKET_BYTES)
-            fits &= completions["flags"] & _WHOLE == _WHOLE
-            usual = self._relay(numbers, buffers, sizes, fits)
-            if usual is None:
-                return []
-        left = (~usual).nonzero()[0]
-        while len(left) >= FEW and np.count_nonzero(usual) >= FEW:  # some had several
-            usual = self._relay(numbers[left], buffers[left], sizes[left], fits[left])
-            if usual is None:
-                return []
+        completions, numbers = self._completions[come], self._numbers[come].copy()
+        buffers, sizes = completions["buffer"].astype(np.intp), completions["result"].astype(np.intp)
+        fits = (sizes > HEADER_BYTES) & (sizes <= MAX_PACKET_BYTES)
+        fits &= completions["flags"] & _WHOLE == _WHOLE
+        left = np.arange(count)
+        while len(left) >= FEW:  # some have several
+            usual = self._pass_on_some(numbers[left], buffers[left], sizes[left], fits[left])
             left = left[~usual]
+            if np.count_nonzero(usual) < FEW:
+                break
         return self._pass_on_few(_TOLD.iter_unpack(self._completions[first + left].tobytes()))
+
+    def _pass_on_all(self, first: int, count: int, buffer: int) -> bool:
+        """Pass on these datagrams if all are usual, of one size, and in one buffer after another, as nearly always.
+
+        All of that is in one piece, and does nothing in two ways: where the caches have nothing of it, each function
+        costs more than what it does."""
+        size, last = self._results[4 * first], buffer + count
+        if self._others[first : first + count].tobytes() != self._usual_of(size)[8 * buffer : 8 * last]:
+            return False
+        where = slice(buffer, last) if last <= self._buffers else self._around[buffer:last]
+        numbers = self._numbers[first : first + count].copy()
+        begins = self._begins[where].byteswap()
+        offset = self._offset.take(numbers)
+        quarters, offsets = begins.view(_QUARTER), offset.view(_QUARTER)
+        steps = quarters - self._last.take(numbers).view(_QUARTER)
+        if (
+            steps[_KEY::2].tobytes() != self._next[: 8 * count]
+            or offsets[_PAYLOAD::4].tobytes() != self._zeros[: 4 * count]
+        ):
+            return False
+        offsets += quarters
+        self._last[numbers] = begins
+        self._begins[where] = offset.byteswap(inplace=True)
+        self._send_fds[where] = self._fd.take(numbers)
+        if size != self._send_size:
+            self._send_sizes[...] = self._send_size = size
+        self._ring.forward(self._forwards[buffer:last])
+        self._note(numbers, quarters[_TIMESTAMP::4], size)
+        return True
 
     def _usual_of(self, size: int) -> bytes:
         if size != self._usual_size:
@@ -226,53 +246,37 @@ class Express:
                 self._usual = usual.view(np.uint64)[1::2].tobytes()
         return self._usual
 
-    def _relay(
-        self, numbers: _Numbers, where: _Where, sizes: _Numbers | int, fits: npt.NDArray[np.bool_] | None
-    ) -> npt.NDArray[np.bool_] | None:
-        """Pass on the usual ones of these datagrams: which were; None: all. `fits`: which have a size that packets of
-        sound have; None: all."""
-        begins = self._begins[where].byteswap()
-        offset = self._offset.take(numbers)
-        quarters, offsets = begins.view(np.uint32), offset.view(np.uint32)
-        steps, count = quarters - self._last.take(numbers).view(np.uint32), len(numbers)
-        if (
-            steps[_KEY::2].tobytes() == self._next[: 8 * count]
-            and offsets[_PAYLOAD::4].tobytes() == self._zeros[: 4 * count]
-            and (fits is None or np.count_nonzero(fits) == count)
-        ):
-            self._send(numbers, where, sizes, begins, quarters + offsets)
-            return None
-        usual: npt.NDArray[np.bool_] = steps[_KEY::4] == 1
-        if fits is not None:
-            usual &= fits
+    def _pass_on_some(
+        self, numbers: _Numbers, buffers: _Numbers, sizes: _Numbers, fits: npt.NDArray[np.bool_]
+    ) -> npt.NDArray[np.bool_]:
+        """Pass on the usual ones of these datagrams: which were. `fits`: which have the size of packets of sound."""
+        begins, offset = self._begins[buffers].byteswap(), self._offset.take(numbers)
+        quarters, offsets = begins.view(_QUARTER), offset.view(_QUARTER)
+        steps = quarters - self._last.take(numbers).view(_QUARTER)
+        usual: npt.NDArray[np.bool_] = fits & (steps[_KEY::4] == 1)
         usual &= steps[_SSRC::4] == 0
         usual &= offsets[_PAYLOAD::4] == 0
         odd = (~usual).nonzero()[0]
         whose = numbers[odd]
         self._odd_at[whose[::-1]] = odd[::-1]  # the first of each number
-        usual &= np.arange(count) < self._odd_at[numbers]
+        usual &= np.arange(len(numbers)) < self._odd_at[numbers]
         self._odd_at[whose] = len(self._odd_at)
         if np.count_nonzero(usual):
-            buffers = self._around[where] if isinstance(where, slice) else where
-            sent = (quarters + offsets).reshape(-1, 4)[usual].reshape(-1)
-            these = sizes if isinstance(sizes, int) else sizes[usual]
-            self._send(numbers[usual], buffers[usual], these, begins[usual], sent)
+            numbers, buffers, begins = numbers[usual], buffers[usual], begins[usual]
+            offsets += quarters
+            self._last[numbers] = begins
+            self._begins[buffers] = offset[usual].byteswap(inplace=True)
+            self._send_fds[buffers] = self._fd.take(numbers)
+            self._send_sizes[buffers], self._send_size = sizes[usual], 0
+            self._ring.forward(memoryview(array("I", (self._ring.first_forward + buffers).tolist())))
+            self._note(numbers, begins.view(_QUARTER)[_TIMESTAMP::4], sizes[usual])
         return usual
 
-    def _send(
-        self, numbers: _Numbers, where: _Where, sizes: _Numbers | int, begins: _Begins, sent: _Quarters
-    ) -> None:
-        self._last[numbers] = begins
-        self._begins[where] = sent.view(_BEGIN).byteswap(inplace=True)
-        self._send_fds[where] = self._fd.take(numbers)
-        if not isinstance(sizes, int):
-            self._send_sizes[where], self._send_size = sizes, 0
-        elif sizes != self._send_size:
-            self._send_sizes[...] = self._send_size = sizes
-        self._ring.forward(self._forwards[where].data)
+    def _note(self, numbers: _Numbers, timestamps: _Quarters, sizes: _Values) -> None:
+        """Packets that were passed on are to be counted."""
         if self._uncounted_few:
             self._close_few()
-        self._uncounted.append((numbers, begins.view(np.uint32)[_TIMESTAMP::4], sizes, self._now()))
+        self._uncounted.append((numbers, timestamps, sizes, self._now()))
         self._uncounted_packets += len(numbers)
         if self._uncounted_packets >= UNCOUNTED:
             self._count()

@@ -2,8 +2,9 @@
 else that the event loop waits for.
 
 A wake-up costs more than a packet does, most of all on a machine that does other things meanwhile. So there is at most
-one in `GATHER_SECONDS`: a packet that comes after a pause is read at once, one that follows another waits for its like.
-Sockets are here while they are connected to their peer; the others are read by `media.net.EpollReaders`.
+one in `GATHER_SECONDS`, and fewer under load: a packet that comes after a pause is read at once, one that follows
+another waits for its like. Sockets are here while they are connected to their peer; the others are read by
+`media.net.EpollReaders`.
 """
 
 from __future__ import annotations
@@ -33,6 +34,12 @@ BUSY_RATE: Final = 800
 """Packets in a second, of 8 calls: so many are gathered for longer."""
 QUIET_RATE: Final = 0.75
 """Less than this part of that is no load any more."""
+CROWD_SECONDS: Final = 0.005
+"""The same where a crowd comes."""
+CROWD_RATE: Final = 10_000
+"""Packets in a second, of 100 calls: that is a crowd. From half of that on it grows into one, step by step."""
+MOST_GATHERED: Final = 192
+"""No more packets than these are meant to be gathered, for there are but so many buffers."""
 LOOK_SECONDS: Final = 0.1
 """So long are they counted."""
 SOCKETS: Final = 1536
@@ -69,6 +76,7 @@ class UringLane(selectors.DefaultSelector):
         self._watched = False
         """Whether the ring tells when others can be read."""
         self._busy_rate, self._is_busy = busy_rate, False
+        self._gather = GATHER_SECONDS
         self._came, self._looked_at = 0, now()
         """Since that time."""
         self._relayed = 0
@@ -110,7 +118,7 @@ class UringLane(selectors.DefaultSelector):
             if not self._watched:
                 ring.watch(self.fileno())
                 self._watched = True
-            came = ring.wait(timeout, BUSY_SECONDS if self._is_busy else GATHER_SECONDS)
+            came = ring.wait(timeout, self._gather)
             self._came += came
             if (now := self._now()) - self._looked_at >= LOOK_SECONDS:
                 self._look_at_load(now)
@@ -147,6 +155,7 @@ class UringLane(selectors.DefaultSelector):
         rate = self._came / (now - self._looked_at)
         self._came, self._looked_at = 0, now
         self._is_busy = rate >= self._busy_rate * (QUIET_RATE if self._is_busy else 1.0)
+        self._gather = gathering(rate) if self._is_busy else GATHER_SECONDS
 
     def _deal_with(self, completions: Iterable[tuple[int, int, int]]) -> None:
         """One by one."""
@@ -188,6 +197,13 @@ class UringLane(selectors.DefaultSelector):
     def _leave_express(self, number: int) -> None:
         if self._express is not None:
             self._express.closes(number)
+
+
+def gathering(rate: float) -> float:
+    """For how many seconds packets are gathered under the load of so many in a second."""
+    crowd = min(max(2 * rate / CROWD_RATE - 1.0, 0.0), 1.0)
+    seconds = BUSY_SECONDS + crowd * (CROWD_SECONDS - BUSY_SECONDS)
+    return seconds if rate * seconds <= MOST_GATHERED else MOST_GATHERED / rate
 
 
 def open_lane() -> UringLane | None:

@@ -141,13 +141,13 @@ def test_what_is_secured_is_never_relayed_in_arrays(call: Call) -> None:
 def test_few_packets_are_relayed_without_arrays_by_the_same_tables(
     call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    relayed, relay = list[int](), Express._relay
+    relayed, relay = list[int](), Express._pass_on_all
 
     def count(express: Express, *facts: Any) -> Any:
         relayed.append(1)
         return relay(express, *facts)
 
-    monkeypatch.setattr(Express, "_relay", count)
+    monkeypatch.setattr(Express, "_pass_on_all", count)
     before = [len(call.heard(number)) for number in range(STREAMS)]
     for _ in range(12):
         call.say(range(STREAMS // 2))
