@@ -364,6 +364,10 @@ class Statistics:
     while."""
 
 
+NOTHING = Statistics()
+"""Of a stream on which nobody has sent anything."""
+
+
 @dataclass(frozen=True, slots=True)
 class StreamReported:
     """How a stream goes."""

@@ -394,14 +394,12 @@ class MediaService:
     # -- what the engines tell ----------------------------------------------------------------------------
 
     def _told(self, number: int, event: Event) -> None:
-        if isinstance(event, PortsReady):
-            worker = self._workers[event.worker]
-            worker.ready.extend(port for port in event.ports if port not in worker.known)
-            worker.known.update(event.ports)
-            worker.asked = None
-            worker.has_ports.set()
+        if isinstance(event, StreamClosed) and not self._left:
+            event = self._closed(number, event)
+        elif isinstance(event, PortsReady):
+            self._take_ports(self._workers[event.worker], event.ports)
             return
-        if isinstance(event, WorkerLost):
+        elif isinstance(event, WorkerLost):
             event = self._lost(event.worker)
         elif self._left and not isinstance(event, TicksReported) and (number, event.stream) in self._left:
             self._told_late(number, event)
@@ -419,20 +417,27 @@ class MediaService:
             self._count_recording(number, event.stream)
         self.on_event(event)
 
+    @staticmethod
+    def _take_ports(worker: _Worker, ports: tuple[int, ...]) -> None:
+        worker.ready.extend(port for port in ports if port not in worker.known)
+        worker.known.update(ports)
+        worker.asked = None
+        worker.has_ports.set()
+
     def _closed(self, number: int, event: StreamClosed) -> StreamClosed:
         """A stream has ended; how it went in all engines."""
         stream = event.stream
         place = self._forget(stream)
         if place is not None:  # its engine has closed it by itself
             place[0].ready.append(place[1])
-        self._expect_recordings(number, event)
+        if event.recordings:
+            self._expect_recordings(number, event)
         before = self._before.pop(stream, None) if self._before else None
         return event if before is None else replace(event, statistics=together(before, event.statistics))
 
     def _expect_recordings(self, number: int, event: StreamClosed) -> None:
-        if event.recordings:
-            key = number, event.stream
-            self._unwritten[key] = self._unwritten.get(key, 0) + event.recordings
+        key = number, event.stream
+        self._unwritten[key] = self._unwritten.get(key, 0) + event.recordings
 
     def _count_recording(self, number: int, stream: int) -> None:
         left = self._unwritten.pop((number, stream), 0) - 1
@@ -445,7 +450,8 @@ class MediaService:
             self.on_event(event)
         elif isinstance(event, StreamClosed):
             key, stream = (number, event.stream), event.stream
-            self._expect_recordings(number, event)
+            if event.recordings:
+                self._expect_recordings(number, event)
             self._left[key] -= 1
             if not self._left[key]:
                 del self._left[key]

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from media.latch import Latch
-from media.messages import Statistics
+from media.messages import NOTHING, Statistics
 from media.rtp import RtpReceiver
 from media.signs import SignsOfLife
 
 if TYPE_CHECKING:
     from media.srtp import Srtp
-_NOTHING = Statistics()
 
 
 def statistics_of(
@@ -19,7 +18,7 @@ def statistics_of(
 ) -> Statistics:
     """What is known of a stream that has sent so many packets, by a clock of so many ticks a second."""
     if not (receiver.packets or sent or latch.strangers or signs.reports or srtp):
-        return _NOTHING
+        return NOTHING
     return Statistics(
         packets_received=receiver.packets,
         packets_sent=sent,

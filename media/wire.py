@@ -14,7 +14,7 @@ from enum import Enum
 from typing import Any, Final, get_args
 from zlib import crc32
 
-from media.messages import Command, Event, RecordingEnd, Statistics
+from media.messages import NOTHING, Command, Event, RecordingEnd, Statistics
 from media.plan import Codec, Direction, SrtpKeys, SrtpSuite, StreamPlan
 from media.ticker import Punctuality
 from media.tones import Tone
@@ -36,6 +36,8 @@ _NESTED: dict[str, type[Any]] = {
     "punctuality": Punctuality,
 }
 """Fields, of whatever class, that are not plain themselves; or are None."""
+_EMPTY = {"statistics": NOTHING}
+"""What None stands for where a field cannot be None: a call in which nobody speaks has two of these."""
 
 
 def dumps(values: Iterable[object]) -> bytes:
@@ -69,9 +71,10 @@ def _ways(kind: type[Any], *number: int) -> tuple[_Way, _Way]:
     for name in _NESTED.keys() & names:
         nested = _NESTED[name]
         known[f"print_{name}"], known[f"read_{name}"] = _ways(nested)
+        known[f"empty_{name}"] = _EMPTY.get(name)
         star = "" if issubclass(nested, Enum) else "*"
-        there[name] = f"None if value.{name} is None else print_{name}(value.{name})"
-        back[name] = f"None if {name} is None else read_{name}({star}{name})"
+        there[name] = f"None if value.{name} is empty_{name} else print_{name}(value.{name})"
+        back[name] = f"empty_{name} if {name} is None else read_{name}({star}{name})"
     printed = ", ".join([*map(str, number), *there.values()])
     to_plain: _Way = eval(f"lambda value: [{printed}]", known)
     if there.keys().isdisjoint(_NESTED):
@@ -91,5 +94,5 @@ def _shape(kind: type[Any]) -> tuple[str, list[str]]:
     return kind.__qualname__, names
 
 
-VERSION: Final = f"{crc32(repr([*map(_shape, (*_KINDS, *_NESTED.values()))]).encode()):08x}"
+VERSION: Final = f"{crc32(repr([*map(_shape, (*_KINDS, *_NESTED.values())), *_EMPTY]).encode()):08x}"
 """Another where a message, or what is in it, has changed its place or its fields."""

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from media import wire
-from media.messages import Command, Event, OpenStream
+from media.messages import NOTHING, Command, Event, OpenStream, StreamClosed
 from media.plan import Codec, SrtpKeys, SrtpSuite, StreamPlan
 from media.upward_log import LogLine
 from values import dataclass
@@ -39,6 +39,11 @@ def test_keys_travel() -> None:
         Codec.PCMA, 8, 8, ("192.0.2.1", 4000), trusted_hosts=frozenset({"192.0.2.1"}), srtp=keys
     )
     assert wire.loads(wire.dumps([OpenStream(1, 20000, plan)])) == [OpenStream(1, 20000, plan)]
+
+
+def test_of_a_stream_on_which_nobody_has_sent_anything_nothing_is_made() -> None:
+    [closed] = wire.loads(wire.dumps([StreamClosed(1, NOTHING)]))
+    assert closed.statistics is NOTHING
 
 
 @pytest.mark.parametrize("value", [Stranger(1), object(), Codec.PCMU])
