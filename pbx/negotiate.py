@@ -24,14 +24,14 @@ from pbx.media_formats import (
     media_formats,
 )
 from pbx.media_keys import MediaKeys, Srtp, agreed
-from sipcore.sdp.description import Attributes, MediaDescription, Origin, SessionDescription
+from sipcore.sdp.description import Attributes, MediaDescription, Origin, Printed, SessionDescription
 from sipcore.sdp.security import Crypto, cryptos
 from sipcore.syntax.remember import kept
 from values import maker
 
 CLEAR, SECURE = "RTP/AVP", "RTP/SAVP"
 MAX_ADDRESS = 64
-"""Characters of an IP address; longer ones are names."""
+"""Characters that are looked at: no IP address has more."""
 _REVERSE = {
     Direction.SENDRECV: Direction.SENDRECV,
     Direction.SENDONLY: Direction.RECVONLY,
@@ -130,10 +130,12 @@ class Negotiation:
     def receive_answer(self, answer: SessionDescription) -> None:
         """Take the answer to our offer. Raises NotAcceptable, and then nothing has changed."""
         theirs, ours = self._usable_audio(answer), self._ours
-        pair = None if ours is None else _pair(ours, theirs)
-        if pair is not None and self.keys is not None:
-            self.keys.answered(pair[1])
-        self._secured, self.offers_srtp = pair is not None, False
+        secured = ours is not None and (ours.secure or theirs.media.protocol == SECURE)
+        if secured and ours is not None:
+            _, key = _pair(ours, theirs)
+            if self.keys is not None:
+                self.keys.answered(key)
+        self._secured, self.offers_srtp = secured, False
         self._theirs, self._before_offer, self.has_remote_offer = theirs, None, False
 
     @property
@@ -167,10 +169,9 @@ class Negotiation:
         self.has_remote_offer = False
         wanted = self._secured or self.offers_srtp or self.srtp is Srtp.REQUIRED
         keys = self.keys if wanted else None
-        audio = self._audio(
-            section, CLEAR if keys is None else SECURE, None if keys is None else keys.offer()
-        )
-        return self._describe((audio,), audio, section.said, direction, secure=keys is not None)
+        if keys is None:
+            return self._describe(section, direction)
+        return self._describe(section, direction, SECURE, keys.offer())
 
     def offer_again(self, codec: Codec | None) -> SessionDescription:
         """An offer that changes nothing but where we receive: who holds goes on to, `codec` is preferred."""
@@ -196,12 +197,10 @@ class Negotiation:
         known = self._numbers
         self._numbers = _numbered(known, formats.numbers) if known else formats.numbers
         self._secured, self.offers_srtp = secure, False
-        key = self.keys.answer(chosen) if secure and self.keys is not None else None
-        audio = self._audio(section, CLEAR if key is None else chosen.protocol, key)
-        media: tuple[MediaDescription, ...] = (audio,)
-        if len(description.media) > 1:
-            media = tuple([audio if media is chosen else _decline(media) for media in description.media])
-        return self._describe(media, audio, section.said, direction, secure=secure)
+        lines = description.media if len(description.media) > 1 else ()
+        if not secure or self.keys is None:
+            return self._describe(section, direction, lines=lines)
+        return self._describe(section, direction, chosen.protocol, self.keys.answer(chosen), lines)
 
     def plan(self, signalling_host: str) -> StreamPlan:
         """What both sides have agreed on, for the media engine.
@@ -212,12 +211,12 @@ class Negotiation:
         ours, theirs = self._ours, self._theirs
         assert ours is not None, "nothing is agreed yet"
         assert theirs is not None, "nothing is agreed yet"
+        _, media, formats, address, direction, _ = theirs
         codec, send_type, receive_type, events_to, events_from, clock, packet_ms = _terms(
-            ours.formats, theirs.formats, self.codecs, self.has_remote_offer
+            ours.formats, formats, self.codecs, self.has_remote_offer
         )
-        written = theirs.address
-        host, trusted = _reached(written if len(written) <= MAX_ADDRESS else "", signalling_host)
-        port, protocol = theirs.media.port, theirs.media.protocol
+        host, trusted = _reached(address[:MAX_ADDRESS], signalling_host)
+        port = media.port
         return _make_plan(
             codec,
             send_type,
@@ -225,12 +224,12 @@ class Negotiation:
             None if host is None else (host, port),
             None if host is None or port == 65535 else (host, port + 1),
             trusted,
-            _FLOWS[ours.direction, theirs.direction],
+            _FLOWS[ours.direction, direction],
             events_to,
             events_from,
             clock,
             packet_ms,
-            _srtp_keys(ours, theirs) if ours.secure or protocol == SECURE else None,
+            _srtp_keys(ours, theirs) if ours.secure or media.protocol == SECURE else None,
             self.moves,
         )
 
@@ -266,29 +265,37 @@ class Negotiation:
 
     def _describe(
         self,
-        media: tuple[MediaDescription, ...],
-        audio: MediaDescription,
-        formats: MediaFormats,
+        section: _Section,
         direction: Direction,
-        *,
-        secure: bool,
+        protocol: str = CLEAR,
+        key: Crypto | None = None,
+        lines: tuple[MediaDescription, ...] = (),
     ) -> SessionDescription:
-        """Our next description; the version rises only if it says something new (RFC 3264 section 8). The rest is what
-        can be taken of it."""
-        host, before = self._host, self.local
-        origin = _new(Origin, ("-", self._session_id, str(self._version), host))
-        described = _new(SessionDescription, (origin, "-", host, "0 0", (), media))
+        """Our next description; the version rises only if it says something new (RFC 3264 section 8). It answers the
+        media `lines`, if there are several: it takes one and declines all others."""
+        host, port, before, version = self._host, self.port, self.local, str(self._version)
+        numbers, attributes, said, behind_port = section
+        if key is not None:
+            attributes = (("crypto", str(key)), *attributes)
+        audio = _new(MediaDescription, ("audio", port, protocol, numbers, None, attributes, 1))
+        media: tuple[MediaDescription, ...] = (audio,)
+        if lines:
+            taken = None if self._theirs is None else self._theirs.media
+            media = tuple([audio if line is taken else _decline(line) for line in lines])
+        origin = _new(Origin, ("-", self._session_id, version, host))
+        described = _new(Printed, (origin, "-", host, "0 0", (), media))
         if before is not None and described != before._replace(origin=origin):
             self._version += 1
             described = described._replace(origin=origin._replace(version=str(self._version)))
-        self._ours = _new(Usable, (described, audio, formats, host, direction, secure))
+        elif key is None and not lines:
+            where = f"IN IP6 {host}" if ":" in host else f"IN IP4 {host}"
+            described.data = (
+                f"v=0\r\no=- {self._session_id} {version} {where}\r\ns=-\r\nc={where}\r\nt=0 0\r\n"
+                f"m=audio {port}{behind_port}"
+            ).encode()
+        self._ours = _new(Usable, (described, audio, said, host, direction, key is not None))
         self.local = described
         return described
-
-    def _audio(self, section: _Section, protocol: str, key: Crypto | None) -> MediaDescription:
-        """Our media section."""
-        attributes = section.attributes if key is None else (("crypto", str(key)), *section.attributes)
-        return _new(MediaDescription, ("audio", self.port, protocol, section.numbers, None, attributes, 1))
 
 
 _Formats = tuple[tuple[int, Codec], ...]
@@ -305,6 +312,8 @@ class _Section(NamedTuple):
     """What is said of them."""
     said: MediaFormats
     """The same as it is read."""
+    behind_port: str
+    """The same as it is written, in the clear."""
 
 
 @lru_cache(REMEMBERED)
@@ -361,8 +370,8 @@ def _described(formats: _Formats, events: _Events, direction: Direction, opus_pa
         attributes += [("rtpmap", f"{number} telephone-event/{clock}"), ("fmtp", f"{number} 0-16")]
     numbers = tuple([str(number) for number, _ in (*formats, *events)])
     attributes += [("ptime", "20"), (direction.value, None)]
-    said = media_formats(MediaDescription("audio", 1, CLEAR, numbers, attributes=tuple(attributes)))
-    return _Section(numbers, tuple(attributes), said)
+    media = MediaDescription("audio", 1, CLEAR, numbers, attributes=tuple(attributes))
+    return _Section(numbers, media.attributes, media_formats(media), media.behind_port)
 
 
 class _Terms(NamedTuple):
@@ -397,20 +406,18 @@ def _numbered(known: Mapping[str, int], theirs: Mapping[str, int]) -> Mapping[st
     return {**{encoding: number for encoding, number in known.items() if number not in taken}, **theirs}
 
 
-def _pair(ours: Usable, theirs: Usable) -> tuple[Crypto, Crypto] | None:
-    """Our key and the peer's; None for sound in the clear. Raises NotAcceptable where the peer has another opinion:
-    sound is not in the clear by accident."""
-    if not ours.secure and theirs.media.protocol != SECURE:
-        return None
+def _pair(ours: Usable, theirs: Usable) -> tuple[Crypto, Crypto]:
+    """Our key and the peer's, where one of both has said that it wants keys. Raises NotAcceptable where the other has
+    another opinion: sound is not in the clear by accident."""
     pair = agreed(ours.media, theirs.media)
     if pair is None:
         raise NotAcceptable("the answer does not take the key that was offered")
     return pair
 
 
-def _srtp_keys(ours: Usable, theirs: Usable) -> SrtpKeys | None:
-    pair = _pair(ours, theirs)
-    return None if pair is None else SrtpKeys(SrtpSuite[pair[0].suite.name], pair[0].key, pair[1].key)
+def _srtp_keys(ours: Usable, theirs: Usable) -> SrtpKeys:
+    own, peer = _pair(ours, theirs)
+    return SrtpKeys(SrtpSuite[own.suite.name], own.key, peer.key)
 
 
 def _decline(media: MediaDescription) -> MediaDescription:

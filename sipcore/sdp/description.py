@@ -49,6 +49,14 @@ class MediaDescription(NamedTuple):
         return _first(self.attributes, name)
 
     @property
+    def behind_port(self) -> str:
+        """What follows its port, as it is sent."""
+        return (
+            f"{f'/{self.port_count}' if self.port_count != 1 else ''} {self.protocol} {' '.join(self.formats)}\r\n"
+            f"{_connection_line(self.connection) if self.connection else ''}{_attribute_lines(self.attributes)}"
+        )
+
+    @property
     def rtpmap(self) -> Mapping[str, str]:
         """Payload type (a number below 128) -> `PCMU/8000`, upper-case name; static types of RFC 3551 included."""
         mapping = {number: _STATIC[number] for number in self.formats if number in _STATIC}
@@ -101,17 +109,13 @@ class SessionDescription(NamedTuple):
     def to_bytes(self) -> bytes:
         """As it is sent."""
         (username, session_id, version, address), name, connection, timing, attributes, sections = self
-        where = f"IN IP6 {address}" if ":" in address else f"IN IP4 {address}"
-        text = f"v=0\r\no={username} {session_id} {version} {where}\r\ns={name or '-'}\r\n"
-        if connection:
-            text += f"c={where}\r\n" if connection == address else _connection_line(connection)
-        text += f"t={timing}\r\n{_attribute_lines(attributes) if attributes else ''}"
-        for kind, port, protocol, formats, own, said, count in sections:
-            known = _printed.get(id(said))
-            if known is not None and known[0] == (protocol, formats, own, said, count):
-                text += f"m={kind} {port}{known[1]}"
-            else:
-                text += f"m={kind} {port}{_print_section(protocol, formats, own, said, count)}"
+        text = (
+            f"v=0\r\no={username} {session_id} {version} IN {_family(address)} {address}\r\n"
+            f"s={name or '-'}\r\n{_connection_line(connection) if connection else ''}"
+            f"t={timing}\r\n{_attribute_lines(attributes)}"
+        )
+        for media in sections:
+            text += f"m={media.kind} {media.port}{media.behind_port}"
         return text.encode("utf-8", "surrogateescape")
 
     def address_of(self, media: MediaDescription) -> str | None:
@@ -124,6 +128,17 @@ class SessionDescription(NamedTuple):
         if self.address_of(media) == "0.0.0.0":
             return "sendonly" if direction in ("sendrecv", "sendonly") else "inactive"
         return direction
+
+
+class Printed(SessionDescription):
+    """One that has been printed where it was made, of pieces that are known."""
+
+    data = b""
+    """As it is sent; empty in what `_replace` makes of it."""
+
+    def to_bytes(self) -> bytes:
+        """As it is sent."""
+        return self.data or super().to_bytes()
 
 
 class _Lines(NamedTuple):
@@ -283,27 +298,3 @@ def _attribute_lines(attributes: Attributes) -> str:
     return "".join(
         [f"a={name}\r\n" if value is None else f"a={name}:{value}\r\n" for name, value in attributes]
     )
-
-
-_Section = tuple[str, tuple[str, ...], str | None, Attributes, int]
-"""Protocol, formats, connection, attributes and port count of a media section."""
-
-
-def _print_section(*section: *_Section) -> str:
-    """What follows the port."""
-    protocol, formats, own, said, count = section
-    text = (
-        f"{f'/{count}' if count != 1 else ''} {protocol} {' '.join(formats)}\r\n"
-        f"{_connection_line(own) if own else ''}{_attribute_lines(said)}"
-    )
-    # Keys are of one call, and nobody else's affair.
-    if len(text) <= MAX_REMEMBERED_BYTES and "crypto" not in dict(said):
-        if len(_printed) >= REMEMBERED:
-            _printed.clear()
-        _printed[id(said)] = section, text
-    return text
-
-
-_printed: dict[int, tuple[_Section, str]] = {}
-"""What was printed of media sections, by the identity of their attributes, for that is found without a look at each of
-them: most are of a few that negotiation makes."""
