@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -64,5 +65,15 @@ def test_the_handlers_from_before_come_back() -> None:
         with signals(lambda: None, lambda: None):
             assert handlers() != before
         assert handlers() == before
+
+    run_until_complete(main())
+
+
+def test_the_loop_has_the_clock_of_the_system() -> None:
+    async def main() -> None:
+        before = time.monotonic()
+        now = asyncio.get_running_loop().time()
+        await asyncio.sleep(0.01)
+        assert before <= now <= time.monotonic() - 0.009
 
     run_until_complete(main())
