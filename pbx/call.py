@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from media.messages import ListenForDigits, Quiet
+from media.messages import Quiet
 from media.service import PortsExhausted
 from media.tones import Country
 from pbx.conversation import Conversation
@@ -38,7 +38,7 @@ from pbx.routing import Offer, Outcome, Redirected, Refuse, Ring, Route, Serve
 from pbx.trunks.outbound import CallOut
 from pbx.trunks.outgoing import place, refuse
 from pbx.verdict import verdict
-from pbx.voice import Voice, voice_for
+from pbx.voice import Voice
 from pbx.waiting import Waiting
 from sipcore.syntax.message import REASONS, Response
 
@@ -337,7 +337,8 @@ class Call(FeatureVerbs):
         if response.status != 180 and not has_media:
             return
         if self._ringing is not leg.party:
-            self._note_ringing(leg, response)
+            self._ringing = leg.party
+            self.rang(leg)
         if has_media and self._fork.only(leg) and caller.negotiation.has_remote_offer:
             caller.negotiation.opus_parameters = leg.negotiation.remote_opus_parameters
             caller.send_early_media(leg.codec)
@@ -397,13 +398,6 @@ class Call(FeatureVerbs):
         self._stop_waiting()
         leg.answer()
         return self.voice_of(leg)
-
-    def voice_of(self, leg: Leg) -> Voice:
-        """What talks with the phone of a leg that has been answered."""
-        if leg.tunnel is not None:
-            leg.tunnel.close()
-        self.switch.media.send(ListenForDigits(leg.stream))
-        return voice_for(leg, self.switch)
 
     async def talk(self, callee: Leg, otherwise: Step | None = None) -> None:
         """Join the two parties; return when the one that answered hangs up. `otherwise`: see `join`."""

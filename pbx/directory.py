@@ -60,10 +60,11 @@ class Extension:
     credentials: Credentials | None = field(default=None, repr=False)
     """Digest HA1 values; None for an extension that no phone may register."""
 
-    @property
-    def full_name(self) -> str:
-        """First and last name; empty if the extension has neither."""
-        return f"{self.first_name} {self.last_name}".strip()
+    full_name: str = field(init=False, repr=False, compare=False)
+    """First and last name; empty if the extension has neither."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "full_name", f"{self.first_name} {self.last_name}".strip())
 
     def caller_id(self, *, external: bool) -> str:
         """The number that calls of this extension show at the other end."""

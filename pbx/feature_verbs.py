@@ -8,10 +8,11 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
-from media.messages import Echo, RecordCall, StopRecording
+from media.messages import Echo, ListenForDigits, RecordCall, StopRecording
 from pbx.refused import Refused
 from pbx.relocation import bring
 from pbx.tunnel import Tunnel
+from pbx.voice import Voice, voice_for
 from sipcore.events.conference_info import Participant
 
 if TYPE_CHECKING:
@@ -56,6 +57,13 @@ class FeatureVerbs(ABC):
             if leg.plan is None:
                 raise Refused(500, "No Media Was Agreed On")
             Tunnel(leg, worker, self.switch.between_workers)
+
+    def voice_of(self, leg: Leg) -> Voice:
+        """What talks with the phone of a leg that has been answered."""
+        if leg.tunnel is not None:
+            leg.tunnel.close()
+        self.switch.media.send(ListenForDigits(leg.stream))
+        return voice_for(leg, self.switch)
 
     def attend(self, conference: str) -> AbstractContextManager[None]:
         """Within it the caller is in a conference, for those who watch that by its ID (RFC 4575)."""

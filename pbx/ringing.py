@@ -82,7 +82,7 @@ def _call(
             binding.contact,
             flow,
             from_=_name_address(shown, sip_host, prefix),
-            to=_name_address(extension, sip_host),
+            to=_remembered_address(extension.full_name, extension.number, sip_host),
             codecs=codecs,
             route_set=binding.path,
             headers=headers,
@@ -97,7 +97,7 @@ def _referred_by(call: Call, host: str) -> tuple[tuple[str, str], ...]:
 
 
 def _name_address(party: Party, host: str, prefix: str = "") -> NameAddress:
-    name = f"{prefix} {party.full_name}".strip()
+    name = f"{prefix} {party.full_name}".strip() if prefix else party.full_name
     ours = isinstance(party, Extension)  # what strangers write is not remembered
     return (_remembered_address if ours else _address)(name, party.number, host)
 

@@ -45,7 +45,7 @@ from pbx.history.journal import FILE as JOURNAL
 from pbx.history.journal import Journal
 from pbx.info_digits import INFO_REMEDIES, BadInfo, read_info
 from pbx.keeping import Keeping
-from pbx.leg import TAKERS, Leg, LegState
+from pbx.leg import ENDED, TAKERS, Leg
 from pbx.limits import LIMIT_REACHED, TOO_MANY_CALLS, is_full
 from pbx.live_changes import LiveChanges
 from pbx.live_data import fill
@@ -378,16 +378,19 @@ class Switch:
     def _on_effect(self, effect: Effect) -> None:
         """What is of a session goes to whoever has that, but for requests that belong to none of its matters."""
         kind = effect.__class__
-        take = self._takers.get(kind)
-        if take is not None:
-            take(effect)
+        take = TAKERS.get(kind)
+        if take is None:
+            if kind in self._takers:
+                self._takers[kind](effect)
+            elif (owner := effect.session.owner) is not None:
+                owner.on_effect(effect)
             return
         owner = effect.session.owner
-        if owner.__class__ is Leg:  # `Leg.on_effect`, of which there are many in each call
-            if owner.state is not LegState.ENDED and kind in TAKERS:
-                TAKERS[kind](owner, effect)
-        elif owner is not None:
-            owner.on_effect(effect)
+        if owner.__class__ is not Leg:
+            if owner is not None:
+                owner.on_effect(effect)
+        elif owner.state is not ENDED:  # as `Leg.on_effect` does it, of which there are many in each call
+            take(owner, effect)
 
     def _on_request_in_dialog(self, effect: RequestInDialog) -> None:
         if effect.request.method == "MESSAGE":
@@ -522,21 +525,23 @@ class Switch:
     # -- what media tells -----------------------------------------------------------------------------------
 
     def _on_media_event(self, event: Event) -> None:
-        if isinstance(event, WorkerLost):
+        if isinstance(event, StreamClosed):
+            leg = self.legs.by_stream.get(event.stream)
+            if leg is not None and event.stream == leg.stream:
+                self._rate(leg, event.statistics)
+        elif isinstance(event, WorkerLost):
             for stream in event.streams:
                 self._lose(stream)
+            return
         elif isinstance(event, StreamFailed):
             self._lose(event.stream)
-        elif (
-            not isinstance(event, _OF_NO_STREAM)
-            and (leg := self.legs.by_stream.get(event.stream)) is not None
-        ):
-            if not isinstance(event, StreamClosed):
-                self._hear(leg, event)
-            elif event.stream == leg.stream:
-                self._rate(leg, event.statistics)
-            if not self.media.tells_more_of(event.stream):
-                self.legs.closed(event.stream)
+            return
+        elif isinstance(event, _OF_NO_STREAM) or (leg := self.legs.by_stream.get(event.stream)) is None:
+            return
+        else:
+            self._hear(leg, event)
+        if not self.media.tells_more_of(event.stream):
+            self.legs.closed(event.stream)
 
     def _hear(self, leg: Leg, event: StreamEvent) -> None:
         if isinstance(event, StreamReported):
@@ -560,7 +565,7 @@ class Switch:
 
     def _lose(self, stream: int) -> None:
         leg = self.legs.by_stream.get(stream)
-        if leg is not None and leg.state is not LegState.ENDED:
+        if leg is not None and leg.state is not ENDED:
             logger.error("the sound of a call of %s is gone, the call ends", leg.line)
             leg.fail(500)
         self.legs.closed(stream)

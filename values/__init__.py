@@ -103,6 +103,8 @@ def _fields(cls: _Class, known: dict[str, Any]) -> tuple[list[str], dict[str, st
     by_name: list[str] = []
     values = {}
     for field in dataclasses.fields(cls):
+        if not field.init:  # `__post_init__` stores it
+            continue
         name = value = parameter = field.name
         if field.default_factory is not MISSING:
             known[f"make_{name}"] = field.default_factory

@@ -295,3 +295,24 @@ def test_one_kind_cannot_be_derived_from_the_other() -> None:
 
     with pytest.raises(TypeError):
         dataclasses.dataclass(frozen=True)(Wrong)
+
+
+@pytest.mark.parametrize("dataclass", [values.dataclass, standard])
+def test_a_field_that_is_not_given_is_stored_by_the_class_itself(dataclass: Decorator) -> None:
+    class Name:
+        first: str
+        last: str = ""
+        full: str = field(init=False, repr=False, compare=False)
+
+        def __post_init__(self) -> None:
+            object.__setattr__(self, "full", f"{self.first} {self.last}".strip())
+
+    Name.__qualname__ = "Name"
+    name = dataclass(frozen=True, slots=True)(Name)
+    lee = name("Lee", last="Parker")
+    assert (lee.full, repr(lee)) == ("Lee Parker", "Name(first='Lee', last='Parker')")
+    assert replace(lee, last="").full == "Lee"
+    assert hash(lee) == hash(name("Lee", "Parker"))
+    assert list(inspect.signature(name).parameters) == ["first", "last"]
+    with pytest.raises(TypeError):
+        name("Lee", "Parker", full="Lee Parker")
