@@ -26,7 +26,7 @@ from sipcore.errors import ParseError, PeerError
 from sipcore.registrar.gate import Admitted, Gate, Ignored, Refused
 from sipcore.sdp.description import SessionDescription
 from sipcore.syntax.headers import RPORT, NameAddress, warning_value
-from sipcore.syntax.identifiers import Identifiers, StatelessTags
+from sipcore.syntax.identifiers import MAGIC_COOKIE, Identifiers, StatelessTags
 from sipcore.syntax.message import (
     Request,
     Response,
@@ -535,7 +535,7 @@ class Endpoint:
 
     def via(self, flow: Flow) -> tuple[str, str]:
         """The branch and the Via of a new request of ours."""
-        branch = self.identifiers.branch()
+        branch = f"{MAGIC_COOKIE}{self.random.getrandbits(80):x}"  # as `identifiers` would say
         return branch, f"{sent_by(flow.transport, self.advertised(flow))};branch={branch};rport"
 
     def local_headers(self, flow: Flow, user: str, scheme: str = "sip") -> list[tuple[str, str]]:
@@ -545,7 +545,9 @@ class Endpoint:
     def join(self, usage: Usage, before: Flow | None = None) -> None:
         """The usage has begun, or has another flow than the one `before`."""
         if before is not None:
-            self._leave_flow(usage, before)
+            del self._of_flow[before][usage]
+            if not self._of_flow[before]:
+                del self._of_flow[before]
         elif isinstance(usage, InviteSession):
             self._sessions[usage] = None
         flow = usage.flow
@@ -558,23 +560,20 @@ class Endpoint:
     def enter(self, usage: Usage, dialog: DialogId) -> None:
         """Requests within this dialog are the usage's. An empty remote tag stands for any that has no usage."""
         self._dialogs[dialog] = usage
-        usage.dialog_ids.add(dialog)
+        usage.dialog_ids += (dialog,)
 
     def leave(self, usage: Usage) -> None:
         """The usage is over; requests within its dialogs are nobody's."""
-        self._leave_flow(usage, usage.flow)
+        others = self._of_flow.get(usage.flow)
+        if others is not None:
+            others.pop(usage, None)
+            if not others:
+                del self._of_flow[usage.flow]
         self._sessions.pop(usage, None)
         self._adrift.until.pop(usage, None)
         self.deadlines.forget(usage)
         for dialog in usage.dialog_ids:
             self._dialogs.pop(dialog, None)
-
-    def _leave_flow(self, usage: Usage, flow: Flow) -> None:
-        others = self._of_flow.get(flow)
-        if others is not None:
-            others.pop(usage, None)
-            if not others:
-                del self._of_flow[flow]
 
     def session_of(self, call_id: str, tag: str, other_tag: str) -> InviteSession | None:
         """The session that has this dialog, in whichever order its tags are named (RFC 3891 section 3).

@@ -24,7 +24,7 @@ class Usage(Protocol):
 
     flow: Flow
     """The way to the peer."""
-    dialog_ids: set[DialogId]
+    dialog_ids: tuple[DialogId, ...]
     """The dialogs that `Core.enter` was called for."""
 
     @property

@@ -85,19 +85,31 @@ class CalleeSession(InviteSession):
         """
         if self.state is not SessionState.SETTING_UP:
             raise self._too_late()
-        if self._reliable is None:
-            return self._respond(status, now, description, headers)
-        if self._held is not None:
-            return []
-        begun = self.offers.state is not OfferState.STABLE or self._has_agreed
-        # The first reliable one has to carry the offer, where the caller made none (RFC 3262 section 5).
-        if not (begun or description):
-            return [] if self._needs_reliable else self._respond(status, now, description, headers)
+        if self._reliable is not None:
+            if self._held is not None:
+                return []
+            begun = self.offers.state is not OfferState.STABLE or self._has_agreed
+            # The first reliable one has to carry the offer, where the caller made none (RFC 3262 section 5).
+            if begun or description:
+                return self._progress_reliably(self._reliable, status, now, description, headers)
+            if self._needs_reliable:
+                return []
+        response = self._print(self.request, status, description, print_fields(headers) if headers else "")
+        return self.core.transactions.respond(self._transaction, response, now)
+
+    def _progress_reliably(
+        self,
+        reliable: ReliableResponses,
+        status: int,
+        now: float,
+        description: SessionDescription | None,
+        headers: Headers,
+    ) -> list[Effect]:
         if self._has_agreed or self.offers.state is OfferState.LOCAL_OFFER:  # what is said first holds
             description = None
         elif description is not None:
             self.offers.say(description)
-        ready = self._reliable.send(self._response(status, description, headers), now)
+        ready = reliable.send(self._response(status, description, headers), now)
         self.core.watch(self)
         return [] if ready is None else self.core.transactions.respond(self._transaction, ready, now)
 
@@ -215,12 +227,6 @@ class CalleeSession(InviteSession):
         return [*self.reject(480, now), Cancelled(self, 480)]
 
     # -- helpers --------------------------------------------------------------------------------------
-
-    def _respond(
-        self, status: int, now: float, description: SessionDescription | None, headers: Headers
-    ) -> list[Effect]:
-        response = self._print(self.request, status, description, print_fields(headers) if headers else "")
-        return self.core.transactions.respond(self._transaction, response, now)
 
     def _response(self, status: int, description: SessionDescription | None, headers: Headers) -> Response:
         """A provisional response that is to become reliable."""

@@ -71,10 +71,11 @@ class CallerSession(InviteSession):
         if offer is not None:
             self.offers.send_offer(offer)
 
-    def start(self, now: float, branch: str | None = None) -> list[Effect]:
-        """Send the INVITE, which may have a Via of this `branch` already."""
-        self.core.join(self)
-        self._transaction, effects = self.core.send(self.request, self.flow, self, now, branch)
+    def start(self, now: float, branch: str) -> list[Effect]:
+        """Send the INVITE, which has a Via of this `branch`."""
+        core = self.core
+        core.join(self)
+        self._transaction, effects = core.transactions.send(self.request, self.flow, now, branch, self)
         return effects
 
     @property
@@ -122,11 +123,12 @@ class CallerSession(InviteSession):
         number = previous.cseq.number + 1
         headers += [("CSeq", f"{number} INVITE"), *more]
         print_fields(headers)
-        self.request = Request("INVITE", previous.uri_text, headers, previous.body)
+        branch, via = self.core.via(self.flow)
+        self.request = Request("INVITE", previous.uri_text, [("Via", via), *headers], previous.body)
         self._ours = self._ours._replace(cseq=number)
         self.progress_state = Progress.CALLING
         self.state = SessionState.SETTING_UP
-        return self.start(now)
+        return self.start(now, branch)
 
     def move(self, flow: Flow) -> None:
         super().move(flow)
@@ -144,12 +146,11 @@ class CallerSession(InviteSession):
 
     def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> list[Effect]:
         if transaction is not self._transaction:
-            request = transaction.request
-            method = request.method
-            hung_up = method == "BYE" and len(self._acks) == 1 and self.dialog is not None  # no branch has lost
-            if not hung_up and (method in ("CANCEL", "PRACK") or self._is_of_lost_branch(request)):
-                return []
-            return super().on_response(transaction, response, now)
+            method = transaction.request.method
+            if method == "BYE" and len(self._acks) == 1 and self.dialog is not None:  # no branch has lost
+                return self._end(self._cause, now) if response.status >= 200 else []
+            unheard = method in ("CANCEL", "PRACK") or self._is_of_lost_branch(transaction.request)
+            return [] if unheard else super().on_response(transaction, response, now)
         if response.status < 200:
             return self._progressed(response, now)
         return self._accepted(response, now) if response.status < 300 else self._rejected(response, now)

@@ -218,14 +218,12 @@ class InviteSession(ChangingSession):
         return effects
 
     def _leave(self) -> bool:
-        """Leave the endpoint's tables; whether that had been done before."""
+        """Leave the endpoint's tables, after `_drop_changes`; whether that had been done before."""
         if self.state is SessionState.ENDED:
             return True
         self.state = SessionState.ENDED
         if self._unacknowledged is not None:
             self._unacknowledged = None
-        if self._retry is not None:
-            self._retry = None
         if self._timer is not None:
             self._timer.stop()
         self.core.leave(self)

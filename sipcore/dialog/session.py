@@ -73,6 +73,7 @@ class Session:
 
     state = SessionState.SETTING_UP
     dialog: Dialog | None = None
+    dialog_ids: tuple[DialogId, ...] = ()
     _peer_allows: frozenset[str] = frozenset()
     """The methods that the peer says it takes."""
     _unacknowledged: Unacknowledged | None = None
@@ -89,7 +90,6 @@ class Session:
         self.identity = identity
         self.owner = owner
         self.offers = OfferAnswer()
-        self.dialog_ids: set[DialogId] = set()
 
     # -- what both sides have agreed on ---------------------------------------------------------------
 
@@ -211,9 +211,10 @@ class Session:
     def _send_within(
         self, dialog: Dialog, method: str, now: float, headers: Headers = (), body: bytes = b""
     ) -> tuple[ClientTransaction, list[Effect]]:
-        branch, via = self.core.via(self.flow)
+        core = self.core
+        branch, via = core.via(self.flow)
         request = PrintedRequest(method, dialog.printed(method, via, headers, body))
-        return self.core.send(request, self.flow, self, now, branch)
+        return core.transactions.send(request, self.flow, now, branch, self)
 
     def _ack_within(self, dialog: Dialog, cseq: int, headers: Headers = (), body: bytes = b"") -> Transmit:
         """The ACK of a 2xx has no transaction."""

@@ -98,7 +98,7 @@ class Subscription:
         """As the subscriber wrote it, its `id` included."""
         self.expires_at = 0.0
         self.over = False
-        self.dialog_ids: set[DialogId] = set()
+        self.dialog_ids: tuple[DialogId, ...] = ()
         self._core = core
         self._dialog = Dialog.of_server(request, local_tag, flow)
         self._notify: Template | None = None

@@ -31,7 +31,7 @@ class Watch:
         """`request` is the SUBSCRIBE without its Via."""
         self.flow = flow
         self.owner = owner
-        self.dialog_ids: set[DialogId] = set()
+        self.dialog_ids: tuple[DialogId, ...] = ()
         self.deadline: float | None = None
         self.over = False
         self._core = core

@@ -37,7 +37,7 @@ def test_the_least_deadline_is_found_whatever_happened_before(
         item = items[index]
         if action.startswith("watch"):
             item.deadline = time
-            deadlines.watch(item, time if time is None or action == "watch" else max(time - index, 0.0))
+            deadlines.watch(item, max(time - index, 0.0) if time and action != "watch" else None)
             model.pop(item, None)
             if time is not None:
                 model[item] = time
