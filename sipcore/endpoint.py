@@ -564,13 +564,15 @@ class Endpoint:
 
     def leave(self, usage: Usage) -> None:
         """The usage is over; requests within its dialogs are nobody's."""
-        others = self._of_flow.get(usage.flow)
+        flow = usage.flow
+        others = self._of_flow.get(flow)
         if others is not None:
             others.pop(usage, None)
             if not others:
-                del self._of_flow[usage.flow]
+                del self._of_flow[flow]
         self._sessions.pop(usage, None)
-        self._adrift.until.pop(usage, None)
+        if self._adrift.until:
+            self._adrift.until.pop(usage, None)
         self.deadlines.forget(usage)
         for dialog in usage.dialog_ids:
             self._dialogs.pop(dialog, None)

@@ -364,7 +364,7 @@ class CallerSession(InviteSession):
             body = answer.to_bytes()
         _, via = self.core.via(self.flow)
         ack = transmit((self.flow, dialog.printed("ACK", via, headers, body, cseq=cseq.number)))
-        self._acks[dialog.remote_tag] = ack
+        self._acks[dialog.id[2]] = ack
         return ack
 
     def _send_cancel(self, now: float) -> list[Effect]:
@@ -375,7 +375,10 @@ class CallerSession(InviteSession):
         self.progress_state = Progress.FAILED
         self._cancelling_until = None
         effects = self._forget_branches(now)
-        return effects if self._leave() else [*effects, Rejected(self, response)]
+        if self.state is not SessionState.ENDED:
+            self._leave()
+            effects.append(Rejected(self, response))
+        return effects
 
     def _forget_branches(self, now: float) -> list[Effect]:
         """All early dialogs end with the INVITE that made them, and so do changes within them."""

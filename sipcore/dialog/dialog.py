@@ -41,26 +41,22 @@ class Dialog:
     """One dialog, early or confirmed."""
 
     __slots__ = (
-        "_address", "_fixed", "_written", "call_id", "contact_scheme", "flow", "id", "local_cseq", "local_tag",
-        "local_user", "remote", "remote_cseq", "remote_tag", "remote_target", "route_set",
+        "_fixed", "_written", "address", "contact_scheme", "flow", "id", "local_cseq", "remote", "remote_cseq",
+        "remote_target", "route_set",
     )  # fmt: skip
 
-    call_id: str
-    contact_scheme: str
-    """Of our Contact: `sips` where the dialog is to be secure on every hop."""
-    local_tag: str
-    local_user: str
-    """Of our URI."""
-    remote: NameAddress
-    remote_tag: str
     id: DialogId
     """What in-dialog requests are matched by."""
+    address: NameAddress
+    """Our name and URI."""
+    contact_scheme: str
+    """Of our Contact: `sips` where the dialog is to be secure on every hop."""
+    local_cseq: int
+    remote: NameAddress
+    remote_cseq: int | None
     remote_target: Uri
     route_set: tuple[NameAddress, ...]
     flow: Flow
-    local_cseq: int
-    remote_cseq: int | None
-    _address: NameAddress
     _written: tuple[str, str] | None
     """From and To of our requests, where they are to be as they were before."""
     _fixed: tuple[Uri, str, str] | None
@@ -78,11 +74,9 @@ class Dialog:
         if len(contacts) != 1:
             raise PeerError("a dialog needs one Contact")
         dialog = cls()
-        dialog.call_id, local_tag, dialog._address, written, dialog.local_cseq, dialog.contact_scheme = ours
-        dialog.local_tag, dialog.local_user = local_tag, ours.address.uri.user or ""
+        call_id, local_tag, dialog.address, written, dialog.local_cseq, dialog.contact_scheme = ours
+        dialog.id = call_id, local_tag, remote.tag or ""
         dialog.remote = remote
-        dialog.remote_tag = remote_tag = remote.tag or ""
-        dialog.id = ours.call_id, local_tag, remote_tag
         dialog.remote_target = contacts[0].uri
         dialog.route_set = tuple(reversed(response.record_routes)) if "Record-Route" in first else ()
         dialog.flow = flow
@@ -96,27 +90,39 @@ class Dialog:
         contacts, local, remote = request.contacts, request.to, request.from_
         if len(contacts) != 1:
             raise PeerError("a dialog needs one Contact")
-        target = contacts[0].uri
-        routes = request.record_routes if "Record-Route" in request.first else ()
-        secure = "sips" in (request.uri.scheme, (routes[0].uri if routes else target).scheme)
         dialog = cls()
-        dialog.call_id = call_id = request.call_id
-        dialog.contact_scheme = "sips" if secure else "sip"
-        dialog._address, dialog.local_tag, dialog.local_user = local, local_tag, local.uri.user or ""
-        dialog.remote = remote
-        dialog.remote_tag = remote_tag = remote.tag or ""
-        dialog.id = call_id, local_tag, remote_tag
-        dialog.remote_target = target
-        dialog.route_set = tuple(routes)
+        dialog.id = request.call_id, local_tag, remote.tag or ""
+        dialog.address, dialog.remote = local, remote
+        dialog.remote_target = before = contacts[0].uri
+        dialog.route_set = ()
+        if "Record-Route" in request.first and (routes := request.record_routes):
+            dialog.route_set = tuple(routes)
+            before = routes[0].uri
+        dialog.contact_scheme = "sips" if request.uri.scheme == "sips" or before.scheme == "sips" else "sip"
         dialog.flow = flow
         dialog.local_cseq, dialog.remote_cseq = 0, request.cseq.number
         dialog._written = dialog._fixed = None
         return dialog
 
     @property
+    def call_id(self) -> str:
+        """The first part of `id`."""
+        return self.id[0]
+
+    @property
+    def local_tag(self) -> str:
+        """The second."""
+        return self.id[1]
+
+    @property
+    def remote_tag(self) -> str:
+        """The third; empty where the peer has none (RFC 2543)."""
+        return self.id[2]
+
+    @property
     def local(self) -> NameAddress:
         """Our address, with our tag."""
-        return self._address.with_tag(self.local_tag)
+        return self.address.with_tag(self.id[1])
 
     def request(
         self,
@@ -168,10 +174,11 @@ class Dialog:
                 routes, uri = (*routes[1:], NameAddress(None, target)), routes[0].uri
             route_lines = print_fields([("Route", str(route)) for route in routes])
         local, remote = self._written or (str(self.local), str(self.remote))
-        checked(f"{uri}{local}{remote}{self.call_id}")
+        call_id = self.id[0]
+        checked(f"{uri}{local}{remote}{call_id}")
         fields = (
             f"Max-Forwards: {MAX_FORWARDS}\r\n{route_lines}From: {local}\r\nTo: {remote}\r\n"
-            f"Call-ID: {self.call_id}\r\n"
+            f"Call-ID: {call_id}\r\n"
         )
         self._fixed = fixed = target, str(uri), fields
         return fixed

@@ -210,17 +210,16 @@ class InviteSession(ChangingSession):
 
     def _end(self, cause: EndCause, now: float) -> list[Effect]:
         """The terminal fact of an established session, told once."""
-        if self.state is SessionState.ENDED:
+        state = self.state
+        if state is SessionState.ENDED:
             return []
-        effects = [] if self.state is SessionState.ENDING else self._drop_changes(now)  # `hang_up` has done so
+        effects = [] if state is SessionState.ENDING else self._drop_changes(now)  # `hang_up` has done so
         self._leave()
         effects.append(fact(Ended, (self, cause)))
         return effects
 
-    def _leave(self) -> bool:
-        """Leave the endpoint's tables, after `_drop_changes`; whether that had been done before."""
-        if self.state is SessionState.ENDED:
-            return True
+    def _leave(self) -> None:
+        """Leave the endpoint's tables, after `_drop_changes`."""
         self.state = SessionState.ENDED
         if self._unacknowledged is not None:
             self._unacknowledged = None
@@ -229,4 +228,3 @@ class InviteSession(ChangingSession):
         self.core.leave(self)
         if self._forsaken is not None:
             self.core.watch(self)
-        return False

@@ -131,7 +131,7 @@ class Session:
         """Contact and what every message of ours says about us."""
         dialog = self.dialog
         assert dialog is not None
-        return self.core.local_headers(self.flow, dialog.local_user, dialog.contact_scheme)
+        return self.core.local_headers(self.flow, dialog.address.uri.user or "", dialog.contact_scheme)
 
     def _print(
         self,
@@ -144,20 +144,22 @@ class Session:
         """A response of ours; `fields` are printed already. Raises UsageError where `reason` has a line break."""
         dialog = self.dialog
         assert dialog is not None
-        if request is not self.request:
-            copied = print_copied(request, dialog.local_tag)
-        else:
-            copied = self._copied = self._copied or print_copied(request, dialog.local_tag)
-        body = b""
+        begins = request is self.request
+        copied = self._copied if begins else ""
+        if not copied:
+            copied = print_copied(request, dialog.id[1])
+            if begins:
+                self._copied = copied
         if status < 300:
-            core, flow, user = self.core, self.flow, dialog.local_user
+            core, flow, user = self.core, self.flow, dialog.address.uri.user or ""
+            if begins and "Record-Route" in request.first:
+                fields = print_fields(record_routes(request)) + fields
             address = core.advertised(flow)
             fields = core.about_us.fields(flow.transport, address, user, dialog.contact_scheme) + fields
-            if "Record-Route" in request.first and request is self.request:
-                fields += print_fields(record_routes(request))
-        if description is not None:
-            fields, body = f"{fields}Content-Type: {SDP}\r\n", description.to_bytes()
-        return print_answer(status, reason, copied, fields, body)
+        if description is None:
+            return print_answer(status, reason, copied, fields)
+        fields += f"Content-Type: {SDP}\r\n"
+        return print_answer(status, reason, copied, fields, description.to_bytes())
 
     def _send_success(
         self,
