@@ -27,10 +27,10 @@ def call_quality(
 ) -> CallQuality:
     """The fact to tell of a leg whose stream has closed."""
     told = statistics
-    loss = _share(told.packets_lost, told.packets_received + told.packets_lost)
-    remote_loss = (
-        None if told.remote_packets_lost is None else _share(told.remote_packets_lost, told.packets_sent)
-    )
+    lost, remote_lost, sent = told.packets_lost, told.remote_packets_lost, told.packets_sent
+    expected = told.packets_received + lost
+    loss = _share(lost, expected) if expected else None
+    remote_loss = _share(remote_lost, sent) if sent and remote_lost is not None else None
     jitter = None if loss is None else told.jitter_ms
     return happenings.call_quality(
         at=at,
@@ -40,7 +40,7 @@ def call_quality(
         loss=loss,
         jitter_ms=jitter,
         mos=None if loss is None else _opinion(codec, loss, jitter, told.round_trip_ms),
-        sent=told.packets_sent,
+        sent=sent,
         remote_loss=remote_loss,
         remote_jitter_ms=told.remote_jitter_ms,
         remote_mos=(
@@ -52,8 +52,8 @@ def call_quality(
     )
 
 
-def _share(lost: int, packets: int) -> float | None:
-    return min(max(lost / packets, 0.0), 1.0) if packets else None
+def _share(lost: int, packets: int) -> float:
+    return min(max(lost / packets, 0.0), 1.0)
 
 
 def _opinion(codec: Codec, loss: float, jitter_ms: float | None, round_trip_ms: float | None) -> float:

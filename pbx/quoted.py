@@ -29,4 +29,4 @@ class Quoted(dict[str, str]):
 
     def list(self, texts: tuple[str, ...]) -> str:
         """Several, as a list."""
-        return f"[{','.join([self[text] for text in texts])}]"
+        return f"[{','.join(map(self.__getitem__, texts))}]"

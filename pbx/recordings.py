@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_NONE, _, _ALL = RecordCalls
+"""To ask an Enum for a member takes long, and this is asked of both legs of each call."""
+
 RECENT = 100
 """So many names are remembered: of older recordings the files are there."""
 
@@ -142,4 +145,4 @@ def _is_recorded(leg: Leg | None, call: Call) -> bool:
     if leg is None or leg.extension is None:
         return False
     wanted = leg.extension.record_calls
-    return wanted is RecordCalls.ALL or (wanted is RecordCalls.EXTERNAL and not call.internal)
+    return wanted is not _NONE and (wanted is _ALL or not call.internal)

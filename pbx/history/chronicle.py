@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import field
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -51,11 +50,6 @@ class _Party:
     blocked: bool = False
     addressed: bool = False
 
-    @property
-    def was_called_in_vain(self) -> bool:
-        """Whether it was sought and has not answered."""
-        return self.role is _CALLEE and self.answered_at is None
-
 
 @dataclass(slots=True, eq=False)
 class _Draft:
@@ -63,11 +57,13 @@ class _Draft:
 
     started: CallStarted
     parties: dict[Key, _Party]
-    pending: set[Key] = field(default_factory=set)
+    pending: tuple[Key, ...] = ()
     """Who is being sought, until somebody answers."""
     answered: CallAnswered | None = None
-    hand_overs: list[HandOver] = field(default_factory=list)
-    reasons: list[str] = field(default_factory=list)
+    hand_overs: tuple[HandOver, ...] = ()
+    reasons: tuple[str, ...] = ()
+    changed: bool = True
+    """Whether something was told of it since `Chronicle.changed`."""
 
 
 class Chronicle:
@@ -77,18 +73,16 @@ class Chronicle:
         """`finished` gets each record, once, when its call has ended."""
         self._finished = finished
         self._drafts: dict[str, _Draft] = {}
-        self.changed: set[str] = set()
-        """Calls that are going on, and of which something was told since whoever looks here has emptied it."""
         self.takes: dict[type[Happening], Callable[[Any], None]] = {
             CallStarted: self._begin,
-            CallRouted: self._folds(_routed),
-            CallRang: self._folds(_rang),
-            CallWentOut: self._folds(_went_out),
-            CallAnswered: self._folds(_answered),
-            CallBlocked: self._folds(_blocked),
-            CallConnected: self._folds(_connected),
-            CallTransferred: self._folds(_transferred),
-            QueueCallWithdrawn: self._folds(_withdrawn),
+            CallRouted: self._routed,
+            CallRang: self._rang,
+            CallWentOut: self._went_out,
+            CallAnswered: self._answered,
+            CallBlocked: self._blocked,
+            CallConnected: self._connected,
+            CallTransferred: self._transferred,
+            QueueCallWithdrawn: self._withdrawn,
             CallEnded: self._end,
         }
         """What takes each kind that it wants to be told: to ask for everything would have all be found out that nobody
@@ -100,97 +94,117 @@ class Chronicle:
         if take is not None:
             take(happening)
 
-    def _begin(self, started: CallStarted) -> None:
-        caller = _Party(started.caller, _CALLER, started.at, started.trunk)
-        self._drafts[started.call] = _Draft(started, {(started.caller, started.trunk): caller})
-        self.changed.add(started.call)
+    def going_on(self, at: datetime) -> list[CallRecord]:
+        """What the records of the calls will be if the system stops `at` this moment."""
+        return [_record(draft, _stopped(draft, at)) for draft in self._drafts.values()]
 
-    def _folds(self, fold: Callable[[_Draft, Any], None]) -> Callable[[Any], None]:
-        drafts, changed = self._drafts, self.changed
-
-        def take(happening: Any) -> None:
-            call = happening.call
-            draft = drafts.get(call)
-            if draft is not None:
-                changed.add(call)
-                fold(draft, happening)
-
-        return take
-
-    def _end(self, ended: CallEnded) -> None:
-        draft = self._drafts.pop(ended.call, None)
-        if draft is not None:
-            self.changed.discard(ended.call)
-            self._finished(_record(draft, ended))
-
-    def going_on(self, at: datetime, calls: Iterable[str] | None = None) -> list[CallRecord]:
-        """What the records of these calls (of all, if none are given) will be if the system stops `at` this moment."""
-        drafts = self._drafts.values() if calls is None else map(self._drafts.__getitem__, calls)
-        return [_record(draft, _stopped(draft, at)) for draft in drafts]
+    def changed(self, at: datetime) -> list[CallRecord]:
+        """The same of those alone of which something was told since this was asked before."""
+        changed = [draft for draft in self._drafts.values() if draft.changed]
+        for draft in changed:
+            draft.changed = False
+        return [_record(draft, _stopped(draft, at)) for draft in changed]
 
     def __len__(self) -> int:
         return len(self._drafts)
 
+    # -- what happens to a call, each in one function: eight of them are told of every call -------------------
 
-def _enter(draft: _Draft, key: Key, role: Role, at: datetime) -> _Party | None:
-    """Whoever that is, entered now if it is new; None where too many are in the call."""
-    known = draft.parties.get(key)
-    if known is None and len(draft.parties) < MAX_PARTIES:
-        number, trunk = key
-        known = draft.parties[key] = _Party(number, role, at, trunk)
-    return known
+    def _begin(self, started: CallStarted) -> None:
+        caller = _Party(started.caller, _CALLER, started.at, started.trunk)
+        self._drafts[started.call] = _Draft(started, {(started.caller, started.trunk): caller})
+
+    def _routed(self, routed: CallRouted) -> None:
+        if draft := self._drafts.get(routed.call):
+            draft.changed = True
+            draft.reasons = (draft.reasons + routed.reasons)[:MAX_STEPS]
+            for number in routed.sought:
+                if party := _seek(draft, (number, ""), routed.at):
+                    party.addressed = True
+
+    def _rang(self, rang: CallRang) -> None:
+        if draft := self._drafts.get(rang.call):
+            draft.changed = True
+            if party := _seek(draft, (rang.extension, rang.trunk), rang.at):
+                party.rang = True
+
+    def _went_out(self, went: CallWentOut) -> None:
+        if draft := self._drafts.get(went.call):
+            draft.changed = True
+            if party := _seek(draft, (went.number, went.trunk), went.at):
+                party.addressed = True
+
+    def _blocked(self, blocked: CallBlocked) -> None:
+        if draft := self._drafts.get(blocked.call):
+            draft.changed = True
+            key = blocked.extension, ""
+            if party := draft.parties.get(key) or _enter(draft, key, blocked.at):
+                party.blocked = True
+                _seek_no_more(draft, key)
+
+    def _answered(self, answered: CallAnswered) -> None:
+        if draft := self._drafts.get(answered.call):
+            draft.changed = True
+            draft.answered = answered
+
+    def _connected(self, connected: CallConnected) -> None:
+        """Somebody has the call: who was sought besides has not missed it. Who has it back has taken it from nobody."""
+        draft = self._drafts.get(connected.call)
+        if draft is None:
+            return
+        draft.changed = True
+        key = connected.to, connected.trunk
+        party = draft.parties.get(key) or _enter(draft, key, connected.at)
+        if party is None or _has_it_back(draft, party):
+            return
+        if party.role is _CALLEE:
+            party.answered_at, party.taken_by = connected.at, ""
+        for other in draft.pending:
+            if other != key:
+                draft.parties[other].taken_by = connected.to
+        draft.pending = ()
+
+    def _withdrawn(self, withdrawn: QueueCallWithdrawn) -> None:
+        """The agent's phone has rung for nothing: the call is not among those of the agent."""
+        if draft := self._drafts.get(withdrawn.call):
+            draft.changed = True
+            key = withdrawn.agent, ""
+            party = draft.parties.get(key)
+            if party is not None and party.answered_at is None and party.role is _CALLEE and not party.addressed:
+                del draft.parties[key]
+                _seek_no_more(draft, key)
+
+    def _transferred(self, transferred: CallTransferred) -> None:
+        if draft := self._drafts.get(transferred.call):
+            draft.changed = True
+            handed = HandOver(transferred.at, transferred.by, transferred.party, transferred.to)
+            draft.hand_overs = (*draft.hand_overs, handed)[:MAX_STEPS]
+
+    def _end(self, ended: CallEnded) -> None:
+        draft = self._drafts.pop(ended.call, None)
+        if draft is not None:
+            self._finished(_record(draft, ended))
 
 
-def _seek(draft: _Draft, key: Key, at: datetime) -> _Party | None:
-    """The same for somebody who is called."""
-    party = _enter(draft, key, _CALLEE, at)
-    if party is not None and party.was_called_in_vain:
-        draft.pending.add(key)
+def _enter(draft: _Draft, key: Key, at: datetime) -> _Party | None:
+    """Somebody who is called, and is not in the call yet; None where too many are."""
+    if len(draft.parties) >= MAX_PARTIES:
+        return None
+    number, trunk = key
+    party = draft.parties[key] = _Party(number, _CALLEE, at, trunk)
     return party
 
 
-def _routed(draft: _Draft, routed: CallRouted) -> None:
-    room = MAX_STEPS - len(draft.reasons)
-    draft.reasons += routed.reasons[: max(room, 0)]
-    for number in routed.sought:
-        if party := _seek(draft, (number, ""), routed.at):
-            party.addressed = True
+def _seek(draft: _Draft, key: Key, at: datetime) -> _Party | None:
+    """Whoever is called, entered now if it is new; None where too many are in the call."""
+    party = draft.parties.get(key) or _enter(draft, key, at)
+    if party is not None and party.answered_at is None and party.role is _CALLEE and key not in draft.pending:
+        draft.pending += (key,)
+    return party
 
 
-def _rang(draft: _Draft, rang: CallRang) -> None:
-    if party := _seek(draft, (rang.extension, rang.trunk), rang.at):
-        party.rang = True
-
-
-def _went_out(draft: _Draft, went: CallWentOut) -> None:
-    if party := _seek(draft, (went.number, went.trunk), went.at):
-        party.addressed = True
-
-
-def _blocked(draft: _Draft, blocked: CallBlocked) -> None:
-    key = blocked.extension, ""
-    party = _enter(draft, key, _CALLEE, blocked.at)
-    if party is not None:
-        party.blocked = True
-        draft.pending.discard(key)
-
-
-def _answered(draft: _Draft, answered: CallAnswered) -> None:
-    draft.answered = answered
-
-
-def _connected(draft: _Draft, connected: CallConnected) -> None:
-    """Somebody has the call: who was sought besides has not missed it. Who has it back has taken it from nobody."""
-    key = connected.to, connected.trunk
-    party = _enter(draft, key, _CALLEE, connected.at)
-    if party is None or _has_it_back(draft, party):
-        return
-    if party.role is _CALLEE:
-        party.answered_at, party.taken_by = connected.at, ""
-        draft.pending.discard(key)
-    for other in draft.pending:
-        draft.parties[other].taken_by = connected.to
-    draft.pending.clear()
+def _seek_no_more(draft: _Draft, key: Key) -> None:
+    draft.pending = tuple([other for other in draft.pending if other != key])
 
 
 def _has_it_back(draft: _Draft, party: _Party) -> bool:
@@ -199,21 +213,6 @@ def _has_it_back(draft: _Draft, party: _Party) -> bool:
     if party.role is _CALLEE:
         return party.answered_at is not None
     return any(each.answered_at is not None for each in draft.parties.values())
-
-
-def _withdrawn(draft: _Draft, withdrawn: QueueCallWithdrawn) -> None:
-    """The agent's phone has rung for nothing: the call is not among those of the agent."""
-    key = withdrawn.agent, ""
-    party = draft.parties.get(key)
-    if party is not None and party.was_called_in_vain and not party.addressed:
-        del draft.parties[key]
-        draft.pending.discard(key)
-
-
-def _transferred(draft: _Draft, transferred: CallTransferred) -> None:
-    if len(draft.hand_overs) < MAX_STEPS:
-        handed = HandOver(transferred.at, transferred.by, transferred.party, transferred.to)
-        draft.hand_overs.append(handed)
 
 
 def _stopped(draft: _Draft, at: datetime) -> CallEnded:
@@ -262,6 +261,6 @@ def _record(draft: _Draft, ended: CallEnded) -> CallRecord:
         answered_by=answered.by if answered else "",
         feature=answered.feature if answered else "",
         parties=tuple(parties),
-        hand_overs=tuple(draft.hand_overs),
-        reasons=tuple(draft.reasons),
+        hand_overs=draft.hand_overs,
+        reasons=draft.reasons,
     )

@@ -205,12 +205,11 @@ class History:
             over += [entry.record for entry in (*self._old.values(), *self._young.values())]
             self._have_done(partial(journal.rewrite, at, chronicle.going_on(at), over))
         else:
-            self._have_done(partial(journal.append, at, chronicle.going_on(at, chronicle.changed), ended, over))
+            self._have_done(partial(journal.append, at, chronicle.changed(at), ended, over))
         for each in late:
             each.told = True
         while sum(len(each.records) for each in self._unsettled) > MOST_UNSETTLED:
             self._unsettled.popleft()
-        chronicle.changed.clear()
         self._journal_after(STILL_SECONDS)
 
     def _have_done(self, work: Callable[[], None]) -> None:

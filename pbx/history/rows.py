@@ -27,17 +27,17 @@ def moment_text(moment: datetime) -> str:
 
 def parties_text(parties: Iterable[Participation], quoted: Quoted) -> str:
     """See `read_parties`."""
-    return f"[{','.join([_party_text(party, quoted) for party in parties])}]"
-
-
-def _party_text(party: Participation, quoted: Quoted) -> str:
-    texts, answered = UTC_TEXTS, party.answered_at
-    role = _WORD_OF_CALLER if party.role is _CALLER else _WORD_OF_CALLEE
-    until = "null" if answered is None else f'"{texts[answered]}+00:00"'
-    return (
-        f'[{quoted[party.number]},{role},"{texts[party.at]}+00:00",{quoted[party.trunk]},{TRUTH[party.rang]},{until}'
-        f",{quoted[party.taken_by]},{TRUTH[party.blocked]},{TRUTH[party.addressed]}]"
-    )
+    texts, truth = UTC_TEXTS, TRUTH
+    rows = []
+    for party in parties:
+        answered = party.answered_at
+        role = _WORD_OF_CALLER if party.role is _CALLER else _WORD_OF_CALLEE
+        until = "null" if answered is None else f'"{texts[answered]}+00:00"'
+        rows.append(
+            f'[{quoted[party.number]},{role},"{texts[party.at]}+00:00",{quoted[party.trunk]},{truth[party.rang]}'
+            f",{until},{quoted[party.taken_by]},{truth[party.blocked]},{truth[party.addressed]}]"
+        )
+    return f"[{','.join(rows)}]"
 
 
 def read_parties(rows: Iterable[Any]) -> tuple[Participation, ...]:

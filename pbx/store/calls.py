@@ -28,7 +28,7 @@ from sqlalchemy import (
 
 from pbx.happenings import CallQuality
 from pbx.history.record import CallList, CallRecord
-from pbx.history.rows import hand_overs_text, moment_text, parties_text, read_hand_overs, read_parties
+from pbx.history.rows import hand_overs_text, parties_text, read_hand_overs, read_parties
 from pbx.moments import UTC_TEXTS
 from pbx.quoted import Quoted
 from pbx.store.insertion import Insertion, storable
@@ -263,7 +263,8 @@ def leg_text(leg: CallQuality) -> str:
     numbers = repr(_numbers(leg))  # as JSON has them, but for what is no number
     if "n" in numbers.replace("None", ""):
         numbers = repr([number if number is None or isfinite(number) else None for number in _numbers(leg)])
-    return f"[{moment_text(leg.at)},{_quoted[leg.extension]},{numbers[1:-1].replace('None', 'null')}]"
+    numbers = numbers[1:-1].replace("None", "null")
+    return f'["{UTC_TEXTS[leg.at]}+00:00",{_quoted[leg.extension]},{numbers}]'
 
 
 def _leg(call: str, at: str, *values: Any) -> CallQuality:

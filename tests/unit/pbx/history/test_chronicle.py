@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -206,3 +207,17 @@ def test_a_call_that_goes_round_for_ever_stays_small() -> None:
         MAX_STEPS,
         MAX_STEPS,
     )
+
+
+def test_what_is_told_of_a_call_is_asked_for_once() -> None:
+    chronicle = Chronicle(lambda record: None)
+    for happening in (started(), replace(started(), call="other")):
+        chronicle.take(happening)
+    assert [record.call for record in chronicle.changed(after(1))] == ["c", "other"]
+    assert chronicle.changed(after(2)) == []
+    for more in (rang("101"), routed("101"), connected("101"), answered("101")):
+        chronicle.take(more)
+        assert chronicle.changed(after(3)) == chronicle.going_on(after(3))[:1]
+        assert chronicle.changed(after(3)) == []
+    chronicle.take(ended())
+    assert [record.call for record in chronicle.going_on(after(4))] == ["other"]
