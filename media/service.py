@@ -78,6 +78,10 @@ class Reservation(NamedTuple):
     port: int
 
 
+_reserve = tuple.__new__
+"""Makes one without a call of Python."""
+
+
 class EngineLink(Protocol):
     """The way to one engine."""
 
@@ -222,7 +226,7 @@ class MediaService:
         stream = next(self._numbers)
         worker.streams.add(stream)
         self._reserved[stream] = worker, port
-        return Reservation(stream, port)
+        return _reserve(Reservation, (stream, port))
 
     def _take_port(self, worker: _Worker) -> int:
         if len(worker.ready) < LOW and worker.asked is None:
@@ -335,7 +339,7 @@ class MediaService:
         elif isinstance(command, OpenStream) and stream in self._moving:
             self._arrive(command)
             return
-        if not self._one_worker:
+        if not self._one_worker and kind is not OpenStream:
             self._standing.note(command)
             if kind is not CloseStream and not self._is_together(command):
                 return
@@ -394,8 +398,14 @@ class MediaService:
     # -- what the engines tell ----------------------------------------------------------------------------
 
     def _told(self, number: int, event: Event) -> None:
-        if isinstance(event, StreamClosed) and not self._left:
-            event = self._closed(number, event)
+        if (
+            isinstance(event, StreamClosed)
+            and event.stream in self._closing
+            and not (self._left or self._before or self._moving)
+        ):  # nearly always
+            self._closing.pop(event.stream).streams.discard(event.stream)
+            if event.recordings:
+                self._expect_recordings(number, event)
         elif isinstance(event, PortsReady):
             self._take_ports(self._workers[event.worker], event.ports)
             return
