@@ -49,7 +49,7 @@ class Environment:
         """The machine that this process runs on."""
         return cls(
             now=time.monotonic,  # also the clock of asyncio's own loops
-            wall=lambda: datetime.now(UTC),
+            wall=partial(datetime.now, UTC),
             rng=Dice(),  # tags and branches are not to be guessed from those seen before
             entropy=lambda: os.urandom(ENTROPY_BYTES),
             network=SystemNetwork(),

@@ -36,7 +36,8 @@ class NatTraversal:
         driver: Driver,
     ) -> None:
         self.addresses = Addresses(config)
-        endpoint.advertised = self.addresses.signalling
+        if config.sip.public_address or config.nat.stun_server:  # else all are told what they reach us at
+            endpoint.advertised = self.addresses.signalling
         self._moves = Moves(legs_of, registrar, endpoint, driver.perform)
         self._keep_alive = KeepAlive(config.nat.keep_alive_seconds, requests, driver, environment.rng)
         self._public_address = PublicAddress(
