@@ -156,7 +156,7 @@ class Call(FeatureVerbs):
             self.leg.reject(status)
         else:
             self.switch.driver.perform(invited.session.reject(status, self._now()))
-        self.switch.forget(self)
+        self.switch.calls.pop(self.id, None)
         self.switch.turned_away.tell(self.caller, self.dialled, status, why=why, call=self.id)
 
     def _finish(self, error: BaseException | None) -> None:
@@ -177,12 +177,12 @@ class Call(FeatureVerbs):
                 call=self.id,
                 reason=reason or REASONS.get(status, ""),
                 status=status,
-                internal=self.internal,
+                internal=not (self._went_outside or isinstance(self.caller, ExternalParty)),
                 seconds=now - self._started_at,
                 talk_seconds=0.0 if self._answered_at is None else now - self._answered_at,
             )
         )
-        self.switch.forget(self)
+        self.switch.calls.pop(self.id, None)
         for quality in self.qualities:
             self._tell(quality)
         self._course = self.transfer = None  # they hold the call, as it holds them
@@ -215,7 +215,8 @@ class Call(FeatureVerbs):
             action = route.action
             if isinstance(action, Ring):
                 self._explain(route, at)
-                fork = self.begin_fork(partial(self._rung, route, course))
+                self.rings_since = self._started_at
+                fork = self._fork = Fork(self.switch.alarms, self._on_progress, partial(self._rung, route, course))
                 call_phones(self, action.extension, fork)
                 fork.limit(action.seconds, partial(self._follows, route))
             else:
@@ -420,7 +421,7 @@ class Call(FeatureVerbs):
         caller = self.leg
         assert caller is not None, "nobody would be answered"
         caller.negotiation.opus_parameters = callee.negotiation.remote_opus_parameters
-        caller.answer(callee.codec)
+        caller.answer(None if callee.plan is None else callee.plan.codec)
         if callee.state is not ENDED:
             callee.watcher = self
             self._bridge(caller, callee)

@@ -61,7 +61,8 @@ class Conversation:
             leg.converse(self)
             if leg.voice is not None:  # the keys are for the other leg now
                 media.send(ListenForDigits(leg.stream, on=False))
-        stream, peer = line(one), line(other)
+        stream = one.stream if one.tunnel is None else line(one)
+        peer = other.stream if other.tunnel is None else line(other)
         media.send(Bridge(stream, peer))
         if not media.are_together(stream, peer) or one.holds or other.holds:
             self.update()

@@ -33,7 +33,8 @@ def call_phones(
 
     Raises PortsExhausted.
     """
-    caller, switch = call.caller_leg, call.switch
+    caller, switch = call.leg, call.switch
+    assert caller is not None, "somebody is served"
     bindings = switch.registrar.bindings(extension.number, switch.environment.now())
     if caller.invitation.uri.scheme == "sips":
         bindings = secure(bindings)
@@ -81,7 +82,11 @@ def _call(
         leg.call(
             binding.contact,
             flow,
-            from_=_name_address(shown, sip_host, prefix),
+            from_=(
+                _name_address(shown, sip_host, prefix)
+                if prefix or not isinstance(shown, Extension)
+                else _remembered_address(shown.full_name, shown.number, sip_host)
+            ),
             to=_remembered_address(extension.full_name, extension.number, sip_host),
             codecs=codecs,
             route_set=binding.path,

@@ -120,7 +120,7 @@ class Legs:
         self.by_line: dict[str, set[Leg]] = {}
         """The ringing and established legs of those who have some: others only read it."""
         self.by_stream: dict[int, Leg] = {}
-        """Who is told what a stream tells."""
+        """Who is told what a stream tells, until that tells nothing more."""
 
     def add(self, leg: Leg) -> None:
         """Enter a leg at its start."""
@@ -134,7 +134,7 @@ class Legs:
     def discard(self, leg: Leg) -> None:
         """Strike a leg out at its end. Its stream may still have something to tell, until it is closed too."""
         if leg.plan is None:
-            self.closed(leg.stream)
+            self.by_stream.pop(leg.stream, None)
         line = leg.line
         legs = self.by_line.get(line)
         if legs is not None:
@@ -147,10 +147,6 @@ class Legs:
     def lend(self, stream: int, leg: Leg) -> None:
         """What another stream tells is told to the leg too, until that is closed."""
         self.by_stream[stream] = leg
-
-    def closed(self, stream: int) -> None:
-        """A stream tells nothing more."""
-        self.by_stream.pop(stream, None)
 
     def of(self, line: str) -> Collection[Leg]:
         """The ringing and established legs of an extension (its number) or a trunk (its name)."""
@@ -360,10 +356,6 @@ class Switch:
         """The address that a phone behind `flow` is told to send its media to."""
         return self.nat.addresses.media(flow)
 
-    def forget(self, call: Call) -> None:
-        """Strike out a call that is over."""
-        self.calls.pop(call.id, None)
-
     # -- what SIP tells -------------------------------------------------------------------------------------
 
     def _takers_of_effects(self) -> dict[type[Effect], Callable[[Any], None]]:
@@ -417,12 +409,12 @@ class Switch:
             leg.on_info(digit)
 
     def _on_invite(self, invited: Invited) -> None:
-        trunk = trunk_named(invited.identity)
-        if trunk is not None:
+        caller = self.directory.find(invited.identity)
+        if caller is None:
+            trunk = trunk_named(invited.identity)
+            assert trunk is not None, "the gate admits extensions and trunks only"
             self.trunks.receive(trunk, invited)
             return
-        caller = self.directory.find(invited.identity)
-        assert caller is not None, "the gate admits extensions and trunks only"
         number = dialled(invited.request.uri, self.router.knows)
         if not allows(invited.request, invited.session.flow) and not self.router.is_emergency(number, caller):
             status, headers = NOT_ALLOWED
@@ -541,7 +533,7 @@ class Switch:
         else:
             self._hear(leg, event)
         if not self.media.tells_more_of(event.stream):
-            self.legs.closed(event.stream)
+            self.legs.by_stream.pop(event.stream, None)
 
     def _hear(self, leg: Leg, event: StreamEvent) -> None:
         if isinstance(event, StreamReported):
@@ -568,7 +560,7 @@ class Switch:
         if leg is not None and leg.state is not ENDED:
             logger.error("the sound of a call of %s is gone, the call ends", leg.line)
             leg.fail(500)
-        self.legs.closed(stream)
+        self.legs.by_stream.pop(stream, None)
 
 
 def _registrar_settings(sip: Sip) -> RegistrarSettings:
