@@ -184,7 +184,8 @@ class MediaEngine:
             case LeaveRoom():
                 self._leave_room(stream)
             case StopRecording(_, both):
-                stream.recordings.stop(both=both)
+                if stream.recordings is not None:
+                    stream.recordings.stop(both=both)
             case RecordFile(_, path, most, silence):
                 self._record(stream, path, most_seconds=most, silence_seconds=silence)
             case RecordCall(_, path):
@@ -224,11 +225,12 @@ class MediaEngine:
             self._rooms.leave(stream)
         if self._ears is not None:
             self._ears.ignore(stream)
-        statistics, unfinished = stream.close(), stream.recordings.unfinished
-        self._music.pop(stream.id, None)
+        statistics, recordings = stream.close(), stream.recordings
+        unfinished = 0 if recordings is None else recordings.unfinished
+        if self._music:
+            self._music.pop(stream.id, None)
         self._tell(StreamClosed(stream.id, statistics, unfinished))
-        if unfinished:
-            recordings = stream.recordings
+        if recordings is not None and unfinished:
             recordings.finished = self._loop.call_later(DISK_SECONDS, recordings.give_up).cancel
         self._ports.release(stream.ports)
 

@@ -19,31 +19,21 @@ class Latch:
     with the very stream that has fallen silent: who has not seen that does not know its SSRC and sequence numbers.
     """
 
-    __slots__ = (
-        "_candidate",
-        "_heard",
-        "_since",
-        "doubted",
-        "locked",
-        "plan",
-        "remote",
-        "stranger",
-        "strangers",
-    )
+    # Of the class as long as nothing has been heard:
+    locked: Address | None = None
+    doubted = False
+    """Whether the locked address is silent, and the peer may be elsewhere."""
+    strangers = 0
+    """Packets that did not count."""
+    stranger: Address | None = None
+    """Where the last of them came from that was of the stream's kind."""
+    _candidate: Address | None = None
+    _since = _heard = 0.0
 
     def __init__(self, plan: StreamPlan) -> None:
         self.plan = plan
-        self.locked: Address | None = None
         self.remote = plan.remote
         """Where to send: what the peer wrote, or where it was heard last; None while that is not known."""
-        self.doubted = False
-        """Whether the locked address is silent, and the peer may be elsewhere."""
-        self.strangers = 0
-        """Packets that did not count."""
-        self.stranger: Address | None = None
-        """Where the last of them came from that was of the stream's kind."""
-        self._candidate: Address | None = None
-        self._since = self._heard = 0.0
 
     def change(self, plan: StreamPlan) -> bool:
         """Take a new plan; whether the latch has been opened for a new remote.

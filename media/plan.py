@@ -106,3 +106,8 @@ class StreamPlan:
     def holds(self) -> bool:
         """Whether the peer wants to hear nothing: it holds (RFC 3264 section 8.4)."""
         return self.remote is None or not self.direction.sends
+
+    @property
+    def talks(self) -> bool:
+        """Whether sound flows both ways."""
+        return self.direction is Direction.SENDRECV and self.remote is not None

@@ -87,9 +87,10 @@ class Ports:
         Returns its port, or nothing where so many wait that it is closed.
         """
         try:
-            for socket in (pair.rtp, pair.rtcp):
-                socket.receive = _ignore
-                socket.disconnect()
+            rtp, rtcp = pair.rtp, pair.rtcp
+            rtp.receive = rtcp.receive = _ignore
+            rtp.disconnect()
+            rtcp.disconnect()
         except OSError as error:  # somebody else was quicker to bind it
             logger.warning("port %d is lost for now: %s", pair.port, error)
             self._close(pair)

@@ -278,8 +278,7 @@ class Rooms:
             self._whispers.add(party)
         room.parties[stream.id] = party
         self._parties[stream.id] = number, party
-        stream.stand_apart()
-        stream.party = party
+        stream.join(party)
         room.announcements.extend(joining.announcements[: MAX_ANNOUNCEMENTS - len(room.announcements)])
 
     def leave(self, stream: Stream) -> None:

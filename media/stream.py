@@ -14,7 +14,7 @@ from media.codecs import g711
 from media.dtmf import DIGIT_FRAMES, EventPacket, EventReceiver, event_packets, rescaled, tone_frames
 from media.latch import Latch
 from media.messages import Statistics
-from media.plan import G711, Address, Codec, Direction, StreamPlan
+from media.plan import G711, Address, Codec, StreamPlan
 from media.ports import PortPair
 from media.recorder import Recorder
 from media.recordings import Recordings
@@ -50,13 +50,49 @@ class Stream:
     """What comes from one peer goes to the partner, to the recorder, or nowhere; what goes to it comes from the
     partner or from a frame source."""
 
-    __slots__ = (
-        "__weakref__", "_alarm", "_alarms", "_close_source", "_digits", "_digits_queued", "_ear", "_events",
-        "_events_source", "_latch", "_listeners", "_looks_to_report", "_missed_event", "_now", "_partner",
-        "_party_start", "_random", "_reported_packets", "_route", "_secured", "_send", "_sent_before", "_signs",
-        "_source", "_source_ended", "_speaker", "_srtp", "_talkspurt", "_tell", "_ticker", "_transcoded", "_transcoder",
-        "_vigil", "id", "listened_to", "party", "plan", "ports", "receiver", "recordings", "sender",
-    )  # fmt: skip
+    # Of the class as long as nothing unusual comes:
+    party: Party | None = None
+    """This stream in a conference room."""
+    _party_start = -1
+    """How packets begin that are for the room just as they are; -1: none, as the music of one who holds."""
+    recordings: Recordings | None = None
+    """Once there has been one."""
+    listened_to = False
+    """Whether somebody wants to know of digits in its sound."""
+    _ear: Ear | None = None
+    _partner: Stream | None = None
+    _listeners: tuple[Stream, ...] = ()
+    """Streams that have this one for their partner."""
+    _route: Route | None = None
+    """The way of most packets to the only listener. What changes anything about it has to call `stand_apart`."""
+    _transcoder: Transcoder | None = None
+    """Of the partner's sound into ours, where tables do not serve."""
+    _transcoded: tuple[Codec, Codec] | None = None
+    _speaker: Speaker | None = None
+    """Of what is played, if not in G.711."""
+    _source: FrameSource | None = None
+    _source_ended: Callable[[], None] | None = None
+    _close_source: Callable[[], None] | None = None
+    _events: EventReceiver
+    """Of the source of events, once there is one."""
+    _events_source: int | None = None
+    _missed_event: int | None = None
+    """Timestamp of a telephone-event that is not passed on, since its begin was not."""
+    _digits: Iterator[list[EventPacket] | bytes] | None = None
+    """Of digits to send: telephone-events or sound, 20 ms each."""
+    _digits_queued = 0
+    """How many have been asked for since none were left to send."""
+    _talkspurt = True
+    """Whether the next packet of our own begins a talkspurt: it gets the marker."""
+    _vigil: Vigil | None = None
+    _looks_to_report = 0
+    """0: it is not known yet."""
+    _reported_packets = 0
+    _sent_before = 0
+    """Packets of other SSRCs of ours, under keys that we have no more."""
+    _srtp: Srtp | None = None
+    _secured = False
+    """Whether packets travel under the keys of `_srtp`, which else only remembers what it has counted."""
 
     def __init__(
         self,
@@ -69,56 +105,13 @@ class Stream:
         tell: Tell,
     ) -> None:
         self.id, self.ports, self.plan = stream_id, ports, plan
-        self._latch = Latch(plan)
-        self._random, self._ticker, self._tell = random, ticker, tell
-        self._alarms, self._now = alarms, alarms.now
-        self.sender = RtpSender(random)
-        self._sent_before = 0
-        """Packets of other SSRCs of ours, under keys that we have no more."""
-        self.receiver = RtpReceiver(plan.codec.clock_rate)
-        self._events: EventReceiver
-        """Of the source of events, once there is one."""
-        self._events_source: int | None = None
-        self.party: Party | None = None
-        """This stream in a conference room."""
-        self._party_start = _party_start(plan)
-        self._ear: Ear | None = None
-        self.listened_to = False
-        """Whether somebody wants to know of digits in its sound."""
-        self._partner: Stream | None = None
-        self._route: Route | None = None
-        """The way of most packets to the only listener. What changes anything about it has to call `stand_apart`."""
-        self._listeners: list[Stream] = []
-        """Streams that have this one for their partner."""
-        self._transcoder: Transcoder | None = None
-        """Of the partner's sound into ours, where tables do not serve."""
-        self._transcoded: tuple[Codec, Codec] | None = None
-        self._speaker: Speaker | None = None
-        """Of what is played, if not in G.711."""
-        self._source: FrameSource | None = None
-        self._source_ended: Callable[[], None] = _nothing
-        self._close_source: Callable[[], None] = _nothing
-        self.recordings = Recordings(stream_id, tell)
-        self._digits: Iterator[list[EventPacket] | bytes] | None = None
-        """Of digits to send: telephone-events or sound, 20 ms each."""
-        self._digits_queued = 0
-        """How many have been asked for since none were left to send."""
-        self._missed_event: int | None = None
-        """Timestamp of a telephone-event that is not passed on, since its begin was not."""
-        self._talkspurt = True
-        """Whether the next packet of our own begins a talkspurt: it gets the marker."""
-        self._signs = SignsOfLife()
-        self._reported_packets = 0
-        self._vigil = Vigil(self._latch, self.receiver, ports.rtp, alarms.now)
-        self._srtp: Srtp | None = None
-        self._secured = False
-        """Whether packets travel under the keys of `_srtp`, which else only remembers what it has counted."""
-        self._send = ports.rtp.send
-        ports.rtp.receive = self._receive
+        self._random, self._ticker, self._alarms, self._tell = random, ticker, alarms, tell
+        self._now, self._send = alarms.now, ports.rtp.send
+        self._latch, self._signs = Latch(plan), SignsOfLife()
+        self.sender, self.receiver = RtpSender(random), RtpReceiver(plan.codec.clock_rate)
+        ports.rtp.receive, ports.rtcp.receive = self._receive, self._receive_report
         if plan.srtp is not None:
             self._secure(plan.srtp)
-        ports.rtcp.receive = self._receive_report
-        self._looks_to_report = rtcp.next_interval(random)
         self._alarm = alarms.set(LOOK_SECONDS, self._look)
 
     # -- in a room --------------------------------------------------------------------------------------
@@ -139,6 +132,12 @@ class Stream:
             or self.recordings
             or self._listeners
         )
+
+    def join(self, party: Party) -> None:
+        """Be this party of a room from now on."""
+        self.stand_apart()
+        self.party, plan = party, self.plan
+        self._party_start = plain_start(plan.receive_payload_type) if plan.talks else -1
 
     def stand_apart(self) -> None:
         """What can be done with its packets in short may change now."""
@@ -169,7 +168,9 @@ class Stream:
             self._speaker = None
         if plan.srtp != self.plan.srtp:
             self._secure(plan.srtp)
-        self.plan, self._party_start = plan, _party_start(plan)
+        self.plan = plan
+        if self.party is not None:
+            self.join(self.party)
         if self._latch.change(plan):
             try:
                 self.ports.rtp.disconnect()
@@ -182,7 +183,7 @@ class Stream:
         self.quiet()
         self._partner = partner
         partner.stand_apart()
-        partner._listeners.append(self)
+        partner._listeners += (self,)
 
     def play(
         self,
@@ -193,23 +194,26 @@ class Stream:
         """Hear a frame source from now on."""
         self.stand_apart()
         self.quiet()
-        self._source, self._source_ended, self._close_source = source, ended or _nothing, close or _nothing
+        self._source, self._source_ended, self._close_source = source, ended, close
         self._talkspurt = True
         self._ticker.add(self.id, self._tick)
 
     def quiet(self) -> None:
         """Hear nothing."""
-        if self._partner is not None:
-            self._partner._take(None)
-            self._partner._listeners.remove(self)
+        if (partner := self._partner) is not None:
+            partner._take(None)
+            partner._listeners = tuple(other for other in partner._listeners if other is not self)
             self._partner = self._transcoder = None
         if self._source is not None:
-            self._close_source()
-            self._source, self._source_ended, self._close_source = None, _nothing, _nothing
+            if self._close_source is not None:
+                self._close_source()
+            self._source = self._source_ended = self._close_source = None
 
     def record(self, recorder: Recorder) -> None:
         """Write down what comes in, or both directions."""
         self.stand_apart()
+        if self.recordings is None:
+            self.recordings = Recordings(self.id, self._tell)
         self.recordings.add(recorder)
         self._ticker.add(self.id, self._tick)
 
@@ -234,12 +238,16 @@ class Stream:
         """End the stream, with a BYE to the peer."""
         self._alarms.cancel(self._alarm)
         self._ticker.remove(self.id)
-        self.quiet()
-        for listener in list(self._listeners):
+        if self._partner is not None or self._source is not None:
+            self.quiet()
+        for listener in self._listeners:
             listener.quiet()
-        self.recordings.close()
-        self._send_report(bye=True)
-        self._send = self.ports.rtp.send  # our own would hold the stream until a garbage collection
+        if self.recordings is not None:
+            self.recordings.close()
+        if self.sender.packets or self.receiver.packets:
+            self._send_report(bye=True)
+        if self._secured:  # what secures would hold the stream until a garbage collection
+            self._send = self.ports.rtp.send
         return self.statistics()
 
     # -- packets that come ------------------------------------------------------------------------------
@@ -274,7 +282,8 @@ class Stream:
         if now is None:
             now = self._now()
         if source != latch.locked:
-            if not latch.admit(source, now, resumes=latch.doubted and self._vigil.resumes(packet, self._heard())):
+            resumes = latch.doubted and self._watch().resumes(packet, self._heard())
+            if not latch.admit(source, now, resumes=resumes):
                 return
             if latch.locked is not None:
                 self.stand_apart()
@@ -422,7 +431,8 @@ class Stream:
             self._send_digit_frame()
         elif self._source is not None:
             self._send_frame(self._source())
-        self.recordings.tick(self._now())
+        if self.recordings is not None:
+            self.recordings.tick(self._now())
         if self._digits is None and self._source is None and not self.recordings:
             self._ticker.remove(self.id)
 
@@ -430,7 +440,8 @@ class Stream:
         if pcm is None:
             ended = self._source_ended
             self.quiet()
-            ended()
+            if ended is not None:
+                ended()
             return
         self._send_pcm(pcm)
 
@@ -522,6 +533,12 @@ class Stream:
         """Packets of the peer."""
         return self.receiver.packets + (0 if self._route is None else self._route.passed_on_elsewhere)
 
+    def _watch(self) -> Vigil:
+        if self._vigil is None:  # it is a second since the stream began, or the peer is heard just now
+            since = self._now() - LOOK_SECONDS
+            self._vigil = Vigil(self._latch, self.receiver, self.ports.rtp, self._now, since)
+        return self._vigil
+
     def _take_books(self) -> None:
         """Learn what was sent and received together with others."""
         for stream in (self, self._partner):
@@ -534,17 +551,15 @@ class Stream:
         """Every second: whether the peer is still heard, and whether it is time for a report."""
         self._alarm = self._alarms.set(LOOK_SECONDS, self._look)
         in_batch = self.party is not None and self.party.batch is not None  # who falls silent leaves there
-        if self._vigil.look(self._heard(), flowing=in_batch):
+        if self._watch().look(self._heard(), flowing=in_batch):
             self._tell("silent", self.id)
-        self._looks_to_report -= 1
-        if not self._looks_to_report:
-            self._looks_to_report = rtcp.next_interval(self._random)
+        looks = self._looks_to_report or rtcp.next_interval(self._random)
+        self._looks_to_report = looks - 1
+        if looks == 1 and (self.sender.packets or self.receiver.packets):
             self._take_books()
             self._send_report()
 
     def _send_report(self, *, bye: bool = False) -> None:
-        if not (self.sender.packets or self.receiver.packets):
-            return
         remote = self.plan.remote_rtcp
         locked = self._latch.locked
         if locked is not None and locked != self.plan.remote:
@@ -554,14 +569,9 @@ class Stream:
         sending = self.sender.packets > self._reported_packets
         self._reported_packets = self.sender.packets
         cname = f"{self.sender.ssrc:08x}@myphone"
+        heard = self._signs.heard_report
         data = rtcp.build_report(
-            self.sender,
-            self.receiver,
-            cname,
-            self._now(),
-            self._signs.heard_report,
-            sending=sending,
-            bye=bye,
+            self.sender, self.receiver, cname, self._now(), heard, sending=sending, bye=bye
         )
         secured = self._srtp.protect_rtcp(data) if self._srtp is not None and self._secured else data
         if secured is not None:
@@ -579,21 +589,12 @@ class Stream:
             self._latch.strangers += 1
             return
         now = self._now()
-        self._vigil.heard()
+        self._watch().heard()
         self._signs.report(report, self.sender.ssrc, self.sender.packets, now)
 
     def statistics(self) -> Statistics:
         """How the stream goes."""
-        self._take_books()
+        if self.sender.packets or self.receiver.packets:  # else nobody passes anything on
+            self._take_books()
         sent, clock_rate = self._sent_before + self.sender.packets, self.plan.codec.clock_rate
         return statistics_of(self.receiver, sent, self._latch, self._signs, clock_rate, self._srtp)
-
-
-def _party_start(plan: StreamPlan) -> int:
-    """How packets begin that are for a room just as they are; -1 where none is, as the music of one who holds."""
-    both_talk = plan.direction is Direction.SENDRECV and plan.remote is not None
-    return plain_start(plan.receive_payload_type) if both_talk else -1
-
-
-def _nothing() -> None:
-    """No one waits for this."""

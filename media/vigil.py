@@ -30,13 +30,16 @@ class Vigil:
 
     __slots__ = ("_latch", "_looks", "_now", "_packets", "_receiver", "_since", "_socket")
 
-    def __init__(self, latch: Latch, receiver: RtpReceiver, socket: MediaSocket, now: Callable[[], float]) -> None:
+    def __init__(
+        self, latch: Latch, receiver: RtpReceiver, socket: MediaSocket, now: Callable[[], float], since: float
+    ) -> None:
+        """Nothing has been heard since then."""
         self._latch = latch
         self._receiver = receiver
         self._socket = socket
         self._now = now
         self._packets = self._looks = 0
-        self._since = now()
+        self._since = since
         """When something was heard last."""
 
     def heard(self) -> None:

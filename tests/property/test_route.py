@@ -82,8 +82,9 @@ def do(world: World, number: int, verb: str, tapes: list[Tape]) -> None:
         tapes.append(Tape(both=verb == "record both"))
         stream.record(cast(Any, tapes[-1]))
     elif verb == "stop recording":
-        stream.recordings.stop(both=False)
-        stream.recordings.stop(both=True)
+        if stream.recordings is not None:
+            stream.recordings.stop(both=False)
+            stream.recordings.stop(both=True)
     elif verb == "bridge":
         stream.bridge(other)
         other.bridge(stream)
