@@ -175,8 +175,10 @@ class Driver:
         if self._inbox.has_room(data):
             self._inbox.put([(data, flow)], self._loop.time())
         else:
-            self._message(data, flow, self._loop.time())
-            self._finish()
+            try:
+                self._message(data, flow, self._loop.time())
+            finally:
+                self._finish()
 
     def _turn_away(self, data: bytes, sender: Sender, waited: float) -> bool:
         """Ask a new request that has waited too long to come later; whether it is one."""
