@@ -19,9 +19,9 @@ from sipcore.dialog.callee import CalleeSession
 from sipcore.dialog.caller import CallerSession
 from sipcore.dialog.dialog import MAX_FORWARDS, DialogId, OurEnd, calling_scheme
 from sipcore.dialog.invite import InviteSession
-from sipcore.dialog.session import SDP, SessionState
+from sipcore.dialog.session import CONTENT_TYPE, SDP, SessionState
 from sipcore.dialog.session_timer import TimerSettings, proposal
-from sipcore.effects import Arrived, Effect, Moved, Responded, transmit
+from sipcore.effects import Arrived, Effect, Moved, Responded, fact, transmit
 from sipcore.errors import ParseError, PeerError
 from sipcore.registrar.gate import Admitted, Gate, Ignored, Refused
 from sipcore.sdp.description import SessionDescription
@@ -80,8 +80,6 @@ class EndpointSettings:
     adrift_seconds: float = 32.0
     """How long a call that has lost its connection waits for its peer to come back by another."""
 
-
-_CONTENT_TYPE = f"Content-Type: {SDP}\r\n"
 
 Service = Callable[[Request, str, Flow, float], tuple[int, Iterable[tuple[str, str]], list[Effect]]]
 """Told (request, identity, flow, now): the status and headers of its answer, and what is told when that is sent."""
@@ -277,10 +275,10 @@ class Endpoint:
             f"INVITE {target} SIP/2.0\r\nVia: {sent_by(flow.transport, address)};branch={branch};rport\r\n"
             f"Max-Forwards: {MAX_FORWARDS}\r\n{passing}From: {written}\r\nTo: {called}\r\n"
             f"Call-ID: {call_id}\r\nCSeq: {number} INVITE\r\n{about_us}{more}"
-            f"{'' if offer is None else _CONTENT_TYPE}Content-Length: {len(body)}\r\n\r\n"
+            f"{'' if offer is None else CONTENT_TYPE}Content-Length: {len(body)}\r\n\r\n"
         )
         request = PrintedRequest("INVITE", head.encode("utf-8", "surrogateescape") + body)
-        ours = OurEnd(call_id, tag, from_, written, number, scheme)
+        ours = fact(OurEnd, (call_id, tag, from_, written, number, scheme))
         session = CallerSession(self, request, flow, offer, ours, owner)
         return session, session.start(now, branch)
 
@@ -391,7 +389,7 @@ class Endpoint:
             return self.respond(transaction, busy, now)
         trying = transaction.trying() if isinstance(transaction, InviteServer) else []
         try:
-            session = CalleeSession(self, transaction, back, identity, self.identifiers.tag())
+            session = CalleeSession(self, request, transaction, back, identity, self.identifiers.tag())
         except PeerError as error:
             return trying + self.respond(transaction, self._error_response(request, error), now)
         transaction.user = session
@@ -550,12 +548,7 @@ class Endpoint:
                 del self._of_flow[before]
         elif isinstance(usage, InviteSession):
             self._sessions[usage] = None
-        flow = usage.flow
-        others = self._of_flow.get(flow)
-        if others is None:
-            self._of_flow[flow] = {usage: None}
-        else:
-            others[usage] = None
+        self._of_flow.setdefault(usage.flow, {})[usage] = None
 
     def enter(self, usage: Usage, dialog: DialogId) -> None:
         """Requests within this dialog are the usage's. An empty remote tag stands for any that has no usage."""
@@ -564,12 +557,11 @@ class Endpoint:
 
     def leave(self, usage: Usage) -> None:
         """The usage is over; requests within its dialogs are nobody's."""
-        flow = usage.flow
-        others = self._of_flow.get(flow)
+        others = self._of_flow.pop(usage.flow, None)
         if others is not None:
             others.pop(usage, None)
-            if not others:
-                del self._of_flow[flow]
+            if others:  # nearly always it was the only one
+                self._of_flow[usage.flow] = others
         self._sessions.pop(usage, None)
         if self._adrift.until:
             self._adrift.until.pop(usage, None)

@@ -26,11 +26,16 @@ class CalleeSession(InviteSession):
     """What `accept` has been given, while its 200 waits for the PRACK of an answer or offer before it."""
 
     def __init__(
-        self, core: Core, transaction: ServerTransaction, flow: Flow, identity: str, local_tag: str
+        self,
+        core: Core,
+        request: Request,
+        transaction: ServerTransaction,
+        flow: Flow,
+        identity: str,
+        local_tag: str,
     ) -> None:
         """Raises PeerError for an INVITE that no dialog can come of, whose body is no offer, or whose session
         interval is too small."""
-        request = transaction.request
         super().__init__(core, request, flow, identity)
         self._transaction = transaction
         self.dialog = Dialog.of_server(request, local_tag, flow)
@@ -41,9 +46,7 @@ class CalleeSession(InviteSession):
             self._note_abilities(request)
         if "Require" in first:
             self._needs_reliable = OPTION in request.require
-        if self._needs_reliable or (
-            "Supported" in first and core.settings.reliable and OPTION in request.supported
-        ):
+        if self._needs_reliable or (core.settings.reliable and request.supports(OPTION)):
             self._reliable = ReliableResponses(core.transactions.timers, core.random.randrange(1, 2**16))
         self._offer = offer = description_of(request) if request.body else None
         if offer is not None:
@@ -132,7 +135,7 @@ class CalleeSession(InviteSession):
         if self._reliable is not None:
             self._reliable.stop()
         self.state = SessionState.ESTABLISHED
-        return self._send_success(self._transaction, said, fields, now)
+        return self._send_success(self._transaction, self.request, said, fields, now)
 
     def reject(
         self, status: int, now: float, reason: str | None = None, headers: Headers = ()

@@ -206,8 +206,11 @@ class CallerSession(InviteSession):
         """The dialog of a provisional response, entered if it is new; there may be several (section 13.2.2.1)."""
         tag = response.to.tag or ""
         early = self._early.get(tag)
-        if early is None and tag and len(response.contacts) == 1 and len(self._early) < MOST_EARLY_DIALOGS:
-            dialog = Dialog.of_response(self._ours, response, self.flow)
+        if early is None and tag and len(self._early) < MOST_EARLY_DIALOGS:
+            contact = response.sole_contact
+            if contact is None:
+                return None
+            dialog = Dialog.of_response(self._ours, response, contact.uri, self.flow)
             if self._early:
                 offers = self._open_offers()
             else:  # nearly always the only one
@@ -319,7 +322,10 @@ class CallerSession(InviteSession):
 
     def _confirmed(self, early: EarlyDialog | None, response: Response) -> Dialog:
         """The dialog of a 2xx. Where it was early before, only the sequence numbers are kept (section 13.2.2.4)."""
-        dialog = Dialog.of_response(self._ours, response, self.flow)
+        contact = response.sole_contact
+        if contact is None:
+            raise PeerError("a dialog needs one Contact")
+        dialog = Dialog.of_response(self._ours, response, contact.uri, self.flow)
         if early is not None:
             dialog.local_cseq = max(dialog.local_cseq, early.dialog.local_cseq)
             dialog.remote_cseq = early.dialog.remote_cseq

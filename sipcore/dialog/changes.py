@@ -85,7 +85,7 @@ class ChangingSession(Session):
             return []
         transaction = self._take_change()
         self.offers.say(description)
-        return self._send_success(transaction, description, "", now)
+        return self._send_success(transaction, transaction.request, description, "", now)
 
     def refuse(self, status: int, now: float) -> list[Effect]:
         """Refuse the peer's change; the session goes on as it was. Does nothing where it is ending."""
@@ -229,7 +229,7 @@ class ChangingSession(Session):
             raise PeerError("an offer is pending", status=491 if ours else 500)
         self.dialog.refresh_target(request)
         if offer is None and request.method == "UPDATE":
-            return self._send_success(transaction, None, "", now)
+            return self._send_success(transaction, request, None, "", now)
         self._change = transaction
         return [Offered(self, request, offer)]
 

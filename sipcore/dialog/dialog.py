@@ -65,19 +65,19 @@ class Dialog:
     @classmethod
     def of_client(cls, request: Request, response: Response, flow: Flow) -> Dialog:
         """The caller's side (section 12.1.2). Raises PeerError if the response names no target."""
-        return cls.of_response(OurEnd.of(request), response, flow)
+        if (contact := response.sole_contact) is None:
+            raise PeerError("a dialog needs one Contact")
+        return cls.of_response(OurEnd.of(request), response, contact.uri, flow)
 
     @classmethod
-    def of_response(cls, ours: OurEnd, response: Response, flow: Flow) -> Dialog:
-        """The same for who knows what the request says about us."""
-        contacts, first, remote = response.contacts, response.first, response.to
-        if len(contacts) != 1:
-            raise PeerError("a dialog needs one Contact")
+    def of_response(cls, ours: OurEnd, response: Response, target: Uri, flow: Flow) -> Dialog:
+        """The same for who knows what the request says about us, and the target."""
+        first, remote = response.first, response.to
         dialog = cls()
         call_id, local_tag, dialog.address, written, dialog.local_cseq, dialog.contact_scheme = ours
         dialog.id = call_id, local_tag, remote.tag or ""
         dialog.remote = remote
-        dialog.remote_target = contacts[0].uri
+        dialog.remote_target = target
         dialog.route_set = tuple(reversed(response.record_routes)) if "Record-Route" in first else ()
         dialog.flow = flow
         dialog.remote_cseq = dialog._fixed = None
@@ -87,13 +87,13 @@ class Dialog:
     @classmethod
     def of_server(cls, request: Request, local_tag: str, flow: Flow) -> Dialog:
         """The called side (section 12.1.1). Raises PeerError if the request names no target."""
-        contacts, local, remote = request.contacts, request.to, request.from_
-        if len(contacts) != 1:
+        contact, remote = request.sole_contact, request.from_
+        if contact is None:
             raise PeerError("a dialog needs one Contact")
         dialog = cls()
         dialog.id = request.call_id, local_tag, remote.tag or ""
-        dialog.address, dialog.remote = local, remote
-        dialog.remote_target = before = contacts[0].uri
+        dialog.address, dialog.remote = request.to, remote
+        dialog.remote_target = before = contact.uri
         dialog.route_set = ()
         if "Record-Route" in request.first and (routes := request.record_routes):
             dialog.route_set = tuple(routes)
@@ -168,10 +168,10 @@ class Dialog:
 
     def _fix(self) -> tuple[Uri, str, str]:
         target, routes, route_lines = self.remote_target, self.route_set, ""
-        uri = target
+        uri = str(target)
         if routes:
             if not routes[0].uri.has_parameter("lr"):  # a strict router: it wants the Request-URI
-                routes, uri = (*routes[1:], NameAddress(None, target)), routes[0].uri
+                routes, uri = (*routes[1:], NameAddress(None, target)), str(routes[0].uri)
             route_lines = print_fields([("Route", str(route)) for route in routes])
         local, remote = self._written or (str(self.local), str(self.remote))
         call_id = self.id[0]
@@ -180,7 +180,7 @@ class Dialog:
             f"Max-Forwards: {MAX_FORWARDS}\r\n{route_lines}From: {local}\r\nTo: {remote}\r\n"
             f"Call-ID: {call_id}\r\n"
         )
-        self._fixed = fixed = target, str(uri), fields
+        self._fixed = fixed = target, uri, fields
         return fixed
 
     def admit(self, request: Request) -> None:

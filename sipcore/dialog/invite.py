@@ -116,8 +116,9 @@ class InviteSession(ChangingSession):
 
     def receive_bye(self, request: Request, now: float) -> list[Effect]:
         """The peer hangs up: what follows the 200, which the endpoint sends. Raises PeerError with another status."""
-        assert self.dialog is not None
-        self.dialog.admit(request)
+        dialog = self.dialog
+        assert dialog is not None
+        dialog.admit(request)
         if self.state is SessionState.SETTING_UP:
             return self._bye_early(now)
         return self._end(EndCause.BYE, now)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 Headers = Iterable[tuple[str, str]]
 SDP = "application/sdp"
+CONTENT_TYPE = f"Content-Type: {SDP}\r\n"
 _OPTIONAL = re.compile(r";\s*handling\s*=\s*optional\b", re.IGNORECASE)
 
 
@@ -144,38 +145,36 @@ class Session:
         """A response of ours; `fields` are printed already. Raises UsageError where `reason` has a line break."""
         dialog = self.dialog
         assert dialog is not None
-        begins = request is self.request
-        copied = self._copied if begins else ""
-        if not copied:
+        if request is not self.request:
             copied = print_copied(request, dialog.id[1])
-            if begins:
-                self._copied = copied
+        else:
+            copied = self._copied = self._copied or print_copied(request, dialog.id[1])
+            if status < 300 and "Record-Route" in request.first:
+                fields += print_fields(record_routes(request))
         if status < 300:
-            core, flow, user = self.core, self.flow, dialog.address.uri.user or ""
-            if begins and "Record-Route" in request.first:
-                fields = print_fields(record_routes(request)) + fields
-            address = core.advertised(flow)
-            fields = core.about_us.fields(flow.transport, address, user, dialog.contact_scheme) + fields
-        if description is None:
-            return print_answer(status, reason, copied, fields)
-        fields += f"Content-Type: {SDP}\r\n"
-        return print_answer(status, reason, copied, fields, description.to_bytes())
+            core, flow = self.core, self.flow
+            user, scheme = dialog.address.uri.user or "", dialog.contact_scheme
+            fields = core.about_us.fields(flow.transport, core.advertised(flow), user, scheme) + fields
+        body = b""
+        if description is not None:
+            fields += CONTENT_TYPE
+            body = description.to_bytes()
+        return print_answer(status, reason, copied, fields, body)
 
     def _send_success(
         self,
         transaction: ServerTransaction,
+        request: Request,
         description: SessionDescription | None,
         fields: str,
         now: float,
     ) -> list[Effect]:
         """Send a 200; that of an INVITE again and again until its ACK comes. `fields` are printed already."""
-        request, core = transaction.request, self.core
-        first = request.first
+        core = self.core
         if self.state is SessionState.ESTABLISHED and request.method != "PRACK":
             if request is not self.request:  # what that says has been noted
                 self._note_abilities(request)
-            may_expire = "Session-Expires" in first or ("Supported" in first and OPTION in request.supported)
-            if may_expire or self._timer is not None:
+            if "Session-Expires" in request.first or self._timer is not None or request.supports(OPTION):
                 fields += print_fields(self.timer.grant(request, now))
         response = self._print(request, 200, description, fields)
         if request.method == "INVITE":

@@ -151,14 +151,14 @@ class SessionTimer:
             return
         asked = SessionExpires.of(request)
         min_se_of(request)
-        if asked is not None and asked.seconds < self._settings.min_se and OPTION in request.supported:
+        if asked is not None and asked.seconds < self._settings.min_se and request.supports(OPTION):
             raise PeerError("the session interval is too small", status=422)
 
     def grant(self, request: Request, now: float) -> HeaderList:
         """Headers of our 2xx to an INVITE or UPDATE that passed `check` (section 9); the timer runs from now on."""
         first = request.first
         asked = SessionExpires.of(request) if "Session-Expires" in first else None
-        knows = "Supported" in first and OPTION in request.supported
+        knows = request.supports(OPTION)
         wanted = self.interval or self._settings.session_expires
         too_short = asked is not None and not knows and asked.seconds < self._settings.min_se
         if too_short or (asked is None and not (knows and wanted)):

@@ -196,6 +196,24 @@ class Message:
             raise PeerError("Via is missing")
         return self.vias[0]
 
+    def supports(self, option: str) -> bool:
+        """Whether Supported names an option tag, which is given in lower case."""
+        first = self.first
+        text = first.get("Supported")
+        if text is None or (option not in text.lower() and len(first) == len(self.headers)):
+            return False  # without a look at each tag
+        return option in self.supported
+
+    @property
+    def sole_contact(self) -> NameAddress | None:
+        """The Contact where there is exactly one; None where there is none, or more."""
+        first = self.first
+        text = first.get("Contact")
+        if text and "," not in text and text != "*" and len(first) == len(self.headers):  # nearly always
+            return NameAddress.parse(text)
+        contacts = self.contacts
+        return contacts[0] if len(contacts) == 1 else None
+
     @property
     def contact_star(self) -> bool:
         """Whether this is `Contact: *`."""
@@ -404,7 +422,7 @@ def print_answer(
         f"SIP/2.0 {status} {REASONS.get(status, '') if reason is None else checked(reason)}\r\n"
         f"{copied}{fields}Content-Length: {len(body)}\r\n\r\n"
     )
-    return Printed(status, head.encode("utf-8", "surrogateescape") + body)
+    return tuple.__new__(Printed, (status, head.encode("utf-8", "surrogateescape") + body))
 
 
 def print_copied(request: Request, to_tag: str) -> str:

@@ -417,3 +417,28 @@ def test_messages_without_sense_are_read_in_linear_time(name: str, unit: bytes) 
                 read_refused(error)
                 continue
             read_all(message)
+
+
+CONTACTS = st.sampled_from(
+    ["<sip:a@b>", "sip:a@b;expires=1", '"a, b" <sip:a@b>', "<sip:a>, <sip:b>", "*", "", ",", "<", "Other <sip:x>"]
+)
+SUPPORTED = st.sampled_from(["100rel", "timer, 100REL", "100rel2", "x100rel,timer", "", " ,", "replaces"])
+
+
+@given(st.lists(CONTACTS, max_size=2), st.lists(SUPPORTED, max_size=2), st.booleans())
+def test_what_a_dialog_asks_of_a_message_is_what_its_values_say(
+    contacts: list[str], supported: list[str], repeats: bool
+) -> None:
+    """Without a list of them all."""
+    headers = [("Contact", text) for text in contacts] + [("Supported", text) for text in supported]
+    headers += [("X", "1"), ("X", "2")] if repeats else []
+    message, plain = Message(headers), Message(headers)
+    try:
+        values = plain.contacts
+    except PeerError:
+        with pytest.raises(PeerError):
+            _ = message.sole_contact
+    else:
+        assert message.sole_contact == (values[0] if len(values) == 1 else None)
+    for option in ("100rel", "timer"):
+        assert message.supports(option) == (option in plain.supported)
