@@ -162,13 +162,17 @@ class Call(FeatureVerbs):
     def _finish(self, error: BaseException | None) -> None:
         """Hang up whatever is left and tell the end. Runs once, however the course ended, begun or not."""
         answered = self._answered_at is not None
-        status, reason = verdict(self, error, answered=answered, cancelled_with=self._cancelled_with)
+        status, reason = 200, None
+        if error is not None or not answered:
+            status, reason = verdict(self, error, answered=answered, cancelled_with=self._cancelled_with)
         if self._fork is not None:
             self._do_surely(self._stop_ringing)
         if self.transfer is not None:
             self._do_surely(self.transfer.end, status)
         for leg in (self.callee, self.leg):
-            if leg is not None and leg.state is not ENDED:
+            if leg is not None and leg.state is ANSWERED:
+                self._do_surely(leg.hang_up)
+            elif leg is not None and leg.state is not ENDED:
                 self._do_surely(leg.reject, status if status >= 300 else 480, reason)
         now = self._now()
         self._tell(
@@ -586,7 +590,7 @@ class Call(FeatureVerbs):
         if course is not None and course.rests:
             if leg is self.leg:
                 self._cancelled_with = status
-                course.end(asyncio.CancelledError())
+                course.end(asyncio.CancelledError() if self._answered_at is None else None)
             elif leg is self.callee:
                 course.end()
         elif leg is self.leg:

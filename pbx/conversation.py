@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from media.messages import Bridge, JoinRoom, LeaveRoom, ListenForDigits, Quiet, SendDigits
 from media.service import PortsExhausted
+from pbx.leg import ENDED
 from pbx.tunnel import Tunnel, line
 from pbx.waiting import Music
 from values import dataclass
@@ -55,10 +56,13 @@ class Conversation:
         self._media = media
         self._between_workers = between_workers
         self._prompts = prompts
+        followed = one.station.legs.followed
         for leg in self.legs:
             if leg.conversation is not None:
                 leg.conversation.end()
-            leg.converse(self)
+            leg.conversation = self
+            if leg.line in followed:
+                leg.tell_change()
             if leg.voice is not None:  # the keys are for the other leg now
                 media.send(ListenForDigits(leg.stream, on=False))
         stream = one.stream if one.tunnel is None else line(one)
@@ -109,7 +113,9 @@ class Conversation:
             self._leave_room(*self.legs, *(guest.leg for guest in guests))
         for leg in self.legs:
             if leg.conversation is self:
-                leg.converse(None)
+                leg.conversation = None
+                if leg.line in leg.station.legs.followed and leg.state is not ENDED:
+                    leg.tell_change()
             if leg.tunnel is not None and leg.tunnel is self._tunnel:
                 leg.tunnel.close()
         for guest in guests:

@@ -119,7 +119,7 @@ class Leg:
     voice: Voice | None = None
     """Where a feature talks to the far end."""
     conversation: Conversation | None = None
-    """With another leg: others only read it, `converse` says what it is."""
+    """With another leg, which sets it here when it begins and ends."""
     relocation: Relocation | None = None
     """To another media worker, while it goes on."""
     when_agreed: Callable[[], None] | None = None
@@ -183,7 +183,9 @@ class Leg:
         """Send 180, once; once more after it was forwarded."""
         if self.state is NEW or (self._forwarded and self.state is RINGING):
             self._forwarded = False
-            self._become(RINGING)
+            self.state = RINGING
+            if self.line in self.station.legs.followed:
+                self.tell_change()
             self._do(self._invitation.progress(180, self._now()))
 
     def forward(self) -> None:
@@ -204,7 +206,9 @@ class Leg:
         """Send 200 with the answer, or with our offer where the caller made none."""
         if self.state in (ANSWERED, ENDED):
             return
-        self._become(ANSWERED)
+        self.state = ANSWERED
+        if self.line in self.station.legs.followed:
+            self.tell_change()
         negotiation = self.negotiation
         if negotiation.has_remote_offer:
             description = negotiation.local or negotiation.answer(preferred)
@@ -360,14 +364,8 @@ class Leg:
                 self._ended.set_result(self._status)
         return self._ended
 
-    def converse(self, conversation: Conversation | None) -> None:
-        """Talk to another leg from now on, or to nobody."""
-        self.conversation = conversation
-        if self.line in self.station.legs.followed and self.state is not ENDED:
-            self.tell_change()
-
     def tell_change(self) -> None:
-        """Tell who watches its user."""
+        """Tell who watches its user: of those whom nobody follows it need not be called."""
         self.station.legs.changed(self.line)
 
     @property
@@ -420,7 +418,9 @@ class Leg:
                 self.fail(488)
                 return
         if self.state is NEW:
-            self._become(RINGING)
+            self.state = RINGING
+            if self.line in self.station.legs.followed:
+                self.tell_change()
         self.watcher.leg_progressed(self, effect.response)
 
     def _on_accepted(self, effect: Accepted) -> None:
@@ -430,7 +430,9 @@ class Leg:
         if not agreed:
             self.fail(488)
             return
-        self._become(ANSWERED)
+        self.state = ANSWERED
+        if self.line in self.station.legs.followed:
+            self.tell_change()
         self.watcher.leg_accepted(self)
 
     def _on_rejected(self, effect: Rejected) -> None:
@@ -552,11 +554,6 @@ class Leg:
         if self._ended is not None and not self._ended.done():
             self._ended.set_result(status)
         return watcher
-
-    def _become(self, state: LegState) -> None:
-        self.state = state
-        if self.line in self.station.legs.followed:
-            self.tell_change()
 
     def _keys(self) -> Presses:
         if self._presses is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -29,9 +28,9 @@ class Media:
 
 def leg(stream: int, *, voice: object = None, holds: bool = False) -> Leg:
     """What a conversation sees of a leg."""
-    seen = SimpleNamespace(stream=stream, conversation=None, voice=voice, holds=holds, tunnel=None)
-    seen.converse = partial(setattr, seen, "conversation")
-    return cast(Leg, seen)
+    station = SimpleNamespace(legs=SimpleNamespace(followed=()))
+    own: dict[str, Any] = {"stream": stream, "line": "", "voice": voice, "holds": holds, "station": station}
+    return cast(Leg, SimpleNamespace(conversation=None, tunnel=None, **own))
 
 
 async def test_a_leg_that_a_feature_served_is_listened_to_no_more() -> None:
