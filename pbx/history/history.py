@@ -84,12 +84,14 @@ class History:
         self._journal = journal
         self._journalist = threads() if threads is not None and journal is not None else None
         self._journalling: asyncio.TimerHandle | None = None
+        self._journalling_soon = False
+        """Whether that is to be within `JOURNAL_SECONDS`."""
         self._ended: list[str] = []
         """Calls of which the journal does not know yet that they are over."""
         self._unsettled: deque[_Ended] = deque()
         """While the store may not have them."""
         if journal is not None:
-            happenings.subscribe(CallStarted, lambda started: self._journal_after(JOURNAL_SECONDS))
+            happenings.subscribe(CallStarted, self._tell_journal_soon)
 
     def start(self) -> None:
         """Enter the calls that were going on when the system was killed, if it was. Then forget what is too old, now
@@ -177,6 +179,11 @@ class History:
 
     # -- calls that are going on ------------------------------------------------------------------------------
 
+    def _tell_journal_soon(self, started: CallStarted) -> None:
+        if not self._journalling_soon:
+            self._journalling_soon = True
+            self._journal_after(JOURNAL_SECONDS)
+
     def _journal_after(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()
         due = loop.time() + seconds
@@ -187,7 +194,7 @@ class History:
         self._journalling = loop.call_at(due, self._write_journal)
 
     def _write_journal(self) -> None:
-        self._journalling = None
+        self._journalling, self._journalling_soon = None, False
         at, chronicle, journal = self._wall(), self._chronicle, self._journal
         assert journal is not None, "without one nothing is to be written"
         unsettled, ended = self._unsettled, self._ended

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from pbx.history.record import HandOver, Participation, Role
-from pbx.moments import UTC_TEXTS
+from pbx.moments import utc_text
 from pbx.quoted import Quoted
 
 TRUTH = {False: "false", True: "true"}
@@ -22,19 +22,19 @@ _WORD_OF_CALLER, _WORD_OF_CALLEE = [f'"{role.value}"' for role in Role]
 
 def moment_text(moment: datetime) -> str:
     """What `datetime.fromisoformat` reads, in quotes."""
-    return f'"{UTC_TEXTS[moment]}+00:00"'
+    return f'"{utc_text(moment)}+00:00"'
 
 
 def parties_text(parties: Iterable[Participation], quoted: Quoted) -> str:
     """See `read_parties`."""
-    texts, truth = UTC_TEXTS, TRUTH
+    truth = TRUTH
     rows = []
     for party in parties:
         answered = party.answered_at
         role = _WORD_OF_CALLER if party.role is _CALLER else _WORD_OF_CALLEE
-        until = "null" if answered is None else f'"{texts[answered]}+00:00"'
+        until = "null" if answered is None else f'"{utc_text(answered)}+00:00"'
         rows.append(
-            f'[{quoted[party.number]},{role},"{texts[party.at]}+00:00",{quoted[party.trunk]},{truth[party.rang]}'
+            f'[{quoted[party.number]},{role},"{utc_text(party.at)}+00:00",{quoted[party.trunk]},{truth[party.rang]}'
             f",{until},{quoted[party.taken_by]},{truth[party.blocked]},{truth[party.addressed]}]"
         )
     return f"[{','.join(rows)}]"

@@ -29,7 +29,7 @@ from sqlalchemy import (
 from pbx.happenings import CallQuality
 from pbx.history.record import CallList, CallRecord
 from pbx.history.rows import hand_overs_text, parties_text, read_hand_overs, read_parties
-from pbx.moments import UTC_TEXTS
+from pbx.moments import utc_text
 from pbx.quoted import Quoted
 from pbx.store.insertion import Insertion, storable
 from pbx.store.schema import Moment, metadata
@@ -233,12 +233,12 @@ def _record(*, legs: Any, hand_overs: Any, reasons: Any, parties: Any, **values:
 
 def entry(record: CallRecord) -> Entry:
     """Of a call whose legs have told nothing yet."""
-    quoted, texts, call = _quoted, UTC_TEXTS, record.call
-    at = texts[record.started_at]
+    quoted, call = _quoted, record.call
+    at = utc_text(record.started_at)
     row = (
         call,
         at,
-        texts[record.ended_at],
+        utc_text(record.ended_at),
         record.caller,
         record.caller_name,
         record.trunk,
@@ -264,7 +264,7 @@ def leg_text(leg: CallQuality) -> str:
     if "n" in numbers.replace("None", ""):
         numbers = repr([number if number is None or isfinite(number) else None for number in _numbers(leg)])
     numbers = numbers[1:-1].replace("None", "null")
-    return f'["{UTC_TEXTS[leg.at]}+00:00",{_quoted[leg.extension]},{numbers}]'
+    return f'["{utc_text(leg.at)}+00:00",{_quoted[leg.extension]},{numbers}]'
 
 
 def _leg(call: str, at: str, *values: Any) -> CallQuality:

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import JSON, Boolean, Column, Connection, Dialect, Integer, Numeric, String, Table, Text
 from sqlalchemy.types import TypeEngine
 
-from pbx.moments import UTC_TEXTS, moment_of
+from pbx.moments import moment_of, utc_text
 from pbx.store.schema import Moment
 from values import dataclass
 
@@ -45,7 +45,7 @@ class Insertion:
     empty text is not for a column that may be NULL.
 
     With `replaces` a row that is there already, by its primary key, is overwritten; none may be given twice, unless a
-    primary key is all there is of it. With `moments_as_texts` those are given as `UTC_TEXTS` has them.
+    primary key is all there is of it. With `moments_as_texts` those are given as `utc_text` has them.
     """
 
     def __init__(
@@ -142,8 +142,7 @@ def _each(processor: Callable[[Any], Any]) -> _Process:
 
 
 def _moments(values: _Values) -> _Values:
-    texts = UTC_TEXTS
-    return [None if value is None else texts[value] for value in values]
+    return [None if value is None else utc_text(value) for value in values]
 
 
 def _storable(values: _Values) -> _Values:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import DateTime, Dialect, LargeBinary, MetaData
 from sqlalchemy.types import TypeDecorator
 
-from pbx.moments import UTC_TEXTS
+from pbx.moments import utc_text
 
 metadata = MetaData(
     naming_convention={
@@ -48,7 +48,7 @@ class Moment(TypeDecorator[datetime]):
 
 def _text_of(moment: datetime | None) -> str | None:
     """As SQLAlchemy has SQLite keep it; each call leaves ten of them."""
-    return None if moment is None else UTC_TEXTS[moment]
+    return None if moment is None else utc_text(moment)
 
 
 class WireText(TypeDecorator[str]):

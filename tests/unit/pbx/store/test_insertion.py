@@ -24,7 +24,7 @@ from sqlalchemy import (
     select,
 )
 
-from pbx.moments import UTC_TEXTS
+from pbx.moments import utc_text
 from pbx.store.database import Database
 from pbx.store.insertion import MAX_TEXT, ROWS, Insertion
 from pbx.store.schema import Moment
@@ -76,7 +76,7 @@ def written(row: Row) -> tuple[object, ...]:
 
 
 def with_moments_as_texts(row: tuple[Any, ...]) -> tuple[object, ...]:
-    return tuple([value and UTC_TEXTS[value] if index in MOMENTS else value for index, value in enumerate(row)])
+    return tuple([value and utc_text(value) if index in MOMENTS else value for index, value in enumerate(row)])
 
 
 def row(number: int) -> Row:
