@@ -144,7 +144,8 @@ class UringLane(selectors.DefaultSelector):
         # What the kernel was short of memory for may be a receive, which would take buffers that wait to be sent.
         if express is not None and express.routes and ring.has_submitted_all:
             left = express.pass_on(MOST)
-            self._deal_with(left)
+            if left:
+                self._deal_with(left)
             ring.give_back()
             return not left
         self._deal_with(ring.completed(MOST))

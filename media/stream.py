@@ -202,7 +202,8 @@ class Stream:
         """Hear nothing."""
         if (partner := self._partner) is not None:
             partner._take(None)
-            partner._listeners = tuple(other for other in partner._listeners if other is not self)
+            others = partner._listeners
+            partner._listeners = () if len(others) == 1 else tuple(each for each in others if each is not self)
             self._partner = self._transcoder = None
         if self._source is not None:
             if self._close_source is not None:
@@ -238,8 +239,7 @@ class Stream:
         """End the stream, with a BYE to the peer."""
         self._alarms.cancel(self._alarm)
         self._ticker.remove(self.id)
-        if self._partner is not None or self._source is not None:
-            self.quiet()
+        self.quiet()
         for listener in self._listeners:
             listener.quiet()
         if self.recordings is not None:
