@@ -259,9 +259,11 @@ class Endpoint:
         where a name or header has a line break."""
         body = b"" if offer is None else offer.to_bytes()
         routes = tuple(route_set)
-        address, user, scheme = self.advertised(flow), from_.uri.user or "", calling_scheme(uri, routes)
+        address, user = self.advertised(flow), from_.uri.user or ""
+        scheme = calling_scheme(uri, routes) if routes or uri.scheme != "sip" else "sip"
         branch, tag, call_id, number = self.identifiers.of_call()
-        target, written, called = str(uri), f"{from_.address};tag={tag}", str(to)
+        target, written = str(uri), f"{from_.address};tag={tag}"
+        called = str(to) if to.parameters else to.address
         checked(f"{target}{written}{called}")
         passing = print_fields([("Route", str(route)) for route in routes]) if routes else ""
         wishes = self._wishes

@@ -64,11 +64,12 @@ class CallerSession(InviteSession):
         self._acks: dict[str, Effect | None] = {}
         """To tag -> the ACK of that 2xx, sent again for each retransmission (section 13.2.2.4); None as long as the
         user owes the answer that goes with it."""
-        self._late_offer = offer is None
         self._offer = offer
         self._early: dict[str, EarlyDialog] = {}
         """By the tag of the branch."""
-        if offer is not None:
+        if offer is None:
+            self._late_offer = True
+        else:
             self.offers.send_offer(offer)
 
     def start(self, now: float, branch: str) -> list[Effect]:
@@ -160,13 +161,9 @@ class CallerSession(InviteSession):
             self.progress_state = Progress.PROCEEDING
             if self._cancelling_until is not None:
                 return self._send_cancel(now)
-        if (
-            response.status == 100
-            or self._cancelling_until is not None
-            or self.state is not SessionState.SETTING_UP
-        ):
+        status, first = response.status, response.first
+        if status == 100 or self._cancelling_until is not None or self.state is not SessionState.SETTING_UP:
             return []
-        first = response.first
         early = self._early_dialog(response)
         rseq = rseq_of(response) if "Require" in first else None
         description: SessionDescription | None = None
@@ -174,7 +171,7 @@ class CallerSession(InviteSession):
         if response.body and (rseq is not None or not self._late_offer):
             description = _readable(response)
         told: list[Effect] = []
-        if response.status != BRANCH_ENDED:
+        if status != BRANCH_ENDED:
             told.append(fact(Progressed, (self, response, description)))
         if early is None:
             return told if rseq is None else []
@@ -186,7 +183,7 @@ class CallerSession(InviteSession):
             if not early.order.admit(rseq):
                 return []
             told = self._heard_reliably(early, RAck(rseq, response.cseq), description, now) + told
-        if description is not None and response.status != BRANCH_ENDED:
+        if description is not None and status != BRANCH_ENDED:
             early.said = description
         return told
 
@@ -285,9 +282,10 @@ class CallerSession(InviteSession):
         effects = [] if dialog is self.dialog else self._settle_on(early, dialog, now)
         self.progress_state = Progress.ACCEPTED
         self.state = SessionState.ESTABLISHED
-        if "Allow" in response.first:
+        first = response.first
+        if "Allow" in first:
             self._note_abilities(response)
-        if "Session-Expires" in response.first:
+        if "Session-Expires" in first:
             self.timer.granted(response, now)
             self.core.watch(self)
         if self._late_offer and description is not None and self.offers.local is None and self._owed is None:

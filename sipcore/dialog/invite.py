@@ -71,7 +71,8 @@ class InviteSession(ChangingSession):
         if self._late_offer:
             effects += self._decline_late_offer()
         if self._unacknowledged is None:
-            effects += self._send_bye(now)
+            assert self.dialog is not None
+            effects += self._send_within(self.dialog, "BYE", now, headers)[1]
         return effects
 
     @abstractmethod
