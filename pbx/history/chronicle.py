@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from pbx.happenings import (
@@ -28,7 +30,8 @@ MAX_STEPS = 100
 SYSTEM_STOPPED = "System Stopped"
 """The reason for the end of a call that was going on when the process was killed."""
 
-_make_record, _make_participation = maker(CallRecord), maker(Participation)
+_make_record = maker(CallRecord)
+_values = attrgetter(*[field.name for field in fields(Participation)])
 
 _CALLER, _CALLEE = Role
 
@@ -37,26 +40,11 @@ Key = tuple[str, str]
 
 
 @dataclass(slots=True, eq=False)
-class _Party:
-    """Somebody in a call that is not over: a `Participation` to be."""
-
-    number: str
-    role: Role
-    at: datetime
-    trunk: str
-    rang: bool = False
-    answered_at: datetime | None = None
-    taken_by: str = ""
-    blocked: bool = False
-    addressed: bool = False
-
-
-@dataclass(slots=True, eq=False)
 class _Draft:
     """A call that is not over."""
 
     started: CallStarted
-    parties: dict[Key, _Party]
+    parties: dict[Key, Participation]
     pending: tuple[Key, ...] = ()
     """Who is being sought, until somebody answers."""
     answered: CallAnswered | None = None
@@ -96,14 +84,14 @@ class Chronicle:
 
     def going_on(self, at: datetime) -> list[CallRecord]:
         """What the records of the calls will be if the system stops `at` this moment."""
-        return [_record(draft, _stopped(draft, at)) for draft in self._drafts.values()]
+        return [_so_far(draft, at) for draft in self._drafts.values()]
 
     def changed(self, at: datetime) -> list[CallRecord]:
         """The same of those alone of which something was told since this was asked before."""
         changed = [draft for draft in self._drafts.values() if draft.changed]
         for draft in changed:
             draft.changed = False
-        return [_record(draft, _stopped(draft, at)) for draft in changed]
+        return [_so_far(draft, at) for draft in changed]
 
     def __len__(self) -> int:
         return len(self._drafts)
@@ -111,7 +99,7 @@ class Chronicle:
     # -- what happens to a call, each in one function: eight of them are told of every call -------------------
 
     def _begin(self, started: CallStarted) -> None:
-        caller = _Party(started.caller, _CALLER, started.at, started.trunk)
+        caller = Participation(started.caller, _CALLER, started.at, started.trunk)
         self._drafts[started.call] = _Draft(started, {(started.caller, started.trunk): caller})
 
     def _routed(self, routed: CallRouted) -> None:
@@ -183,19 +171,19 @@ class Chronicle:
     def _end(self, ended: CallEnded) -> None:
         draft = self._drafts.pop(ended.call, None)
         if draft is not None:
-            self._finished(_record(draft, ended))
+            self._finished(_record(draft, ended, tuple(draft.parties.values())))
 
 
-def _enter(draft: _Draft, key: Key, at: datetime) -> _Party | None:
+def _enter(draft: _Draft, key: Key, at: datetime) -> Participation | None:
     """Somebody who is called, and is not in the call yet; None where too many are."""
     if len(draft.parties) >= MAX_PARTIES:
         return None
     number, trunk = key
-    party = draft.parties[key] = _Party(number, _CALLEE, at, trunk)
+    party = draft.parties[key] = Participation(number, _CALLEE, at, trunk)
     return party
 
 
-def _seek(draft: _Draft, key: Key, at: datetime) -> _Party | None:
+def _seek(draft: _Draft, key: Key, at: datetime) -> Participation | None:
     """Whoever is called, entered now if it is new; None where too many are in the call."""
     party = draft.parties.get(key) or _enter(draft, key, at)
     if party is not None and party.answered_at is None and party.role is _CALLEE and key not in draft.pending:
@@ -207,7 +195,7 @@ def _seek_no_more(draft: _Draft, key: Key) -> None:
     draft.pending = tuple([other for other in draft.pending if other != key])
 
 
-def _has_it_back(draft: _Draft, party: _Party) -> bool:
+def _has_it_back(draft: _Draft, party: Participation) -> bool:
     """Whether somebody talks again who has talked already, since a transfer has failed. A caller has not if nobody has:
     the call was sent on to another phone of his own."""
     if party.role is _CALLEE:
@@ -229,22 +217,14 @@ def _stopped(draft: _Draft, at: datetime) -> CallEnded:
     )
 
 
-def _record(draft: _Draft, ended: CallEnded) -> CallRecord:
+def _so_far(draft: _Draft, at: datetime) -> CallRecord:
+    """What its record would be if the system stopped now. What else is told of its parties does not change it."""
+    parties = tuple([Participation(*_values(party)) for party in draft.parties.values()])
+    return _record(draft, _stopped(draft, at), parties)
+
+
+def _record(draft: _Draft, ended: CallEnded, parties: tuple[Participation, ...]) -> CallRecord:
     started, answered = draft.started, draft.answered
-    parties = [
-        _make_participation(
-            party.number,
-            party.role,
-            party.at,
-            party.trunk,
-            party.rang,
-            party.answered_at,
-            party.taken_by,
-            party.blocked,
-            party.addressed,
-        )
-        for party in draft.parties.values()
-    ]
     return _make_record(
         call=started.call,
         started_at=started.at,
@@ -260,7 +240,7 @@ def _record(draft: _Draft, ended: CallEnded) -> CallRecord:
         talk_seconds=ended.talk_seconds,
         answered_by=answered.by if answered else "",
         feature=answered.feature if answered else "",
-        parties=tuple(parties),
+        parties=parties,
         hand_overs=draft.hand_overs,
         reasons=draft.reasons,
     )

@@ -28,9 +28,10 @@ _OUTBOUND, _RECEIVED, _MISSED = CallList
 """To ask an Enum for a member takes as long as all else that says where a call is found."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Participation:
-    """One number in a call: an extension, or somebody outside."""
+    """One number in a call: an extension, or somebody outside. The chronicle writes it while the call goes on, and
+    nobody else has it then; once it is in a record it is not changed any more."""
 
     number: str
     role: Role

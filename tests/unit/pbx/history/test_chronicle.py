@@ -221,3 +221,16 @@ def test_what_is_told_of_a_call_is_asked_for_once() -> None:
         assert chronicle.changed(after(3)) == []
     chronicle.take(ended())
     assert [record.call for record in chronicle.going_on(after(4))] == ["other"]
+
+
+def test_what_a_call_looked_like_does_not_change_with_it() -> None:
+    chronicle = Chronicle(lambda record: None)
+    happenings = [started(), routed("101", "102"), rang("101"), answered("101"), connected("101")]
+    seen: list[tuple[CallRecord, str]] = []
+    for happening in happenings:
+        chronicle.take(happening)
+        for record in (*chronicle.going_on(after(3)), *chronicle.changed(after(3))):
+            seen.append((record, repr(record)))
+    assert len({text for _, text in seen}) == len(happenings)
+    for record, text in seen:
+        assert repr(record) == text
