@@ -6,16 +6,16 @@ import asyncio
 
 import pytest
 
-from pbx.conversation import Conversation
+from media.service import MediaService
+from pbx.call import Call
 from pbx.leg import Leg
 from pbx.negotiate import Negotiation
 from pbx.phone import CallFailed
-from pbx.routing import Router
 from tests.journeys.test_failures import errors
 from tests.simulation.office import Office
 
 
-@pytest.mark.parametrize(("of", "what"), [(Negotiation, "receive_offer"), (Router, "leads_outside")])
+@pytest.mark.parametrize(("of", "what"), [(Negotiation, "receive_offer"), (Call, "begin")])
 async def test_a_call_that_cannot_be_begun_is_in_no_book(
     office: Office, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, of: type, what: str
 ) -> None:
@@ -76,12 +76,12 @@ async def test_two_who_cannot_be_joined_are_hung_up(
 ) -> None:
     lee, richardson = await office.phone("100"), await office.phone("101")
 
-    def fail(conversation: Conversation) -> None:
+    def fail(*arguments: object) -> None:
         raise RuntimeError("for the test")
 
     outgoing = lee.dial("101")
     ringing = await richardson.incoming()
-    monkeypatch.setattr(Conversation, "_join", fail)
+    monkeypatch.setattr(MediaService, "are_together", fail)
     ringing.answer()
     await asyncio.wait_for(ringing.over(), 5)
     await asyncio.wait_for(outgoing.over(), 5)
