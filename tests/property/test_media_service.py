@@ -1,0 +1,230 @@
+"""Whatever is asked of media, whatever its workers tell, and however late: no port is lost or in use twice, and each
+worker is asked for what it can do alone."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from unittest.mock import Mock, patch
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from media.messages import (
+    Bridge,
+    CloseStream,
+    Command,
+    Echo,
+    Event,
+    FillPorts,
+    OpenStream,
+    PortsReady,
+    RecordingEnd,
+    RecordingEnded,
+    Statistics,
+    StreamClosed,
+    StreamFailed,
+    WorkerLost,
+)
+from media.plan import Codec, StreamPlan
+from media.ports import PortsExhausted
+from media.service import MediaService, MediaSettings
+
+WORKERS, PAIRS = 2, 4
+FIRST, LAST = 20000, 20000 + 2 * WORKERS * PAIRS - 1
+PLAN = StreamPlan(Codec.PCMU, 0, 0, None)
+NOTHING = {"reserved": 0, "streams": 0, "waiting": 0, "unwritten": 0, "moving": 0}
+
+
+class FakeWorker:
+    """An engine that does what it is told when it has its turn."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.ports = set(range(FIRST + 2 * PAIRS * number, FIRST + 2 * PAIRS * (number + 1), 2))
+        self.commands: deque[Command] = deque()
+        self.open: dict[int, int] = {}
+        """Stream -> port."""
+        self.unwritten: list[int] = []
+
+    def send(self, command: Command) -> None:
+        self.commands.append(command)
+
+    async def start(self) -> None:
+        pass
+
+    async def stop(self) -> None:
+        pass
+
+
+class House:
+    """A service, its workers, and what has been told of each stream."""
+
+    def __init__(self, workers: int) -> None:
+        self.workers = [FakeWorker(number) for number in range(workers)]
+        if workers == 1:
+            self.workers[0].ports = set(range(FIRST, LAST, 2))
+        with patch.object(MediaService, "_link", lambda _, number, *__: self.workers[number]):
+            settings = MediaSettings("192.0.2.1", (FIRST, LAST), workers)
+            self.service = MediaService(settings, Mock(), random.Random(1))
+        self.service.on_event = self.hear
+        for worker in self.workers:
+            self.service._told(worker.number, PortsReady(worker.number, tuple(sorted(worker.ports))))
+        self.streams: dict[int, int] = {}
+        """Those that are reserved or open, and the port of each."""
+        self.moving: dict[int, int] = {}
+        self.opened: set[int] = set()
+        self.ended: list[int] = []
+        self.broken: set[int] = set()
+
+    def hear(self, event: Event) -> None:
+        if isinstance(event, StreamClosed):
+            self.ended.append(event.stream)
+            self.drop(event.stream)
+        elif isinstance(event, StreamFailed):
+            self.drop(event.stream)
+        elif isinstance(event, WorkerLost):
+            for stream in event.streams:
+                self.drop(stream)
+
+    def drop(self, stream: int) -> None:
+        self.streams.pop(stream, None)
+        self.moving.pop(stream, None)
+
+    # -- the switch -----------------------------------------------------------------------------------
+
+    def reserve(self, beside: int | None) -> None:
+        try:
+            stream, port = self.service.reserve(beside)
+        except PortsExhausted:
+            return
+        assert port not in self.streams.values()
+        assert port not in self.moving.values()
+        self.streams[stream] = port
+
+    def open(self, stream: int) -> None:
+        port = self.moving.pop(stream, None) or self.streams[stream]
+        self.streams[stream] = port
+        self.opened.add(stream)
+        self.service.send(OpenStream(stream, port, PLAN))
+
+    def close(self, stream: int) -> None:
+        self.drop(stream)
+        self.service.send(CloseStream(stream))
+
+    def move(self, stream: int, worker: int) -> None:
+        if self.service.worker_of(stream) == worker:
+            return
+        try:
+            port = self.service.move(stream, worker)
+        except PortsExhausted:
+            return
+        if stream in self.opened:
+            self.moving[stream] = port
+        else:
+            self.streams[stream] = port
+
+    # -- a worker -------------------------------------------------------------------------------------
+
+    def work(self, worker: FakeWorker, fails: bool, recordings: int) -> None:
+        """It does the next thing."""
+        if not worker.commands:
+            if worker.unwritten:
+                ended = RecordingEnded(worker.unwritten.pop(), 1.0, 0, RecordingEnd.CLOSED, "a.wav")
+                self.service._told(worker.number, ended)
+            return
+        command = worker.commands.popleft()
+        match command:
+            case OpenStream(stream, port):
+                assert stream not in worker.open
+                assert port in worker.ports
+                assert port not in worker.open.values()
+                if fails:
+                    self.broken.add(port)
+                    self.service._told(worker.number, StreamFailed(stream, "its port is not ready"))
+                else:
+                    worker.open[stream] = port
+            case CloseStream(stream):
+                if worker.open.pop(stream, None) is not None:
+                    worker.unwritten += [stream] * recordings
+                    self.service._told(worker.number, StreamClosed(stream, Statistics(1), recordings))
+            case FillPorts():
+                again = tuple(sorted(self.broken & worker.ports - set(worker.open.values())))
+                self.broken.difference_update(again)
+                self.service._told(worker.number, PortsReady(worker.number, again))
+            case Echo(stream):
+                assert stream in worker.open or not self.lives(stream)
+            case Bridge(stream, other):
+                assert stream in worker.open or not self.lives(stream)
+                assert other in worker.open or not self.lives(other)
+
+    def lives(self, stream: int) -> bool:
+        return stream in self.streams
+
+    def die(self, worker: FakeWorker) -> None:
+        worker.commands.clear()
+        worker.open.clear()
+        worker.unwritten.clear()
+        self.service._told(worker.number, WorkerLost(worker.number, ()))
+        self.broken -= worker.ports
+        self.service._told(worker.number, PortsReady(worker.number, tuple(sorted(worker.ports))))
+
+    def finish(self) -> None:
+        for stream in list(self.streams):
+            self.close(stream)
+        for _ in range(3):
+            for worker in self.workers:
+                while worker.commands or worker.unwritten:
+                    self.work(worker, False, 0)
+        assert self.service.live() == NOTHING
+        assert len(self.ended) == len(set(self.ended))
+        for worker, known in zip(self.workers, self.service._workers, strict=True):
+            assert not worker.open
+            assert len(known.ready) == len(set(known.ready))
+            assert set(known.ready) | self.broken >= worker.ports
+            assert not known.streams
+
+
+@given(st.data(), st.sampled_from([1, WORKERS]))
+def test_no_port_is_lost_or_in_use_twice(data: st.DataObject, workers: int) -> None:
+    async def play() -> None:
+        house = House(workers)
+        for _ in range(data.draw(st.integers(10, 40))):
+            act(house, data)
+        house.finish()
+
+    asyncio.run(play())
+
+
+def act(house: House, data: st.DataObject) -> None:
+    """Something happens."""
+    deeds = ["reserve", "open", "open", "close", "work", "work", "echo", "bridge", "move", "move", "stay", "die"]
+    deed = data.draw(st.sampled_from(deeds))
+    worker = data.draw(st.sampled_from(house.workers))
+    streams = sorted(house.streams)
+    if deed == "reserve":
+        house.reserve(data.draw(st.none() | st.sampled_from([*streams, 4711])))
+    elif deed == "work":
+        house.work(worker, data.draw(st.integers(0, 9)) == 9, data.draw(st.integers(0, 1)))
+    elif deed == "die":
+        if data.draw(st.integers(0, 4)) == 4:
+            house.die(worker)
+    elif streams:
+        stream, other = (data.draw(st.sampled_from(streams)) for _ in range(2))
+        if deed == "open":
+            if stream not in house.opened or stream in house.moving:
+                house.open(stream)
+        elif deed == "close":
+            house.close(stream)
+        elif deed == "echo":
+            house.service.send(Echo(stream))
+        elif deed == "bridge":
+            house.service.send(Bridge(stream, other))
+        elif deed == "move":
+            house.move(stream, worker.number)
+            if stream in house.moving and data.draw(st.booleans()):
+                house.open(stream)
+        else:
+            house.moving.pop(stream, None)
+            house.service.stay(stream)
