@@ -39,5 +39,5 @@ class EarlyDialog:
             and "Record-Route" not in first
             and not dialog.route_set
             and dialog.remote_target is self._target
-            and len(first) == len(response.headers)
+            and response.has_each_once()
         )

@@ -11,6 +11,7 @@ from sys import getsizeof
 from typing import Any, NamedTuple
 
 from sipcore.errors import PeerError
+from sipcore.syntax.fields import is_odd
 from sipcore.syntax.headers import CSeq, Via
 from sipcore.syntax.message import HeaderList, Message, Request
 from sipcore.syntax.remember import Recent
@@ -118,13 +119,9 @@ def cut(data: bytes) -> Pieces | None:
     if "\r\nAuthorization: " in rest:
         above, _, rest = rest.partition("\r\nAuthorization: ")
         authorization, end, rest = rest.partition("\r\n")
-        if not authorization or _is_odd(authorization):
+        if not authorization or is_odd(authorization):
             return None
         rest, lines = above + end + rest, above.count("\r\n") + 2
     between, _, rest = rest.partition("\r\nCSeq: ")
     cseq, _, after = rest.partition("\r\n")
     return ((before, between, after), via, cseq, authorization, lines, body) if after else None
-
-
-def _is_odd(value: str) -> bool:
-    return "\n" in value or "\r" in value or "\0" in value or value.strip() != value

@@ -104,3 +104,8 @@ def canonical_name(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise PeerError(f"not a header name: {name[:60]!r}")
     return _CANONICAL.get(name.lower(), name)
+
+
+def is_odd(value: str) -> bool:
+    """Whether a value, cut from its line by hand, needs a closer look."""
+    return "\n" in value or "\r" in value or "\0" in value or value.strip() != value

@@ -10,7 +10,6 @@ from sipcore.syntax.remember import kept, remembered
 from sipcore.syntax.uri import Parameters, Uri
 
 _TOKEN = r"[A-Za-z0-9\-.!%*_+`'~]+"
-_USUAL_VIA = re.compile(r"([^;]+)(;rport)?;branch=([A-Za-z0-9.-]+)(;rport)?")
 RPORT = "rport", None
 """Where this very object stands last, `Via.parse_usual` has put it there: so ends the one Via of a message."""
 _new = tuple.__new__
@@ -153,12 +152,9 @@ class NameAddress(_NameAddress):
     @remembered(2048)  # the messages of a dialog all have the same two
     def parse(text: str) -> NameAddress:
         """Raises PeerError(400)."""
-        before, found, tag = text.partition(">;tag=")
-        if found and (tag.isalnum() or _is_plain(tag)):  # nearly always
-            name, uri = _parse_brackets(before + ">")
-            address = _new(NameAddress, (name, uri, (("tag", tag),)))
-            address.tag = tag
-            return address
+        usual = NameAddress.parse_usual(text)
+        if usual is not None:
+            return usual
         end = _end_of_brackets(text)
         if end:
             return NameAddress(*_parse_brackets(text[:end]), parse_parameters(text, end))
@@ -167,6 +163,20 @@ class NameAddress(_NameAddress):
         if uri.headers:  # section 20.10: such a URI is written in angle brackets
             raise PeerError(f"a URI with headers and without brackets: {text[:80]!r}")
         return NameAddress(None, uri, parse_parameters(semicolon + parameters))
+
+    @staticmethod
+    def parse_usual(text: str) -> NameAddress | None:
+        """The same, quickly, if nothing but a plain tag is behind the brackets, or not even that; not remembered."""
+        before, found, tag = text.partition(">;tag=")
+        if found and (tag.isalnum() or _is_plain(tag)):
+            name, uri = _parse_brackets(before + ">")
+            address: NameAddress = _new(NameAddress, (name, uri, (("tag", tag),)))
+            address.tag = tag
+            return address
+        if found or text[-1:] != ">":
+            return None
+        name, uri = _parse_brackets(text)
+        return NameAddress(name, uri)
 
     def parameter(self, name: str) -> str | None:
         """The value of a header parameter ("" if it has none); None if it is absent."""
@@ -211,10 +221,23 @@ def _parse_sent_by(text: str) -> tuple[str, str, int | None]:
 
 
 @remembered(2048)
-def _parse_usual_sent_by(text: str) -> tuple[str, str, int | None]:
-    if not text.isprintable() or text.strip() != text:
+def _parse_usual_start(text: str) -> tuple[str, str, int | None, Parameters]:
+    """The same of a Via without white space, and the parameters in front of its branch."""
+    sent_by, semicolon, parameters = text.partition(";")
+    if not text.isprintable() or sent_by.strip() != sent_by:
         raise PeerError("a Via with white space")
-    return _parse_sent_by(text)
+    return *_parse_sent_by(sent_by), _parse_usual_parameters(parameters) if semicolon else ()
+
+
+@remembered(512)
+def _parse_usual_parameters(text: str) -> Parameters:
+    """The parameters of a Via beside its branch, in front of it or behind it."""
+    if not text.isprintable() or not _SIMPLE_PARAMETERS.fullmatch(f";{text}"):
+        raise PeerError("no usual parameters")
+    parameters = _split_parameters(text)
+    if any(name == "branch" for name, _ in parameters):
+        raise PeerError("a second branch")
+    return parameters
 
 
 class _Via(NamedTuple):
@@ -237,17 +260,23 @@ class Via(_Via):
     def parse_usual(text: str) -> Via | None:
         """The same, quickly, if nearly all write it so; not remembered, for each request has another. Raises PeerError
         where only `parse` can tell."""
-        found = _USUAL_VIA.fullmatch(text)
-        if found is None:
+        start, _, rest = text.partition(";branch=")
+        branch, _, more = rest.partition(";")
+        if not (branch.isalnum() or _is_plain(branch)) or text[-1] == ";":
             return None
-        sent_by, before, branch, after = found.groups()
-        transport, host, port = _parse_usual_sent_by(sent_by)
-        parameters: Parameters = ("branch", branch), RPORT
-        if not after:
-            parameters = (RPORT, ("branch", branch)) if before else (("branch", branch),)
-        elif before:
-            return None
-        via = _new(Via, (transport, host, port, parameters))
+        return Via.usual(start, branch, more or None)
+
+    @staticmethod
+    def usual(start: str, branch: str, more: str | None) -> Via:
+        """What stands in front of `;branch=`, a plain branch, and what follows it. Raises PeerError where only `parse`
+        can tell."""
+        transport, host, port, before = _parse_usual_start(start)
+        parameters: Parameters
+        if more == "rport" and not before:
+            parameters = ("branch", branch), RPORT
+        else:
+            parameters = *before, ("branch", branch), *(_parse_usual_parameters(more) if more else ())
+        via: Via = _new(Via, (transport, host, port, parameters))
         via.branch = branch
         return via
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypeVar
 
 from sipcore.errors import PeerError, UsageError
+from sipcore.syntax.fields import read_field
 from sipcore.syntax.headers import CSeq, NameAddress, Via, split_values
 from sipcore.syntax.remember import kept
 from sipcore.syntax.uri import Uri
@@ -67,7 +68,7 @@ class _Values(kept[list[Value]]):
         values: list[Value] = []
         if text is None or text == self._none:
             pass
-        elif "," in text or len(first) != len(message.headers):
+        elif "," in text or not message.has_each_once():
             lines = message.get_all(self._header)
             values = [parse(value) for line in lines for value in split_values(line)]
         elif text := text.strip():  # nearly always
@@ -84,9 +85,11 @@ class Message:
     """
 
     _bytes: bytes | None = None
+    _head: str | None = None
+    """That of a message which was read as usual, each line a header field of its own, until `headers` is asked for."""
 
     def __init__(self, headers: Iterable[tuple[str, str]] = (), body: bytes = b"") -> None:
-        self.headers: HeaderList = list(headers)
+        self.headers = list(headers)
         self.body = body
 
     # -- header fields as text ------------------------------------------------------------------------
@@ -94,6 +97,17 @@ class Message:
     def get(self, name: str) -> str | None:
         """The first value of a header field; None if it is absent."""
         return self.first.get(name)
+
+    @kept
+    def headers(self) -> HeaderList:
+        """Names and values in order."""
+        head, self._head = self._head or "", None
+        names = [read_field(line)[0] for line in head.split("\n")[1:-1]]
+        return [(name, self.first[name]) for name in names if name in self.first]
+
+    def has_each_once(self) -> bool:
+        """Whether no header field is repeated, as nearly always."""
+        return self._head is not None or len(self.first) == len(self.headers)
 
     @kept
     def first(self) -> dict[str, str]:
@@ -105,7 +119,7 @@ class Message:
         first = self.first
         if name not in first:
             return []
-        if len(first) == len(self.headers):  # nearly always: nothing is repeated
+        if self._head is not None or len(first) == len(self.headers):  # nearly always: nothing is repeated
             return [first[name]]
         return [value for key, value in self.headers if key == name]
 
@@ -139,8 +153,9 @@ class Message:
 
     def remove(self, name: str) -> None:
         """Take all header fields of this name away."""
-        if self.first.pop(name, None) is not None:
+        if name in self.first:
             self.headers = [header for header in self.headers if header[0] != name]
+            del self.first[name]
             self._changed(name)
 
     def _changed(self, name: str) -> None:
@@ -150,19 +165,21 @@ class Message:
 
     def repeated(self) -> list[str]:
         """Names that occur more than once."""
-        first = self.first
-        if len(first) == len(self.headers):
+        if self.has_each_once():
             return []
+        first = self.first
         names = [name for name, _ in self.headers]
         return [name for name in first if names.count(name) > 1]
 
     def replace_via(self, via: str) -> None:
         """Put another topmost Via in the place of the one there is. Raises KeyError where there is none."""
-        headers, first = self.headers, self.first
+        first = self.first
         before = first["Via"]
         if "," in before:
             via = ", ".join([via, *split_values(before)[1:]])
-        headers[headers.index(("Via", before))] = "Via", via
+        if self._head is None:
+            headers = self.headers
+            headers[headers.index(("Via", before))] = "Via", via
         first["Via"] = via
         self._bytes = None
         self.__dict__.pop("via", None)
@@ -358,7 +375,7 @@ def response_to(
 ) -> Response:
     """A response by RFC 3261 section 8.2.6: Via, From, To (with our tag), Call-ID and CSeq of the request."""
     first = request.first
-    if len(first) == len(request.headers) and "Via" in first:  # nearly always
+    if request.has_each_once() and "Via" in first:  # nearly always
         copied = [("Via", first["Via"])]
     else:
         copied = [("Via", via) for via in request.get_all("Via")]
@@ -389,7 +406,7 @@ def print_response(
     first = request.first
     to = first.get("To", "")
     more = "\r\n".join([*map(": ".join, headers), ""]) if headers else ""
-    if len(first) == len(request.headers) and to:  # there is no second line of Via
+    if to and request.has_each_once():  # there is no second line of Via
         try:
             return (
                 f"SIP/2.0 {status} {REASONS.get(status, '')}\r\nVia: {via}\r\nFrom: {first['From']}\r\n"
@@ -429,8 +446,7 @@ def print_copied(request: Request, to_tag: str) -> str:
     """What all responses above 100 copy from a request that has all it needs (RFC 3261 section 8.2.6)."""
     first = request.first
     to = first["To"]
-    once = len(first) == len(request.headers)  # nearly always
-    vias = first["Via"] if once else "\r\nVia: ".join(request.get_all("Via"))
+    vias = first["Via"] if request.has_each_once() else "\r\nVia: ".join(request.get_all("Via"))
     if not has_tag(request, to):
         to = f"{to};tag={to_tag}"
     return (

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 MAX_CHARACTERS = 256
-"""Longer texts are parsed anew each time. So all memories together take no more than some 110 MB, if somebody fills
+"""Longer texts are parsed anew each time. So all memories together take no more than some 130 MB, if somebody fills
 them with what takes the most when it is parsed: short parameters."""
 
 Key = TypeVar("Key")

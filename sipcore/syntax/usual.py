@@ -1,81 +1,107 @@
-"""Messages that are written as nearly all phones write them, Via on top: read in one go.
+"""Messages that are written as nearly all phones write them: read in one go.
 
-What nobody asks for stays text. Whatever is written in another way, or wrong, is left to `sipcore.syntax.parser`, which
-reads these alike; a property test compares the two.
+Via comes first, then Max-Forwards or not, then From, To, Call-ID and CSeq. What stands below them is mostly the same
+from one message of a phone to the next, so it is read once. Whatever is written in another way, or wrong, is left to
+`sipcore.syntax.parser`, which reads these alike; a property test compares the two.
 """
 
 from __future__ import annotations
 
+import re
+
 from sipcore.errors import PeerError
-from sipcore.syntax.fields import read_field
+from sipcore.syntax.fields import is_odd, read_field
 from sipcore.syntax.headers import CSeq, NameAddress, Via
 from sipcore.syntax.message import Request, Response
-from sipcore.syntax.remember import remembered
+from sipcore.syntax.remember import Recent, remembered
 
 MAX_BYTES = 60_000
 MAX_HEAD_BYTES = 8192
-MAX_FIELDS = 100
+MAX_FIELDS = 90
 MAX_ROUTES = 50
 """No limit of the parser is lower; what is above these is left to it."""
+MAX_KEPT_CHARACTERS = 1024
+MAX_KEPT_FIELDS = 20
+"""Longer ends of a head are read anew each time. So all that are remembered take no more than some 12 MB, if strangers
+fill the memory with what takes the most."""
 _METHODS = frozenset(
     {"INVITE", "ACK", "BYE", "CANCEL", "REGISTER", "OPTIONS", "INFO", "UPDATE", "PRACK", "MESSAGE", "NOTIFY",
      "SUBSCRIBE", "PUBLISH", "REFER"}
 )  # fmt: skip
 _STATUSES = {str(status): status for status in range(100, 700)}
+_TOP = re.compile(
+    r"([^\r]*)\r\nVia: (([^;\r]+);branch=([A-Za-z0-9.-]+)(?:;([^\r]+))?)\r\n(?:Max-Forwards: ([0-9]{1,10})\r\n)?"
+    r"(?:From: ([^\r]*)\r\nTo: ([^\r]*)|To: ([^\r]*)\r\nFrom: ([^\r]*))\r\n(Contact: [^\r]*\r\n)?"
+    r"(?:Call-ID: ([!-~]+)\r\nCSeq: ([0-9]{1,9} [A-Z]+)|CSeq: ([0-9]{1,9} [A-Z]+)\r\nCall-ID: ([!-~]+))\r\n"
+)
+"""The lines that vary, in the orders that phones have them."""
+_AUTHORIZATION = "\r\nAuthorization: "
+_VARYING = dict.fromkeys(("Via", "From", "To", "Call-ID", "CSeq"), "")
+
+End = tuple[dict[str, str], int | None]
+"""Names and values of the lines below those that vary, with room for those; Content-Length."""
+_ENDS: Recent[str, End] = Recent(512)
 
 
 def read(data: bytes, *, stream: bool) -> Request | Response | None:
     """A message that is written as usual; None for any other."""
-    end = data.find(b"\r\n\r\n", 0, MAX_HEAD_BYTES)
-    if end < 0 or len(data) > MAX_BYTES:
+    size = len(data) - 4 if data.endswith(b"\r\n\r\n") else data.find(b"\r\n\r\n", 0, MAX_HEAD_BYTES)
+    if not 0 < size < MAX_HEAD_BYTES or len(data) > MAX_BYTES:
         return None
     try:
-        start, top, *lines = data[:end].decode().split("\n")
-        if top[:5] != "Via: " or top[-1] != "\r":
+        head = data[: size + 2].decode()
+        found = _TOP.match(head)
+        if found is None:
             return None
-        text = top[5:-1]
-        via = Via.parse_usual(text)
-        if via is None:
-            text = read_field(top)[1]
-            via = Via.parse(text)
-        headers = [("Via", text), *map(read_field, lines)]
-        first = dict(headers)
-        if not len(first) == len(headers) <= MAX_FIELDS or first.get("Route", "").count(",") > MAX_ROUTES:
-            return None
-        what, rest = _read_start(start)
+        start, via, sent_by, branch, more, hops, from_, to, to_2, from_2, contact, call_id, cseq, cseq_2, call_id_2 = (
+            found.groups()
+        )
+        rest = head[found.end() :] if contact is None else contact + head[found.end() :]
+        if from_ is None:
+            from_, to = from_2, to_2
+        if cseq is None:
+            call_id, cseq = call_id_2, cseq_2
+        known, length = _ENDS[rest] or _read_end(rest)
+        first = known.copy()
+        first["Via"], first["From"], first["To"], first["Call-ID"], first["CSeq"] = via, from_, to, call_id, cseq
+        if hops is not None:
+            if "Max-Forwards" in first:
+                return None
+            first["Max-Forwards"] = hops
+        what, of = _read_start(start)
+        number = _read_cseq(cseq)
         message: Request | Response
         if isinstance(what, str):
+            if what != number.method:
+                return None
             message = Request.__new__(Request)
-            message.method, message.uri_text = what, rest
+            message.method, message.uri_text = what, of
         else:
             message = Response.__new__(Response)
-            message.status, message.reason = what, rest
-        length = first.pop("Content-Length", None)
-        if headers[-1][0] == "Content-Length":  # where most write it
-            headers.pop()
-        elif length is not None:
-            headers.remove(("Content-Length", length))
-        message.body = b"" if length == "0" else _body(data[end + 4 :], length, stream)
-        message.headers, message.first = headers, first
-        message.via, message.vias = via, [via]
-        message.from_ = NameAddress.parse(first["From"])
-        message.to = NameAddress.parse(first["To"])
-        message.call_id = call_id = first["Call-ID"]
-        message.cseq = cseq = CSeq.parse(first["CSeq"])
-        if not call_id or (cseq.method != what and isinstance(what, str)):
-            return None
-        if first.get("Max-Forwards", "70") != "70":
-            _ = message.max_forwards
+            message.status, message.reason = what, of
+        message.via = top = Via.usual(sent_by, branch, more)
+        message.vias = [top]
+        message.from_, message.to = _read_address(from_), _read_address(to)
+        message.call_id, message.cseq = call_id, number
+        message.first, message._head = first, head
+        body = data[size + 4 :]
     except (LookupError, ValueError, PeerError):
         return None
+    if length is None:
+        if stream:
+            return None
+    elif length != len(body):
+        if length > len(body):
+            return None
+        body = body[:length]
+    message.body = body
     return message
 
 
 @remembered(1024)
 def _read_start(line: str) -> tuple[int | str, str]:
     """Status and reason, or method and Request-URI. Raises PeerError."""
-    line, end = line[:-1], line[-1]
-    if line.isprintable() and end == "\r" and line[-1] != " ":
+    if line.isprintable() and line[-1] != " ":
         if line.startswith("SIP/2.0 "):
             status = _STATUSES.get(line[8:11])
             if status is not None and line[11] == " ":
@@ -87,12 +113,48 @@ def _read_start(line: str) -> tuple[int | str, str]:
     raise PeerError("no usual start line")
 
 
-def _body(rest: bytes, length: str | None, stream: bool) -> bytes:
-    """What follows the head, as far as Content-Length says. Raises PeerError."""
-    if length is None and not stream:
-        return rest
-    if length is None or not (length.isdecimal() and length.isascii() and len(length) <= 5):
+@remembered(2048)  # the messages of a dialog all have the same two
+def _read_address(text: str) -> NameAddress:
+    """From or To. Raises PeerError."""
+    address = NameAddress.parse_usual(text)
+    if address is None or not text.isprintable() or text.strip() != text:
+        raise PeerError("no usual address")
+    return address
+
+
+@remembered(512)
+def _read_cseq(text: str) -> CSeq:
+    """Raises PeerError."""
+    cseq = CSeq.parse_usual(text)
+    if cseq is None:
+        raise PeerError("no usual CSeq")
+    return cseq
+
+
+def _read_end(text: str) -> End:
+    """The lines below those that vary. Credentials, which vary too, are put in anew. Raises ValueError or PeerError."""
+    above, found, below = f"\r\n{text}".partition(_AUTHORIZATION)
+    if found:
+        credentials, more, below = below.partition("\r\n")
+        without = f"{above}{more}{below}"[2:]
+        first, known = _ENDS[without] or _read_end(without)
+        if is_odd(credentials) or "Authorization" in first:
+            raise PeerError("no usual credentials")
+        return first | {"Authorization": credentials}, known
+    fields = [*map(read_field, text.split("\n")[:-1])]
+    first = _VARYING | dict(fields)
+    if len(first) != len(_VARYING) + len(fields) or len(fields) > MAX_FIELDS:
+        raise PeerError("a header field is there twice")
+    if first.get("Route", "").count(",") > MAX_ROUTES or not _is_number(first.get("Max-Forwards", "70"), 10):
+        raise PeerError("no usual Route or Max-Forwards")
+    length = first.pop("Content-Length", None)
+    if length is not None and not _is_number(length, 5):
         raise PeerError("no usual Content-Length")
-    if int(length) > len(rest):
-        raise PeerError("the body is shorter than Content-Length")
-    return rest[: int(length)]
+    end = first, int(length) if length is not None else None
+    if len(text) <= MAX_KEPT_CHARACTERS and len(fields) <= MAX_KEPT_FIELDS:
+        _ENDS.keep(text, end)
+    return end
+
+
+def _is_number(text: str, digits: int) -> bool:
+    return text.isdecimal() and text.isascii() and len(text) <= digits

@@ -93,6 +93,8 @@ MORE = st.sampled_from(
         f"Route: {'<sip:a>,' * 70}<sip:b>",
         f"Route: {'<sip:a>,' * 71}<sip:b>",
         "Route: <sip:pbx;lr>",
+        *[f"Authorization: {value}" for value in ('Digest username="100"', "", " x", "x ", "a\nb", "a\rb", "a\0b")],
+        "authorization: Digest",
         f"X-Long: {'x' * 8000}",
         f"X-Longer: {'x' * 8190}",
     ]
@@ -158,8 +160,11 @@ def messages(draw: st.DrawFn) -> bytes:
     length = draw(st.sampled_from([len(body)] * 8 + [0, 1, 200, "000", "", "x", "٣", 10**6, None]))
     if length is not None:
         lines.append(f"Content-Length: {length}")
-    if draw(st.integers(0, 3)) == 0:
+    order = draw(st.integers(0, 3))
+    if order == 0:
         lines = draw(st.permutations(lines))
+    elif order == 1:
+        lines[:6] = draw(st.permutations(lines[:6]))
     for line in draw(st.lists(MORE, max_size=1)):
         lines.insert(draw(st.integers(0, len(lines))), line)
     data = written(draw(STARTS), lines, body, draw(st.sampled_from(["\r\n"] * 9 + ["\n"])))
@@ -201,6 +206,51 @@ def test_what_is_read_quickly_is_read_alike_line_by_line(data: bytes, stream: bo
         assert all_of(quickly) == all_of(read_message(data, stream=stream))
 
 
+CHANGES = st.lists(
+    st.sampled_from(["get_all", "add", "prepend", "set", "remove", "replace_via", "repeated", "headers"]).flatmap(
+        lambda change: st.tuples(st.just(change), st.sampled_from(["Via", "To", "Contact", "X-New"]))
+    ),
+    max_size=4,
+)
+
+
+@given(messages(), CHANGES)
+def test_what_was_read_quickly_is_changed_alike(data: bytes, changes: list[tuple[str, str]]) -> None:
+    quickly = usual.read(data, stream=False)
+    if quickly is None:
+        return
+    plainly = read_message(data)
+    for change, name in changes:
+        told = []
+        for message in quickly, plainly:
+            if change in ("add", "prepend", "set"):
+                told.append(getattr(message, change)(name, "<sip:new@pbx>"))
+            elif change == "replace_via":
+                told.append(message.replace_via("SIP/2.0/UDP new;branch=z9hG4bKnew") if message.has("Via") else None)
+            elif change == "repeated":
+                told.append(message.repeated())
+            elif change == "headers":
+                told.append(message.headers.copy())
+            else:
+                told.append(getattr(message, change)(name))
+        assert told[0] == told[1]
+    assert quickly.has_each_once() == plainly.has_each_once()
+    assert (quickly.first, quickly.headers) == (plainly.first, plainly.headers)
+    assert quickly.to_bytes() == plainly.to_bytes()
+
+
+def test_strangers_fill_no_more_than_the_memory_holds() -> None:
+    usual._ENDS.clear()
+    for index in range(2000):
+        assert usual.read(PLAIN.replace(b"Desk 3", b"Desk %d" % index), stream=False) is not None
+    assert len(usual._ENDS) <= 512
+    assert len(usual._ENDS._before) <= 512
+    usual._ENDS.clear()
+    for more in b"x" * usual.MAX_KEPT_CHARACTERS, b"Desk 3\r\n" + b"\r\n".join(b"X-%d: y" % n for n in range(20)):
+        assert usual.read(PLAIN.replace(b"Desk 3", more), stream=False) is not None
+    assert not usual._ENDS
+
+
 @pytest.mark.parametrize("name", LINES)
 def test_each_value_by_itself_is_read_alike(name: str) -> None:
     for value in OTHERWISE[name]:
@@ -225,9 +275,14 @@ USUAL = [
         b"INVITE sip:101@pbx.example SIP/2.0", b"SIP/2.0 200 OK"
     ),
     PLAIN.replace(b"\r\n\r\n", b"\r\nContent-Length: 3\r\n\r\nabc"),
-    PLAIN.replace(b"\r\nTo", b"\r\nContent-Length: 0\r\nTo").replace(b": 70", b": 69"),
-    PLAIN.replace(b"\r\nTo", b"\r\nRoute: <sip:pbx;lr>\r\nTo"),
-    PLAIN.replace(b"From: ", b"f:").replace(b"Call-ID: ", b"CALL-ID :").replace(b"Contact: ", b"m: "),
+    PLAIN.replace(b"\r\nUser", b"\r\nContent-Length: 0\r\nUser").replace(b": 70", b": 69"),
+    PLAIN.replace(b"\r\nUser", b"\r\nRoute: <sip:pbx;lr>\r\nUser"),
+    PLAIN.replace(b"\r\nMax-Forwards: 70", b"").replace(b"\r\nUser", b"\r\nMax-Forwards: 70\r\nUser"),
+    PLAIN.replace(b"Contact: <sip:100@192.0.2.1:5060>\r\n", b"").replace(b"Call", b"Contact: <sip:100@pbx>\r\nCall"),
+    PLAIN.replace(b"To: <sip:101@pbx.example>;tag=b.2\r\n", b"").replace(b"From", b"To: <sip:a>;tag=b.2\r\nFrom"),
+    PLAIN.replace(b"CSeq: 7 INVITE\r\n", b"").replace(b"Call-ID", b"CSeq: 7 INVITE\r\nCall-ID"),
+    PLAIN.replace(b"Contact: ", b"m:").replace(b"User-Agent: ", b"USER-AGENT : "),
+    PLAIN.replace(b"\r\nUser", b'\r\nAuthorization: Digest username="100"\r\nUser'),
 ]
 
 
