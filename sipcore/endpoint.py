@@ -21,7 +21,7 @@ from sipcore.dialog.dialog import MAX_FORWARDS, DialogId, OurEnd, calling_scheme
 from sipcore.dialog.invite import InviteSession
 from sipcore.dialog.session import CONTENT_TYPE, SDP, SessionState
 from sipcore.dialog.session_timer import TimerSettings, proposal
-from sipcore.effects import Arrived, Effect, Moved, Responded, fact, transmit
+from sipcore.effects import Arrived, Effect, Moved, Responded, transmit
 from sipcore.errors import ParseError, PeerError
 from sipcore.registrar.gate import Admitted, Gate, Ignored, Refused
 from sipcore.sdp.description import SessionDescription
@@ -280,7 +280,7 @@ class Endpoint:
             f"{'' if offer is None else CONTENT_TYPE}Content-Length: {len(body)}\r\n\r\n"
         )
         request = PrintedRequest("INVITE", head.encode("utf-8", "surrogateescape") + body)
-        ours = fact(OurEnd, (call_id, tag, from_, written, number, scheme))
+        ours = tuple.__new__(OurEnd, (call_id, tag, from_, written, number, scheme))  # as `fact` does it
         session = CallerSession(self, request, flow, offer, ours, owner)
         return session, session.start(now, branch)
 
