@@ -148,18 +148,16 @@ class Nonces:
         self._ours.keep(nonce, (time, number))
         return nonce
 
-    def is_fresh(self, nonce: str, now: float) -> bool:
-        """Whether we made this nonce, not longer ago than NONCE_SECONDS."""
+    def use(self, nonce: str, account: str, count: int, now: float) -> bool:
+        """Note a use of a fresh nonce of ours; False for any other, and for a count that was used before (RFC 7616
+        section 3.4)."""
         found = self._ours[nonce] or self._find(nonce)
-        return found is not None and -1 <= now - found[0] <= NONCE_SECONDS
-
-    def use(self, nonce: str, account: str, count: int) -> bool:
-        """Note a use of a nonce of ours; False for a count that was used before (RFC 7616 section 3.4)."""
+        if found is None or not -1 <= now - found[0] <= NONCE_SECONDS:
+            return False
         used, key = self._used, (nonce, account)
         before = used.get(key)
         if before is None:
-            found = self._ours[nonce] or self._find(nonce)
-            if found is None or found[1] <= self._forgotten:
+            if found[1] <= self._forgotten:
                 return False
             used[key] = count, 1
             if len(used) > MAX_NONCE_USES:
@@ -254,11 +252,9 @@ class Authenticator:
         given = parameters["response"].lower().encode("utf-8", "replace")
         if not hmac.compare_digest(expected.encode(), given) or credentials is None or count is None:
             return Verdict.WRONG
-        nonces, nonce = self._nonces, parameters["nonce"]
         # By account, for the response does not cover the name under which the account was found.
-        if nonces.is_fresh(nonce, now) and nonces.use(nonce, credentials.sha256, count):
-            return Verdict.VALID
-        return Verdict.STALE
+        used = self._nonces.use(parameters["nonce"], credentials.sha256, count, now)
+        return Verdict.VALID if used else Verdict.STALE
 
 
 def _same_resource(first: str, second: str) -> bool:

@@ -6,7 +6,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from sipcore.registrar.digest import Authenticator, Credentials, Verdict, parse_digest
 from sipcore.syntax.message import Request
@@ -205,12 +205,20 @@ class Throttle:
 
     def succeeded(self, place: Place, nonce: str) -> None:
         """The credentials were right."""
-        _note_last(self._known, place)
-        _note_last(self._proven, (place[1], nonce))
+        known = self._known
+        known[place] = None
+        known.move_to_end(place)
+        if len(known) > MAX_SOURCES:
+            known.popitem(last=False)
+        self.proved(place[1], nonce)
 
     def proved(self, username: str, nonce: str) -> None:
         """The nonce has been given to, or used by, whoever knows the password."""
-        _note_last(self._proven, (username, nonce))
+        proof, proven = (username, nonce), self._proven
+        proven[proof] = None
+        proven.move_to_end(proof)
+        if len(proven) > MAX_SOURCES:
+            proven.popitem(last=False)
 
     def _measure(self, place: Place) -> str | Place:
         return place if place in self._known else source_of(place[0].host)
@@ -218,11 +226,3 @@ class Throttle:
     def _level(self, measure: str | Place, now: float) -> float:
         level, since = self._failures.get(measure, (0.0, now))
         return max(0.0, level - (now - since) * FAILURES_PER_SECOND)
-
-
-def _note_last(notes: OrderedDict[Any, None], key: Any) -> None:
-    """Of so many the oldest is forgotten."""
-    notes[key] = None
-    notes.move_to_end(key)
-    if len(notes) > MAX_SOURCES:
-        notes.popitem(last=False)

@@ -204,5 +204,5 @@ def test_a_count_is_good_once_and_within_the_window_only(sequence: list[int]) ->
     used: set[int] = set()
     for number in sequence:
         good = number not in used and number > max(used, default=0) - COUNT_WINDOW
-        assert nonces.use(nonce, "100", number) is good
+        assert nonces.use(nonce, "100", number, 0.0) is good
         used |= {number} if good else set()

@@ -413,8 +413,8 @@ def test_the_time_in_a_nonce_cannot_be_set_forward() -> None:
     stamp, _, signature = nonce.partition("-")
     later = f"{1000:x}.{stamp.partition('.')[2]}-{signature}"
     nonces = Nonces(SECRET)
-    assert nonces.is_fresh(nonce, 1.0)
-    assert not nonces.is_fresh(later, 1000.0)
+    assert nonces.use(nonce, "100", 1, 1.0)
+    assert not nonces.use(later, "100", 1, 1000.0)
 
 
 # -- nonce counts --------------------------------------------------------------------------------------
@@ -466,35 +466,35 @@ def test_counts_may_come_out_of_order_within_the_window_and_once_each(
 ) -> None:
     nonces = Nonces(SECRET)
     nonce = nonces.issue(0.0)
-    assert [nonces.use(nonce, "100", count) for count in counts] == accepted
+    assert [nonces.use(nonce, "100", count, 0.0) for count in counts] == accepted
 
 
 def test_the_memory_of_nonces_is_bounded_and_what_is_forgotten_stays_used() -> None:
     nonces = Nonces(SECRET)
     first = nonces.issue(0.0)
-    assert nonces.use(first, "100", 1)
+    assert nonces.use(first, "100", 1, 0.0)
     for _ in range(MAX_NONCE_USES + 10):
-        assert nonces.use(nonces.issue(0.0), "100", 1)
+        assert nonces.use(nonces.issue(0.0), "100", 1, 0.0)
     assert len(nonces._used) == MAX_NONCE_USES
-    assert not nonces.use(first, "100", 1)
-    assert not nonces.use(first, "100", 2)
-    assert nonces.use(nonces.issue(0.0), "100", 1)
+    assert not nonces.use(first, "100", 1, 0.0)
+    assert not nonces.use(first, "100", 2, 0.0)
+    assert nonces.use(nonces.issue(0.0), "100", 1, 0.0)
 
 
 def test_a_nonce_in_use_outlives_many_others() -> None:
     nonces = Nonces(SECRET)
     kept = nonces.issue(0.0)
     for count in range(1, MAX_NONCE_USES * 2):
-        assert nonces.use(kept, "100", count)
-        assert nonces.use(nonces.issue(0.0), "101", 1)
-    assert not nonces.use(kept, "100", 1)
+        assert nonces.use(kept, "100", count, 0.0)
+        assert nonces.use(nonces.issue(0.0), "101", 1, 0.0)
+    assert not nonces.use(kept, "100", 1, 0.0)
 
 
 def test_challenges_are_remembered_by_nobody() -> None:
     nonces = Nonces(SECRET)
     issued = [nonces.issue(0.0) for _ in range(1000)]
     assert not nonces._used
-    assert all(nonces.is_fresh(nonce, 1.0) for nonce in issued)
+    assert all(nonces.use(nonce, "100", 1, 1.0) for nonce in issued)
 
 
 # -- the header field ----------------------------------------------------------------------------------
