@@ -76,9 +76,9 @@ from sipcore.effects import Arrived, Effect, Invited, Registered, RequestInDialo
 from sipcore.endpoint import METHODS, Endpoint, EndpointSettings
 from sipcore.net.driver import Driver, DriverSettings
 from sipcore.net.limits import Limits
+from sipcore.registrar.callers import readers_of_the_known
 from sipcore.registrar.gate import DigestGate
 from sipcore.registrar.registrar import Binding, BindingChange, Change, Registrar, RegistrarSettings, Said
-from sipcore.registrar.regulars import Regulars
 from sipcore.syntax.message import Request
 from sipcore.transaction.timers import Timers
 from sipcore.transport.flow import Flow
@@ -210,7 +210,7 @@ class Switch:
         self.certificate = CertificateWatch(certificate, environment.wall, self.happenings.tell)
         self.requests = Requests(self.endpoint, self.driver, self.loop)
         self.requests.handlers["REFER"] = partial(refer_outside, self)
-        self.driver.registering = Regulars(self.endpoint, gate, self._register, self._refresh).receive
+        self.driver.readers = readers_of_the_known(self.endpoint, gate, self._register, self._refresh)
         self.nat = self._nat()
         self.events = Events(self, config.events)
         self.presence: Presence = Presence(self, self.events.publications.states, self.events.changed)

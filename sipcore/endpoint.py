@@ -114,7 +114,7 @@ class Endpoint:
         self.watch = self.deadlines.watch
         self._adrift = Adrift(settings.adrift_seconds, self.deadlines)
         tags = StatelessTags(random.randbytes(32))
-        self.stateless_tag, self._first_tag = tags.tag, tags.first
+        self.stateless_tag, self.first_tag = tags.tag, tags.first
         """A To tag (of Call-ID and Via) for what begins no dialog; the same where a call begins."""
         self.server = "Server", settings.server
         self.about_us = AboutUs(settings.methods, settings.server)
@@ -486,7 +486,7 @@ class Endpoint:
     ) -> tuple[Flow, bytes]:
         """A final response without a body, and where it goes."""
         back, via = way_back(request, flow)
-        tagged = self._first_tag if request.method == "INVITE" else self.stateless_tag
+        tagged = self.first_tag if request.method == "INVITE" else self.stateless_tag
         tag = tagged(request.first.get("Call-ID", ""), via)
         return back, print_response(request, status, via, tag, [*headers, self.server])
 

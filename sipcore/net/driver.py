@@ -88,8 +88,9 @@ class Driver:
         self._on_flow_closed = on_flow_closed
         self._loop = asyncio.get_running_loop()
         self._rate = RateLimit(settings.limits)
-        self.registering: Callable[[bytes, Flow, float, bool], list[Effect]] | None = None
-        """Who reads a REGISTER (message, flow, time, whether it came over a stream) and gives it to the endpoint."""
+        self.readers: dict[bytes, Callable[[bytes, Flow, float, bool], list[Effect]]] = {}
+        """First seven bytes -> who reads such a message (and is told flow, time, and whether it came over a stream) and
+        gives it to the endpoint. All others are parsed."""
         self.urgent: Callable[[str], bool] = _nothing_is
         """Whether a call to this user part is always served, however long it has waited: an emergency number."""
         self._inbox = Inbox(self._loop, self._message, self._turn_away, self._finish)
@@ -230,8 +231,8 @@ class Driver:
         if self.on_wire is not None:
             self._trace(self.on_wire, False, flow, data)
         try:
-            if data.startswith(b"REGISTER ") and self.registering is not None:
-                effects = self.registering(data, flow, now, stream)
+            if (read := self.readers.get(data[:7])) is not None:
+                effects = read(data, flow, now, stream)
             else:
                 effects = self.endpoint.receive(parse_message(data, stream=stream), flow, now)
         except ParseError as error:
