@@ -63,8 +63,6 @@ class Call(FeatureVerbs):
     set up, and after another call has taken it over."""
     callee: Leg | None = None
     """The leg that answered."""
-    transfer: Transfer | None = None
-    """The last one, until the transferor has hung up."""
     trail: tuple[str, ...] = ()
     """Numbers that it must not come back to; the last extension of them sent it on, and pays for a call outside."""
     dids: tuple[str, ...] = ()
@@ -77,8 +75,6 @@ class Call(FeatureVerbs):
     """Which serves the call, or was the last to do so."""
     _course: Course | None = None
     """None before the start and after the end."""
-    _waiting: Waiting | None = None
-    """What is heard by a party that waits for another, though it has been answered."""
     _over: asyncio.Future[None] | None = None
     """Done when the party that answered hangs up."""
     _fork: Fork | GroupFork | None = None
@@ -95,6 +91,10 @@ class Call(FeatureVerbs):
         self.id = call_id
         self.caller = caller
         self.dialled = dialled
+        self.transfer: Transfer | None = None
+        """The last one, until the transferor has hung up."""
+        self._waiting: Waiting | None = None
+        """What is heard by a party that waits for another, though it has been answered."""
         self.qualities: list[CallQuality] = []
         """Of legs whose streams have closed, to be told after the end."""
         self._wall = switch.environment.wall

@@ -17,8 +17,6 @@ class Course:
     Before the first it rests: what needs no coroutine is done without one.
     """
 
-    rests = True
-    """Whether no step has begun yet: others only read it."""
     _next: Step | None = None
     _cancelled = False
     _over = False
@@ -28,6 +26,8 @@ class Course:
     def __init__(self, first: Step | None, name: str, ended: Callable[[BaseException | None], None]) -> None:
         """Begins with `first`, if that is given. `ended` is told once: when a step has ended that no other follows, or
         after `cancel` or `end`; and with what."""
+        self.rests = True
+        """Whether no step has begun yet: others only read it."""
         self._ended = ended
         self._name = name
         if first is not None:

@@ -96,7 +96,8 @@ _MEDIA_REFUSED = (415, 488, 606)
 class Leg:
     """One party. Verbs act at once and never wait; what the far end does comes to the `watcher`."""
 
-    # What few legs have, or none at its start, stands here once for all.
+    # What few legs have, or none at its start, stands here once for all, unless it is asked for often: to find it here
+    # takes as long as to set it.
 
     extension: Extension | None = None
     """The extension that this party is; None for one outside."""
@@ -108,14 +109,11 @@ class Leg:
     port: int
     line = ""
     """Whose calls this one counts among: the number of an extension, or the name of a trunk (`pbx.party.line_of`)."""
-    state = NEW
-    """How far it has come: others only read it."""
     session: CallerSession | CalleeSession | None = None
     _invitation: CalleeSession
     """The session of a far end that calls: there is none before `receive_call`."""
     call_id = ""
     """The call it is a part of, where such are counted."""
-    plan: StreamPlan | None = None
     voice: Voice | None = None
     """Where a feature talks to the far end."""
     conversation: Conversation | None = None
@@ -124,8 +122,6 @@ class Leg:
     """To another media worker, while it goes on."""
     when_agreed: Callable[[], None] | None = None
     """Called once a far end that called without an offer has taken ours."""
-    tunnel: Tunnel | None = None
-    """To another media worker, where the phone does not follow."""
     refusal: Response | None = None
     """What a phone that was called has refused with."""
     audio_fault_told = False
@@ -160,6 +156,11 @@ class Leg:
             self.number = party.number
             self.trunk = self.line = party.trunk
         self.watcher = watcher
+        self.state = NEW
+        """How far it has come: others only read it."""
+        self.plan: StreamPlan | None = None
+        self.tunnel: Tunnel | None = None
+        """To another media worker, where the phone does not follow."""
         self.stream, self.port = station.media.reserve(None if beside is None else beside.stream)
         environment = station.environment
         self.negotiation = Negotiation(host, self.port, environment.rng, station.codecs, environment.entropy)
