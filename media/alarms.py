@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable
 from heapq import heappop, heappush
 from itertools import count
@@ -14,15 +15,58 @@ from typing import Any
 
 logger = logging.getLogger(__name__)
 
-_AT, _RING = 0, 2
+_AT, _NUMBER, _RING = range(3)
 """Of an alarm."""
 
 
 class Alarm(list[Any]):
-    """One that was set: when it rings, how many were set before it, and what is called then; None once it has rung, or
-    is taken back. As a list it is compared, and made, without any code of ours."""
+    """One that was set: when it rings, how many were set before it (-1: it stands in a row), and what is called then;
+    None once it has rung, or is taken back. As a list it is compared, and made, without any code of ours."""
 
     __slots__ = ()
+
+
+class Row:
+    """Alarms that are all set for as many seconds ahead, so that they ring in the order in which they were set. Nothing
+    has to be sorted, and one alarm serves them all."""
+
+    def __init__(self, alarms: Alarms, seconds: float) -> None:
+        self._alarms = alarms
+        self._seconds = seconds
+        self._waiting: deque[Alarm] = deque()
+
+    def set(self, ring: Callable[[], object]) -> Alarm:
+        """Have `ring` called when the time of the row has gone by. What it raises is logged. `Alarms.cancel` takes it
+        back."""
+        alarm = Alarm((self._alarms.now() + self._seconds, -1, ring))
+        if not self._waiting:
+            self._alarms.set(self._seconds, self._look)
+        self._waiting.append(alarm)
+        return alarm
+
+    def _look(self) -> None:
+        now, waiting = self._alarms.now(), self._waiting
+        try:
+            while waiting and (waiting[0][_RING] is None or waiting[0][_AT] <= now):
+                alarm = waiting.popleft()
+                ring, alarm[_RING] = alarm[_RING], None
+                if ring is not None:
+                    ring()
+        finally:  # whatever one of them was for: the others ring too
+            if waiting:
+                self._alarms.set(waiting[0][_AT] - now, self._look)
+
+
+class _Rows(dict[float, Row]):
+    """By their seconds; made when the first alarm is set."""
+
+    def __init__(self, alarms: Alarms) -> None:
+        super().__init__()
+        self._alarms = alarms
+
+    def __missing__(self, seconds: float) -> Row:
+        row = self[seconds] = Row(self._alarms, seconds)
+        return row
 
 
 class Alarms:
@@ -46,6 +90,8 @@ class Alarms:
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
         """When that looks."""
+        self.rows: dict[float, Row] = _Rows(self)
+        """Of alarms that are set for the same time again and again, each by its seconds."""
 
     def set(self, seconds: float, ring: Callable[[], object]) -> Alarm:
         """Have `ring` called in so many seconds. What it raises is logged."""
@@ -62,6 +108,8 @@ class Alarms:
         if alarm[_RING] is None:
             return
         alarm[_RING] = None
+        if alarm[_NUMBER] < 0:
+            return
         self._set -= 1
         if not self._set and self._timer is not None:  # nothing is left that the loop would have to wait for
             self._heap.clear()

@@ -4,7 +4,6 @@ does: sound that does not arrive is told, with the likely cause."""
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -33,9 +32,6 @@ class AudioWatch:
     def __init__(self, switch: Switch) -> None:
         self._switch = switch
         self._looks = switch.alarms
-        self._now = switch.environment.now
-        self._soon: deque[tuple[float, str]] = deque()
-        """When calls have their first look: all so long after their answer, so in this order, and on one alarm."""
         self._unsaid: int | None = None
         """How many faults there were since one was logged, within this minute; None: for a minute there was none."""
         self._last = ""
@@ -43,18 +39,7 @@ class AudioWatch:
 
     def watch(self, call_id: str) -> None:
         """Have a look at a call soon: somebody has come into it."""
-        if not self._soon:
-            self._looks.set(LOOKS_SECONDS[0], self._look_at_first)
-        self._soon.append((self._now() + LOOKS_SECONDS[0], call_id))
-
-    def _look_at_first(self) -> None:
-        now, soon = self._now(), self._soon
-        try:
-            while soon and soon[0][0] <= now:
-                self._look(soon.popleft()[1], LOOKS_SECONDS[1:])
-        finally:  # whatever has happened to one of them
-            if soon:
-                self._looks.set(soon[0][0] - now, self._look_at_first)
+        self._looks.rows[LOOKS_SECONDS[0]].set(partial(self._look, call_id, LOOKS_SECONDS[1:]))
 
     def _look_later(self, call_id: str, pauses: Sequence[float]) -> None:
         if pauses:

@@ -109,7 +109,7 @@ class Call(FeatureVerbs):
         session = invited.session
         try:
             host = self.switch.nat.addresses.media(session.flow)
-            self.leg = Leg(self.switch, self.caller, self, host=host)
+            self.leg = Leg(self.switch, self.caller, self, host)
             self.leg.call_id = self.id
             self.leg.receive_call(session, invited.offer)
             self.begin(None if destination is None else partial(self.lead_to, destination))

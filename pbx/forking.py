@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from functools import partial
 from math import inf
 
 from media.alarms import Alarm, Alarms
@@ -70,8 +69,10 @@ class Fork:
     """Of who awaits it."""
     _alarm: Alarm | None = None
     """When it has rung long enough, or at first for phones that say nothing."""
+    _left: tuple[float, Follows]
+    """How long it may ring once phones have had time to react, and what counts then."""
     _follows: Follows | None = None
-    """None until phones have had time to react."""
+    """None until then."""
 
     def __init__(
         self,
@@ -110,8 +111,8 @@ class Fork:
         elif seconds <= SILENT_SECONDS:
             self._alarm = self._alarms.set(seconds, self._end)
         else:
-            then = partial(self._lose_patience, seconds - SILENT_SECONDS, follows)
-            self._alarm = self._alarms.set(SILENT_SECONDS, then)
+            self._left = seconds - SILENT_SECONDS, follows
+            self._alarm = self._alarms.rows[SILENT_SECONDS].set(self._lose_patience)
 
     async def result(self, seconds: float, follows: Follows = nothing_follows) -> Result:
         """The phone that answered, or why none did within `seconds`; `follows`: see `limit`."""
@@ -194,10 +195,10 @@ class Fork:
         """It has rung long enough."""
         self._decide(Outcome.NO_ANSWER)
 
-    def _lose_patience(self, seconds: float, follows: Follows) -> None:
+    def _lose_patience(self) -> None:
         """From now on phones that have said nothing are not waited for where something follows; those that ring may go
-        on for so long."""
-        self._follows = follows
+        on for what is left."""
+        seconds, self._follows = self._left
         if self._ringing and self._is_dead:
             self._decide(self._refusal)
         else:

@@ -141,11 +141,11 @@ class Leg:
         station: Station,
         party: Party | None,
         watcher: Watcher,
-        *,
         host: str,
         beside: Leg | None = None,
     ) -> None:
-        """Reserve a media port (raises `PortsExhausted`), in the worker that serves `beside` if that is given."""
+        """Reserve a media port (raises `PortsExhausted`), in the worker that serves `beside` if that is given. `host`:
+        the address that the phone is told to send its sound to."""
         self.station = station
         self.party = party
         """Who it is; None where that is of no interest, as on a phone."""

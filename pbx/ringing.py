@@ -69,7 +69,7 @@ def _call(
     for binding in bindings:
         flow = binding.flow
         sip_host = addresses.signalling(flow).host
-        leg = Leg(switch, extension, fork, host=addresses.media(flow), beside=beside)
+        leg = Leg(switch, extension, fork, addresses.media(flow), beside)
         leg.call_id = call.id
         leg.negotiation.opus_parameters = opus_parameters
         fork.add(leg)

@@ -31,7 +31,7 @@ from pbx.party import Party
 from pbx.system_numbers import SystemNumbers
 from pbx.trunks.outbound import Asker, Barred, CallOut, Outbound
 from sipcore.syntax.message import REASONS
-from values import dataclass
+from values import dataclass, maker
 
 MAX_DIVERSIONS = 10
 """How many extensions and system numbers one call may visit without anybody choosing."""
@@ -122,6 +122,9 @@ class Route:
     def by(self, diversion: str) -> Route:
         """The same route, sent on for that reason."""
         return Route(self.action, self.trail, self.reasons, self.situation, diversion, self.asked)
+
+
+_route = maker(Route)
 
 
 class Outcome(Enum):
@@ -219,7 +222,7 @@ class Router:
         situation = self.forwarding.situation(caller, dids, at)
         known = None if trail else self._straight.get(dialled)
         if known is not None and self._holds(known):
-            return Route(known.ring, known.trail, known.reasons, situation, "", known.asked)
+            return _route(known.ring, known.trail, known.reasons, situation, "", known.asked)
         route = self._lead_to(dialled, Route(_NOT_FOUND, trail, (), situation))
         if route.trail == (dialled,) and isinstance(route.action, Ring):
             self._remember(dialled, route, route.action)

@@ -82,3 +82,34 @@ def test_nothing_is_left_in_the_loop_once_all_are_taken_back() -> None:
         assert all(timer.cancelled() for timer in left)
     finally:
         loop.close()
+
+
+def test_alarms_of_a_row_ring_each_at_its_time_but_for_those_taken_back(
+    simulation: Simulation, caplog: pytest.LogCaptureFixture
+) -> None:
+    alarms, rung, begin = Alarms(simulation.loop), list[tuple[str, float]](), simulation.loop.time()
+
+    def ring(name: str) -> None:
+        rung.append((name, simulation.loop.time() - begin))
+        if name == "fails":
+            raise ValueError("of no interest to the others")
+
+    async def story() -> None:
+        row = alarms.rows[2.0]
+        assert row is alarms.rows[2.0]
+        taken_back = row.set(lambda: ring("never"))
+        fails = row.set(lambda: ring("fails"))
+        row.set(lambda: ring("with it"))
+        await asyncio.sleep(1)
+        row.set(lambda: ring("later"))
+        alarms.set(1.5, lambda: ring("not of the row"))
+        alarms.cancel(taken_back)
+        await asyncio.sleep(4)
+        alarms.cancel(fails)
+        row.set(lambda: ring("last"))
+        await asyncio.sleep(4)
+
+    simulation.run(story())
+    assert [name for name, _ in rung] == ["fails", "with it", "not of the row", "later", "last"]
+    assert [at for _, at in rung] == pytest.approx([2, 2, 2.5, 3, 7])
+    assert "what an alarm was for has failed" in caplog.text
