@@ -105,10 +105,10 @@ class Inbox:
             self.put(datagrams, now)
             return
         read_at, until, several = now, now + SLICE_SECONDS, len(datagrams) > 1
-        coming = iter(_in_turn(datagrams) if several else datagrams)
+        take, coming = self._take, iter(_in_turn(datagrams) if several else datagrams)
         try:
             for data, sender in coming:
-                self._take(data, sender, now)
+                take(data, sender, now)
                 if several and (now := self._loop.time()) >= until:
                     break
         finally:  # what went wrong with one message does not keep the others waiting

@@ -174,6 +174,25 @@ async def test_what_waits_too_long_is_asked_to_come_later_and_calls_are_not(
         assert statuses(udp)[-10:] == [200] * 10
 
 
+async def test_no_answer_waits_for_more_than_a_slice_of_what_came_with_its_request(
+    simulation: Simulation, client: HostNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(simulation) as server:
+        slow(simulation, server, 0.001)
+        asked, answered = list[float](), list[float]()
+        server.after = lambda effect: asked.append(simulation.loop.time())
+        monkeypatch.setattr(
+            server.driver._udp, "send", lambda data, remote: answered.append(simulation.loop.time())
+        )
+        udp = Datagrams(client)
+        for number in range(1, 101):
+            udp.send(options(number, transport="UDP"))
+        await asyncio.sleep(1)
+        assert len(asked) == len(answered) == 100
+        waited = [then - when for when, then in zip(asked, answered, strict=True)]
+        assert 0.003 < max(waited) <= SLICE_SECONDS
+
+
 async def test_requests_over_a_connection_are_asked_to_come_later_too(
     simulation: Simulation, client: HostNetwork
 ) -> None:
