@@ -317,36 +317,41 @@ class MediaService:
         before the caller's media is known.
         """
         stream, kind = command.stream, type(command)
+        if kind is OpenStream and stream in self._reserved:
+            worker, _ = self._open[stream] = self._reserved.pop(stream)
+            worker.link.send(command)
+            if self._waiting:
+                for waiting in self._waiting.pop(stream, ()):
+                    self.send(waiting)
+            return
         place = self._open.get(stream)
         if place is None:
-            if kind is not OpenStream or stream not in self._reserved:
-                self._send_early(command)
-                return
-            place = self._open[stream] = self._reserved.pop(stream)
-        elif kind is CloseStream:
+            self._send_early(command)
+            return
+        worker, port = place
+        if kind is CloseStream:
             # Its port is ready for another: its engine opens that after it has closed this. So one that is slow keeps
             # no calls waiting, however many begin and end meanwhile.
-            place[0].ready.append(place[1])
-            self._closing[stream] = place[0]
             del self._open[stream]
-            if self._moving:
+            self._closing[stream] = worker
+            worker.ready.append(port)
+            if not self._one_worker:
+                self._standing.forget(stream)
                 self.stay(stream)
-        elif isinstance(command, Bridge):
-            if command.other not in self._open:
-                if command.other in self._reserved:
-                    self._waiting.setdefault(command.other, []).append(command)
-                return
-        elif isinstance(command, OpenStream) and stream in self._moving:
+            worker.link.send(command)
+            return
+        if isinstance(command, OpenStream) and stream in self._moving:
             self._arrive(command)
             return
-        if not self._one_worker and kind is not OpenStream:
+        if isinstance(command, Bridge) and command.other not in self._open:
+            if command.other in self._reserved:
+                self._waiting.setdefault(command.other, []).append(command)
+            return
+        if not self._one_worker:
             self._standing.note(command)
-            if kind is not CloseStream and not self._is_together(command):
+            if not self._is_together(command):
                 return
-        place[0].link.send(command)
-        if self._waiting and kind is OpenStream:
-            for waiting in self._waiting.pop(stream, ()):
-                self.send(waiting)
+        worker.link.send(command)
 
     def _send_early(self, command: StreamCommand) -> None:
         """To a stream that is not open yet, or no more."""

@@ -92,10 +92,9 @@ class SessionDescription(NamedTuple):
     @staticmethod
     def parse(data: bytes) -> SessionDescription:
         """Raises PeerError(400)."""
-        text = data.decode("latin-1")
-        usual = _USUAL.fullmatch(text)
+        usual = _USUAL.fullmatch(data.decode("latin-1")) if len(data) <= MAX_REMEMBERED_BYTES else None
         # Keys are of one call, and nobody else's affair.
-        if usual is None or len(text) > MAX_REMEMBERED_BYTES or "crypto" in text:
+        if usual is None or b"crypto" in data:
             return _read(data)
         username, session_id, version, address, name, connection, before, port, after = usual.groups()
         like = _remembered(before, after)
