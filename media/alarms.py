@@ -34,12 +34,15 @@ class Row:
         self._alarms = alarms
         self._seconds = seconds
         self._waiting: deque[Alarm] = deque()
+        self._served = False
+        """Whether that alarm is set, or is ringing."""
 
     def set(self, ring: Callable[[], object]) -> Alarm:
         """Have `ring` called when the time of the row has gone by. What it raises is logged. `Alarms.cancel` takes it
         back."""
         alarm = Alarm((self._alarms.now() + self._seconds, -1, ring))
-        if not self._waiting:
+        if not self._served:
+            self._served = True
             self._alarms.set(self._seconds, self._look)
         self._waiting.append(alarm)
         return alarm
@@ -53,6 +56,7 @@ class Row:
                 if ring is not None:
                     ring()
         finally:  # whatever one of them was for: the others ring too
+            self._served = bool(waiting)
             if waiting:
                 self._alarms.set(waiting[0][_AT] - now, self._look)
 

@@ -112,7 +112,7 @@ class Stream:
         ports.rtp.receive, ports.rtcp.receive = self._receive, self._receive_report
         if plan.srtp is not None:
             self._secure(plan.srtp)
-        self._alarm = alarms.set(LOOK_SECONDS, self._look)
+        self._alarm = alarms.rows[LOOK_SECONDS].set(self._look)
 
     # -- in a room --------------------------------------------------------------------------------------
 
@@ -549,7 +549,7 @@ class Stream:
 
     def _look(self) -> None:
         """Every second: whether the peer is still heard, and whether it is time for a report."""
-        self._alarm = self._alarms.set(LOOK_SECONDS, self._look)
+        self._alarm = self._alarms.rows[LOOK_SECONDS].set(self._look)
         in_batch = self.party is not None and self.party.batch is not None  # who falls silent leaves there
         if self._watch().look(self._heard(), flowing=in_batch):
             self._tell("silent", self.id)

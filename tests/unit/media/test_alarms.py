@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
+from unittest.mock import patch
 
 import pytest
 
-from media.alarms import Alarms
+from media.alarms import Alarm, Alarms
 from tests.simulation.simulation import Simulation
 
 
@@ -113,3 +115,26 @@ def test_alarms_of_a_row_ring_each_at_its_time_but_for_those_taken_back(
     assert [name for name, _ in rung] == ["fails", "with it", "not of the row", "later", "last"]
     assert [at for _, at in rung] == pytest.approx([2, 2, 2.5, 3, 7])
     assert "what an alarm was for has failed" in caplog.text
+
+
+def test_one_alarm_serves_a_row_whose_alarms_are_set_again_when_they_ring(simulation: Simulation) -> None:
+    alarms, rung = Alarms(simulation.loop), list[float]()
+    row, looks = alarms.rows[1.0], list[float]()
+    plain = alarms.set
+
+    def counted(seconds: float, ring: Callable[[], object]) -> Alarm:
+        looks.append(seconds)
+        return plain(seconds, ring)
+
+    def again() -> None:
+        rung.append(simulation.loop.time())
+        row.set(again)
+
+    async def story() -> None:
+        row.set(again)
+        await asyncio.sleep(10.5)
+
+    with patch.object(alarms, "set", counted):
+        simulation.run(story())
+    assert len(rung) == 10
+    assert len(looks) == 11
