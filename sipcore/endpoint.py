@@ -500,15 +500,14 @@ class Endpoint:
                 told.append(effect)
                 continue
             transaction = effect.transaction
-            usage = transaction.user
-            if not isinstance(transaction, Client):
-                told += self._flow_lost(usage, transaction.flow, now)
-                continue
-            if isinstance(effect, ResponseReceived):
-                response = effect.response
-            else:  # section 8.1.3.1
-                response = response_to(transaction.request, 503 if isinstance(effect, FlowFailed) else 408)
-            told += self._tell(transaction, response, now)
+            if isinstance(transaction, Client):
+                if isinstance(effect, ResponseReceived):
+                    response = effect.response
+                else:  # section 8.1.3.1
+                    response = response_to(transaction.request, 503 if isinstance(effect, FlowFailed) else 408)
+                told += self._tell(transaction, response, now)
+            elif transaction.user is not None:
+                told += self._flow_lost(transaction.user, transaction.flow, now)
         return told
 
     def _tell(self, transaction: ClientTransaction, response: Response, now: float) -> list[Effect]:
