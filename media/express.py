@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import struct
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
@@ -336,16 +336,17 @@ class Express:
         if not self._uncounted:
             return
         uncounted, self._uncounted, self._uncounted_packets = self._uncounted, [], 0
-        counts = [len(each[0]) for each in uncounted]
-        numbers, stamps = (np.concatenate([each[at] for each in uncounted]) for at in (0, 1))
-        sizes, times = (
-            _spread([each[2] for each in uncounted], counts),
-            _spread([each[3] for each in uncounted], counts),
-        )
+        all_numbers, all_stamps, all_sizes, all_times = zip(*uncounted, strict=True)
+        counts = list(map(len, all_numbers))
+        numbers, stamps, times = np.concatenate(all_numbers), np.concatenate(all_stamps), _spread(all_times, counts)
         transits = (times * self._clock[numbers]).astype(np.int64).astype(np.uint32) - stamps
-        packets = np.bincount(numbers, minlength=len(self._packets))
-        self._packets += packets
-        self._octets += np.bincount(numbers, sizes, len(self._octets)).astype(np.intp)
+        packets = np.bincount(numbers)  # as long as it has to be: numbers are given out from 0 on
+        few = len(packets)
+        self._packets[:few] += packets
+        if all(isinstance(each, int) for each in all_sizes) and len(set(all_sizes)) == 1:
+            self._octets[:few] += packets * all_sizes[0]
+        else:
+            self._octets[:few] += np.bincount(numbers, _spread(all_sizes, counts)).astype(np.intp)
         if len(numbers) < COUNTED_TOGETHER * np.maximum.reduce(packets):
             self._count_each(numbers, transits)
         else:
@@ -375,7 +376,7 @@ class Express:
             before[number] = transit
 
 
-def _spread(values: list[Any], counts: list[int]) -> npt.NDArray[Any]:
+def _spread(values: Sequence[Any], counts: list[int]) -> npt.NDArray[Any]:
     """So many times each of these numbers; arrays have so many already."""
     if not any(isinstance(each, np.ndarray) for each in values):
         return np.repeat(values, counts)
