@@ -197,7 +197,7 @@ class Session:
         """Keep what the peer says it takes (section 20.5); it need not say it each time."""
         first = message.first
         if "Allow" in first:
-            once = len(first) == len(message.headers)  # nearly always
+            once = message.has_each_once()  # nearly always
             self._peer_allows = (
                 _methods(first["Allow"] if once else ", ".join(message.get_all("Allow"))) or self._peer_allows
             )

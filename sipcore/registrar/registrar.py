@@ -407,7 +407,7 @@ def _contact_value(binding: Binding) -> tuple[str, str]:
 def said_by(request: Request) -> Said | None:
     """What a REGISTER says; None where that is more than usual."""
     first = request.first
-    if len(first) != len(request.headers) or "Path" in first or "Contact" not in first:
+    if not request.has_each_once() or "Path" in first or "Contact" not in first:
         return None
     return (
         first["Contact"],

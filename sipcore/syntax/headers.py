@@ -226,15 +226,15 @@ def _parse_usual_start(text: str) -> tuple[str, str, int | None, Parameters]:
     sent_by, semicolon, parameters = text.partition(";")
     if not text.isprintable() or sent_by.strip() != sent_by:
         raise PeerError("a Via with white space")
-    return *_parse_sent_by(sent_by), _parse_usual_parameters(parameters) if semicolon else ()
+    return *_parse_sent_by(sent_by), _parse_usual_parameters(semicolon + parameters)
 
 
 @remembered(512)
 def _parse_usual_parameters(text: str) -> Parameters:
     """The parameters of a Via beside its branch, in front of it or behind it."""
-    if not text.isprintable() or not _SIMPLE_PARAMETERS.fullmatch(f";{text}"):
+    if not text.isprintable() or not _SIMPLE_PARAMETERS.fullmatch(text):
         raise PeerError("no usual parameters")
-    parameters = _split_parameters(text)
+    parameters = _split_parameters(text[1:]) if text else ()
     if any(name == "branch" for name, _ in parameters):
         raise PeerError("a second branch")
     return parameters
@@ -261,21 +261,19 @@ class Via(_Via):
         """The same, quickly, if nearly all write it so; not remembered, for each request has another. Raises PeerError
         where only `parse` can tell."""
         start, _, rest = text.partition(";branch=")
-        branch, _, more = rest.partition(";")
-        if not (branch.isalnum() or _is_plain(branch)) or text[-1] == ";":
-            return None
-        return Via.usual(start, branch, more or None)
+        branch, semicolon, more = rest.partition(";")
+        return Via.usual(start, branch, semicolon + more) if branch.isalnum() or _is_plain(branch) else None
 
     @staticmethod
-    def usual(start: str, branch: str, more: str | None) -> Via:
+    def usual(start: str, branch: str, more: str) -> Via:
         """What stands in front of `;branch=`, a plain branch, and what follows it. Raises PeerError where only `parse`
         can tell."""
         transport, host, port, before = _parse_usual_start(start)
-        parameters: Parameters
-        if more == "rport" and not before:
+        parameters: Parameters = (*before, ("branch", branch))
+        if more == ";rport" and not before:
             parameters = ("branch", branch), RPORT
-        else:
-            parameters = *before, ("branch", branch), *(_parse_usual_parameters(more) if more else ())
+        elif more:
+            parameters += _parse_usual_parameters(more)
         via: Via = _new(Via, (transport, host, port, parameters))
         via.branch = branch
         return via

@@ -217,7 +217,7 @@ class Message:
         """Whether Supported names an option tag, which is given in lower case."""
         first = self.first
         text = first.get("Supported")
-        if text is None or (option not in text.lower() and len(first) == len(self.headers)):
+        if text is None or (option not in text.lower() and self.has_each_once()):
             return False  # without a look at each tag
         return option in self.supported
 
@@ -226,7 +226,7 @@ class Message:
         """The Contact where there is exactly one; None where there is none, or more."""
         first = self.first
         text = first.get("Contact")
-        if text and "," not in text and text != "*" and len(first) == len(self.headers):  # nearly always
+        if text and "," not in text and text != "*" and self.has_each_once():  # nearly always
             return NameAddress.parse(text)
         contacts = self.contacts
         return contacts[0] if len(contacts) == 1 else None
@@ -406,7 +406,7 @@ def print_response(
     first = request.first
     to = first.get("To", "")
     more = "\r\n".join([*map(": ".join, headers), ""]) if headers else ""
-    if to and request.has_each_once():  # there is no second line of Via
+    if to and (request._head is not None or request.has_each_once()):  # there is no second line of Via
         try:
             return (
                 f"SIP/2.0 {status} {REASONS.get(status, '')}\r\nVia: {via}\r\nFrom: {first['From']}\r\n"

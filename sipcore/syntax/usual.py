@@ -30,7 +30,7 @@ _METHODS = frozenset(
 )  # fmt: skip
 _STATUSES = {str(status): status for status in range(100, 700)}
 _TOP = re.compile(
-    r"([^\r]*)\r\nVia: (([^;\r]+);branch=([A-Za-z0-9.-]+)(?:;([^\r]+))?)\r\n(?:Max-Forwards: ([0-9]{1,10})\r\n)?"
+    r"([^\r]*)\r\nVia: (([^;]+);branch=([A-Za-z0-9.-]+)([^\r]*))\r\n(?:Max-Forwards: ([0-9]{1,10})\r\n)?"
     r"(?:From: ([^\r]*)\r\nTo: ([^\r]*)|To: ([^\r]*)\r\nFrom: ([^\r]*))\r\n(Contact: [^\r]*\r\n)?"
     r"(?:Call-ID: ([!-~]+)\r\nCSeq: ([0-9]{1,9} [A-Z]+)|CSeq: ([0-9]{1,9} [A-Z]+)\r\nCall-ID: ([!-~]+))\r\n"
 )
@@ -69,7 +69,7 @@ def read(data: bytes, *, stream: bool) -> Request | Response | None:
                 return None
             first["Max-Forwards"] = hops
         what, of = _read_start(start)
-        number = _read_cseq(cseq)
+        top, number = Via.usual(sent_by, branch, more), _read_cseq(cseq)
         message: Request | Response
         if isinstance(what, str):
             if what != number.method:
@@ -79,10 +79,9 @@ def read(data: bytes, *, stream: bool) -> Request | Response | None:
         else:
             message = Response.__new__(Response)
             message.status, message.reason = what, of
-        message.via = top = Via.usual(sent_by, branch, more)
-        message.vias = [top]
+            message.vias = [top]  # nobody asks for those of a request
         message.from_, message.to = _read_address(from_), _read_address(to)
-        message.call_id, message.cseq = call_id, number
+        message.via, message.call_id, message.cseq = top, call_id, number
         message.first, message._head = first, head
         body = data[size + 4 :]
     except (LookupError, ValueError, PeerError):
@@ -117,7 +116,7 @@ def _read_start(line: str) -> tuple[int | str, str]:
 def _read_address(text: str) -> NameAddress:
     """From or To. Raises PeerError."""
     address = NameAddress.parse_usual(text)
-    if address is None or not text.isprintable() or text.strip() != text:
+    if address is None or is_odd(text):
         raise PeerError("no usual address")
     return address
 
