@@ -45,8 +45,8 @@ _ENDS: Recent[str, End] = Recent(512)
 
 def read(data: bytes, *, stream: bool) -> Request | Response | None:
     """A message that is written as usual; None for any other."""
-    size = len(data) - 4 if data.endswith(b"\r\n\r\n") else data.find(b"\r\n\r\n", 0, MAX_HEAD_BYTES)
-    if not 0 < size < MAX_HEAD_BYTES or len(data) > MAX_BYTES:
+    size = data.rfind(b"\r\n\r\n", 0, MAX_HEAD_BYTES)  # from where most end; one in front of it is an odd line
+    if size < 0 or len(data) > MAX_BYTES:
         return None
     try:
         head = data[: size + 2].decode()

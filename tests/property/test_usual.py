@@ -155,7 +155,7 @@ def messages(draw: st.DrawFn) -> bytes:
     fields = dict(LINES)
     for name in draw(st.lists(st.sampled_from(list(LINES)), max_size=2)):
         fields[name] = draw(st.sampled_from(OTHERWISE[name]) | ODD)
-    body = draw(st.sampled_from([b"", b"abc", b"\r\n\r\n", b"x" * 100]))
+    body = draw(st.sampled_from([b"", b"abc", b"\r\n\r\n", b"a\r\n\r\nb", b"x" * 100]))
     lines = [f"{name}: {value}" for name, value in fields.items()]
     length = draw(st.sampled_from([len(body)] * 8 + [0, 1, 200, "000", "", "x", "٣", 10**6, None]))
     if length is not None:
