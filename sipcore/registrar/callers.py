@@ -28,9 +28,10 @@ MAX_BYTES = 60_000
 """Longer INVITEs are read, or refused, by the parser."""
 MAX_HEAD_BYTES = 2000
 """Callers who write more are not remembered. Nor is who was not let in, so that strangers take no memory."""
-MAX_FROM_CHARACTERS = 256
-"""Its value may take fifty times what its text does. So one extension that calls from everywhere, and writes what takes
-the most, fills no more than some 40 MB."""
+MAX_LINES = 40
+MAX_PARSED_CHARACTERS = 256
+"""Of From and To, whose values may take fifty times what their text does. So one extension that calls from everywhere,
+and writes what takes the most, fills no more than some 50 MB."""
 MANY_MISSES = 16
 """After so many INVITEs of another form a caller is learnt anew."""
 
@@ -122,12 +123,13 @@ class Callers:
 
     def _learn(self, data: bytes, request: Request, flow: Flow) -> None:
         """Note the form of one that has been let in, if there is nothing unusual about it."""
-        head = data.partition(b"\r\n\r\n")[0]
-        if len(head) > MAX_HEAD_BYTES or len(request.first["From"]) > MAX_FROM_CHARACTERS:
+        head, first = data.partition(b"\r\n\r\n")[0], request.first
+        parsed = len(first["From"]) + len(first["To"])
+        if len(head) > MAX_HEAD_BYTES or len(first) > MAX_LINES or parsed > MAX_PARSED_CHARACTERS:
             return
         lines = head.decode("utf-8", "surrogateescape").split("\r\n")
         lines = [line for line in lines if not line.startswith("Authorization: ")]
-        if not len(lines) - 1 == len(request.headers) == len(request.first):  # a line each, Content-Length for this
+        if not len(lines) - 1 == len(request.headers) == len(first):  # a line each, Content-Length for this
             return
         begins = [line[: line.find(" ") + 1] for line in lines]
         places = [begins.index(name) for name in _NAMES if name in begins]

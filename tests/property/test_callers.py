@@ -13,7 +13,7 @@ from sipcore.effects import Effect, Invited, Transmit
 from sipcore.endpoint import Endpoint, EndpointSettings
 from sipcore.errors import ParseError
 from sipcore.registrar import callers
-from sipcore.registrar.callers import MANY_MISSES, MAX_FROM_CHARACTERS, MAX_HEAD_BYTES, Callers
+from sipcore.registrar.callers import MANY_MISSES, MAX_HEAD_BYTES, MAX_LINES, MAX_PARSED_CHARACTERS, Callers
 from sipcore.registrar.digest import Credentials, answer_challenge
 from sipcore.registrar.gate import RETRY_SECONDS, Account, DigestGate
 from sipcore.syntax.parser import parse_message, read_message
@@ -238,10 +238,12 @@ def test_who_was_never_let_in_is_not_remembered() -> None:
 def test_what_would_take_much_memory_is_not_remembered() -> None:
     server, phone = Server(knows_callers=True), Phone()
     known = server.receive.__self__._known  # type: ignore[attr-defined]
-    parameters = ";a" * (MAX_FROM_CHARACTERS // 2)
+    parameters = ";a=" * (MAX_PARSED_CHARACTERS // 3)
     large: list[dict[str, Any]] = [
         {"lines": ["User-Agent: " + "x" * MAX_HEAD_BYTES]},
+        {"lines": [f"X-{number}:" for number in range(MAX_LINES)]},
         {"from": f"From: <sip:100@pbx.example>{parameters};tag={{tag}}"},
+        {"to": f"To: <sip:101@pbx.example{parameters}>"},
     ]
     for form in large:
         assert Invited in talk(server, phone, ASKS | form, USUAL | form)
