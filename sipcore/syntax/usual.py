@@ -30,11 +30,13 @@ _METHODS = frozenset(
 )  # fmt: skip
 _STATUSES = {str(status): status for status in range(100, 700)}
 _TOP = re.compile(
-    r"([^\r]*)\r\nVia: (([^;]+);branch=([A-Za-z0-9.-]+)([^\r]*))\r\n(?:Max-Forwards: ([0-9]{1,10})\r\n)?"
-    r"(?:From: ([^\r]*)\r\nTo: ([^\r]*)|To: ([^\r]*)\r\nFrom: ([^\r]*))\r\n(Contact: [^\r]*\r\n)?"
-    r"(?:Call-ID: ([!-~]+)\r\nCSeq: ([0-9]{1,9} [A-Z]+)|CSeq: ([0-9]{1,9} [A-Z]+)\r\nCall-ID: ([!-~]+))\r\n"
+    r"([^\r]*+)\r\nVia: (([^;]++(?:;rport)?);branch=([A-Za-z0-9.-]++)([^\r]*+))\r\n"
+    r"(?:Max-Forwards: ([0-9]{1,10})\r\n)?"
+    r"(?:From: ([^\r]*+)\r\nTo: ([^\r]*+)|To: ([^\r]*+)\r\nFrom: ([^\r]*+))\r\n(Contact: [^\r]*+\r\n)?"
+    r"(?:Call-ID: ([!-~]++)\r\nCSeq: ([0-9]{1,9} [A-Z]++)|CSeq: ([0-9]{1,9} [A-Z]++)\r\nCall-ID: ([!-~]++))\r\n"
 )
-"""The lines that vary, in the orders that phones have them."""
+"""The lines that vary, in the orders that phones have them. Nothing is given back once it has been matched, so whatever
+a stranger writes takes linear time."""
 _AUTHORIZATION = "\r\nAuthorization: "
 _VARYING = dict.fromkeys(("Via", "From", "To", "Call-ID", "CSeq"), "")
 
@@ -135,10 +137,13 @@ def _read_end(text: str) -> End:
     above, found, below = f"\r\n{text}".partition(_AUTHORIZATION)
     if found:
         credentials, more, below = below.partition("\r\n")
-        without = f"{above}{more}{below}"[2:]
-        first, known = _ENDS[without] or _read_end(without)
-        if is_odd(credentials) or "Authorization" in first:
+        below = more + below
+        if is_odd(credentials) or _AUTHORIZATION in below:
             raise PeerError("no usual credentials")
+        without = f"{above}{below}"[2:]
+        first, known = _ENDS[without] or _read_end(without)
+        if "Authorization" in first:  # spelled in another way
+            raise PeerError("credentials are there twice")
         return first | {"Authorization": credentials}, known
     fields = [*map(read_field, text.split("\n")[:-1])]
     first = _VARYING | dict(fields)

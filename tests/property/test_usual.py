@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import time
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -246,7 +249,7 @@ def test_strangers_fill_no_more_than_the_memory_holds() -> None:
     assert len(usual._ENDS) <= 512
     assert len(usual._ENDS._before) <= 512
     usual._ENDS.clear()
-    for more in b"x" * usual.MAX_KEPT_CHARACTERS, b"Desk 3\r\n" + b"\r\n".join(b"X-%d: y" % n for n in range(20)):
+    for more in b"x" * usual.MAX_KEPT_CHARACTERS, b"Desk 3\r\n" + b"\r\n".join(b"X-%d: y" % n for n in range(50)):
         assert usual.read(PLAIN.replace(b"Desk 3", more), stream=False) is not None
     assert not usual._ENDS
 
@@ -271,6 +274,7 @@ USUAL = [
     PLAIN.replace(b";tag=b.2", b""),
     PLAIN.replace(b"INVITE", b"BYE"),
     PLAIN.replace(b'"Lee Parker"', '"Zoé"'.encode()),
+    PLAIN.replace(b";branch=z9hG4bK-1;rport", b";rport;branch=z9hG4bK-1"),
     PLAIN.replace(b"rport", b"rport=5060;received=192.0.2.9").replace(
         b"INVITE sip:101@pbx.example SIP/2.0", b"SIP/2.0 200 OK"
     ),
@@ -291,3 +295,26 @@ def test_most_are_read_quickly(data: bytes) -> None:
     quickly = usual.read(data, stream=False)
     assert quickly is not None
     assert all_of(quickly) == all_of(read_message(data))
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        f"Via: SIP/2.0/UDP a;branch={'b' * 7900}",
+        f"Via: SIP/2.0/UDP a;branch={'b' * 3900}\r\nFrom: {'c' * 3900}",
+        f"Via: SIP/2.0/UDP a;branch={'b' * 2600}\r\nFrom: {'c' * 2600}\r\nTo: {'d' * 2600}",
+    ],
+    ids=["branch", "From", "To"],
+)
+def test_whatever_a_stranger_writes_takes_linear_time(lines: str) -> None:
+    data = written("INVITE sip:101@pbx.example SIP/2.0", [lines])
+    started = time.thread_time()
+    for _ in range(50):
+        assert usual.read(data, stream=False) is None
+    assert time.thread_time() - started < 5  # generous: it takes a millisecond, and took 8 to 25 seconds
+
+
+def test_the_pattern_gives_nothing_back() -> None:
+    """So that no two parts of it can share a text in many ways."""
+    without_sets = re.sub(r"\[[^\]]+\]", "x", usual._TOP.pattern)
+    assert re.findall(r"[*+](?!\+)", without_sets.replace("*+", "").replace("++", "")) == []
