@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, KeysView, Mapping
+from collections.abc import Callable, KeysView
 from dataclasses import fields
 from datetime import datetime
 from enum import Enum
@@ -508,18 +508,6 @@ class _Subscription:
     handler: Handler
 
 
-class _Told(dict[type[Happening], tuple[Handler, ...]]):
-    """Who is told a fact of a class, those who hear everything included; as found for the first of them."""
-
-    def __init__(self, handlers: Mapping[type[Happening] | None, tuple[_Subscription, ...]]) -> None:
-        self._handlers = handlers
-
-    def __missing__(self, kind: type[Happening]) -> tuple[Handler, ...]:
-        told = (*self._handlers.get(kind, ()), *self._handlers.get(None, ()))
-        handlers = self[kind] = tuple([subscription.handler for subscription in told])
-        return handlers
-
-
 class Happenings:
     """Tells facts to subscribers, synchronously and in the order of subscription."""
 
@@ -529,7 +517,8 @@ class Happenings:
         """The classes of facts that somebody waits for; None among them: for all."""
         self.on_awaited: Callable[[], None] = lambda: None
         """Called when these are others than before."""
-        self._told = _Told(self._handlers)
+        self._told: dict[type[Happening], tuple[Handler, ...]] = {}
+        """Who is told a fact of a class, those who hear everything included; as found for the first of them."""
 
     @overload
     def subscribe(self, kind: None, handler: Callable[[Happening], None]) -> Callable[[], None]: ...
