@@ -238,6 +238,7 @@ def assert_empty(endpoint: Endpoint) -> None:
     assert endpoint.next_deadline() is None
     table = endpoint.transactions
     assert [*table._clients, *table._servers, *table._merged, *table._streams] == []
+    assert [*endpoint._sessions, *endpoint._of_flow, *endpoint._adrift.until] == []
 
 
 def line(message: Message) -> str:

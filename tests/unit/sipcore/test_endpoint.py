@@ -244,11 +244,12 @@ def test_the_gate_is_not_asked_for_what_belongs_to_something() -> None:
 # -- answers without memory (section 8.2.7) -------------------------------------------------------------
 
 
-def test_a_repeated_request_gets_the_same_answer_though_nothing_is_kept() -> None:
-    endpoint = endpoint_of()
-    first = endpoint.receive(request("REFER"), UDP, 0.0)
-    assert endpoint.receive(request("REFER"), UDP, 9.0) == first
-    other = refusal(endpoint, request("REFER", branch="2"))
+@pytest.mark.parametrize("method", ["REFER", "INVITE"])
+def test_a_repeated_request_gets_the_same_answer_though_nothing_is_kept(method: str) -> None:
+    endpoint, unknown = endpoint_of(), ("Require", "the-unknown")
+    first = endpoint.receive(request(method, unknown), UDP, 0.0)
+    assert endpoint.receive(request(method, unknown), UDP, 9.0) == first
+    other = refusal(endpoint, request(method, unknown, branch="2"))
     assert other.to.tag != parse_message(first[0].data).to.tag
 
 

@@ -388,6 +388,7 @@ def test_a_change_that_waits_dies_with_the_session() -> None:
     other.do("refuse", 491)
     pair.settle()
     one.do("hang_up")
+    assert one.session.deadline is None, "not even while the BYE waits for its answer"
     pair.settle()
     pair.forget()
     pair.assert_nothing_remains()

@@ -14,7 +14,7 @@ from sipcore.syntax.message import Request
 from sipcore.transport.flow import Address, Flow, Transport
 from tests.unit.sipcore.dialog.support import ack_of, established, within
 from tests.unit.sipcore.lone import PBX, PHONE, answers, endpoint_of, request, sent
-from tests.unit.sipcore.pair import ANSWER, ANSWER_2, OFFER_2, Side
+from tests.unit.sipcore.pair import ANSWER, ANSWER_2, OFFER_2, Side, assert_empty
 
 ELSEWHERE = Address("203.0.113.66", 4444)
 CREDENTIALS = ("Authorization", "Digest of the right kind")
@@ -155,6 +155,22 @@ def test_a_call_that_has_moved_outlives_the_connection_that_its_change_came_by()
     assert again.data.startswith(b"SIP/2.0 200 ")
     statuses(callee, ack_of(caller, change), there)
     assert callee.told == ["Offered", "Acknowledged"]
+
+
+@pytest.mark.parametrize("mover", ["caller", "callee"])
+def test_a_call_that_has_moved_belongs_to_its_new_connection_alone(mover: str) -> None:
+    pair, one, _ = established(mover, Transport.TCP)
+    before, endpoint = one.session.flow, one.endpoint
+    there = another(before)
+    one.perform(endpoint.move(one.session, there))
+    assert (endpoint.sessions_on(before), endpoint.sessions_on(there)) == ([], [one.session])
+    one.perform(endpoint.flow_closed(before, pair.now))
+    pair.advance(100)
+    assert one.told == ["Moved"]
+    one.perform(endpoint.flow_closed(there, pair.now))
+    pair.advance(100)
+    assert one.told == ["Moved", "Ended flow-lost"]
+    assert_empty(endpoint)
 
 
 def test_who_comes_back_too_late_is_not_there_any_more() -> None:
