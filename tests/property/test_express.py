@@ -206,6 +206,7 @@ def test_what_is_relayed_in_arrays_is_what_is_relayed_one_by_one(
     each_counted_alone = few == 100
     with (
         mock.patch("media.express.FEW", few),
+        mock.patch("media.express.UNCOUNTED", 64),  # so that some are counted that are all of one size
         mock.patch("media.express.COUNTED_TOGETHER", 16 if each_counted_alone else 0),
     ):
         results = [

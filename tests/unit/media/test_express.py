@@ -176,6 +176,36 @@ def test_packets_of_several_sizes_are_sent_whole(call: Call) -> None:
     assert call.world.in_arrays == STREAMS
 
 
+@pytest.mark.parametrize("long", [1489, 2036])
+def test_packets_that_are_too_long_are_refused_even_where_all_are(call: Call, long: int) -> None:
+    before = [len(call.heard(number)) for number in range(STREAMS)]
+    for size, more in ((1488, 1), (long, 0)):
+        call.say(
+            range(STREAMS), {each: call.phones[each].packet(0, bytes(size), 160) for each in range(STREAMS)}
+        )
+        after = [len(call.heard(number)) for number in range(STREAMS)]
+        assert [now - then for now, then in zip(after, before, strict=True)] == [more] * STREAMS
+        before = after
+    strangers = [stream.statistics().packets_from_strangers for stream in call.world.streams]
+    assert strangers == [1] * STREAMS
+
+
+@pytest.mark.parametrize("sizes", [(160, 160, 160), (160, 80, 160)])
+def test_octets_are_counted_whether_packets_are_of_one_size_or_not(
+    call: Call, sizes: tuple[int, ...]
+) -> None:
+    """Those of one wake-up are."""
+    streams = call.world.streams
+    before = [(stream.statistics().packets_sent, stream.sender.octets) for stream in streams]
+    for size in sizes:
+        call.say(
+            range(STREAMS), {each: call.phones[each].packet(0, bytes(size), 160) for each in range(STREAMS)}
+        )
+    assert call.world.in_arrays == STREAMS
+    after = [(stream.statistics().packets_sent, stream.sender.octets) for stream in streams]
+    assert after == [(packets + len(sizes), octets + sum(sizes)) for packets, octets in before]
+
+
 def test_nothing_is_sent_from_buffers_behind_a_receive_that_has_not_begun(call: Call) -> None:
     """It would take them first, as soon as the kernel has the memory for it."""
     lane, kernel = call.world.lane, call.world.kernel
@@ -197,6 +227,25 @@ def test_how_it_goes_is_known_whenever_somebody_asks(call: Call) -> None:
     after = call.world.streams[1].statistics()
     assert (after.packets_received, after.packets_lost) == (received + 10, 0)
     assert call.world.streams[0].statistics().packets_sent == sent + 10
+
+
+def test_how_it_goes_is_known_of_who_only_talks() -> None:
+    """And has been sent nothing."""
+    world = Lanes([G711[0]] * 2, arrays=True)
+    try:
+        talker, hearer = RtpSender(Random(1)), RtpSender(Random(2))
+        world.streams[0].quiet()
+        now = world.timers.time()
+        for number in range(40):
+            now += 0.0203
+            said = [(0, talker.packet(0, bytes(160), 160))]
+            world.step(now, said if number > 1 else [*said, (1, hearer.packet(0, bytes(160), 160))])
+        assert world.in_arrays == 1
+        one, other = (stream.statistics() for stream in world.streams)
+        assert (one.packets_received, one.packets_sent) == (40, 0)
+        assert (other.packets_received, other.packets_sent) == (2, 40)
+    finally:
+        world.close()
 
 
 def test_who_is_relayed_in_arrays_is_not_silent(call: Call) -> None:

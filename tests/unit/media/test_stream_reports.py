@@ -236,3 +236,22 @@ async def test_a_peer_that_falls_silent_is_told_of_once_a_minute(
     await asyncio.sleep(5 * SILENCE_SECONDS)
     assert 4 <= len(studio.told_of(StreamSilent)) <= 5
     studio.stop()
+
+
+@pytest.mark.parametrize("strangers", [False, True])
+async def test_a_peer_that_was_never_heard_is_told_of_a_minute_after_the_stream_began(
+    simulation: Simulation, strangers: bool
+) -> None:
+    """Whatever others send meanwhile."""
+    studio = Studio(simulation)
+    lee, stranger = studio.peer(), studio.peer()
+    studio.open(lee)
+    stranger.towards = lee.towards
+    for _ in range(int(SILENCE_SECONDS) - 2):
+        if strangers:
+            stranger.send_report(report_from(stranger, 0.0))
+        await asyncio.sleep(1)
+    assert studio.told_of(StreamSilent) == []
+    await asyncio.sleep(4)
+    assert len(studio.told_of(StreamSilent)) == 1
+    studio.stop()
