@@ -161,18 +161,21 @@ def test_few_packets_are_relayed_without_arrays_by_the_same_tables(
     ]
 
 
-def test_packets_of_several_sizes_are_sent_whole(call: Call) -> None:
-    """And those of one size again after them."""
-    for sizes in ((160, 80), (160,), (80,), (40, 160, 240)):
-        expected = list[bytes]()
-        call.now += 0.0203
-        arrivals = []
-        for number in range(STREAMS):
-            payload = bytes([number]) * sizes[number % len(sizes)]
-            arrivals.append((number, call.phones[number].packet(0, payload, 160)))
-            expected.append(payload)
-        call.world.step(call.now, arrivals)
-        assert [call.heard(number ^ 1)[-1].payload for number in range(STREAMS)] == expected
+@pytest.mark.parametrize("speakers", [STREAMS, STREAMS // 2])
+def test_packets_of_several_sizes_are_sent_whole(call: Call, speakers: int) -> None:
+    """And those of one size again after them, from the same buffers. Few are passed on one by one."""
+    of_one_size = [((160,), STREAMS)] * 8
+    for sizes, count in [
+        *of_one_size,
+        ((160, 80), speakers),
+        *of_one_size,
+        ((80,), STREAMS),
+        ((40, 160, 240), speakers),
+    ]:
+        payloads = [bytes([number]) * sizes[number % len(sizes)] for number in range(count)]
+        packets = {number: call.phones[number].packet(0, payloads[number], 160) for number in range(count)}
+        call.say(range(count), packets)
+        assert [call.heard(number ^ 1)[-1].payload for number in range(count)] == payloads
     assert call.world.in_arrays == STREAMS
 
 

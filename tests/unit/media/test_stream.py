@@ -194,6 +194,19 @@ async def test_whoever_listened_to_a_closed_stream_hears_nothing_more(simulation
     studio.stop()
 
 
+@pytest.mark.parametrize("gone", [1, 3])
+async def test_one_of_several_who_listen_goes_and_the_others_hear_on(
+    simulation: Simulation, gone: int
+) -> None:
+    studio, lee, richardson = bridged(simulation)
+    third = studio.peer()
+    studio.do(Bridge(studio.open(third), 2))
+    studio.do(Quiet(gone))
+    await richardson.say(HELLO)
+    assert (lee.heard(), third.heard()) == ((HELLO, []) if gone == 3 else ([], HELLO))
+    studio.stop()
+
+
 # -- what is no sound ------------------------------------------------------------------------------
 
 
