@@ -30,11 +30,9 @@ BATCH = 200
 """So many do not wait for others."""
 DAY_SECONDS = 86400.0
 JOURNAL_SECONDS = 0.1
-"""How soon the journal tells of a call that begins."""
+"""How soon the journal tells of a call that begins, and how one has ended: the store has that later."""
 STILL_SECONDS = 0.5
 """How often it tells what has become of calls, and that they are still going on."""
-LATE_SECONDS = 0.4
-"""After so long the journal is given those records, too, that the store has been given and has not written."""
 
 MOST_UNSETTLED = 2000
 """So many calls that have ended are in the journal, where the store takes nothing for long; those before are lost, if
@@ -43,15 +41,11 @@ it takes nothing until the process is killed."""
 
 @dataclass(slots=True)
 class _Ended:
-    """Calls that have ended, and whose records were given to the store together."""
+    """Calls that have ended, and were given to the store together."""
 
-    records: list[CallRecord]
-    at: float
-    """When, on the clock of the loop."""
+    entries: list[calls.Entry]
     noted: int
     """The store has them once it has settled so many facts."""
-    told: bool = False
-    """Whether the journal has their records."""
 
 
 class History:
@@ -86,7 +80,7 @@ class History:
         self._journalling: asyncio.TimerHandle | None = None
         self._journalling_soon = False
         """Whether that is to be within `JOURNAL_SECONDS`."""
-        self._ended: list[str] = []
+        self._ended: list[calls.Entry] = []
         """Calls of which the journal does not know yet that they are over."""
         self._unsettled: deque[_Ended] = deque()
         """While the store may not have them."""
@@ -112,6 +106,7 @@ class History:
     def stop(self) -> None:
         """Hand over to the store what it has not got yet. The store is closed after this."""
         self._flush()
+        self._journal = None
         for timer in (self._daily, self._journalling):
             if timer is not None:
                 timer.cancel()
@@ -133,9 +128,10 @@ class History:
         return await self._store.fetch(query)
 
     def _add(self, record: CallRecord) -> None:
-        self._young[record.call] = calls.entry(record)
+        entry = self._young[record.call] = calls.entry(record)
         if self._journal is not None:
-            self._ended.append(record.call)
+            self._ended.append(entry)
+            self._tell_journal_soon()
         if self._timer is None or len(self._young) >= BATCH:
             self._given_soon()
 
@@ -174,13 +170,12 @@ class History:
         entries = [*ended.values()]
         self._store.note(partial(calls.enter, entries, late), at_once=True)
         if entries and self._journal is not None:
-            records = [entry.record for entry in entries]
-            self._unsettled.append(_Ended(records, asyncio.get_running_loop().time(), self._store.noted))
+            self._unsettled.append(_Ended(entries, self._store.noted))
 
     # -- calls that are going on ------------------------------------------------------------------------------
 
-    def _tell_journal_soon(self, started: CallStarted) -> None:
-        if not self._journalling_soon:
+    def _tell_journal_soon(self, happening: object = None) -> None:
+        if self._journal is not None and not self._journalling_soon:
             self._journalling_soon = True
             self._journal_after(JOURNAL_SECONDS)
 
@@ -197,26 +192,20 @@ class History:
         self._journalling, self._journalling_soon = None, False
         at, chronicle, journal = self._wall(), self._chronicle, self._journal
         assert journal is not None, "without one nothing is to be written"
-        unsettled, ended = self._unsettled, self._ended
+        unsettled, ended, self._ended = self._unsettled, self._ended, []
         while unsettled and unsettled[0].noted <= self._store.settled:
             unsettled.popleft()
-        self._ended = []
+        while sum(len(each.entries) for each in unsettled) > MOST_UNSETTLED:
+            unsettled.popleft()
         if not (len(chronicle) or self._young or self._old or len(self._store)):
             self._have_done(journal.clear)
             return
-        full = journal.full  # once, for the journalist may find out meanwhile
-        due = asyncio.get_running_loop().time() - LATE_SECONDS
-        late = [each for each in unsettled if full or (each.at <= due and not each.told)]
-        over = [record for each in late for record in each.records]
-        if full:
-            over += [entry.record for entry in (*self._old.values(), *self._young.values())]
+        if journal.full:
+            given = [entry for each in unsettled for entry in each.entries]
+            over = [*given, *self._old.values(), *self._young.values()]
             self._have_done(partial(journal.rewrite, at, chronicle.going_on(at), over))
         else:
-            self._have_done(partial(journal.append, at, chronicle.changed(at), ended, over))
-        for each in late:
-            each.told = True
-        while sum(len(each.records) for each in self._unsettled) > MOST_UNSETTLED:
-            self._unsettled.popleft()
+            self._have_done(partial(journal.append, at, chronicle.changed(at), ended))
         self._journal_after(STILL_SECONDS)
 
     def _have_done(self, work: Callable[[], None]) -> None:

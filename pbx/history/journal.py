@@ -1,8 +1,8 @@
 """A file of the calls that are going on: what is known of them when the process was killed.
 
 Each line has records of calls as they would be if the system had stopped at that moment; a later record of a call takes
-the place of those before. Each line says up to when calls were going on, too, and which have ended since the line
-before. The records of these are in the store, which is asked; where it has not taken them soon, a later line has them.
+the place of those before. Each line says up to when calls were going on, too, and has those that have ended since the
+line before, as they ended: the store, which is asked first, has them a moment later.
 Nothing waits for the disk: what the process has written outlives it, and only the end of the machine may cost the
 last seconds.
 """
@@ -23,8 +23,9 @@ from typing import Any
 from zlib import crc32
 
 from pbx.history.record import CallRecord, HandOver, Participation
-from pbx.history.rows import TRUTH, hand_overs_text, moment_text, parties_text, read_hand_overs, read_parties
+from pbx.history.rows import TRUTH, moment_text, read_hand_overs, read_parties
 from pbx.quoted import Quoted
+from pbx.store.calls import Entry, entry
 
 logger = logging.getLogger(__name__)
 
@@ -49,23 +50,15 @@ class Journal:
         of which a part may stand there without an end."""
         return self._failing or self._size > max(LONGEST, 2 * self._least)
 
-    def append(
-        self,
-        at: datetime,
-        records: Iterable[CallRecord],
-        ended: Iterable[str] = (),
-        over: Iterable[CallRecord] = (),
-    ) -> None:
+    def append(self, at: datetime, records: Iterable[CallRecord], over: Iterable[Entry] = ()) -> None:
         """Note calls of which there is more to tell, and that they and all others were going on `at` this time, but for
-        those that have `ended`; of those that are `over`, how they ended."""
-        self._write(os.O_APPEND, self._path, at, records, ended, over)
+        those that are `over`, and how these ended."""
+        self._write(os.O_APPEND, self._path, at, records, over)
 
-    def rewrite(
-        self, at: datetime, records: Iterable[CallRecord], over: Iterable[CallRecord] = ()
-    ) -> None:
+    def rewrite(self, at: datetime, records: Iterable[CallRecord], over: Iterable[Entry] = ()) -> None:
         """Forget all calls but these."""
         new = self._path.with_suffix(".new")
-        if not self._write(os.O_TRUNC, new, at, records, (), over):
+        if not self._write(os.O_TRUNC, new, at, records, over):
             return
         try:
             os.replace(new, self._path)
@@ -96,13 +89,11 @@ class Journal:
             return ()
         found: dict[str, CallRecord] = {}
         over: dict[str, CallRecord] = {}
-        ends: dict[str, datetime] = {}
         last: datetime | None = None
         foreign = False
         for line in lines:
             try:
-                last, ended, records, final = _read(json.loads(line))
-                ends |= dict.fromkeys(ended, last)
+                last, records, final = _read(json.loads(line))
             except _OtherVersionError:
                 foreign = True
                 continue
@@ -114,7 +105,7 @@ class Journal:
             if foreign:
                 self._put_aside()
             return ()
-        cut_short = {call: _going_on_until(ends.get(call, last), record) for call, record in found.items()}
+        cut_short = {call: _going_on_until(last, record) for call, record in found.items()}
         return tuple((cut_short | over).values())
 
     def _put_aside(self) -> None:
@@ -134,15 +125,9 @@ class Journal:
             )
 
     def _write(
-        self,
-        how: int,
-        path: Path,
-        at: datetime,
-        records: Iterable[CallRecord],
-        ended: Iterable[str],
-        over: Iterable[CallRecord],
+        self, how: int, path: Path, at: datetime, records: Iterable[CallRecord], over: Iterable[Entry]
     ) -> bool:
-        line = _line(at, records, ended, over)
+        line = _line(at, records, over)
         try:
             file = os.open(path, os.O_WRONLY | os.O_CREAT | how, 0o600)
             try:
@@ -176,7 +161,7 @@ def _going_on_until(end: datetime, record: CallRecord) -> CallRecord:
 # -- lines: a list for each record, of its values in the order of its fields -----------------------------------
 
 _NAMES = tuple(tuple(field.name for field in fields(kind)) for kind in (CallRecord, Participation, HandOver))
-_SHAPE = crc32(repr((*_NAMES, "over")).encode())
+_SHAPE = crc32(repr((*_NAMES, "over at once")).encode())
 """At the head of each line: values by their order alone mean something else in a version with other fields."""
 _quoted = Quoted()
 
@@ -185,30 +170,29 @@ class _OtherVersionError(ValueError):
     """A line that another version of the system has written."""
 
 
-def _line(
-    at: datetime, records: Iterable[CallRecord], ended: Iterable[str], over: Iterable[CallRecord]
-) -> str:
-    rows = "".join([f",{_row(record)}" for record in records])
-    return f"[{_SHAPE},{moment_text(at)},{json.dumps(list(ended))},[{','.join(map(_row, over))}]{rows}]\n"
+def _line(at: datetime, records: Iterable[CallRecord], over: Iterable[Entry]) -> str:
+    rows = "".join([f",{_row(entry(record))}" for record in records])
+    return f"[{_SHAPE},{moment_text(at)},[{','.join(map(_row, over))}]{rows}]\n"
 
 
-def _row(record: CallRecord) -> str:
+def _row(entered: Entry) -> str:
+    """Of what is prepared for the store: to print a call that is over takes a third of what it would take anew."""
     quoted = _quoted
+    call, began, ended, caller, name, trunk, dialled, internal, status, reason, *more = entered.row
+    seconds, talk_seconds, answered_by, feature, hand_overs, reasons, parties = more
     return (
-        f"[{encode_basestring_ascii(record.call)},{moment_text(record.started_at)},{moment_text(record.ended_at)}"
-        f",{quoted[record.caller]},{quoted[record.caller_name]},{quoted[record.trunk]},{quoted[record.dialled]}"
-        f",{TRUTH[record.internal]},{record.status},{quoted[record.reason]},{record.seconds},{record.talk_seconds}"
-        f",{quoted[record.answered_by]},{quoted[record.feature]},{parties_text(record.parties, quoted)}"
-        f",{hand_overs_text(record.hand_overs, quoted)},{quoted.list(record.reasons)}]"
+        f'[{encode_basestring_ascii(call)},"{began}+00:00","{ended}+00:00",{quoted[caller]},{quoted[name]}'
+        f",{quoted[trunk]},{quoted[dialled]},{TRUTH[internal]},{status},{quoted[reason]},{seconds},{talk_seconds}"
+        f",{quoted[answered_by]},{quoted[feature]},{parties},{hand_overs},{reasons}]"
     )
 
 
-def _read(line: list[Any]) -> tuple[datetime, list[str], list[CallRecord], list[CallRecord]]:
-    """When it was written, the calls that had ended, those that were going on, and those that are over."""
-    shape, at, ended, over, *rows = line
+def _read(line: list[Any]) -> tuple[datetime, list[CallRecord], list[CallRecord]]:
+    """When it was written, the calls that were going on, and those that are over."""
+    shape, at, over, *rows = line
     if shape != _SHAPE:
         raise _OtherVersionError
-    return datetime.fromisoformat(at), ended, [_record(*row) for row in rows], [_record(*row) for row in over]
+    return datetime.fromisoformat(at), [_record(*row) for row in rows], [_record(*row) for row in over]
 
 
 def _record(call: str, started_at: str, ended_at: str, *values: Any) -> CallRecord:

@@ -90,9 +90,8 @@ _numbers = attrgetter(*_HEARD[1:])
 class Entry:
     """A call that is over, as it will be entered: whoever has just made its record has at hand all that this takes."""
 
-    record: CallRecord
-    row: tuple[object, ...]
-    """All columns but the last."""
+    row: tuple[Any, ...]
+    """All columns but the last, moments as `utc_text` has them, and what is JSON as its text."""
     places: Sequence[tuple[object, ...]]
     """In whose lists it stands."""
     legs: list[str]
@@ -255,7 +254,7 @@ def entry(record: CallRecord) -> Entry:
         parties_text(record.parties, quoted),
     )
     places = [(party.number, found_in._value_, at, call) for party in record.parties if (found_in := party.list)]
-    return _make_entry(record, row, places, [])
+    return _make_entry(row, places, [])
 
 
 def leg_text(leg: CallQuality) -> str:

@@ -167,16 +167,16 @@ async def test_a_journal_that_is_written_anew_keeps_how_calls_ended_that_the_sto
         left.store.abandon()
 
 
-async def test_of_calls_that_the_store_has_the_journal_tells_once(
+async def test_how_a_call_ended_the_journal_tells_once(
     make_office: MakeOffice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """More would cost each call something."""
-    written: list[tuple[list[str], list[CallRecord]]] = []
+    written: list[calls.Entry] = []
     append = Journal.append
 
-    def noted(journal: Journal, at: datetime, records: Any, ended: Any = (), over: Any = ()) -> None:
-        written.append((list(ended), list(over)))
-        append(journal, at, records, ended, over)
+    def noted(journal: Journal, at: datetime, records: Any, over: Any = ()) -> None:
+        written.extend(over)
+        append(journal, at, records, over)
 
     monkeypatch.setattr(Journal, "append", noted)
     office = await begun(make_office, tmp_path)
@@ -187,8 +187,7 @@ async def test_of_calls_that_the_store_has_the_journal_tells_once(
         await asyncio.sleep(1.1)
         echoed.hang_up()
         await asyncio.sleep(1.1)
-    assert sum(len(ended) for ended, _ in written) == 3
-    assert not any(over for _, over in written)
+    assert len(written) == 3
     lasting.hang_up()
     await office.settle()
 
