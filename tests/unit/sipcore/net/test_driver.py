@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -141,6 +141,59 @@ async def test_the_last_words_of_a_flow_come_before_its_end(simulation: Simulati
         assert connection.received.endswith(b"last words")
         assert not connection.stream.is_open
         assert server.gone == [flow]
+
+
+async def test_what_the_end_of_a_flow_leads_to_is_sent_with_it(
+    simulation: Simulation, client: HostNetwork
+) -> None:
+    async with serving(simulation) as server:
+        udp, connection = Datagrams(client), await connect(client)
+        there = server.driver.udp_flow(Address(CLIENT, 5060))
+        server.driver._on_flow_closed = lambda flow: server.driver.perform([Transmit(there, b"it is gone")])
+        connection.stream.write(options(1))
+        await travel()
+        flow = server.flow
+        server.before = lambda effect: server.driver.perform([CloseFlow(flow)])
+        udp.send(options(2, transport="UDP"))
+        await travel()
+        assert [data[:10] for data in udp.received] == [b"SIP/2.0 20", b"it is gone"]
+
+
+async def test_what_cannot_be_sent_for_whatever_reason_keeps_no_other_back(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(simulation) as server:
+        sent: list[bytes] = []
+
+        def send(data: bytes, remote: Address) -> None:
+            if data == b"one":
+                raise OverflowError("no such port")
+            sent.append(data)
+
+        monkeypatch.setattr(server.driver._udp, "send", send)
+        flow = server.driver.udp_flow(Address(CLIENT, 5060))
+        server.driver.perform([Transmit(flow, data) for data in (b"one", b"two")])
+        server.driver.perform([Transmit(flow, b"three")])
+        assert sent == [b"two", b"three"]
+        assert "no such port" in caplog.text
+
+
+async def test_effects_that_fail_halfway_leave_nothing_unsent(
+    simulation: Simulation, client: HostNetwork
+) -> None:
+    async with serving(simulation) as server:
+        udp = Datagrams(client)
+        flow = server.driver.udp_flow(Address(CLIENT, 5060))
+
+        def effects() -> Iterator[Effect]:
+            yield Transmit(flow, b"before")
+            raise LookupError
+
+        with pytest.raises(LookupError):
+            server.driver.perform(effects())
+        server.driver.perform([Transmit(flow, b"after")])
+        await travel()
+        assert udp.received == [b"before", b"after"]
 
 
 # -- flows -----------------------------------------------------------------------------------------
