@@ -32,7 +32,7 @@ _NAME_ADDRESS = re.compile(
 
 def _is_plain(value: str) -> bool:
     """Whether nothing of a parameter's value means anything: true of nearly all tags and branches."""
-    return value.replace("-", "").replace(".", "").isalnum()
+    return value.replace("-", "").replace(".", "").replace("~", "").isalnum()
 
 
 def unquote_string(text: str) -> str:

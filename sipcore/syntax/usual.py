@@ -1,7 +1,7 @@
 """Messages that are written as nearly all phones write them: read in one go.
 
-Via comes first, then Max-Forwards or not, then From, To, Call-ID and CSeq. What stands below them is mostly the same
-from one message of a phone to the next, so it is read once. Whatever is written in another way, or wrong, is left to
+Via comes first, then From, To, Call-ID and CSeq, with few other lines between them. All other lines are mostly the same
+from one message of a phone to the next, so they are read once. Whatever is written in another way, or wrong, is left to
 `sipcore.syntax.parser`, which reads these alike; a property test compares the two.
 """
 
@@ -29,19 +29,21 @@ _METHODS = frozenset(
      "SUBSCRIBE", "PUBLISH", "REFER"}
 )  # fmt: skip
 _STATUSES = {str(status): status for status in range(100, 700)}
+_APART = r"((?:(?:Contact|Max-Forwards|Date|Session-ID): [^\r]*+\r\n)*+)"
+"""Lines that some phones have between those that vary."""
 _TOP = re.compile(
-    r"([^\r]*+)\r\nVia: (([^;]++(?:;rport)?);branch=([A-Za-z0-9.-]++)([^\r]*+))\r\n"
-    r"(?:Max-Forwards: ([0-9]{1,10})\r\n)?"
-    r"(?:From: ([^\r]*+)\r\nTo: ([^\r]*+)|To: ([^\r]*+)\r\nFrom: ([^\r]*+))\r\n(Contact: [^\r]*+\r\n)?"
-    r"(?:Call-ID: ([!-~]++)\r\nCSeq: ([0-9]{1,9} [A-Z]++)|CSeq: ([0-9]{1,9} [A-Z]++)\r\nCall-ID: ([!-~]++))\r\n"
+    r"([^\r]*+)\r\nVia: (([^;]++(?:;rport)?);branch=([A-Za-z0-9.~-]++)([^\r]*+))\r\n"
+    rf"{_APART}(?:From: ([^\r]*+)\r\nTo: ([^\r]*+)|To: ([^\r]*+)\r\nFrom: ([^\r]*+))\r\n"
+    rf"{_APART}(?:Call-ID: ([!-~]++)\r\n{_APART}CSeq: ([0-9]{{1,9}} [A-Z]++)"
+    r"|CSeq: ([0-9]{1,9} [A-Z]++)\r\nCall-ID: ([!-~]++))\r\n"
 )
 """The lines that vary, in the orders that phones have them. Nothing is given back once it has been matched, so whatever
 a stranger writes takes linear time."""
-_AUTHORIZATION = "\r\nAuthorization: "
+_NEW_EACH_TIME = [(f"\r\n{name}: ", name) for name in ("Authorization", "Date", "Session-ID")]
 _VARYING = dict.fromkeys(("Via", "From", "To", "Call-ID", "CSeq"), "")
 
 End = tuple[dict[str, str], int | None]
-"""Names and values of the lines below those that vary, with room for those; Content-Length."""
+"""Names and values of all lines but those that vary, with room for those; Content-Length."""
 _ENDS: Recent[str, End] = Recent(512)
 
 
@@ -55,21 +57,17 @@ def read(data: bytes, *, stream: bool) -> Request | Response | None:
         found = _TOP.match(head)
         if found is None:
             return None
-        start, via, sent_by, branch, more, hops, from_, to, to_2, from_2, contact, call_id, cseq, cseq_2, call_id_2 = (
+        start, via, sent_by, branch, more, above, from_, to, to_2, from_2, middle, call_id, low, cseq, cseq_2, id_2 = (
             found.groups()
         )
-        rest = head[found.end() :] if contact is None else contact + head[found.end() :]
+        rest = f"{above}{middle}{low or ''}{head[found.end() :]}"
         if from_ is None:
             from_, to = from_2, to_2
         if cseq is None:
-            call_id, cseq = call_id_2, cseq_2
+            call_id, cseq = id_2, cseq_2
         known, length = _ENDS[rest] or _read_end(rest)
         first = known.copy()
         first["Via"], first["From"], first["To"], first["Call-ID"], first["CSeq"] = via, from_, to, call_id, cseq
-        if hops is not None:
-            if "Max-Forwards" in first:
-                return None
-            first["Max-Forwards"] = hops
         what, of = _read_start(start)
         top, number = Via.usual(sent_by, branch, more), _read_cseq(cseq)
         message: Request | Response
@@ -117,8 +115,8 @@ def _read_start(line: str) -> tuple[int | str, str]:
 @remembered(2048)  # the messages of a dialog all have the same two
 def _read_address(text: str) -> NameAddress:
     """From or To. Raises PeerError."""
-    address = NameAddress.parse_usual(text)
-    if address is None or is_odd(text):
+    address = NameAddress.parse_usual(text) or NameAddress.parse(text)
+    if is_odd(text):
         raise PeerError("no usual address")
     return address
 
@@ -133,18 +131,20 @@ def _read_cseq(text: str) -> CSeq:
 
 
 def _read_end(text: str) -> End:
-    """The lines below those that vary. Credentials, which vary too, are put in anew. Raises ValueError or PeerError."""
-    above, found, below = f"\r\n{text}".partition(_AUTHORIZATION)
-    if found:
-        credentials, more, below = below.partition("\r\n")
-        below = more + below
-        if is_odd(credentials) or _AUTHORIZATION in below:
-            raise PeerError("no usual credentials")
-        without = f"{above}{below}"[2:]
-        first, known = _ENDS[without] or _read_end(without)
-        if "Authorization" in first:  # spelled in another way
-            raise PeerError("credentials are there twice")
-        return first | {"Authorization": credentials}, known
+    """The other lines. Credentials and the like, which vary too, are put in anew. Raises ValueError or PeerError."""
+    lines = f"\r\n{text}"
+    for begin, name in _NEW_EACH_TIME:
+        above, found, below = lines.partition(begin)
+        if found:
+            value, more, below = below.partition("\r\n")
+            below = more + below
+            if is_odd(value) or begin in below:
+                raise PeerError("no usual credentials")
+            without = f"{above}{below}"[2:]
+            first, known = _ENDS[without] or _read_end(without)
+            if name in first:  # spelled in another way
+                raise PeerError("a header field is there twice")
+            return first | {name: value}, known
     fields = [*map(read_field, text.split("\n")[:-1])]
     first = _VARYING | dict(fields)
     if len(first) != len(_VARYING) + len(fields) or len(fields) > MAX_FIELDS:

@@ -98,6 +98,12 @@ MORE = st.sampled_from(
         "Route: <sip:pbx;lr>",
         *[f"Authorization: {value}" for value in ('Digest username="100"', "", " x", "x ", "a\nb", "a\rb", "a\0b")],
         "authorization: Digest",
+        *[f"Date: {value}" for value in ("now", "", " x", "x ", "a\nb", "a\rb", "a\0b", "x\r\nDate: y")],
+        "date: now",
+        "Session-ID: 1",
+        "session-id: 2",
+        "Max-Forwards: 7",
+        "Contact: <sip:a>\nDate: x",
         f"X-Long: {'x' * 8000}",
         f"X-Longer: {'x' * 8190}",
     ]
@@ -274,6 +280,12 @@ USUAL = [
     PLAIN.replace(b";tag=b.2", b""),
     PLAIN.replace(b"INVITE", b"BYE"),
     PLAIN.replace(b'"Lee Parker"', '"Zoé"'.encode()),
+    PLAIN.replace(b"-1;rport", b".a~b;rport").replace(b"a-1", b"a~1").replace(b"<sip:101@pbx.example>;", b"sip:101@a;"),
+    PLAIN.replace(b"CSeq", b"Max-Forwards: 70\r\nSession-ID: 0a\r\nDate: Sat, 28 Nov 2026\r\nCSeq").replace(
+        b"Max-Forwards: 70\r\nFrom", b"From"
+    ),
+    PLAIN.replace(b"Contact: <sip:100@192.0.2.1:5060>\r\n", b"").replace(b"From", b"Contact: <sip:100@pbx>\r\nFrom"),
+    PLAIN.replace(b"Contact: <sip:100@192.0.2.1:5060>\r\n", b"").replace(b"Max", b"Contact: <sip:100@pbx>\r\nMax"),
     PLAIN.replace(b";branch=z9hG4bK-1;rport", b";rport;branch=z9hG4bK-1"),
     PLAIN.replace(b"rport", b"rport=5060;received=192.0.2.9").replace(
         b"INVITE sip:101@pbx.example SIP/2.0", b"SIP/2.0 200 OK"
