@@ -579,4 +579,3 @@ class Endpoint:
             if isinstance(session := self._dialogs.get(dialog), InviteSession):
                 return session
         return None
-

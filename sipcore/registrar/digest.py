@@ -32,8 +32,6 @@ class Algorithm(Enum):
     __hash__ = object.__hash__
 
 
-
-
 def _md5(text: str) -> str:
     return hashlib.md5(text.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
 

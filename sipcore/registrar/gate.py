@@ -67,7 +67,8 @@ class Judge(Protocol):
     def judge(
         self, request: Request, credentials: Iterable[str], flow: Flow, now: float
     ) -> Admitted | Refused | Ignored:
-        """Look at one that is like `request`, but for its Via, CSeq and credentials (Authorization values)."""
+        """Look at one that is like `request`, but for its Via, CSeq and credentials (Authorization values). An INVITE
+        without these may be for somebody else too: whether it is refused, and how, must not depend on that."""
 
 
 class Account(NamedTuple):

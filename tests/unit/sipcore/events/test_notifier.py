@@ -236,6 +236,23 @@ def test_subscriptions_follow_their_phone_and_nobody_else() -> None:
     station.assert_nothing_remains()
 
 
+def test_a_notify_that_was_lost_with_a_connection_is_sent_again_over_the_way_that_the_phone_has_now() -> None:
+    station = Station()
+    station.subscribe(flow=TCP)
+    station.notifier.move("100", TCP, UDP)
+    assert station.perform(station.endpoint.flow_closed(TCP, station.now)) == []
+    assert len(station.notifier) == 1
+    assert station.change(25) == []
+    assert station.advance(RETRY_SECONDS - 0.1) == []
+    (again,) = station.advance(0.2)
+    assert told(again)[1] == b"rome@192.0.2.1 25 v1"
+    station.answer(again)
+    (changed,) = station.change(26)
+    assert told(changed)[1] == b"from 25 to 26 v2"
+    station.perform(station.endpoint.flow_closed(UDP, station.now))
+    station.assert_nothing_remains()
+
+
 def test_unsubscribing_is_answered_by_a_last_notify() -> None:
     station = Station()
     accepted, first = station.subscribe()
