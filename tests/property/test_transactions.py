@@ -6,12 +6,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from sipcore.effects import Effect, Transmit
 from sipcore.errors import UsageError
-from sipcore.syntax.message import Request, ack_for, cancel_for
+from sipcore.syntax.message import Request, Response, ack_for, cancel_for
 from sipcore.syntax.parser import parse_message
 from sipcore.transaction.events import FlowFailed, ResponseReceived, TimedOut
 from sipcore.transaction.invite_client import State as InviteClientState
@@ -73,7 +74,7 @@ class Bench:
     def receive(self, one: Watched, status: int) -> None:
         """The peer answers a request of ours; or sends its own again, or an ACK or a CANCEL."""
         if one.is_client:
-            effects = self.table.receive_response(response(status, one.request), self.now)
+            effects = self.pass_up(response(status, one.request))
             assert one.over == (effects is None), "known while it lives, and unknown after that"
             if status >= 200 and one.decided is None:
                 one.decided = self.now
@@ -87,6 +88,13 @@ class Bench:
             assert one.over == (found is None)
         if found is not None:
             self.take(self.table.receive_request(found, message, self.now))
+
+    def pass_up(self, answer: Response) -> list[Effect] | None:
+        """Give a response to its transaction, as an endpoint does."""
+        transaction = self.table.pass_up(answer, self.now, UDP.remote.host)
+        if transaction is None:
+            return self.table.receive_response(answer, self.now)
+        return [ResponseReceived(transaction, answer)]
 
     def respond(self, one: Watched, status: int) -> None:
         """The user answers a request of the peer, perhaps in error."""
@@ -258,6 +266,39 @@ def test_any_history_of_transactions_comes_to_an_end(timers: Timers, history: li
     table = bench.table
     assert len(table) == 0
     assert not any([table._clients, table._servers, table._merged, table._streams, len(table.deadlines)])
+
+
+GAP = st.sampled_from([0.0, 0.1, 0.25, 0.5, 1.0, 3.0])
+
+
+@given(st.lists(st.tuples(GAP, st.sampled_from([0.0, 0.1, 0.4, 0.5, 0.6, 2.0, 9.0]), STATUSES), max_size=12))
+def test_each_request_is_sent_again_at_its_own_times_whatever_comes_of_others(
+    story: list[tuple[float, float, int]],
+) -> None:
+    """Of each INVITE: how long after the one before it is sent, and when it is answered, and how."""
+    bench, at = Bench(Timers()), 100.0
+    begun: list[float] = []
+    answers: list[tuple[float, int, int]] = []
+    for gap, patience, status in story:
+        at += gap
+        begun.append(at)
+        answers.append((at + patience, len(answers), status))
+    sent: dict[int, list[float]] = {}
+    for moment, what, status in sorted([*((at, number, 0) for number, at in enumerate(begun)), *answers]):
+        while (deadline := bench.table.next_deadline()) is not None and deadline <= moment:
+            before = [one.sent["INVITE"] for one in bench.watched]
+            bench.wake(deadline)
+            for number, one in enumerate(bench.watched):
+                if one.sent["INVITE"] > before[number]:
+                    sent.setdefault(number, []).append(deadline)
+        bench.now = moment
+        if status:
+            bench.receive(bench.watched[what], status)
+        else:
+            bench.begin(True, "INVITE", UDP)
+    for number, (start, (answered, _, _)) in enumerate(zip(begun, answers, strict=True)):
+        due = [start + 0.5 * (2**times - 1) for times in range(1, 7)]
+        assert sent.get(number, []) == pytest.approx([moment for moment in due if moment <= answered])
 
 
 @given(timers=TIMERS, flow=st.sampled_from([UDP, TCP]), method=st.sampled_from(["INVITE", "OPTIONS"]))
