@@ -61,7 +61,8 @@ def test_a_call_begins_with_identifiers_that_share_no_bit(node: str) -> None:
     turned = []
     for bit in range(264):
         dice.number = 1 << bit
-        turned += [index for index, drawn in enumerate(identifiers.of_call()) if drawn != zeros[index]]
+        (index,) = [index for index, drawn in enumerate(identifiers.of_call()) if drawn != zeros[index]]
+        turned.append(index)
     assert [turned.count(index) for index in range(4)] == [80, 72, 96, 16]
     assert zeros == (
         f"{MAGIC_COOKIE}{0:020}", f"{node}{0:018}", f"{0:024}{'@' if node else ''}{node}", 1
