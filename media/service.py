@@ -340,8 +340,12 @@ class MediaService:
                 self.stay(stream)
             worker.link.send(command)
             return
-        if isinstance(command, OpenStream) and stream in self._moving:
-            self._arrive(command)
+        if isinstance(command, OpenStream):
+            if stream in self._moving:
+                self._arrive(command)
+            else:  # the engine that it was to move to has ended meanwhile: it ends here, and is told as failed
+                self.send(CloseStream(stream))
+                worker.link.send(command)
             return
         if isinstance(command, Bridge) and command.other not in self._open:
             if command.other in self._reserved:
@@ -422,6 +426,8 @@ class MediaService:
         elif isinstance(event, StreamClosed):
             event = self._closed(number, event)
         elif isinstance(event, StreamFailed):
+            if self._worker_of(event.stream) not in (None, self._workers[number]):
+                return  # it has moved, and goes on elsewhere
             place = self._forget(event.stream)
             if place is not None:  # it could not be opened there: who has the port may have it
                 place[0].known.discard(place[1])
@@ -462,14 +468,17 @@ class MediaService:
     def _told_late(self, number: int, event: StreamEvent) -> None:
         """An engine tells of a stream that has left it: how it went there, and what became of its recordings."""
         if isinstance(event, RecordingEnded | RecordingFailed):
+            self._count_recording(number, event.stream)
             self.on_event(event)
-        elif isinstance(event, StreamClosed):
+        elif isinstance(event, StreamClosed | StreamFailed):  # one that could not be opened has nothing to close
             key, stream = (number, event.stream), event.stream
-            if event.recordings:
-                self._expect_recordings(number, event)
             self._left[key] -= 1
             if not self._left[key]:
                 del self._left[key]
+            if isinstance(event, StreamFailed):
+                return
+            if event.recordings:
+                self._expect_recordings(number, event)
             if stream in self._open or stream in self._closing:
                 before = self._before.get(stream)
                 statistics = event.statistics

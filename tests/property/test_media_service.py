@@ -74,6 +74,9 @@ class House:
         self.streams: dict[int, int] = {}
         """Those that are reserved or open, and the port of each."""
         self.moving: dict[int, int] = {}
+        self.stranded: set[int] = set()
+        """Those of the moving whose new worker has died."""
+        self.failed: list[int] = []
         self.opened: set[int] = set()
         self.ended: list[int] = []
         self.broken: set[int] = set()
@@ -83,6 +86,7 @@ class House:
             self.ended.append(event.stream)
             self.drop(event.stream)
         elif isinstance(event, StreamFailed):
+            self.failed.append(event.stream)
             self.drop(event.stream)
         elif isinstance(event, WorkerLost):
             for stream in event.streams:
@@ -90,7 +94,11 @@ class House:
 
     def drop(self, stream: int) -> None:
         self.streams.pop(stream, None)
+        self.stays(stream)
+
+    def stays(self, stream: int) -> None:
         self.moving.pop(stream, None)
+        self.stranded.discard(stream)
 
     # -- the switch -----------------------------------------------------------------------------------
 
@@ -100,12 +108,16 @@ class House:
         except PortsExhausted:
             return
         assert port not in self.streams.values()
-        assert port not in self.moving.values()
+        assert port not in [port for each, port in self.moving.items() if each not in self.stranded]
         self.streams[stream] = port
 
     def open(self, stream: int) -> None:
-        port = self.moving.pop(stream, None) or self.streams[stream]
-        self.streams[stream] = port
+        port = self.moving.get(stream, self.streams[stream])
+        if stream in self.stranded:
+            self.drop(stream)
+        else:
+            self.stays(stream)
+            self.streams[stream] = port
         self.opened.add(stream)
         self.service.send(OpenStream(stream, port, PLAN))
 
@@ -120,6 +132,7 @@ class House:
             port = self.service.move(stream, worker)
         except PortsExhausted:
             return
+        self.stays(stream)
         if stream in self.opened:
             self.moving[stream] = port
         else:
@@ -138,9 +151,11 @@ class House:
         match command:
             case OpenStream(stream, port):
                 assert stream not in worker.open
-                assert port in worker.ports
+                assert port in worker.ports or not self.lives(stream)
                 assert port not in worker.open.values()
-                if fails:
+                if port not in worker.ports:
+                    self.service._told(worker.number, StreamFailed(stream, "its port is not ready"))
+                elif fails:
                     self.broken.add(port)
                     self.service._told(worker.number, StreamFailed(stream, "its port is not ready"))
                 else:
@@ -159,6 +174,11 @@ class House:
                 assert stream in worker.open or not self.lives(stream)
                 assert other in worker.open or not self.lives(other)
 
+    def work_off(self, worker: FakeWorker, *, fails: bool = False, recordings: int = 0) -> None:
+        """It does all that it has been told to."""
+        while worker.commands:
+            self.work(worker, fails, recordings)
+
     def lives(self, stream: int) -> bool:
         return stream in self.streams
 
@@ -166,6 +186,7 @@ class House:
         worker.commands.clear()
         worker.open.clear()
         worker.unwritten.clear()
+        self.stranded |= {stream for stream, port in self.moving.items() if port in worker.ports}
         self.service._told(worker.number, WorkerLost(worker.number, ()))
         self.broken -= worker.ports
         self.service._told(worker.number, PortsReady(worker.number, tuple(sorted(worker.ports))))
@@ -226,5 +247,74 @@ def act(house: House, data: st.DataObject) -> None:
             if stream in house.moving and data.draw(st.booleans()):
                 house.open(stream)
         else:
-            house.moving.pop(stream, None)
+            house.stays(stream)
             house.service.stay(stream)
+
+
+# -- what chance would seldom find -------------------------------------------------------------------------
+
+
+def moved(*, was_open: bool) -> House:
+    """A stream that has moved from the first worker to the second, of which neither has heard yet; whether the first had
+    heard of its beginning."""
+    house = House(WORKERS)
+    house.reserve(None)
+    house.open(1)
+    if was_open:
+        house.work_off(house.workers[0])
+    house.move(1, 1)
+    house.open(1)
+    return house
+
+
+async def test_one_that_could_not_be_opened_where_it_was_goes_on_where_it_is() -> None:
+    house = moved(was_open=False)
+    first, second = house.workers
+    house.work_off(first, fails=True)
+    house.work_off(second)
+    assert not house.failed
+    assert second.open == house.streams
+    assert house.service.worker_of(1) == 1
+    house.finish()
+    assert house.ended == [1]
+
+
+async def test_one_that_has_failed_where_it_was_goes_on_where_it_is() -> None:
+    """It could not join a room there, and was closed."""
+    house = moved(was_open=True)
+    first, second = house.workers
+    house.work_off(second)
+    first.open.clear()
+    house.service._told(0, StreamClosed(1, Statistics(1)))
+    house.service._told(0, StreamFailed(1, "cannot join a room"))
+    assert not house.failed
+    assert house.service.worker_of(1) == 1
+    house.finish()
+    assert house.ended == [1]
+
+
+async def test_one_whose_new_worker_has_died_ends_with_all_that_it_has() -> None:
+    house = House(WORKERS)
+    first, second = house.workers
+    house.reserve(None)
+    house.open(1)
+    house.work_off(first)
+    house.move(1, 1)
+    house.die(second)
+    assert house.service.worker_of(1) == 0  # until its phone has taken the port that is gone
+    house.open(1)
+    house.work_off(first)
+    assert (house.ended, house.failed) == ([1], [1])
+    house.finish()
+
+
+async def test_a_recording_is_told_of_though_its_stream_has_come_back_and_left_again() -> None:
+    house = moved(was_open=True)
+    first, _ = house.workers
+    house.work_off(first, recordings=1)
+    for worker in (0, 1):
+        house.move(1, worker)
+        house.open(1)
+    house.service._told(0, RecordingEnded(first.unwritten.pop(), 1.0, 0, RecordingEnd.CLOSED, "a.wav"))
+    assert house.service.live()["unwritten"] == 0
+    house.finish()
