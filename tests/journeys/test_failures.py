@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from media.messages import StreamFailed, WorkerLost
+from media.service import InlineEngine
 from pbx.happenings import CallAnswered, CallEnded
 from pbx.phone import PhoneCall
 from pbx.plugin import Call, Feature, Refused
@@ -138,11 +139,17 @@ def lose_sound(office: Office, whose: str, how: str) -> None:
     """The media engine tells that the stream of one leg is gone."""
     [call] = office.switch.calls.values()
     [leg] = [call.caller_leg] if whose == "caller" else office.switch.legs.of("101")
+    if how == "room":  # it could not join one
+        [worker] = office.switch.media._workers
+        assert isinstance(worker.link, InlineEngine)
+        engine = worker.link._engine
+        engine._not_joined(engine._streams[leg.stream], OSError("the mixer is full"))
+        return
     event = StreamFailed(leg.stream, "gone") if how == "stream" else WorkerLost(0, (leg.stream,))
     office.switch.media.on_event(event)
 
 
-@pytest.mark.parametrize("how", ["stream", "worker"])
+@pytest.mark.parametrize("how", ["stream", "worker", "room"])
 @pytest.mark.parametrize("whose", ["caller", "called"])
 async def test_a_call_that_loses_its_sound_is_ended(
     office: Office, caplog: pytest.LogCaptureFixture, whose: str, how: str
