@@ -470,7 +470,7 @@ class MediaService:
         if isinstance(event, RecordingEnded | RecordingFailed):
             self._count_recording(number, event.stream)
             self.on_event(event)
-        elif isinstance(event, StreamClosed | StreamFailed):  # one that could not be opened has nothing to close
+        elif isinstance(event, StreamClosed | StreamFailed):  # what could not be opened is not closed
             key, stream = (number, event.stream), event.stream
             self._left[key] -= 1
             if not self._left[key]:

@@ -521,7 +521,7 @@ class Switch:
             leg = self.legs.by_stream.get(event.stream)
             if leg is not None and event.stream == leg.stream:
                 self._rate(leg, event.statistics)
-                if leg.state is not ENDED:  # its engine has closed it by itself, and tells next that it has failed
+                if leg.state is not ENDED:  # closed by its engine, which tells next that it has failed
                     return
         elif isinstance(event, WorkerLost):
             for stream in event.streams:

@@ -255,8 +255,8 @@ def act(house: House, data: st.DataObject) -> None:
 
 
 def moved(*, was_open: bool) -> House:
-    """A stream that has moved from the first worker to the second, of which neither has heard yet; whether the first had
-    heard of its beginning."""
+    """A stream that has moved from the first worker to the second, of which neither has heard yet; whether the first
+    had heard of its beginning."""
     house = House(WORKERS)
     house.reserve(None)
     house.open(1)
