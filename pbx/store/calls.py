@@ -35,7 +35,7 @@ from pbx.store.insertion import Insertion, storable
 from pbx.store.schema import Moment, metadata
 from values import dataclass, maker
 
-MOST_IDS = 1000
+MOST_IDS = 900
 
 Place = tuple[datetime, str]
 """Of a call in every list: its `started_at` and, for several may have begun at one moment, its ID."""

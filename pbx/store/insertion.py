@@ -8,6 +8,7 @@ for them, at each. Types and their processors are SQLAlchemy's here too.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import Any
@@ -22,8 +23,9 @@ from values import dataclass
 MAX_TEXT = 500
 """Characters of a name or number that are kept: phones may call themselves anything."""
 ROWS = 128
-"""Of one statement, at most; what is left over goes by statements of half as many, and so on. Each database takes as
-many values."""
+"""Of one statement, at most; what is left over goes by statements of half as many, and so on."""
+MAX_VALUES = 65_535
+"""Of one statement of PostgreSQL, which numbers them by 16 bits."""
 
 _Values = Sequence[Any]
 """Of one column."""
@@ -62,7 +64,7 @@ class Insertion:
         dialect = connection.dialect
         prepared = self._prepared.get(dialect.name)
         if prepared is None:
-            prepared = self._prepared[dialect.name] = self._prepare(dialect)
+            prepared = self._prepared[dialect.name] = self._prepare(connection)
         columns: list[_Values] = list(zip(*rows, strict=True))
         for index, process in prepared.processes:
             columns[index] = process(columns[index])
@@ -73,7 +75,8 @@ class Insertion:
                 connection.exec_driver_sql(statement, tuple(chain.from_iterable(ready[start : start + count])))
                 start += count
 
-    def _prepare(self, dialect: Dialect) -> _Prepared:
+    def _prepare(self, connection: Connection) -> _Prepared:
+        dialect = connection.dialect
         quote = dialect.identifier_preparer.quote
         columns = [self._table.c[name] for name in self._names]
         names = ", ".join(quote(column.name) for column in columns)
@@ -83,8 +86,17 @@ class Insertion:
         processes = [(index, process) for index, process in found if process is not None]
         head = f"INSERT INTO {quote(self._table.name)} ({names}) VALUES "
         tail = _over(columns, quote) if self._replaces else ""
-        counts = [ROWS >> halves for halves in range(ROWS.bit_length())]
+        most = max(1, _most_values(connection) // len(columns))
+        counts = [count for halves in range(ROWS.bit_length()) if (count := ROWS >> halves) <= most]
         return _Prepared([(count, head + ", ".join([marks] * count) + tail) for count in counts], processes)
+
+
+def _most_values(connection: Connection) -> int:
+    """Of one statement: SQLite before 3.32 takes 999, unless it was built for more."""
+    driver = connection.connection.driver_connection
+    if isinstance(driver, sqlite3.Connection):
+        return driver.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)
+    return MAX_VALUES
 
 
 def _over(columns: Iterable[Column[Any]], quote: Callable[[str], str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -101,6 +102,22 @@ def test_as_many_as_are_given_are_there(database: Database, count: int) -> None:
     rows = [row(number) for number in range(count)]
     assert entered(database, rows, by="insertion") == entered(database, rows, by="sqlalchemy") == rows
     assert entered(database, rows, by="insertion of texts") == rows
+
+
+def test_a_statement_has_no_more_values_than_the_database_takes() -> None:
+    """SQLite before 3.32 takes 999; more would fail, and a batch of calls be lost."""
+    database, few = Database.memory(), Insertion(table, NAMES)
+
+    def change(connection: Connection) -> Sequence[int]:
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
+        driver.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 999)
+        table.create(connection)
+        few(connection, [written(row(number)) for number in range(3 * ROWS)])
+        return connection.scalars(select(table.c.id).order_by(table.c.id)).all()
+
+    assert database.transact(change) == list(range(3 * ROWS))
+    database.close()
 
 
 @given(
