@@ -204,7 +204,10 @@ class Driver:
             return not data.strip(b"\r\n\0")
         response = stun.answer(data, remote)
         if response is None:
-            self.on_stun(data)
+            try:
+                self.on_stun(data)
+            except Exception:  # what came with it is not lost for that
+                logger.exception("a STUN message was not handled")
         else:
             self.send_datagram(response, remote)
         return True

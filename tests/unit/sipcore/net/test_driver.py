@@ -16,6 +16,7 @@ from sipcore.net.limits import Limits
 from sipcore.syntax.message import Request, Response, response_to
 from sipcore.syntax.parser import parse_message
 from sipcore.transport.flow import Address, Flow, Transport
+from sipcore.transport.stun import BINDING_SUCCESS, StunMessage
 from tests.simulation.network import HostNetwork
 from tests.simulation.simulation import Simulation
 from tests.simulation.streams import SimulatedStream
@@ -141,6 +142,26 @@ async def test_the_last_words_of_a_flow_come_before_its_end(simulation: Simulati
         assert connection.received.endswith(b"last words")
         assert not connection.stream.is_open
         assert server.gone == [flow]
+
+
+async def test_a_stun_message_that_its_receiver_fails_at_takes_nothing_with_it(
+    simulation: Simulation, client: HostNetwork, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(simulation) as server:
+
+        def on_stun(data: bytes) -> None:
+            raise ValueError("a bug of the user")
+
+        server.driver.on_stun = on_stun
+        udp = Datagrams(client)
+        told = StunMessage(BINDING_SUCCESS, bytes(12)).to_bytes()
+        phone = Address(CLIENT, 5060)
+        server.driver._datagrams(
+            [(told, phone), (options(1, transport="UDP"), phone), (told, phone), (options(2, transport="UDP"), phone)]
+        )
+        await travel()
+        assert [data[8:11] for data in udp.received] == [b"200"] * 2
+        assert [record.message for record in caplog.records] == ["a STUN message was not handled"] * 2
 
 
 async def test_what_the_end_of_a_flow_leads_to_is_sent_with_it(
