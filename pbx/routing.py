@@ -201,9 +201,12 @@ class Router:
     outbound: Outbound = field(default_factory=Outbound)
     numbers: SystemNumbers = field(default_factory=SystemNumbers)
     forwarding: Forwarding = field(default_factory=Forwarding)
-    _straight: dict[str, _Straight] = field(default_factory=dict, repr=False, compare=False)
+    _straight: dict[str, _Straight] = field(init=False, repr=False, compare=False)
     """What has been found once for a number, and holds as long as the books are as they were: for most calls all is
-    decided by it, and by what the lines do now."""
+    decided by it, and by what the lines do now. Of one router alone: another, made by `replace`, has other rules."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_straight", {})
 
     def route(
         self,

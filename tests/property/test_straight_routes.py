@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 from hypothesis import given
@@ -13,9 +14,9 @@ from pbx.forwarding.book import Forwarding, Settings
 from pbx.forwarding.callers import BlackList
 from pbx.forwarding.rules import AdvancedForm
 from pbx.party import ExternalParty, Party
-from pbx.routing import Router
+from pbx.routing import Ring, Router
 from pbx.system_numbers import NumberTaken, Service, SystemNumbers
-from pbx.trunks.outbound import Outbound
+from pbx.trunks.outbound import CallOut, Outbound
 from pbx.trunks.settings import Dialing
 from tests.property.test_routing_graphs import forms, serve
 
@@ -114,3 +115,11 @@ def test_what_was_decided_once_is_remembered() -> None:
     assert second.action is first.action
     office.forwarding.set("101", None)
     assert router.route("101").action is not first.action
+
+
+def test_a_router_made_of_another_with_other_rules_remembers_nothing_of_it() -> None:
+    """One that knows calls for help leads 112 outside, whoever has that number here."""
+    router = Office(Outbound()).router()
+    assert isinstance(router.route("112").action, Ring)
+    helpful = replace(router, outbound=Outbound(dialing=Dialing(emergency=("112",)), trunks=("carrier",)))
+    assert isinstance(helpful.route("112").action, CallOut)
