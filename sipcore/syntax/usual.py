@@ -20,6 +20,8 @@ MAX_HEAD_BYTES = 8192
 MAX_FIELDS = 90
 MAX_ROUTES = 50
 """No limit of the parser is lower; what is above these is left to it."""
+MAX_PARAMETERS = 4
+"""Of From and To behind the brackets. Who has more fills no memory of ours but that of the parser."""
 MAX_KEPT_CHARACTERS = 1024
 MAX_KEPT_FIELDS = 20
 """Longer ends of a head are read anew each time. So all that are remembered take no more than some 12 MB, if strangers
@@ -115,8 +117,10 @@ def _read_start(line: str) -> tuple[int | str, str]:
 @remembered(2048)  # the messages of a dialog all have the same two
 def _read_address(text: str) -> NameAddress:
     """From or To. Raises PeerError."""
-    address = NameAddress.parse_usual(text) or NameAddress.parse(text)
-    if is_odd(text):
+    address = NameAddress.parse_usual(text)
+    if address is None and text.count(";") <= MAX_PARAMETERS:
+        address = NameAddress.parse(text)
+    if address is None or is_odd(text):
         raise PeerError("no usual address")
     return address
 

@@ -258,6 +258,7 @@ def test_strangers_fill_no_more_than_the_memory_holds() -> None:
     for more in b"x" * usual.MAX_KEPT_CHARACTERS, b"Desk 3\r\n" + b"\r\n".join(b"X-%d: y" % n for n in range(50)):
         assert usual.read(PLAIN.replace(b"Desk 3", more), stream=False) is not None
     assert not usual._ENDS
+    assert usual.read(PLAIN.replace(b"tag=a-1", b"tag=a-1" + b";a" * 100), stream=False) is None
 
 
 @pytest.mark.parametrize("name", LINES)
