@@ -106,6 +106,8 @@ class History:
     def stop(self) -> None:
         """Hand over to the store what it has not got yet. The store is closed after this."""
         self._flush()
+        if self._journal is not None and self._ended:  # it has them at least, if the store takes nothing now
+            self._have_done(partial(self._journal.append, self._wall(), (), self._ended))
         self._journal = None
         for timer in (self._daily, self._journalling):
             if timer is not None:

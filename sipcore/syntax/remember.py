@@ -9,8 +9,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 MAX_CHARACTERS = 256
-"""Longer texts are parsed anew each time. So all memories together take no more than some 130 MB, if somebody fills
-them with what takes the most when it is parsed: short parameters."""
+"""Longer texts are parsed anew each time."""
+MAX_PARAMETERS = 16
+"""So are those with more: what takes the most when it is parsed are short parameters. So all memories together take no
+more than some 130 MB, whatever somebody fills them with."""
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -67,7 +69,8 @@ class _Memory(Recent[str, Any]):
 
     def __missing__(self, text: str) -> Any:
         value = self._before.get(text) or self._parse(text)
-        if len(text) <= MAX_CHARACTERS:  # `keep`, without the call
+        if len(text) <= MAX_CHARACTERS and text.count(";") + text.count("&") <= MAX_PARAMETERS:
+            # `keep`, without the call
             if len(self) >= self._entries:
                 self.turn()
             self[text] = value

@@ -67,6 +67,14 @@ async def test_a_call_that_is_over_is_kept_where_the_journal_is_found_full_in_th
     history.stop()
 
 
+async def test_the_journal_has_how_the_last_calls_ended_where_the_store_takes_nothing_at_a_stop(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "calls.journal")
+    history = History(Happenings(), cast(Any, Away()), partial(datetime.now, UTC), keep_days=0, journal=journal)
+    history._add(STARTED)
+    history.stop()
+    assert journal.recover() == (STARTED,)
+
+
 async def test_the_journal_has_how_a_call_ended_before_the_store(tmp_path: Path) -> None:
     """Which is given it a good while later; and once."""
     file = tmp_path / "calls.journal"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sipcore.syntax.remember import MAX_CHARACTERS, kept, remembered
+import pytest
+
+from sipcore.syntax.remember import MAX_CHARACTERS, MAX_PARAMETERS, kept, remembered
 
 
 def test_short_texts_are_parsed_once_and_long_ones_each_time() -> None:
@@ -16,6 +18,20 @@ def test_short_texts_are_parsed_once_and_long_ones_each_time() -> None:
     short, long = "x" * MAX_CHARACTERS, "x" * (MAX_CHARACTERS + 1)
     assert [parse(short), parse(short), parse(long), parse(long)] == [len(short)] * 2 + [len(long)] * 2
     assert parsed == [short, long, long]
+
+
+@pytest.mark.parametrize("separator", ";&")
+def test_a_text_of_many_parameters_is_parsed_each_time(separator: str) -> None:
+    parsed: list[str] = []
+
+    @remembered(10)
+    def parse(text: str) -> int:
+        parsed.append(text)
+        return len(text)
+
+    few, many = "x" + f"{separator}a" * MAX_PARAMETERS, "x" + f"{separator}a" * (MAX_PARAMETERS + 1)
+    assert [parse(few), parse(few), parse(many), parse(many)] == [len(few)] * 2 + [len(many)] * 2
+    assert parsed == [few, many, many]
 
 
 def test_no_more_texts_are_remembered_than_were_asked_for() -> None:
