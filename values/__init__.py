@@ -103,16 +103,19 @@ def _fields(cls: _Class, known: dict[str, Any]) -> tuple[list[str], dict[str, st
     by_name: list[str] = []
     values = {}
     for field in dataclasses.fields(cls):
-        if not field.init:  # `__post_init__` stores it
-            continue
         name = value = parameter = field.name
         if field.default_factory is not MISSING:
             known[f"make_{name}"] = field.default_factory
-            parameter, value = f"{name}=MISSING", f"make_{name}() if {name} is MISSING else {name}"
+            parameter, value = f"{name}=MISSING", f"make_{name}()"
+            if field.init:
+                value += f" if {name} is MISSING else {name}"
         elif field.default is not MISSING:
             known[f"default_{name}"] = field.default
-            parameter = f"{name}=default_{name}"
-        (by_name if field.kw_only else positional).append(parameter)
+            parameter, value = f"{name}=default_{name}", name if field.init else f"default_{name}"
+        elif not field.init:  # `__post_init__` stores it
+            continue
+        if field.init:
+            (by_name if field.kw_only else positional).append(parameter)
         values[name] = value
     return positional + (["*", *by_name] if by_name else []), values
 

@@ -297,6 +297,25 @@ def test_one_kind_cannot_be_derived_from_the_other() -> None:
         dataclasses.dataclass(frozen=True)(Wrong)
 
 
+@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("dataclass", [values.dataclass, standard])
+def test_a_field_that_is_not_given_has_its_default(dataclass: Decorator, options: dict[str, bool]) -> None:
+    class Counted:
+        name: str
+        count: int = field(init=False, default=0)
+        seen: list[str] = field(init=False, default_factory=list)
+
+    counted = dataclass(**options)(Counted)
+    one, other = counted(name="one"), counted(name="other")
+    assert (one.name, one.count, one.seen) == ("one", 0, [])
+    one.seen.append("once")
+    assert other.seen == []
+    assert replace(one, name="two").seen == []
+    assert list(inspect.signature(counted).parameters) == ["name"]
+    if dataclass is values.dataclass and {"frozen", "slots"} <= {*options}:
+        assert (values.maker(counted)(name="one").count, values.maker(counted)(name="one").seen) == (0, [])
+
+
 @pytest.mark.parametrize("dataclass", [values.dataclass, standard])
 def test_a_field_that_is_not_given_is_stored_by_the_class_itself(dataclass: Decorator) -> None:
     class Name:
