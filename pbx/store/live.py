@@ -8,7 +8,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import JSON, Column, Connection, Integer, String, Table, delete, insert, select, update
+from sqlalchemy import (
+    JSON,
+    Column,
+    Connection,
+    Integer,
+    String,
+    Table,
+    bindparam,
+    delete,
+    insert,
+    select,
+    update,
+)
 
 from pbx.store.errors import Conflict
 from pbx.store.extensions import extensions
@@ -38,6 +50,8 @@ removed_extensions = Table(
     Column("number", String(15), nullable=False),
 )
 """Those of which there may be files yet: whoever is given such a number later is not to find them."""
+
+_forget_removed = delete(removed_extensions).where(removed_extensions.c.id == bindparam("gone"))
 
 REVISION, TAKEN_OVER = "revision", "taken_over"
 
@@ -122,7 +136,8 @@ def removed(connection: Connection) -> dict[int, str]:
 
 def forget_removed(ids: Iterable[int], connection: Connection) -> None:
     """Their files are gone."""
-    connection.execute(delete(removed_extensions).where(removed_extensions.c.id.in_(list(ids))))
+    if gone := [{"gone": each} for each in ids]:
+        connection.execute(_forget_removed, gone)
 
 
 def _conflict(number: str, connection: Connection) -> Conflict:
