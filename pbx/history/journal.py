@@ -13,10 +13,10 @@ import errno
 import json
 import logging
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import fields, replace
 from datetime import datetime
-from itertools import count
 from json.encoder import encode_basestring_ascii
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,10 @@ FILE = "calls.journal"
 LONGEST = 1_000_000
 """Bytes; then it is written anew, with the calls that are going on alone. Where these are so many that they take
 half of that, it may grow to twice what they take."""
+KEPT = 5
+"""So many that could not be read are kept, the latest."""
+
+_UNREAD = re.compile(r"\.unread(?:-([0-9]+))?")
 
 
 class Journal:
@@ -79,13 +83,14 @@ class Journal:
 
     def recover(self) -> tuple[CallRecord, ...]:
         """The calls that were going on at the last moment that is known, as if they had ended then; others that are
-        over as they ended."""
+        over as they ended. A file of which nothing can be read is put aside."""
         try:
             lines = self._path.read_text("ascii", "replace").splitlines()
         except FileNotFoundError:
             return ()
         except OSError as error:
-            self._fails(error)
+            remedy = "to have them, make it readable, and put it back while the system is stopped"
+            self._put_aside(f"cannot be read ({error.strerror})", remedy)
             return ()
         found: dict[str, CallRecord] = {}
         over: dict[str, CallRecord] = {}
@@ -103,26 +108,40 @@ class Journal:
             over |= {record.call: record for record in final}
         if last is None:
             if foreign:
-                self._put_aside()
+                remedy = "to have them, put it back and start that version once, with its own database"
+                self._put_aside("is of another version", remedy)
+            elif lines:
+                self._put_aside("is damaged", "see whether the disk is sound, and delete it when nobody wants it")
             return ()
         cut_short = {call: _going_on_until(last, record) for call, record in found.items()}
         return tuple((cut_short | over).values())
 
-    def _put_aside(self) -> None:
-        """Keep what only the version that has written it can read, beside what was kept of others before."""
-        names = (".unread" + (f"-{number}" if number else "") for number in count())
-        aside = next(path for path in map(self._path.with_suffix, names) if not path.exists())
+    def _put_aside(self, what: str, remedy: str) -> None:
+        """Keep what cannot be read here, beside what was kept of others before; of many the latest alone."""
         try:
+            before = self._unread()
+            number = max(before, default=-1) + 1
+            aside = self._path.with_suffix(f".unread-{number}" if number else ".unread")
             os.replace(self._path, aside)
         except OSError as error:
             self._fails(error)
-        else:
-            logger.warning(
-                "%s is of another version: the calls that were going on when that was killed have no records. It is "
-                "kept as %s; to have them, put it back and start that version once, with its own database",
-                self._path,
-                aside.name,
-            )
+            return
+        logger.warning(
+            "%s %s: the calls that were going on when the system was killed have no records. It is kept as %s; %s",
+            self._path,
+            what,
+            aside.name,
+            remedy,
+        )
+        for old in sorted(before)[: 1 - KEPT]:
+            _delete(before[old])
+
+    def _unread(self) -> dict[int, Path]:
+        """Those that were put aside before, by their numbers, the latest with the highest. Raises OSError."""
+        found = {path: _UNREAD.fullmatch(path.suffix) for path in self._path.parent.iterdir()}
+        return {
+            int(match[1] or 0): path for path, match in found.items() if match and path.stem == self._path.stem
+        }
 
     def _write(
         self, how: int, path: Path, at: datetime, records: Iterable[CallRecord], over: Iterable[Entry]
@@ -145,6 +164,15 @@ class Journal:
         if not self._failing:
             logger.error("%s: calls that a crash cuts short will have no records: %s", self._path, error.strerror)
         self._failing = True
+
+
+def _delete(unread: Path) -> None:
+    try:
+        unread.unlink()
+    except OSError as error:
+        logger.warning("%s cannot be deleted: %s", unread, error.strerror)
+    else:
+        logger.info("%s is deleted: of journals that could not be read the latest %d are kept", unread, KEPT)
 
 
 def _going_on_until(end: datetime, record: CallRecord) -> CallRecord:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -201,6 +202,81 @@ def test_a_journal_of_another_version_is_kept_for_that_and_the_log_says_so(
     assert (tmp_path / "calls.unread-1").read_bytes().startswith(b"[2,")
     assert {each.stat().st_mode & 0o777 for each in tmp_path.iterdir()} == {0o600}
     assert "calls.unread-1" in caplog.messages[-1]
+
+
+def test_a_journal_that_cannot_be_read_is_kept_and_the_log_says_what_to_do(
+    journal: Journal, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "calls.journal").mkdir()  # what stands there is no file; a file may be somebody else's, or its disk bad
+    (tmp_path / "calls.journal" / "lines").touch()
+    assert journal.recover() == ()
+    journal.clear()
+    assert [each.name for each in (tmp_path / "calls.unread").iterdir()] == ["lines"]
+    [line] = caplog.messages
+    for told in ("cannot be read (Is a directory)", "calls.unread", "make it readable", "put it back"):
+        assert told in line
+
+
+@pytest.mark.parametrize("damaged", [b"\0" * 4096, b"[1", b"\xff\n{}\n[5]\n"])
+def test_a_journal_of_which_nothing_can_be_read_is_kept_and_the_log_says_so(
+    journal: Journal, tmp_path: Path, caplog: pytest.LogCaptureFixture, damaged: bytes
+) -> None:
+    (tmp_path / "calls.journal").write_bytes(damaged)
+    assert journal.recover() == ()
+    journal.clear()
+    assert (tmp_path / "calls.unread").read_bytes() == damaged
+    [line] = caplog.messages
+    assert "is damaged" in line
+    assert "calls.unread" in line
+
+
+def test_nothing_is_kept_of_a_journal_in_which_nothing_is(
+    journal: Journal, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "calls.journal").touch()
+    assert journal.recover() == ()
+    journal.clear()
+    assert (list(tmp_path.iterdir()), caplog.messages) == ([], [])
+
+
+def test_a_journal_that_cannot_be_put_aside_either_is_told_and_stops_no_start(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "no folder").touch()
+    journal = Journal(tmp_path / "no folder" / "calls.journal")
+    assert journal.recover() == ()
+    [line] = caplog.messages
+    assert "Not a directory" in line
+
+
+def test_of_journals_that_could_not_be_read_the_latest_few_are_kept(
+    journal: Journal, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "calls.unread.mine").touch()
+    (tmp_path / "calls.unread-12x").touch()
+    caplog.set_level(logging.INFO)
+    for number in range(12):
+        (tmp_path / "calls.journal").write_text(f"[{number}")
+        assert journal.recover() == ()
+    kept = {each.name: each.read_text() for each in tmp_path.iterdir()}
+    assert kept == {
+        "calls.unread.mine": "",
+        "calls.unread-12x": "",
+        **{f"calls.unread-{number}": f"[{number}" for number in range(12 - module.KEPT, 12)},
+    }
+    deleted = [line for line in caplog.messages if "is deleted" in line]
+    assert len(deleted) == 12 - module.KEPT
+    assert "calls.unread is deleted" in deleted[0]
+
+
+def test_one_of_them_that_cannot_be_deleted_is_told(
+    journal: Journal, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "calls.unread").mkdir()
+    for number in range(module.KEPT):
+        (tmp_path / "calls.journal").write_text(f"[{number}")
+        assert journal.recover() == ()
+    assert "calls.unread cannot be deleted" in caplog.messages[-1]
 
 
 def test_a_line_is_what_the_standard_library_would_write(journal: Journal, tmp_path: Path) -> None:
