@@ -310,6 +310,7 @@ class Switch:
         self.keeping.flush()
         await self.voicemail.stop()
         await self.store.close()
+        self.history.store_closed()
 
     def reload_certificates(self) -> None:
         """Use a renewed certificate for the connections to come; those that exist go on. Raises OSError."""

@@ -76,6 +76,8 @@ class History:
         self._timer: asyncio.TimerHandle | None = None
         self._daily: asyncio.TimerHandle | None = None
         self._journal = journal
+        self._read: Journal | None = None
+        """The same, once a start has read it."""
         self._journalist = threads() if threads is not None and journal is not None else None
         self._journalling: asyncio.TimerHandle | None = None
         self._journalling_soon = False
@@ -96,6 +98,7 @@ class History:
             if entered:
                 logger.warning("calls that the end of the system has cut short, or kept out of the store: %d", entered)
             self._journal.clear()
+            self._read = self._journal
         self._forget()
 
     def _forget(self) -> None:
@@ -104,7 +107,7 @@ class History:
             self._daily = asyncio.get_running_loop().call_later(DAY_SECONDS, self._forget)
 
     def stop(self) -> None:
-        """Hand over to the store what it has not got yet. The store is closed after this."""
+        """Hand over to the store what it has not got yet. The store is closed after this, and then `store_closed`."""
         self._flush()
         if self._journal is not None and self._ended:  # it has them at least, if the store takes nothing now
             self._have_done(partial(self._journal.append, self._wall(), (), self._ended))
@@ -114,6 +117,13 @@ class History:
                 timer.cancel()
         if self._journalist is not None:
             self._journalist.shutdown(wait=True)
+
+    def store_closed(self) -> None:
+        """Leave no journal where the store has all that it would tell of: a version that writes others, started next,
+        would have to say that it cannot read it."""
+        left = len(self._chronicle) or self._young or self._old or len(self._store) or self._store.lost
+        if self._read is not None and not left:
+            self._read.clear()
 
     async def latest(
         self,

@@ -118,6 +118,11 @@ class Store:
         """How many facts wait to be written."""
         return len(self._notes)
 
+    @property
+    def lost(self) -> int:
+        """How many facts were not even taken to be written, since the database last took all."""
+        return self._lost
+
     # -- changes --------------------------------------------------------------------------------------------
 
     async def write(self, change: Change[Result]) -> Result:

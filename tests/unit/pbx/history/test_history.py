@@ -18,6 +18,7 @@ from pbx.store import calls
 from pbx.store.database import Database
 from pbx.store.store import Store
 from tests.unit.pbx.history.test_journal import STARTED
+from tests.unit.pbx.store.test_store import Flaky
 
 HEARD = dict.fromkeys(("loss", "jitter_ms", "mos", "remote_loss", "remote_jitter_ms", "remote_mos"), 0.25)
 QUALITY = CallQuality(at=STARTED.ended_at, call="c", extension="100", packets=1, sent=2, round_trip_ms=None, **HEARD)
@@ -72,6 +73,46 @@ async def test_the_journal_has_how_the_last_calls_ended_where_the_store_takes_no
     history = History(Happenings(), cast(Any, Away()), partial(datetime.now, UTC), keep_days=0, journal=journal)
     history._add(STARTED)
     history.stop()
+    assert journal.recover() == (STARTED,)
+
+
+async def test_the_journal_stays_where_the_store_has_lost_anything_before_a_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pbx.store.store.MAX_NOTES", 0)
+    journal, database = Journal(tmp_path / "calls.journal"), Flaky()
+    database.durable = True
+    store = Store(database)
+    history = History(Happenings(), store, partial(datetime.now, UTC), keep_days=0, journal=journal)
+    history.start()
+    history._add(STARTED)
+    history.stop()
+    await store.close()
+    history.store_closed()
+    assert journal.recover() == (STARTED,)
+
+
+async def test_the_journal_stays_where_a_call_has_not_ended_by_a_stop(tmp_path: Path) -> None:
+    journal, database, happenings = Journal(tmp_path / "calls.journal"), Flaky(), Happenings()
+    database.durable = True
+    store = Store(database)
+    history = History(happenings, store, partial(datetime.now, UTC), keep_days=0, journal=journal)
+    history.start()
+    happenings.tell(CallStarted(at=datetime.now(UTC), call="c", caller="100", callee="101", internal=True))
+    await asyncio.sleep(JOURNAL_SECONDS + 0.01)
+    history.stop()
+    await store.close()
+    history.store_closed()
+    assert [record.call for record in journal.recover()] == ["c"]
+
+
+async def test_a_start_that_fails_before_it_has_read_the_journal_leaves_it(tmp_path: Path) -> None:
+    journal, store = Journal(tmp_path / "calls.journal"), Store(Flaky())
+    journal.append(STARTED.ended_at, [STARTED])
+    history = History(Happenings(), store, partial(datetime.now, UTC), keep_days=0, journal=journal)
+    history.stop()
+    await store.close()
+    history.store_closed()
     assert journal.recover() == (STARTED,)
 
 
