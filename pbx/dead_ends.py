@@ -22,7 +22,7 @@ from pbx.destinations import (
 )
 from pbx.dial_codes import dial_table
 from pbx.reception import numbers as reception_numbers
-from pbx.trunks.checks import is_emergency, leads_outside
+from pbx.trunks.checks import emergency, leads_outside
 
 if TYPE_CHECKING:
     from pbx.config import Config
@@ -113,7 +113,7 @@ class _Nowhere:
                 known = number in reception_numbers(self._config)
                 return "" if known else f"{number} is no queue, ring group or receptionist, add it or choose another"
             case Number(dialled):
-                code = None if is_emergency(self._config, dialled) else self._codes.match(dialled)
+                code = None if emergency(self._config, dialled) else self._codes.match(dialled)
                 if code is not None:
                     return self._objection_to_digits(code[1])
                 remedy = "is no extension, number of the system, dial code or number outside, choose another"
@@ -137,5 +137,5 @@ class _Nowhere:
             dialled.lower() in self._names
             or dialled in self._system
             or leads_outside(self._config, dialled)
-            or is_emergency(self._config, dialled)
+            or bool(emergency(self._config, dialled))
         )

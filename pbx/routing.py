@@ -241,9 +241,11 @@ class Router:
         return not (known.only_when_free and self.lines.calls_of(number))
 
     def _remember(self, dialled: str, route: Route, ring: Ring) -> None:
-        """That a number has led straight to phones, if it does so whoever calls."""
+        """That a number has led straight to phones, if it does so whoever calls: one that calls for help leads there
+        from outside alone."""
         profile = self.forwarding.profile(ring.extension)
-        if profile.is_open_to_all:
+        for_help = self.outbound.trunks and self.outbound.emergency(dialled) is not None
+        if profile.is_open_to_all and not for_help:
             edition = self.directory.edition + self.numbers.edition + self.forwarding.edition
             if dialled in self._straight:  # of books that have changed, as all others are
                 self._straight.clear()

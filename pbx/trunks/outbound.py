@@ -1,6 +1,7 @@
 """Where a dialled number leads outside, as a pure function of the rules and of who asks.
 
-Emergency numbers come before all rules and are never barred. Of the rules the first that fits, that is for the
+Emergency numbers come before all rules and are never barred, for callers from inside: those from outside call for help
+where they are, and here such numbers are to them like any other. Of the rules the first that fits, that is for the
 caller, and whose number lies in an allowed country is it.
 """
 
@@ -76,7 +77,7 @@ class Outbound:
         if not self.trunks:
             return None
         emergency = self.emergency(dialled)
-        if emergency is not None:
+        if emergency is not None and not asker.from_trunk:
             number = PhoneNumber(emergency, country=self.dialing.country)
             return CallOut(number, self._first_for(dialled), asker, emergency=True, rule="emergency")
         if not _DIALLED.fullmatch(dialled):
@@ -89,6 +90,8 @@ class Outbound:
             if isinstance(answer, CallOut):
                 return answer
             barred = barred or answer
+        if barred is None and emergency is not None:
+            barred = Barred(PhoneNumber(emergency, country=self.dialing.country), NOT_OUT_AGAIN)
         return barred
 
     def objections(self, dialled: str, asker: Asker) -> list[tuple[OutboundRule, str]]:

@@ -235,7 +235,7 @@ class Dialing(Table):
     international_prefix: Annotated[str, Field(pattern=r"^[0-9]{0,8}$")] = ""
     """Dialled for the plus, beside what is so in the country."""
     emergency: tuple[Number, ...] | None = None
-    """Numbers that everybody may always call; what the country has unless set."""
+    """Numbers that every extension may always call; what the country has unless set."""
     allowed_countries: Countries = ()
     """Where calls may go; `country` alone unless set. "*": everywhere, "001": numbers of no country."""
     max_calls: Count = 4

@@ -135,12 +135,14 @@ async def test_who_calls_for_help_is_not_hidden(make_office: Make) -> None:
     await office.settle()
 
 
-async def test_an_inbound_rule_is_no_way_round(make_office: Make) -> None:
-    office = make_office(**tables(LINES, inbound_rules=[{"target": "00612345678"}]))
+@pytest.mark.parametrize(("target", "number"), [("00612345678", MOBILE), ("112", "112"), ("0112", "112")])
+async def test_an_inbound_rule_is_no_way_round(make_office: Make, target: str, number: str) -> None:
+    office = make_office(**tables(LINES, inbound_rules=[{"target": target}]))
     await office.open()
     gateway = await lines(office)
     assert await failure(gateway.call_in("0140000001")) == 403
-    assert refusals(office) == [(MOBILE, MOBILE, "Calls From Outside Are Not Led Out Again")]
+    assert refusals(office) == [(MOBILE, number, "Calls From Outside Are Not Led Out Again")]
+    assert office.told_of(CallWentOut) == []
 
 
 async def test_a_stranger_who_says_to_be_a_carrier(make_office: Make) -> None:
@@ -191,14 +193,15 @@ async def strangers(
     return office, gateway, [inside, outside]
 
 
+@pytest.mark.parametrize("target", ["00612345678", "0112"])
 @pytest.mark.parametrize(("from_trunks", "status"), [(False, 403), (True, 200)])
 async def test_a_blind_transfer_leads_strangers_outside_only_by_a_rule(
-    make_office: Make, from_trunks: bool, status: int
+    make_office: Make, from_trunks: bool, status: int, target: str
 ) -> None:
     office, gateway, (inside, outside) = await strangers(make_office, from_trunks=from_trunks)
     gateway.auto_answer = True
-    assert await inside.transfer("00612345678").outcome() == status
-    assert len(office.told_of(CallWentOut)) == (1 if from_trunks else 0)
+    assert await inside.transfer(target).outcome() == status
+    assert [out.emergency for out in office.told_of(CallWentOut)] == ([False] if from_trunks else [])
     assert outside.leg.state is LegState.ANSWERED
     outside.hang_up()
     inside.hang_up()

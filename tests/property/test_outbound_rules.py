@@ -1,4 +1,4 @@
-"""Whatever the rules: emergency calls go out, and no other call goes where it is not allowed to."""
+"""Whatever the rules: emergency calls from inside go out, and no other call goes where it is not allowed to."""
 
 from __future__ import annotations
 
@@ -55,6 +55,7 @@ def test_no_call_goes_where_none_may(
         assert answer is None or isinstance(answer, Barred)
         return
     if answer.emergency:
+        assert not asker.from_trunk
         assert NumberingPlan(dialing.country).is_emergency(answer.number.digits)
         assert dialled.endswith(answer.number.digits)
         return
@@ -68,8 +69,9 @@ def test_no_call_goes_where_none_may(
 
 
 @given(rules, dialings, askers)
+@example([], Dialing(country="FR", allowed_countries=("DO",)), Asker("100"))
 @example([], Dialing(country="FR", allowed_countries=("DO",)), Asker(from_trunk=True))
-def test_emergency_numbers_are_never_refused(
+def test_emergency_numbers_are_never_refused_inside(
     rules: list[OutboundRule], dialing: Dialing, asker: Asker
 ) -> None:
     outbound = Outbound(rules, dialing, trunks=("a", "b"))
@@ -77,6 +79,9 @@ def test_emergency_numbers_are_never_refused(
         if NumberingPlan(dialing.country).is_emergency(number):
             for prefix in ("", *(rule.prefix for rule in rules)):
                 answer = outbound.route(prefix + number, asker)
+                if asker.from_trunk:
+                    assert not (isinstance(answer, CallOut) and answer.emergency)
+                    continue
                 assert isinstance(answer, CallOut)
                 assert answer.emergency
                 assert set(answer.trunks) == {"a", "b"}

@@ -88,9 +88,9 @@ def assert_sound(route: Route, router: Router, caller: Party) -> None:
         assert caller.number not in router.forwarding.settings(route.action.extension).black_list.numbers
     if isinstance(route.action, CallOut | Offer):
         plan = route.action.plan if isinstance(route.action, Offer) else route.action
-        if not plan.emergency:  # 112 is an extension here, and calls for help go before it
-            assert isinstance(caller, Extension), "callers from outside are not led out again without a rule"
-            assert plan.asker.extension
+        assert isinstance(caller, Extension), "callers from outside are not led out again without a rule"
+        assert plan.asker.extension
+        assert plan.emergency == (plan.number.digits == "112")  # an extension too, and calls for help go before it
 
 
 @pytest.mark.row("CORE-27", "FWD-67")

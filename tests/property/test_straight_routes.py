@@ -95,15 +95,15 @@ class Office:
                 self.states[state] ^= {number}
 
 
-@given(outbounds, st.lists(changes, max_size=8))
+@given(outbounds, st.permutations(CALLERS), st.lists(changes, max_size=8))
 def test_a_router_that_remembers_decides_as_a_new_one(
-    outbound: Outbound, steps: list[tuple[object, ...]]
+    outbound: Outbound, callers: list[Party], steps: list[tuple[object, ...]]
 ) -> None:
     office = Office(outbound)
     remembers = office.router()
     for what, *how in [("settings", "100", None), *steps]:
         office.change(str(what), *how)
-        for dialled, caller in product(DIALLED, CALLERS):
+        for dialled, caller in product(DIALLED, callers):
             assert remembers.route(dialled, caller=caller) == office.router().route(dialled, caller=caller)
         assert remembers.route("101", ("101",)) == office.router().route("101", ("101",))
 
@@ -115,6 +115,19 @@ def test_what_was_decided_once_is_remembered() -> None:
     assert second.action is first.action
     office.forwarding.set("101", None)
     assert router.route("101").action is not first.action
+
+
+def test_where_a_call_from_outside_was_led_is_not_remembered_of_a_number_that_calls_for_help() -> None:
+    """From outside 112 leads to the extension, if there is one; from inside to help, whoever has called before."""
+    helpful = Outbound(dialing=Dialing(emergency=("112",)), trunks=("carrier",))
+    router = Office(helpful).router()
+    for caller in (ExternalParty("+33698765432"), ExternalParty("")):
+        led = router.route("112", caller=caller).action
+        assert isinstance(led, Ring)
+        assert led.extension.number == "112"
+        help_ = router.route("112", caller=Extension("100")).action
+        assert isinstance(help_, CallOut)
+        assert help_.emergency
 
 
 def test_a_router_made_of_another_with_other_rules_remembers_nothing_of_it() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from pbx.directory import Extension
 from pbx.party import ExternalParty
-from pbx.trunks.outbound import Asker, Barred, CallOut, Outbound
+from pbx.trunks.outbound import NOT_OUT_AGAIN, Asker, Barred, CallOut, Outbound
 from pbx.trunks.settings import Dialing, OutboundRule
 
 LEE, BAILEY = Asker("100"), Asker("101")
@@ -83,7 +83,7 @@ def test_a_caller_from_outside_is_led_out_again_only_by_a_rule_that_says_so() ->
     assert led(outbound({}), "0612345678", forwarded) == "Calls From Outside Are Not Led Out Again"
 
 
-@pytest.mark.parametrize("asker", [LEE, BAILEY, STRANGER])
+@pytest.mark.parametrize("asker", [LEE, BAILEY])
 def test_emergency_numbers_are_always_routable(asker: Asker) -> None:
     rules = outbound(
         {"prefix": "0", "strip": 1, "extensions": ["100"], "trunks": ["voip"]}, allowed_countries=["DE"]
@@ -92,6 +92,25 @@ def test_emergency_numbers_are_always_routable(asker: Asker) -> None:
     assert led(rules, "0112", asker) == ("112", ("voip", "lines"))
     assert led(outbound(emergency=["999"]), "999", asker) == ("999", ("lines", "voip"))
     assert led(outbound(emergency=["999"]), "112", asker) is None
+
+
+@pytest.mark.parametrize("asker", [STRANGER, Asker("100", from_trunk=True)])
+@pytest.mark.parametrize("dialled", ["112", "0112"])
+def test_no_call_from_outside_is_a_call_for_help(dialled: str, asker: Asker) -> None:
+    """Whoever is outside calls for help from there, and would be looked for here."""
+    assert led(outbound({"prefix": "0", "strip": 1}), dialled, asker) == NOT_OUT_AGAIN
+    assert led(outbound(), "112", asker) == NOT_OUT_AGAIN
+    assert led(outbound({"prefix": "0", "strip": 1, "from_trunks": True}), "112", asker) == NOT_OUT_AGAIN
+
+
+def test_a_rule_that_leads_calls_from_outside_out_again_is_about_emergency_numbers_too() -> None:
+    """A trunk may lead to another system of ours. But no such call has rights of its own."""
+    plan = outbound({"lengths": [3, 3], "from_trunks": True}).route("112", STRANGER)
+    assert isinstance(plan, CallOut)
+    assert (str(plan.number), plan.trunks, plan.emergency) == ("112", ("lines",), False)
+    assert led(outbound({"from_trunks": True}, allowed_countries=["DE"]), "112", STRANGER) == (
+        "Calls To This Country Are Not Allowed"
+    )
 
 
 @pytest.mark.parametrize("dialled", ["*15", "0*15", "112/x0033612345678", "0112@voip", "1a1b2"])
