@@ -53,13 +53,15 @@ class InviteSession(ChangingSession):
         return [] if self._over else self._send_in_dialog(method, now, headers, body)[1]
 
     def hang_up(self, now: float, headers: Headers = ()) -> list[Effect]:
-        """End the session with what its state asks for; does nothing where it is ending already.
+        """End the session with what its state asks for; where it is ending already, or has ended, all that is sent is
+        the ACK that a late offer is still owed.
 
         `headers`, such as Reason (RFC 3326), go with it. Raises UsageError, and leaves all as it is, where one of them
         has a line break.
         """
         if self.state is not SessionState.ESTABLISHED:
-            return self._give_up(now, headers) if self.state is SessionState.SETTING_UP else []
+            setting_up = self.state is SessionState.SETTING_UP
+            return self._give_up(now, headers) if setting_up else self._decline_late_offer()
         if headers:
             headers = list(headers)
             print_fields(headers)

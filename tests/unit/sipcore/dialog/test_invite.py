@@ -8,7 +8,7 @@ from sipcore.errors import UsageError
 from sipcore.syntax.message import Request, response_to
 from sipcore.transport.flow import Transport
 from tests.unit.sipcore.dialog.support import SIDES, established, in_order, sent, within
-from tests.unit.sipcore.pair import ANSWER_2, NOTHING, OFFER_2, T1, TIMEOUT, Pair, Side
+from tests.unit.sipcore.pair import ANSWER_2, NOTHING, OFFER, OFFER_2, T1, TIMEOUT, Pair, Side
 
 # -- the end (section 15) -------------------------------------------------------------------------------
 
@@ -85,6 +85,27 @@ def test_a_repeated_bye_is_answered_and_told_once() -> None:
     pair.advance(T1)
     assert pair.ladder() == ["> BYE", "< 200 BYE lost"] * 2
     assert other.told == ["Ended bye"]
+
+
+def test_a_late_offer_is_still_acknowledged_where_the_peer_has_hung_up_meanwhile() -> None:
+    """Each 2xx has its ACK (section 13.2.2.4), once; it is sent again where it was lost."""
+    pair = Pair()
+    lee, kim = pair.ringing(offer=None)
+    kim.do("accept", OFFER)
+    pair.settle()
+    accepted = lee.last("200 INVITE")
+    lee.receive(within(kim, "BYE"))
+    assert lee.told == ["Accepted 200", "Ended bye"]
+    pair.ladder()
+    lee.do("hang_up")
+    lee.do("hang_up")
+    assert pair.ladder() == ["> ACK"]
+    pair.discard()
+    lee.receive(accepted)
+    assert pair.ladder() == ["> ACK"]
+    pair.settle()
+    assert (kim.last("ACK").cseq.number, kim.last("ACK").body) == (accepted.cseq.number, b"")
+    pair.assert_nothing_remains()
 
 
 def test_no_request_follows_a_bye() -> None:
