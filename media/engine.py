@@ -46,6 +46,7 @@ from media.messages import (
     SeekPlaying,
     SendDigits,
     StopRecording,
+    StreamBroken,
     StreamClosed,
     StreamCommand,
     StreamFailed,
@@ -217,7 +218,8 @@ class MediaEngine:
     def _tell_of(self, kind: str, stream: int, *facts: Any) -> None:
         self._tell(_EVENTS[kind](stream, *facts))
 
-    def _close(self, stream: Stream) -> None:
+    def _close(self, stream: Stream, problem: str = "") -> None:
+        """A stream ends, as it was asked to if there is no `problem`. However it ends is told once."""
         del self._streams[stream.id]
         if self._opening:
             self._give_up_opening(stream.id)
@@ -229,7 +231,10 @@ class MediaEngine:
         unfinished = 0 if recordings is None else recordings.unfinished
         if self._music:
             self._music.pop(stream.id, None)
-        self._tell(StreamClosed(stream.id, statistics, unfinished))
+        if problem:
+            self._tell(StreamBroken(stream.id, problem, statistics, unfinished))
+        else:
+            self._tell(StreamClosed(stream.id, statistics, unfinished))
         if recordings is not None and unfinished:
             recordings.finished = self._loop.call_later(DISK_SECONDS, recordings.give_up).cancel
         self._ports.release(stream.ports)
@@ -255,8 +260,7 @@ class MediaEngine:
         return Rooms(self._ticker, self._loop, self._network.open_batch, self._not_joined)
 
     def _not_joined(self, stream: Stream, error: Exception) -> None:
-        self._close(stream)
-        self._tell(StreamFailed(stream.id, f"cannot join a room: {error}"))
+        self._close(stream, f"cannot join a room: {error}")
 
     def _must_wait(self, command: StreamCommand) -> bool:
         """Whether a command about rooms has to wait until there can be some: what they need is loaded beside the loop,

@@ -395,6 +395,17 @@ class StreamFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamBroken:
+    """A stream could not go on, and has ended by itself: in one piece with how it went, for it has one end."""
+
+    stream: int
+    problem: str
+    statistics: Statistics
+    recordings: int = 0
+    """As in `StreamClosed`."""
+
+
+@dataclass(frozen=True, slots=True)
 class StreamSilent:
     """Nothing has come from the peer for a minute, be it that it holds, or that it is gone."""
 
@@ -419,6 +430,7 @@ StreamEvent = (
     | StreamReported
     | StreamClosed
     | StreamFailed
+    | StreamBroken
     | StreamSilent
 )
 

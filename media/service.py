@@ -30,6 +30,7 @@ from media.messages import (
     RecordingEnded,
     RecordingFailed,
     Statistics,
+    StreamBroken,
     StreamClosed,
     StreamCommand,
     StreamEvent,
@@ -80,6 +81,9 @@ class Reservation(NamedTuple):
 
 _reserve = tuple.__new__
 """Makes one without a call of Python."""
+
+_CLOSED = (StreamClosed, StreamBroken)
+_ENDS = (*_CLOSED, StreamFailed)
 
 
 class EngineLink(Protocol):
@@ -144,7 +148,8 @@ class MediaService:
         self._moving: dict[int, tuple[_Worker, int]] = {}
         """Open stream -> the worker that it is to move to, and its port there."""
         self._left: dict[tuple[int, int], int] = {}
-        """Worker and stream -> how often that has left there and is not told as closed yet."""
+        """Worker and stream -> how many stays of it there are over, and not told as ended yet. An engine tells one end
+        of each, in their order: so what it tells of the stream until then is of those."""
         self._unwritten: dict[tuple[int, int], int] = {}
         """Worker and stream that has ended there -> how many of its recordings are not told of yet."""
         self._before: dict[int, Statistics] = {}
@@ -297,13 +302,18 @@ class MediaService:
     def _arrive(self, command: OpenStream) -> None:
         """Open a stream in the engine that it moves to, and close it where it was."""
         stream = command.stream
-        (old, port), (new, _) = self._open[stream], self._moving[stream]
-        old.link.send(CloseStream(stream))
-        old.ready.append(port)
-        old.streams.discard(stream)
+        old, port = self._open.pop(stream)
         key = old.number, stream
         self._left[key] = self._left.get(key, 0) + 1
-        self._open[stream] = self._moving.pop(stream)
+        old.ready.append(port)
+        old.link.send(CloseStream(stream))
+        if stream not in self._moving:  # that engine has ended meanwhile
+            self._closing[stream] = old
+            self._standing.forget(stream)
+            old.link.send(command)  # no port of another is ready there: the stream is told as failed
+            return
+        old.streams.discard(stream)
+        new, _ = self._open[stream] = self._moving.pop(stream)
         new.streams.add(stream)
         new.link.send(_continued(command))
         for again in self._standing.again(stream):
@@ -341,11 +351,7 @@ class MediaService:
             worker.link.send(command)
             return
         if isinstance(command, OpenStream):
-            if stream in self._moving:
-                self._arrive(command)
-            else:  # the engine that it was to move to has ended meanwhile: it ends here, and is told as failed
-                self.send(CloseStream(stream))
-                worker.link.send(command)
+            self._arrive(command)
             return
         if isinstance(command, Bridge) and command.other not in self._open:
             if command.other in self._reserved:
@@ -423,15 +429,10 @@ class MediaService:
         elif self._left and not isinstance(event, TicksReported) and (number, event.stream) in self._left:
             self._told_late(number, event)
             return
-        elif isinstance(event, StreamClosed):
+        elif isinstance(event, _CLOSED):
             event = self._closed(number, event)
         elif isinstance(event, StreamFailed):
-            if self._worker_of(event.stream) not in (None, self._workers[number]):
-                return  # it has moved, and goes on elsewhere
-            place = self._forget(event.stream)
-            if place is not None:  # it could not be opened there: who has the port may have it
-                place[0].known.discard(place[1])
-            self._before.pop(event.stream, None)
+            event = self._failed(event)
         elif isinstance(event, PlayEnded):
             self._standing.told(event)
         elif isinstance(event, RecordingEnded | RecordingFailed):
@@ -445,7 +446,7 @@ class MediaService:
         worker.asked = None
         worker.has_ports.set()
 
-    def _closed(self, number: int, event: StreamClosed) -> StreamClosed:
+    def _closed(self, number: int, event: StreamClosed | StreamBroken) -> StreamClosed | StreamBroken:
         """A stream has ended; how it went in all engines."""
         stream = event.stream
         place = self._forget(stream)
@@ -456,7 +457,15 @@ class MediaService:
         before = self._before.pop(stream, None) if self._before else None
         return event if before is None else replace(event, statistics=together(before, event.statistics))
 
-    def _expect_recordings(self, number: int, event: StreamClosed) -> None:
+    def _failed(self, event: StreamFailed) -> StreamFailed | StreamBroken:
+        """A stream could not be opened; one that has come from another engine was open there."""
+        place = self._forget(event.stream)
+        if place is not None:  # who has the port may have it
+            place[0].known.discard(place[1])
+        before = self._before.pop(event.stream, None)
+        return event if before is None else StreamBroken(event.stream, event.problem, before)
+
+    def _expect_recordings(self, number: int, event: StreamClosed | StreamBroken) -> None:
         key = number, event.stream
         self._unwritten[key] = self._unwritten.get(key, 0) + event.recordings
 
@@ -470,7 +479,7 @@ class MediaService:
         if isinstance(event, RecordingEnded | RecordingFailed):
             self._count_recording(number, event.stream)
             self.on_event(event)
-        elif isinstance(event, StreamClosed | StreamFailed):  # what could not be opened is not closed
+        elif isinstance(event, _ENDS):
             key, stream = (number, event.stream), event.stream
             self._left[key] -= 1
             if not self._left[key]:

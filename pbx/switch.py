@@ -17,6 +17,7 @@ from media.messages import (
     Event,
     PortsReady,
     Statistics,
+    StreamBroken,
     StreamClosed,
     StreamEvent,
     StreamFailed,
@@ -107,6 +108,7 @@ IDLE_MARGIN_SECONDS = 60.0
 
 
 _OF_NO_STREAM: Final = (PortsReady, TicksReported)
+_FAILURES: Final = (StreamFailed, StreamBroken)
 
 
 class Legs:
@@ -519,16 +521,14 @@ class Switch:
 
     def _on_media_event(self, event: Event) -> None:
         if isinstance(event, StreamClosed):
-            leg = self.legs.by_stream.get(event.stream)
-            if leg is not None and event.stream == leg.stream:
-                self._rate(leg, event.statistics)
-                if leg.state is not ENDED:  # closed by its engine, which tells next that it has failed
-                    return
+            self._rate(event.stream, event.statistics)
         elif isinstance(event, WorkerLost):
             for stream in event.streams:
                 self._lose(stream)
             return
-        elif isinstance(event, StreamFailed):
+        elif isinstance(event, _FAILURES):
+            if isinstance(event, StreamBroken):
+                self._rate(event.stream, event.statistics)
             self._lose(event.stream)
             return
         elif isinstance(event, _OF_NO_STREAM) or (leg := self.legs.by_stream.get(event.stream)) is None:
@@ -547,9 +547,10 @@ class Switch:
             self.recordings.heard(leg, event)
             leg.on_media(event)
 
-    def _rate(self, leg: Leg, statistics: Statistics) -> None:
-        """Tell how a leg sounded; where the call is not over yet, it tells that at its end."""
-        if leg.plan is None or not leg.line:
+    def _rate(self, stream: int, statistics: Statistics) -> None:
+        """Tell how the leg of a stream sounded; where the call is not over yet, it tells that at its end."""
+        leg = self.legs.by_stream.get(stream)
+        if leg is None or leg.stream != stream or leg.plan is None or not leg.line:  # a stream may be lent
             return
         quality = call_quality(self.environment.wall(), leg.call_id, leg.line, leg.plan.codec, statistics)
         call = self.calls.get(leg.call_id)
@@ -563,7 +564,8 @@ class Switch:
         if leg is not None and leg.state is not ENDED:
             logger.error("the sound of a call of %s is gone, the call ends", leg.line)
             leg.fail(500)
-        self.legs.by_stream.pop(stream, None)
+        if not self.media.tells_more_of(stream):  # such as what has become of its recording
+            self.legs.by_stream.pop(stream, None)
 
 
 def _registrar_settings(sip: Sip) -> RegistrarSettings:

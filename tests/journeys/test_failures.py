@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from media.messages import StreamFailed, WorkerLost
+from media.engine import MediaEngine
+from media.messages import Event, StreamFailed, WorkerLost
 from media.service import InlineEngine
 from pbx.happenings import CallAnswered, CallEnded
 from pbx.phone import PhoneCall
@@ -135,15 +136,26 @@ async def test_of_two_calls_at_the_same_instant_one_finds_the_extension_busy(off
 # -- sound -----------------------------------------------------------------------------------------
 
 
+def engine_of(office: Office, stream: int) -> MediaEngine:
+    """Who serves a stream."""
+    worker = office.switch.media._worker_of(stream)
+    assert worker is not None
+    assert isinstance(worker.link, InlineEngine)
+    return worker.link._engine
+
+
+def cannot_join(office: Office, stream: int) -> None:
+    """The engine of a stream has no place for it in a room."""
+    engine = engine_of(office, stream)
+    engine._not_joined(engine._streams[stream], OSError("the mixer is full"))
+
+
 def lose_sound(office: Office, whose: str, how: str) -> None:
     """The media engine tells that the stream of one leg is gone."""
     [call] = office.switch.calls.values()
     [leg] = [call.caller_leg] if whose == "caller" else office.switch.legs.of("101")
-    if how == "room":  # it could not join one
-        [worker] = office.switch.media._workers
-        assert isinstance(worker.link, InlineEngine)
-        engine = worker.link._engine
-        engine._not_joined(engine._streams[leg.stream], OSError("the mixer is full"))
+    if how == "room":
+        cannot_join(office, leg.stream)
         return
     event = StreamFailed(leg.stream, "gone") if how == "stream" else WorkerLost(0, (leg.stream,))
     office.switch.media.on_event(event)
@@ -162,6 +174,32 @@ async def test_a_call_that_loses_its_sound_is_ended(
     assert how_it_ended(office)[0] == 200
     assert len(errors(caplog)) == 1
     await office.settle()
+
+
+@pytest.mark.parametrize("whose", ["caller", "called"])
+async def test_who_cannot_join_a_room_is_told_so_though_the_engine_ends_then(
+    office: Office, caplog: pytest.LogCaptureFixture, whose: str
+) -> None:
+    """It has just told how the stream went."""
+    lee, richardson = await couple(office)
+    outgoing, incoming = await connect(lee, "101", richardson)
+    [call] = office.switch.calls.values()
+    engine, tell = engine_of(office, call.caller_leg.stream), office.switch.media._told
+
+    def say_last(event: Event) -> None:
+        engine._tell = lambda event: None
+        tell(0, event)
+        engine.stop()
+        tell(0, WorkerLost(0, ()))
+
+    engine._tell = say_last
+    lose_sound(office, whose, "room")
+    assert await outgoing.over() == 200
+    assert await incoming.over() == 200
+    await office.settle()
+    gone, ended = errors(caplog)
+    assert "the sound of a call of" in gone
+    assert "media worker 0 has ended" in ended
 
 
 @pytest.mark.parametrize(("whose", "heard"), [("caller", 500), ("called", 480)])

@@ -18,6 +18,7 @@ from pbx.phone import PhoneCall
 from pbx.plugin import Feature
 from tests.interop.tones import RATE_HZ, level, read_samples
 from tests.journeys.talking import HEARD, MUSIC, TONES_HZ, assert_talk, connect, couple, tones_in
+from tests.journeys.test_failures import cannot_join, errors
 from tests.simulation.impairment import LAN, WIRELESS, Profile
 from tests.simulation.office import Office
 from tests.simulation.prompter import Prompter
@@ -173,6 +174,39 @@ async def test_a_call_is_over_before_its_recording_is_on_the_disk(
     [told] = office.told_of(RecordingFault if hangs else CallRecorded)
     assert told.extension == "101"
     assert seconds_of(Path(told.path)) == pytest.approx(2, abs=0.2)
+    await office.settle()
+
+
+@pytest.mark.row("CORE-26")
+@pytest.mark.parametrize("workers", [0, 1])
+async def test_who_cannot_join_a_room_is_told_of_what_was_recorded_until_then(
+    make_office: MakeOffice,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
+    workers: int,
+) -> None:
+    disk = SlowDisk()
+    monkeypatch.setattr("media.recorder.PatientDisk", lambda: disk)
+    office = make_office(
+        extensions={"101": {"record_calls": "all"}},
+        media={"workers": workers},
+        store={"data_dir": tmp_path / "data"},
+    )
+    await office.open()
+    outgoing, incoming = await pair_of(office)
+    await asyncio.sleep(2)
+    [leg] = office.switch.legs.of("101")
+    cannot_join(office, leg.stream)
+    assert (await outgoing.over(), await incoming.over()) == (200, 200)
+    assert office.told_of(CallRecorded) == []
+    disk.catch_up()
+    await asyncio.sleep(1)
+    [recorded] = office.told_of(CallRecorded)
+    assert recorded.extension == "101"
+    assert seconds_of(Path(recorded.path)) == pytest.approx(2, abs=0.2)
+    assert len(office.told_of(CallQuality)) == 2
+    assert errors(caplog) == ["the sound of a call of 101 is gone, the call ends"]
     await office.settle()
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from pbx.supervision import Mode, barge_in
 from tests.journeys.talking import listen
+from tests.journeys.test_failures import cannot_join, errors
 from tests.journeys.test_workers import consult, refuse_changes
 from tests.simulation.office import Office
 from tests.simulation.prompter import Prompter
@@ -39,4 +40,22 @@ async def test_a_supervisor_hears_two_who_talk_by_a_tunnel(
     await asyncio.sleep(0.3)
     assert await listen(tmp_path, stays, target) == [{1}, {0}]
     stays.hang_up()
+    await office.settle()
+
+
+async def test_who_talks_by_a_tunnel_and_cannot_join_a_room_is_told_so(
+    make_office: Callable[..., Office], caplog: pytest.LogCaptureFixture
+) -> None:
+    office = make_office(media={"workers": 2})
+    await office.open()
+    held, stays, consulting, target = await consult(office)
+    refuse_changes(stays)
+    refuse_changes(target)
+    assert await held.transfer_to(consulting).outcome() == 200
+    await asyncio.sleep(0.5)
+    [tunnel] = {leg.tunnel for leg in office.switch.legs.by_stream.values() if leg.tunnel is not None}
+    cannot_join(office, tunnel.far)
+    assert await stays.over() == 200
+    assert await target.over() == 200
+    assert len(errors(caplog)) == 1
     await office.settle()

@@ -8,6 +8,7 @@ import random
 from collections import deque
 from unittest.mock import Mock, patch
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,11 +19,13 @@ from media.messages import (
     Echo,
     Event,
     FillPorts,
+    JoinRoom,
     OpenStream,
     PortsReady,
     RecordingEnd,
     RecordingEnded,
     Statistics,
+    StreamBroken,
     StreamClosed,
     StreamFailed,
     WorkerLost,
@@ -46,6 +49,8 @@ class FakeWorker:
         self.commands: deque[Command] = deque()
         self.open: dict[int, int] = {}
         """Stream -> port."""
+        self.missed: set[int] = set()
+        """Streams that could not be opened, or have ended by themselves: whatever is asked of them then is too late."""
         self.unwritten: list[int] = []
 
     def send(self, command: Command) -> None:
@@ -85,8 +90,10 @@ class House:
         if isinstance(event, StreamClosed):
             self.ended.append(event.stream)
             self.drop(event.stream)
-        elif isinstance(event, StreamFailed):
+        elif isinstance(event, StreamFailed | StreamBroken):
             self.failed.append(event.stream)
+            if isinstance(event, StreamBroken):
+                self.ended.append(event.stream)
             self.drop(event.stream)
         elif isinstance(event, WorkerLost):
             for stream in event.streams:
@@ -150,13 +157,13 @@ class House:
         command = worker.commands.popleft()
         match command:
             case OpenStream(stream, port):
+                worker.missed.discard(stream)
                 assert stream not in worker.open
                 assert port in worker.ports or not self.lives(stream)
                 assert port not in worker.open.values()
-                if port not in worker.ports:
-                    self.service._told(worker.number, StreamFailed(stream, "its port is not ready"))
-                elif fails:
-                    self.broken.add(port)
+                if fails or port not in worker.ports:
+                    self.broken |= {port} & worker.ports
+                    worker.missed.add(stream)
                     self.service._told(worker.number, StreamFailed(stream, "its port is not ready"))
                 else:
                     worker.open[stream] = port
@@ -168,16 +175,27 @@ class House:
                 again = tuple(sorted(self.broken & worker.ports - set(worker.open.values())))
                 self.broken.difference_update(again)
                 self.service._told(worker.number, PortsReady(worker.number, again))
+            case JoinRoom(stream):
+                assert self.is_there(stream, worker)
+                if fails and worker.open.pop(stream, None) is not None:
+                    worker.missed.add(stream)
+                    worker.unwritten += [stream] * recordings
+                    end = StreamBroken(stream, "the room is full", Statistics(1), recordings)
+                    self.service._told(worker.number, end)
             case Echo(stream):
-                assert stream in worker.open or not self.lives(stream)
+                assert self.is_there(stream, worker)
             case Bridge(stream, other):
-                assert stream in worker.open or not self.lives(stream)
-                assert other in worker.open or not self.lives(other)
+                assert self.is_there(stream, worker)
+                assert self.is_there(other, worker)
 
     def work_off(self, worker: FakeWorker, *, fails: bool = False, recordings: int = 0) -> None:
         """It does all that it has been told to."""
         while worker.commands:
             self.work(worker, fails, recordings)
+
+    def is_there(self, stream: int, worker: FakeWorker) -> bool:
+        """Whether it may be asked for something there."""
+        return stream in worker.open or stream in worker.missed or not self.lives(stream)
 
     def lives(self, stream: int) -> bool:
         return stream in self.streams
@@ -185,6 +203,7 @@ class House:
     def die(self, worker: FakeWorker) -> None:
         worker.commands.clear()
         worker.open.clear()
+        worker.missed.clear()
         worker.unwritten.clear()
         self.stranded |= {stream for stream, port in self.moving.items() if port in worker.ports}
         self.service._told(worker.number, WorkerLost(worker.number, ()))
@@ -218,10 +237,15 @@ def test_no_port_is_lost_or_in_use_twice(data: st.DataObject, workers: int) -> N
     asyncio.run(play())
 
 
+DEEDS = [
+    *("reserve", "open", "open", "close", "echo", "bridge", "join"),
+    *("work", "work", "work", "move", "move", "stay", "die"),
+]  # fmt: skip
+
+
 def act(house: House, data: st.DataObject) -> None:
     """Something happens."""
-    deeds = ["reserve", "open", "open", "close", "work", "work", "echo", "bridge", "move", "move", "stay", "die"]
-    deed = data.draw(st.sampled_from(deeds))
+    deed = data.draw(st.sampled_from(DEEDS))
     worker = data.draw(st.sampled_from(house.workers))
     streams = sorted(house.streams)
     if deed == "reserve":
@@ -240,6 +264,8 @@ def act(house: House, data: st.DataObject) -> None:
             house.close(stream)
         elif deed == "echo":
             house.service.send(Echo(stream))
+        elif deed == "join":
+            house.service.send(JoinRoom(stream, house.service.room_beside(stream)))
         elif deed == "bridge":
             house.service.send(Bridge(stream, other))
         elif deed == "move":
@@ -285,12 +311,44 @@ async def test_one_that_has_failed_where_it_was_goes_on_where_it_is() -> None:
     first, second = house.workers
     house.work_off(second)
     first.open.clear()
-    house.service._told(0, StreamClosed(1, Statistics(1)))
-    house.service._told(0, StreamFailed(1, "cannot join a room"))
+    house.service._told(0, StreamBroken(1, "cannot join a room", Statistics(1)))
     assert not house.failed
     assert house.service.worker_of(1) == 1
     house.finish()
     assert house.ended == [1]
+
+
+@pytest.mark.parametrize("way", [(1, 0), (1, 0, 1)])
+async def test_one_that_has_failed_in_its_first_stay_goes_on_in_its_last(way: tuple[int, ...]) -> None:
+    """It could not join a room; by then it had moved away and come back, of which the worker had not heard."""
+    house = House(WORKERS)
+    first, second = house.workers
+    house.reserve(None)
+    house.open(1)
+    house.work_off(first)
+    house.service.send(JoinRoom(1, house.service.room_beside(1)))
+    for worker in way:
+        house.move(1, worker)
+        house.open(1)
+    house.work(first, True, 0)
+    house.work_off(first)
+    house.work_off(second)
+    assert (house.ended, house.failed) == ([], [])
+    assert first.open | second.open == house.streams
+    house.finish()
+    assert house.ended == [1]
+
+
+async def test_one_that_fails_where_it_has_come_to_is_told_with_how_it_went_before() -> None:
+    house = moved(was_open=True)
+    first, second = house.workers
+    told: list[Event] = []
+    house.work_off(first)
+    house.service.on_event = told.append
+    house.work_off(second, fails=True)
+    assert told == [StreamBroken(1, "its port is not ready", Statistics(1))]
+    house.hear(*told)
+    house.finish()
 
 
 async def test_one_whose_new_worker_has_died_ends_with_all_that_it_has() -> None:

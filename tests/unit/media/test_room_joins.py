@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from media.messages import AnnounceFiles, CloseStream, JoinRoom, LeaveRoom, StreamFailed
+from media.messages import (
+    AnnounceFiles,
+    CloseStream,
+    JoinRoom,
+    LeaveRoom,
+    StreamBroken,
+    StreamClosed,
+    StreamFailed,
+)
 from media.mixer import MAX_CAPACITY, Mixer
 from media.plan import Codec
 from media.room import JOINS_A_TICK, MAX_ANNOUNCEMENTS
@@ -164,8 +172,10 @@ async def test_a_mixer_that_is_full_turns_away_who_waited_too(
     streams = [stream for _, stream in crowd(studio)]
     studio.do(*(JoinRoom(stream, stream) for stream in streams))  # each in a room of its own
     await asyncio.sleep(10 * FRAME_SECONDS)
-    failed = [event for event in studio.told if isinstance(event, StreamFailed)]
-    assert [event.stream for event in failed] == streams[-2:]
-    assert "cannot join a room" in failed[0].problem
+    broken = [event for event in studio.told if isinstance(event, StreamBroken)]
+    assert [event.stream for event in broken] == streams[-2:]
+    assert "cannot join a room" in broken[0].problem
+    ends = [event for event in studio.told if isinstance(event, StreamBroken | StreamClosed | StreamFailed)]
+    assert ends == broken  # each has one end
     assert len(studio.engine._rooms or ()) == CROWD - 2
     studio.stop()
