@@ -173,11 +173,10 @@ class Driver:
 
     def stream_message(self, data: bytes, flow: Flow) -> None:
         """A message has come over a connection. Nobody repeats it, so none is lost where too many wait."""
-        if self._inbox.has_room(data):
-            self._inbox.put([(data, flow)], self._loop.time())
-        else:
+        now = self._loop.time()
+        if self._inbox.put([(data, flow)], now):
             try:
-                self._message(data, flow, self._loop.time())
+                self._message(data, flow, now)
             finally:
                 self._finish()
 

@@ -20,8 +20,10 @@ from sipcore.transport.source import source_of
 logger = logging.getLogger(__name__)
 
 MAX_WAITING = 20_000
-"""Messages; a datagram that comes above is lost."""
+"""Messages; a datagram that comes above is lost. To it, what waits of its own source counts twice, so that a flood
+loses its own: one source takes half at most, two a third each (dynamic thresholds: Choudhury and Hahne, 1998)."""
 MAX_WAITING_BYTES = 32 * 1024 * 1024
+"""Counted in the same way."""
 SLICE_SECONDS = 0.005
 """So long messages are handled before more are read, and others on the loop have their turn."""
 PATIENCE_SECONDS = 0.2
@@ -35,6 +37,16 @@ Take = Callable[[bytes, Sender, float], None]
 """Told (message, from where, the time)."""
 Refuse = Callable[[bytes, Sender, float], bool]
 """Told (message, from where, seconds that it has waited); whether it has been turned away."""
+
+
+class _Queue(deque[Message]):
+    """What waits of one source, the next in front."""
+
+    size = 0
+    """Bytes."""
+
+
+_NOTHING = _Queue()
 
 
 class Inbox:
@@ -57,8 +69,8 @@ class Inbox:
         self._take = take
         self._refuse = refuse
         self._worked = worked
-        self._waiting: OrderedDict[str, deque[Message]] = OrderedDict()
-        """Of each source (an IPv6 one is a /64), the next in front."""
+        self._waiting: OrderedDict[str, _Queue] = OrderedDict()
+        """Of each source (an IPv6 one is a /64)."""
         self._known: dict[Message, float] = {}
         """All of these, and since when they wait."""
         self._bytes = 0
@@ -69,28 +81,27 @@ class Inbox:
         """How many wait."""
         return len(self._known)
 
-    def has_room(self, data: bytes) -> bool:
-        """Whether a message may wait here, or would be lost."""
-        return len(self._known) < MAX_WAITING and self._bytes + len(data) <= MAX_WAITING_BYTES
-
-    def put(self, messages: Iterable[Message], now: float) -> None:
-        """Messages have been read: handle them when others have had their turn."""
+    def put(self, messages: Iterable[Message], now: float) -> list[Message]:
+        """Messages have been read: handle them when others have had their turn. Returns those without room."""
+        known, waiting = self._known, self._waiting
+        over: list[Message] = []
         for message in messages:
-            if message in self._known:
+            if message in known:
                 continue
             data, sender = message
-            if not self.has_room(data):
-                self.lost += 1
-                continue
-            self._known[message] = now
-            self._bytes += len(data)
             source = source_of(sender.remote.host if isinstance(sender, Flow) else sender.host)
-            queue = self._waiting.get(source)
-            if queue is None:
-                self._waiting[source] = deque((message,))
-            else:
-                queue.append(message)
+            queue, size = waiting.get(source, _NOTHING), len(data)
+            if len(known) + len(queue) >= MAX_WAITING or self._bytes + queue.size + size > MAX_WAITING_BYTES:
+                over.append(message)
+                continue
+            if not queue:
+                queue = waiting[source] = _Queue()
+            queue.append(message)
+            queue.size += size
+            known[message] = now
+            self._bytes += size
         self._work_soon()
+        return over
 
     def clear(self) -> None:
         """Nothing that waits is to be handled any more."""
@@ -102,7 +113,7 @@ class Inbox:
         """Datagrams have been read together: handle them for a while, and the rest when others have had their turn;
         so all, where something waits already."""
         if self._scheduled:
-            self.put(datagrams, now)
+            self.lost += len(self.put(datagrams, now))
             return
         read_at, until, several = now, now + SLICE_SECONDS, len(datagrams) > 1
         take, coming = self._take, iter(_in_turn(datagrams) if several else datagrams)
@@ -113,7 +124,7 @@ class Inbox:
                     break
         finally:  # what went wrong with one message does not keep the others waiting
             if length_hint(coming):
-                self.put(coming, read_at)
+                self.lost += len(self.put(coming, read_at))
             self._worked()
 
     def _work_soon(self) -> None:
@@ -132,10 +143,12 @@ class Inbox:
             while self._waiting and now < until:
                 source, queue = self._waiting.popitem(last=False)
                 message = data, sender = queue.popleft()
+                size = len(data)
                 if queue:
+                    queue.size -= size
                     self._waiting[source] = queue  # behind all others
                 waited = now - self._known.pop(message)
-                self._bytes -= len(data)
+                self._bytes -= size
                 if waited >= PATIENCE_SECONDS and self._refuse(data, sender, waited):
                     self.refused += 1
                     self._report(now)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from itertools import count
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -57,7 +60,7 @@ class Books:
                 self.handed.append("failed")
 
 
-@given(STEPS, st.integers(8, 12))
+@given(STEPS, st.integers(16, 20))
 def test_what_comes_together_is_handled_as_what_waits_in_its_order(
     steps: list[list[Datagram] | bytes | str | float], most: int
 ) -> None:
@@ -80,6 +83,46 @@ def test_what_comes_together_is_handled_as_what_waits_in_its_order(
         inbox.MAX_WAITING = before
         for each in books:
             each.loop.close()
+
+
+BURSTS = st.tuples(st.sampled_from(V4), st.integers(2, 12), st.integers(1, 40))
+
+
+@given(st.lists(BURSTS | st.none(), max_size=25))
+def test_who_floods_loses_his_own_and_nobody_elses(steps: list[tuple[Address, int, int] | None]) -> None:
+    """Messages of an address, of so many bytes, so many; None is a turn. The first source sends what it likes, the
+    others as long as less than a quarter of the room is enough for all that they have waiting."""
+    before, inbox.MAX_WAITING, inbox.MAX_WAITING_BYTES = (inbox.MAX_WAITING, inbox.MAX_WAITING_BYTES), 20, 100
+    books, waiting, numbers = Books(), defaultdict[str, list[Datagram]](list), count(1)
+    flooder = V4[0].host
+    try:
+        for step in steps:
+            if step is None:
+                handed = len(books.handed)
+                books.turn()
+                for entry in books.handed[handed:]:
+                    if isinstance(entry, tuple):
+                        assert waiting[entry[1].host].pop(0) == entry[:2], "those of a source in order"
+            sender, size, messages = step or (V4[0], 0, 0)
+            for _ in range(messages):
+                datagram = next(numbers).to_bytes(size, "little"), sender
+                honest = [len(data) for host in waiting if host != flooder for data, _ in waiting[host]]
+                enough = 4 * (len(honest) + 1) < 20 and 4 * (sum(honest) + size) < 100
+                if sender.host != flooder and not enough:
+                    break
+                over = books.inbox.put([datagram], books.loop.time())
+                assert sender.host == flooder or not over
+                if not over:
+                    waiting[sender.host].append(datagram)
+            sizes = {host: [len(data) for data, _ in each] for host, each in waiting.items() if each}
+            assert len(books.inbox) == sum(map(len, sizes.values())) <= 20
+            assert books.inbox._bytes == sum(map(sum, sizes.values())) <= 100
+            assert {host: queue.size for host, queue in books.inbox._waiting.items()} == {
+                host: sum(each) for host, each in sizes.items()
+            }
+    finally:
+        inbox.MAX_WAITING, inbox.MAX_WAITING_BYTES = before
+        books.loop.close()
 
 
 @given(

@@ -12,7 +12,7 @@ import pytest
 
 from sipcore.effects import Arrived, Effect, Invited
 from sipcore.net import inbox
-from sipcore.net.inbox import MAX_WAITING, SLICE_SECONDS, Inbox, Sender
+from sipcore.net.inbox import MAX_WAITING, MAX_WAITING_BYTES, SLICE_SECONDS, Inbox, Sender
 from sipcore.syntax.message import Response
 from sipcore.syntax.parser import parse_message
 from sipcore.transport.flow import Address
@@ -104,16 +104,27 @@ def test_what_is_repeated_while_it_waits_is_handled_once(work: Work) -> None:
     assert len(work.taken) == 3
 
 
+def host(number: int) -> Address:
+    return Address(f"10.0.{number // 250}.{number % 250}", 5060)
+
+
+def flood(work: Work, sources: list[Address], messages: int, size: int = 1) -> int:
+    """So many messages of each, in turn, of that size or a little more; how many had no room."""
+    numbers = (b"%d" % number * size for number in range(messages))
+    return len(work.inbox.put([(data, source) for data in numbers for source in sources], work.loop.time()))
+
+
 def test_there_is_an_end_to_what_is_kept(work: Work) -> None:
-    for number in range(MAX_WAITING + 5):
-        work.inbox.put([(b"%d" % number, PHONE)], work.loop.time())
-    assert (len(work.inbox), work.inbox.lost) == (MAX_WAITING, 5)
+    everybody = [host(number) for number in range(MAX_WAITING)]
+    assert (flood(work, everybody, 1), len(work.inbox)) == (0, MAX_WAITING)
+    assert flood(work, [PHONE], 5) == 5
+    work.inbox.work([(b"one", PHONE), (b"two", PHONE)], work.loop.time())
+    assert (work.inbox.lost, len(work.inbox)) == (2, MAX_WAITING)
     work.inbox.clear()
-    for number in range(1000):
-        work.inbox.put([(b"%d" % number * 20_000, PHONE)], work.loop.time())
-    assert len(work.inbox) < 1000
+    assert flood(work, everybody[:1000], 1, 60_000) > 0
+    assert len(work.inbox) == MAX_WAITING_BYTES // 60_000
     work.inbox.clear()
-    work.inbox.put([(b"alone", PHONE)], work.loop.time())
+    flood(work, [PHONE], 1)
     work.inbox.clear()
     assert len(work.inbox) == 0
     turn(work)
@@ -122,9 +133,23 @@ def test_there_is_an_end_to_what_is_kept(work: Work) -> None:
 
 def test_one_that_waits_alone_takes_room(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inbox, "MAX_WAITING", 1)
-    assert work.inbox.has_room(b"alone")
-    work.inbox.put([(b"alone", PHONE)], work.loop.time())
-    assert not work.inbox.has_room(b"another")
+    assert work.inbox.put([(b"alone", PHONE), (b"another", PHONE)], 0.0) == [(b"another", PHONE)]
+
+
+@pytest.mark.parametrize("size", [1, 5000])
+@pytest.mark.parametrize("floods", [1, 2, 4])
+def test_a_flood_leaves_as_much_room_as_each_of_its_sources_takes(work: Work, floods: int, size: int) -> None:
+    lost = flood(work, [host(number) for number in range(floods)], MAX_WAITING, size)
+    taken = work.inbox._bytes / MAX_WAITING_BYTES if size > 1 else len(work.inbox) / MAX_WAITING
+    assert lost > 0
+    assert taken == pytest.approx(floods / (floods + 1), abs=0.001)
+    assert flood(work, [PHONE], 100) == 0
+
+
+def test_a_thousand_phones_behind_one_address_may_come_back_together(work: Work) -> None:
+    """Each with a registration and nine subscriptions."""
+    home = [Address("192.0.2.7", 1024 + number) for number in range(1000)]
+    assert flood(work, home, 10) == 0
 
 
 # -- the whole driver --------------------------------------------------------------------------------
@@ -209,6 +234,23 @@ async def test_requests_over_a_connection_are_asked_to_come_later_too(
         assert connection.statuses.count(200) + connection.statuses.count(503) == 100
         assert connection.statuses[-1] == 481
         assert connection.received.count(b"Retry-After: ") == connection.statuses.count(503)
+
+
+async def test_a_flood_costs_no_other_phone_an_answer(
+    simulation: Simulation, client: HostNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox, "MAX_WAITING", 50)
+    async with serving(simulation) as server:
+        slow(simulation, server, 0.01)
+        flooding, phone = Datagrams(client), Datagrams(simulation.network.host("10.0.1.2", "phone"))
+        for number in range(100, 130):
+            for each in range(100):
+                flooding.send(invite(number * 100 + each))
+            phone.send(options(number, transport="UDP", host="10.0.1.2"))
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(5)
+        assert statuses(phone) == [200] * 30
+        assert len(flooding.received) < 3000, "all that was lost was of the flood"
 
 
 async def test_nothing_that_comes_over_a_connection_is_lost(
