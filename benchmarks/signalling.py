@@ -132,6 +132,9 @@ class MemorySocket:
     def send(self, data: bytes, remote: Any) -> None:
         self.sent.append((data, remote))
 
+    def ignore(self, sources: Any) -> None:
+        """All is heard."""
+
     def connect(self, remote: Any) -> None:
         """Only sound is connected."""
 

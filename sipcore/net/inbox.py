@@ -12,6 +12,7 @@ from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable
 from itertools import chain, zip_longest
 from operator import length_hint
+from typing import TypeVar
 
 from sipcore.net.udp import Datagram
 from sipcore.transport.flow import Address, Flow
@@ -24,6 +25,8 @@ MAX_WAITING = 20_000
 loses its own: one source takes half at most, two a third each (dynamic thresholds: Choudhury and Hahne, 1998)."""
 MAX_WAITING_BYTES = 32 * 1024 * 1024
 """Counted in the same way."""
+FLOOD = 250
+"""Messages: who has so many waiting, and loses more, is the one who sends too much."""
 SLICE_SECONDS = 0.005
 """So long messages are handled before more are read, and others on the loop have their turn."""
 PATIENCE_SECONDS = 0.2
@@ -33,6 +36,7 @@ REPORT_SECONDS = 60.0
 Sender = Address | Flow
 """Of a datagram its address, of what came over a connection its flow."""
 Message = tuple[bytes, Sender]
+Some = TypeVar("Some", bound=Message)
 Take = Callable[[bytes, Sender, float], None]
 """Told (message, from where, the time)."""
 Refuse = Callable[[bytes, Sender, float], bool]
@@ -65,6 +69,8 @@ class Inbox:
         """`refuse` is asked about what has waited too long; `worked` is told before others have their turn."""
         self.refused = self.lost = 0
         """Messages turned away, and dropped, since the start."""
+        self.flooding: set[str] = set()
+        """Sources that have lost some while much of theirs waited; cleared by whoever reads it."""
         self._loop = loop
         self._take = take
         self._refuse = refuse
@@ -81,10 +87,10 @@ class Inbox:
         """How many wait."""
         return len(self._known)
 
-    def put(self, messages: Iterable[Message], now: float) -> list[Message]:
+    def put(self, messages: Iterable[Some], now: float) -> list[Some]:
         """Messages have been read: handle them when others have had their turn. Returns those without room."""
         known, waiting = self._known, self._waiting
-        over: list[Message] = []
+        over: list[Some] = []
         for message in messages:
             if message in known:
                 continue
@@ -113,7 +119,7 @@ class Inbox:
         """Datagrams have been read together: handle them for a while, and the rest when others have had their turn;
         so all, where something waits already."""
         if self._scheduled:
-            self.lost += len(self.put(datagrams, now))
+            self._put_or_lose(datagrams, now)
             return
         read_at, until, several = now, now + SLICE_SECONDS, len(datagrams) > 1
         take, coming = self._take, iter(_in_turn(datagrams) if several else datagrams)
@@ -124,8 +130,15 @@ class Inbox:
                     break
         finally:  # what went wrong with one message does not keep the others waiting
             if length_hint(coming):
-                self.lost += len(self.put(coming, read_at))
+                self._put_or_lose(coming, read_at)
             self._worked()
+
+    def _put_or_lose(self, datagrams: Iterable[Datagram], now: float) -> None:
+        for _, sender in self.put(datagrams, now):
+            self.lost += 1
+            source = source_of(sender.host)
+            if len(self._waiting.get(source, _NOTHING)) >= FLOOD:
+                self.flooding.add(source)
 
     def _work_soon(self) -> None:
         if self._waiting and not self._scheduled:

@@ -38,6 +38,8 @@ class RateLimit:
         """In such a time a bucket fills."""
         self._buckets: dict[str, float] = {}
         """Source -> since when its tokens were earned; what is earlier than a whole bucket takes is lost."""
+        self.flooding: set[str] = set()
+        """Sources of which `admitted` has left something out; cleared by whoever reads it."""
 
     def admit(self, source: str, now: float) -> bool:
         """Take a token of the source's bucket; False if there is none."""
@@ -67,6 +69,8 @@ class RateLimit:
             if since is None:  # new, or of IPv6, where its network has the bucket
                 if self.admit(host, now):
                     let_in.append(datagram)
+                else:
+                    self.flooding.add(source_of(host))
                 continue
             if since < full:
                 since = full
@@ -74,4 +78,6 @@ class RateLimit:
             if since <= latest:
                 buckets[host] = since
                 let_in.append(datagram)
+            else:
+                self.flooding.add(host)
         return let_in

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
+from sipcore.net.sieve import drop
 from sipcore.transport.flow import Address
 
 logger = logging.getLogger(__name__)
@@ -16,6 +17,10 @@ MAX_DATAGRAM_BYTES = 65535
 DRAIN = 256
 """Datagrams read before others on the loop have their turn."""
 MAX_SENDERS = 10_000
+MAX_IGNORED = 100
+"""Sources; each costs the kernel some steps for each datagram."""
+IGNORED_SECONDS = 0.05
+"""So long after the last that was too much a source is heard again: what the queue had of it has been read then."""
 
 Datagram = tuple[bytes, Address]
 """What has come, and from where."""
@@ -53,6 +58,9 @@ class SystemUdpSocket:
         network might. The system call itself, for it is made for each message."""
         self._receive = receive
         self._closed = False
+        self._ignored: dict[str, float] = {}
+        """Sources, until when."""
+        self._heeding: asyncio.TimerHandle | None = None
         self._senders = _Senders()
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._socket, self._readable)
@@ -62,7 +70,36 @@ class SystemUdpSocket:
         if not self._closed:
             self._closed = True
             self._loop.remove_reader(self._socket)
+            if self._heeding is not None:
+                self._heeding.cancel()
             self._socket.close()
+
+    def ignore(self, sources: Iterable[str]) -> None:
+        """Have the kernel drop for a while what comes of these: it would fill the queue that others need too."""
+        if self._closed:
+            return
+        before, until = len(self._ignored), self._loop.time() + IGNORED_SECONDS
+        for source in sources:
+            if source in self._ignored or len(self._ignored) < MAX_IGNORED:
+                self._ignored[source] = until
+        if len(self._ignored) > before:
+            self._drop()
+        if self._heeding is None:
+            self._heeding = self._loop.call_at(until, self._heed)
+
+    def _heed(self) -> None:
+        """Let those be heard that have been ignored for long enough."""
+        now = self._loop.time()
+        self._ignored = {source: until for source, until in self._ignored.items() if until > now}
+        self._drop()
+        soonest = min(self._ignored.values(), default=None)
+        self._heeding = None if soonest is None else self._loop.call_at(soonest, self._heed)
+
+    def _drop(self) -> None:
+        try:
+            drop(self._socket, self._ignored)
+        except OSError as error:  # it is read, and lost then
+            logger.debug("UDP %s: %s", self.local, error)
 
     def _readable(self) -> None:
         recvfrom, senders = self._socket.recvfrom, self._senders

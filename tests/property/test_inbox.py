@@ -13,6 +13,7 @@ from sipcore.net.inbox import Inbox, Sender
 from sipcore.net.limits import Limits, RateLimit
 from sipcore.net.udp import Datagram
 from sipcore.transport.flow import Address, Flow, Transport
+from sipcore.transport.source import source_of
 from tests.simulation.loop import JumpingLoop
 
 V4 = [Address(f"192.0.2.{host}", port) for host in (1, 2, 3) for port in (5060, 5061)]
@@ -146,6 +147,9 @@ def test_what_comes_together_is_admitted_as_one_after_the_other(
             heap = [(b"%d %d" % (number, place), sender) for place, sender in enumerate(senders)]
             one_by_one = [datagram for datagram in heap if each.admit(datagram[1].host, now)]
             assert together.admitted(heap, now) == one_by_one
+            left_out = {source_of(sender.host) for data, sender in heap if (data, sender) not in one_by_one}
+            assert together.flooding == left_out
+            together.flooding.clear()
             assert together._buckets == each._buckets
     finally:
         limits.MAX_SOURCES = before

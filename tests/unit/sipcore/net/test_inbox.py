@@ -13,6 +13,7 @@ import pytest
 from sipcore.effects import Arrived, Effect, Invited
 from sipcore.net import inbox
 from sipcore.net.inbox import MAX_WAITING, MAX_WAITING_BYTES, SLICE_SECONDS, Inbox, Sender
+from sipcore.net.limits import Limits
 from sipcore.syntax.message import Response
 from sipcore.syntax.parser import parse_message
 from sipcore.transport.flow import Address
@@ -146,6 +147,20 @@ def test_a_flood_leaves_as_much_room_as_each_of_its_sources_takes(work: Work, fl
     assert flood(work, [PHONE], 100) == 0
 
 
+def test_a_flood_is_who_has_much_waiting_and_nobody_for_whom_others_have_left_no_room(work: Work) -> None:
+    def send(sender: Address) -> set[str]:
+        work.inbox.work([(b"hello", sender)], work.loop.time())
+        return work.inbox.flooding
+
+    everybody = [host(number) for number in range(MAX_WAITING)]
+    flood(work, everybody, 1)
+    assert (send(PHONE), send(host(0)._replace(port=1))) == (set(), set())
+    work.inbox.clear()
+    flood(work, [host(0)], MAX_WAITING // 2)
+    assert send(host(1)) == set()
+    assert send(host(0)) == {host(0).host}
+
+
 def test_a_thousand_phones_behind_one_address_may_come_back_together(work: Work) -> None:
     """Each with a registration and nine subscriptions."""
     home = [Address("192.0.2.7", 1024 + number) for number in range(1000)]
@@ -251,6 +266,33 @@ async def test_a_flood_costs_no_other_phone_an_answer(
         await asyncio.sleep(5)
         assert statuses(phone) == [200] * 30
         assert len(flooding.received) < 3000, "all that was lost was of the flood"
+
+
+async def test_who_floods_is_not_even_read(
+    simulation: Simulation, client: HostNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither who sends more than his rate, nor who sends more than may wait."""
+    async with serving(simulation, limits=Limits(messages_per_second=1000.0, burst=1000.0)) as server:
+        ignored: list[set[str]] = []
+        monkeypatch.setattr(server.driver._udp, "ignore", lambda sources: ignored.append(set(sources)))
+        flooding = Datagrams(client)
+        for number in range(1000):
+            flooding.send(options(number, transport="UDP"))
+        await asyncio.sleep(0.1)
+        assert ignored == []
+        for number in range(2000, 3100):
+            flooding.send(options(number, transport="UDP"))
+        await asyncio.sleep(1)
+        assert ignored == [{client.address}]
+        monkeypatch.setattr(inbox, "MAX_WAITING", 600)
+        slow(simulation, server, 0.01)
+        for number in range(4000, 4900):
+            flooding.send(options(number, transport="UDP"))
+        await asyncio.sleep(0.1)
+        assert ignored == [{client.address}] * 2
+        Datagrams(simulation.network.host("10.0.1.2", "phone")).send(options(5000, transport="UDP"))
+        await asyncio.sleep(1)
+        assert len(ignored) == 2, "a flood that is over is not told again"
 
 
 async def test_nothing_that_comes_over_a_connection_is_lost(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
+from collections.abc import Callable, Iterable
 from typing import Self
 
 import pytest
 
-from sipcore.net.udp import DRAIN, Datagram, SystemUdpSocket
+from sipcore.net import udp
+from sipcore.net.udp import DRAIN, IGNORED_SECONDS, MAX_IGNORED, Datagram, SystemUdpSocket
 from sipcore.transport.flow import Address
 from tests.unit.sipcore.net.loopback import HERE, run, until
 
@@ -16,9 +19,9 @@ from tests.unit.sipcore.net.loopback import HERE, run, until
 class Port:
     """A bound port; keeps what comes."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = HERE) -> None:
         self.received: list[tuple[bytes, Address]] = []
-        self.socket = SystemUdpSocket(Address(HERE, 0), self.received.extend)
+        self.socket = SystemUdpSocket(Address(host, 0), self.received.extend)
 
     def __enter__(self) -> Self:
         return self
@@ -106,6 +109,97 @@ def test_a_peer_that_is_not_there_does_no_harm() -> None:
             other.socket.send(b"I am", port.socket.local)
             await until(lambda: port.received)
             assert port.received == [(b"I am", other.socket.local)]
+
+    run(story())
+
+
+class Ignoring(Port):
+    """By a clock that is set by hand."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__()
+        self.now = 0.0
+        monkeypatch.setattr(self.socket, "_loop", self)
+
+    def time(self) -> float:
+        return self.now
+
+    def call_at(self, when: float, heed: Callable[[], None]) -> asyncio.TimerHandle:
+        self.when, self.heed = when, heed
+        return asyncio.get_running_loop().call_later(1000.0, heed)
+
+    def remove_reader(self, port: socket.socket) -> None:
+        asyncio.get_running_loop().remove_reader(port)
+
+    def pass_on(self) -> None:
+        """To when the timer is due."""
+        self.now = self.when
+        self.heed()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux drops datagrams for us")
+def test_who_is_ignored_is_not_read_until_he_has_not_been_named_for_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one, other = "127.0.0.2", "127.0.0.3"
+
+    async def story() -> None:
+        with Ignoring(monkeypatch) as port, Port(one) as first, Port(other) as second, Port() as phone:
+
+            async def heard() -> list[str]:
+                """Whose datagrams are told, up to that of the phone, which comes last."""
+                port.received.clear()
+                for sender in (first, second, phone):
+                    sender.socket.send(b"hello", port.socket.local)
+                await until(lambda: (b"hello", phone.socket.local) in port.received)
+                return [remote.host for _, remote in port.received]
+
+            port.socket.ignore({one})
+            assert await heard() == [other, HERE]
+            port.now = 0.75 * IGNORED_SECONDS
+            port.socket.ignore({other})
+            assert await heard() == [HERE]
+            port.pass_on()
+            assert (port.now, await heard()) == (IGNORED_SECONDS, [one, HERE])
+            port.socket.ignore({other})
+            port.pass_on()
+            assert await heard() == [one, HERE]
+            port.pass_on()
+            assert (port.now, await heard()) == (2 * IGNORED_SECONDS, [one, other, HERE])
+            port.socket.ignore({one, other})
+            assert await heard() == [HERE]
+
+    run(story())
+
+
+def test_where_nothing_can_be_dropped_all_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(port: socket.socket, sources: Iterable[str]) -> None:
+        raise PermissionError("not here")
+
+    async def story() -> None:
+        monkeypatch.setattr(udp, "drop", refused)
+        monkeypatch.setattr(udp, "IGNORED_SECONDS", 0.001)
+        with Port() as port, Port() as other:
+            port.socket.ignore({HERE})
+            other.socket.send(b"hello", port.socket.local)
+            await until(lambda: port.received)
+            await until(lambda: port.socket._heeding is None)
+
+    run(story())
+
+
+def test_no_more_are_ignored_than_the_kernel_is_to_look_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    named: list[int] = []
+
+    async def story() -> None:
+        monkeypatch.setattr(udp, "drop", lambda port, sources: named.append(len(sources)))
+        with Port() as port:
+            for number in range(2 * MAX_IGNORED):
+                port.socket.ignore({f"192.0.2.{number}"})
+                port.socket.ignore({f"192.0.2.{number}"})
+            assert named == list(range(1, MAX_IGNORED + 1))
+        port.socket.ignore({"192.0.2.1"})
+        assert len(named) == MAX_IGNORED, "nothing is asked of a socket that is closed"
 
     run(story())
 
