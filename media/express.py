@@ -35,8 +35,10 @@ UNCOUNTED: Final = 4096
 LOOK: Final = 256
 """So many times packets are passed on in arrays, at most one of each route, until it is looked at which routes come to
 the end of their sequence numbers."""
-COUNTED_TOGETHER: Final = 16
-"""Where a step of counting has fewer packets, each for itself is quicker."""
+COUNTED_TOGETHER: Final = 64
+"""Fewer packets are quicker counted one by one."""
+_KEPT: Final = (15 / 16) ** np.arange(1024)
+"""What is left of a jitter after so many packets; after more than that, nothing."""
 
 _COMPLETION: Final = np.dtype([("number", "i8"), ("result", "i4"), ("flags", "u2"), ("buffer", "u2")])
 """struct io_uring_cqe."""
@@ -46,11 +48,15 @@ _COMPLETION_BYTES: Final = _TOLD.size
 _WHOLE: Final = HOLDS_DATAGRAM | GOES_ON
 _BEGIN: Final = np.complex128
 """The first 16 bytes of a packet, moved as they are: header and a bit of the payload."""
-_QUARTER: Final = np.dtype(np.uint32)
+_QUARTERS: Final[Any] = np.dtype((np.uint32, (4,)))
 _TIMESTAMP, _KEY, _PAYLOAD, _SSRC = range(4)
 """What these are in the byte order of the machine, as four numbers. A key is start and sequence number."""
-_NO_ROUTE: Final = 1
-"""What is added to the payload where there is none; the sum of it is not needed."""
+_WIRE_QUARTERS: Final[Any] = np.dtype((">u4", (4,)))
+_WIRE_TIMESTAMP: Final = 1
+"""The same as they are sent."""
+_NO_ROUTE: Final = 0xBFFF_FFFF
+"""The last key where there is no route: what begins with the next one is neither RTP nor what shares its ports (RFC
+7983)."""
 _HEADER: Final = struct.Struct("!III")
 """Key, timestamp, SSRC."""
 
@@ -91,33 +97,33 @@ class Express:
         """That of all forwards; 0: they differ."""
         self._next = np.tile(np.array([1, 0], np.uint32), operations).tobytes()
         """How keys and SSRCs of packets that are the next ones differ from those before."""
-        self._zeros = bytes(4 * operations)
         # Of each route:
         self._last = np.zeros(operations, _BEGIN)
-        """The begin of its last packet; and what is added to each quarter to get that of what is sent."""
-        self._offset = np.zeros(operations, _BEGIN)
-        self._quarters, self._offsets = (
-            each.view(_QUARTER).reshape(-1, 4) for each in (self._last, self._offset)
-        )
-        self._offsets[:, _PAYLOAD] = _NO_ROUTE
+        """The begin of its last packet."""
+        self._lasts = self._last.view(_QUARTERS)
+        self._lasts[:, _KEY] = _NO_ROUTE
+        self._offsets = np.zeros((operations, 4), np.uint32)
+        """What is added to these to get what is sent."""
         self._end = np.zeros(operations, np.uint32)
         """Who has come beyond this key is let go: soon a sequence number wraps, here or in what is sent."""
         self._fd = np.full(operations, -1, np.int32)
+        self._key_before = np.zeros(operations, np.uint32)
+        """When it was looked for silence."""
         self._relays = 0
         self._for_few = (
-            self._last.view(np.uint32).data, self._offset.view(np.uint32).data, self._end.data, self._fd.data,
+            self._last.view(np.uint32).data, self._offsets.reshape(-1).data, self._end.data, self._fd.data,
             ring.operations.cast("i"),
         )  # fmt: skip
         self._odd_at = np.full(operations, operations)
         # Statistics:
-        self._uncounted: list[tuple[_Numbers, _Quarters, _Values, _Values]] = []
-        """Numbers, timestamps, sizes, and when they were passed on."""
+        self._uncounted: list[tuple[_Numbers, _Begins, _Values, _Values]] = []
+        """Numbers, the begins of what was sent, sizes, and when they were passed on."""
         self._uncounted_few: list[tuple[int, int, int, float]] = []
-        """The same of packets that came after them, one by one."""
+        """The same of packets that came after them, one by one, with timestamps in place of begins."""
         self._uncounted_packets = 0
         self._clock, self._jitter = np.zeros(operations), np.zeros(operations)
-        self._transit = np.zeros(operations, _QUARTER)
-        """As in `RtpReceiver`."""
+        self._transit = np.zeros(operations, np.uint32)
+        """As in `RtpReceiver`, but by the timestamps of what is sent."""
         self._packets, self._octets = np.zeros(operations, np.intp), np.zeros(operations, np.intp)
         """Those that the route does not know of; octets with headers."""
 
@@ -135,7 +141,7 @@ class Express:
         if going is None or going.end - going.key < 2 * LOOK:
             return
         self.routes[number], self._spoken_by[hearer.number] = route, number
-        self._quarters[number] = going.timestamp, going.key, 0, going.ssrc
+        self._lasts[number] = going.timestamp, going.key, 0, going.ssrc
         self._offsets[number] = (
             going.sent_timestamp - going.timestamp & 0xFFFFFFFF,
             going.sent_key - going.key & 0xFFFFFFFF,
@@ -143,29 +149,31 @@ class Express:
             going.sent_ssrc - going.ssrc & 0xFFFFFFFF,
         )
         self._end[number], self._fd[number] = going.end - 2 * LOOK, hearer.fileno()
+        self._key_before[number] = going.key - 1
         self._clock[number], self._jitter[number] = going.clock_rate, going.jitter
-        self._transit[number] = going.transit & 0xFFFFFFFF
+        self._transit[number] = going.transit - int(self._offsets[number, _TIMESTAMP]) & 0xFFFFFFFF
         self._packets[number] = self._octets[number] = 0
         route.lend(self, number)
 
     def write_books(self, number: int) -> None:
         """Let a route know what was passed on here."""
         self._count()
-        timestamp, key, _, _ = self._quarters[number].tolist()
+        timestamp, key, _, _ = self._lasts[number].tolist()
+        transit = int(self._transit[number]) + int(self._offsets[number, _TIMESTAMP]) & 0xFFFFFFFF
         packets, octets = int(self._packets[number]), int(self._octets[number])
         self._packets[number] = self._octets[number] = 0
         self.routes[number].resume(
-            key, timestamp, packets, octets, int(self._transit[number]), float(self._jitter[number])
+            key, timestamp, packets, octets, transit, float(self._jitter[number])
         )
 
     def key(self, number: int) -> int:
         """That of the last packet of a route, in which its sequence number is."""
-        return int(self._quarters[number, _KEY])
+        return int(self._lasts[number, _KEY])
 
     def dismiss(self, number: int) -> None:
         """Pass on no more of a route, once it knows all."""
         self.write_books(number)
-        self._offsets[number, _PAYLOAD], self._fd[number] = _NO_ROUTE, -1
+        self._lasts[number, _KEY], self._fd[number] = _NO_ROUTE, -1
         del self.routes[number]
         for hearer in [hearer for hearer, speaker in self._spoken_by.items() if speaker == number]:
             del self._spoken_by[hearer]
@@ -176,10 +184,18 @@ class Express:
             if each is not None and each in self.routes:
                 self.routes[each].take_back()
 
-    def _look(self) -> None:
+    def look_for_silence(self) -> None:
+        """Every second: let routes go of which nothing has come since this was called before."""
+        keys = self._lasts[:, _KEY]
+        silent = (keys == self._key_before) & (self._fd >= 0)
+        self._key_before[...] = keys
+        for number in silent.nonzero()[0].tolist():
+            self.routes[number].take_back(silent=True)
+
+    def _look_at_ends(self) -> None:
         """Let routes go before their sequence numbers wrap."""
         self._relays = 0
-        for number in (self._quarters[:, _KEY] > self._end).nonzero()[0].tolist():
+        for number in (self._lasts[:, _KEY] > self._end).nonzero()[0].tolist():
             if number in self.routes:
                 self.routes[number].take_back()
 
@@ -219,22 +235,17 @@ class Express:
         where = slice(buffer, last) if last <= self._buffers else self._around[buffer:last]
         numbers = self._numbers[first : first + count].copy()
         begins = self._begins[where].byteswap()
-        offset = self._offset.take(numbers)
-        quarters, offsets = begins.view(_QUARTER), offset.view(_QUARTER)
-        steps = quarters - self._last.take(numbers).view(_QUARTER)
-        if (
-            steps[_KEY::2].tobytes() != self._next[: 8 * count]
-            or offsets[_PAYLOAD::4].tobytes() != self._zeros[: 4 * count]
-        ):
+        quarters = begins.view(_QUARTERS)
+        if (quarters - self._lasts.take(numbers, 0))[:, _KEY::2].tobytes() != self._next[: 8 * count]:
             return False
-        offsets += quarters
         self._last[numbers] = begins
-        self._begins[where] = offset.byteswap(inplace=True)
+        quarters += self._offsets.take(numbers, 0)
+        self._begins[where] = begins.byteswap(inplace=True)
         self._send_fds[where] = self._fd.take(numbers)
         if size != self._send_size:
             self._send_sizes[...] = self._send_size = size
         self._ring.forward(self._forwards[buffer:last])
-        self._note(numbers, quarters[_TIMESTAMP::4], size)
+        self._note(numbers, begins, size)
         return True
 
     def _usual_of(self, size: int) -> bytes:
@@ -250,12 +261,10 @@ class Express:
         self, numbers: _Numbers, buffers: _Numbers, sizes: _Numbers, fits: npt.NDArray[np.bool_]
     ) -> npt.NDArray[np.bool_]:
         """Pass on the usual ones of these datagrams: which were. `fits`: which have the size of packets of sound."""
-        begins, offset = self._begins[buffers].byteswap(), self._offset.take(numbers)
-        quarters, offsets = begins.view(_QUARTER), offset.view(_QUARTER)
-        steps = quarters - self._last.take(numbers).view(_QUARTER)
-        usual: npt.NDArray[np.bool_] = fits & (steps[_KEY::4] == 1)
-        usual &= steps[_SSRC::4] == 0
-        usual &= offsets[_PAYLOAD::4] == 0
+        begins = self._begins[buffers].byteswap()
+        steps = begins.view(_QUARTERS) - self._lasts.take(numbers, 0)
+        usual: npt.NDArray[np.bool_] = fits & (steps[:, _KEY] == 1)
+        usual &= steps[:, _SSRC] == 0
         odd = (~usual).nonzero()[0]
         whose = numbers[odd]
         self._odd_at[whose[::-1]] = odd[::-1]  # the first of each number
@@ -263,26 +272,27 @@ class Express:
         self._odd_at[whose] = len(self._odd_at)
         if np.count_nonzero(usual):
             numbers, buffers, begins = numbers[usual], buffers[usual], begins[usual]
-            offsets += quarters
             self._last[numbers] = begins
-            self._begins[buffers] = offset[usual].byteswap(inplace=True)
+            quarters = begins.view(_QUARTERS)
+            quarters += self._offsets.take(numbers, 0)
+            self._begins[buffers] = begins.byteswap(inplace=True)
             self._send_fds[buffers] = self._fd.take(numbers)
             self._send_sizes[buffers], self._send_size = sizes[usual], 0
             self._ring.forward(memoryview(array("I", (self._ring.first_forward + buffers).tolist())))
-            self._note(numbers, begins.view(_QUARTER)[_TIMESTAMP::4], sizes[usual])
+            self._note(numbers, begins, sizes[usual])
         return usual
 
-    def _note(self, numbers: _Numbers, timestamps: _Quarters, sizes: _Values) -> None:
-        """Packets that were passed on are to be counted."""
+    def _note(self, numbers: _Numbers, begins: _Begins, sizes: _Values) -> None:
+        """Packets that were passed on, and begin so, are to be counted."""
         if self._uncounted_few:
             self._close_few()
-        self._uncounted.append((numbers, timestamps, sizes, self._now()))
+        self._uncounted.append((numbers, begins, sizes, self._now()))
         self._uncounted_packets += len(numbers)
         if self._uncounted_packets >= UNCOUNTED:
             self._count()
         self._relays += 1
         if self._relays == LOOK:
-            self._look()
+            self._look_at_ends()
 
     def _pass_on_few(self, completions: _Completions) -> list[tuple[int, int, int]]:
         """The same with one packet after another."""
@@ -298,11 +308,12 @@ class Express:
                 key, timestamp, ssrc = _HEADER.unpack_from(incoming, buffer * STRIDE)
                 if key == last[quarter + _KEY] + 1 and ssrc == last[quarter + _SSRC] and key <= end[number]:
                     last[quarter + _KEY], last[quarter + _TIMESTAMP] = key, timestamp
+                    timestamp = timestamp + offset[quarter + _TIMESTAMP] & 0xFFFFFFFF
                     _HEADER.pack_into(
                         incoming,
                         buffer * STRIDE,
                         key + offset[quarter + _KEY] & 0xFFFFFFFF,
-                        timestamp + offset[quarter + _TIMESTAMP] & 0xFFFFFFFF,
+                        timestamp,
                         ssrc + offset[quarter + _SSRC] & 0xFFFFFFFF,
                     )
                     forward = ring.first_forward + buffer
@@ -327,7 +338,9 @@ class Express:
         """Of each route what comes first is counted first."""
         few, self._uncounted_few = np.array(self._uncounted_few), []
         numbers, timestamps, sizes = few[:, :3].astype(np.intp).T
-        self._uncounted.append((numbers, timestamps.astype(np.uint32), sizes, few[:, 3]))
+        begins = np.zeros(len(few), _BEGIN)
+        begins.view(_WIRE_QUARTERS)[:, _WIRE_TIMESTAMP] = timestamps
+        self._uncounted.append((numbers, begins, sizes, few[:, 3]))
 
     def _count(self) -> None:
         """What `RtpReceiver.count` does, and the octets of what was sent."""
@@ -336,10 +349,11 @@ class Express:
         if not self._uncounted:
             return
         uncounted, self._uncounted, self._uncounted_packets = self._uncounted, [], 0
-        all_numbers, all_stamps, all_sizes, all_times = zip(*uncounted, strict=True)
+        all_numbers, all_begins, all_sizes, all_times = zip(*uncounted, strict=True)
         counts = list(map(len, all_numbers))
-        numbers, stamps, times = np.concatenate(all_numbers), np.concatenate(all_stamps), _spread(all_times, counts)
-        transits = (times * self._clock[numbers]).astype(np.int64).astype(np.uint32) - stamps
+        numbers, begins, times = np.concatenate(all_numbers), np.concatenate(all_begins), _spread(all_times, counts)
+        timestamps = begins.view(_WIRE_QUARTERS)[:, _WIRE_TIMESTAMP].astype(np.uint32)
+        transits = (times * self._clock[numbers]).astype(np.int64).astype(np.uint32) - timestamps
         packets = np.bincount(numbers)  # as long as it has to be: numbers are given out from 0 on
         few = len(packets)
         self._packets[:few] += packets
@@ -347,25 +361,29 @@ class Express:
             self._octets[:few] += packets * all_sizes[0]
         else:
             self._octets[:few] += np.bincount(numbers, _spread(all_sizes, counts)).astype(np.intp)
-        if len(numbers) < COUNTED_TOGETHER * np.maximum.reduce(packets):
+        if len(numbers) < COUNTED_TOGETHER:
             self._count_each(numbers, transits)
         else:
             self._count_together(numbers, transits, packets)
 
     def _count_together(self, numbers: _Numbers, transits: _Quarters, packets: _Numbers) -> None:
-        """Transits and jitter; `packets`: how many there are of each route."""
+        """Transits and jitter; `packets`: how many there are of each route.
+
+        A packet adds a sixteenth of how its transit differs to the jitter, of which each one keeps fifteen (RFC 3550
+        section A.8): that is a sum, in which what a packet adds counts for less the more come after it."""
         present = packets.nonzero()[0]
         counts = packets[present]
-        first = counts.cumsum() - counts
+        end = counts.cumsum()
+        first = end - counts
         transits = transits[numbers.astype(np.uint16).argsort(kind="stable")]  # route after route
         before = np.empty_like(transits)
         before[1:], before[first] = transits[:-1], self._transit[present]
         grown = np.abs((transits - before).view(np.int32), dtype=np.float64)
-        jitter = self._jitter[present]
-        for number in range(int(np.maximum.reduce(counts))):
-            these = (counts > number).nonzero()[0]
-            jitter[these] += (grown[first[these] + number] - jitter[these]) / 16  # RFC 3550 section A.8
-        self._jitter[present], self._transit[present] = jitter, transits[first + counts - 1]
+        to_come = np.repeat(end - 1, counts) - np.arange(len(transits))
+        grown *= _KEPT.take(to_come, mode="clip")
+        kept = self._jitter[present] * _KEPT.take(counts, mode="clip")
+        self._jitter[present] = kept + np.add.reduceat(grown, first) / 16
+        self._transit[present] = transits[end - 1]
 
     def _count_each(self, numbers: _Numbers, transits: _Quarters) -> None:
         """The same for few, or much of few."""

@@ -42,6 +42,8 @@ MOST_GATHERED: Final = 192
 """No more packets than these are meant to be gathered, for there are but so many buffers."""
 LOOK_SECONDS: Final = 0.1
 """So long are they counted."""
+SILENCE_SECONDS: Final = 1.0
+"""Packets that are passed on in arrays come sooner than that, or it is noticed."""
 SOCKETS: Final = 1536
 """A core can relay for fewer."""
 SENDS: Final = 254
@@ -79,6 +81,8 @@ class UringLane(selectors.DefaultSelector):
         self._gather = GATHER_SECONDS
         self._came, self._looked_at = 0, now()
         """Since that time."""
+        self._silent_since = now()
+        """Streams of which nothing has come since then are silent at the next look."""
         self._relayed = 0
         """Packets, one by one."""
         self._express: Express | None = None
@@ -118,13 +122,14 @@ class UringLane(selectors.DefaultSelector):
             if not self._watched:
                 ring.watch(self.fileno())
                 self._watched = True
-            came = ring.wait(timeout, self._gather)
+            came = ring.wait(self._at_most(timeout), self._gather)
             self._came += came
-            if (now := self._now()) - self._looked_at >= LOOK_SECONDS:
+            if looks := (now := self._now()) - self._looked_at >= LOOK_SECONDS:
                 self._look_at_load(now)
+                self._look_for_silence(now)
             is_quiet = came > 0 and self._handle()
             is_late = until is not None and time.monotonic() >= until
-            if not is_quiet or is_late or not self._watched:
+            if not is_quiet or is_late or looks or not self._watched:  # alarms may have been set
                 break
             timeout = None if until is None else until - time.monotonic()
         events = [] if self._watched else super().select(0)
@@ -151,6 +156,17 @@ class UringLane(selectors.DefaultSelector):
         self._deal_with(ring.completed(MOST))
         ring.give_back()
         return False
+
+    def _at_most(self, timeout: float | None) -> float | None:
+        """How long it may be waited until it is looked for silence."""
+        if self._express is None or not self._express.routes:
+            return timeout
+        return SILENCE_SECONDS if timeout is None else min(timeout, SILENCE_SECONDS)
+
+    def _look_for_silence(self, now: float) -> None:
+        if self._express is not None and now - self._silent_since >= SILENCE_SECONDS:
+            self._silent_since = now
+            self._express.look_for_silence()
 
     def _look_at_load(self, now: float) -> None:
         rate = self._came / (now - self._looked_at)

@@ -22,6 +22,14 @@ class Carrier(Protocol):
         """Pass on no more of a route, once it knows all."""
 
 
+class Origin(Protocol):
+    """The stream whose packets a route passes on."""
+
+    def returned(self, *, silent: bool) -> None:
+        """A carrier, which sees by itself when no more of them come, has given the route back. `silent`: for that
+        reason, after a second or more."""
+
+
 class Going(NamedTuple):
     """How a route goes: of the last packet that came, and of what was sent for it. A key is the first four bytes of a
     packet, with its sequence number."""
@@ -44,8 +52,8 @@ class Route:
     hundreds of streams have no room in the processor's caches, and to fetch more of each costs more than the work."""
 
     __slots__ = (
-        "_carrier", "_now", "_number", "_otherwise", "_receiver", "_sender", "_start", "_start_sent", "_table",
-        "remote", "send", "source",
+        "_carrier", "_now", "_number", "_origin", "_otherwise", "_receiver", "_sender", "_start", "_start_sent",
+        "_table", "remote", "send", "source",
     )  # fmt: skip
 
     def __init__(
@@ -60,6 +68,7 @@ class Route:
         *,
         table: bytes | None,
         otherwise: Callable[[bytes, Address], None],
+        origin: Origin,
         now: Callable[[], float],
     ) -> None:
         """Packets of `source` that begin with the two bytes `start` are counted by `receiver`, and go to `remote` with
@@ -67,7 +76,7 @@ class Route:
         `otherwise` gets all others. `now`: in seconds."""
         self.source, self._start, self._receiver = source, start, receiver
         self._sender, self._start_sent, self.send, self.remote = sender, start_sent, send, remote
-        self._table, self._otherwise, self._now = table, otherwise, now
+        self._table, self._otherwise, self._origin, self._now = table, otherwise, origin, now
         self._carrier: Carrier | None = None
         self._number = 0
 
@@ -116,6 +125,11 @@ class Route:
         self._carrier, self._number = carrier, number
 
     @property
+    def is_carried(self) -> bool:
+        """Whether somebody else does that now."""
+        return self._carrier is not None
+
+    @property
     def passed_on_elsewhere(self) -> int:
         """Packets that the receiver does not know of yet, but for those that came twice."""
         if self._carrier is None:
@@ -127,11 +141,12 @@ class Route:
         if self._carrier is not None:
             self._carrier.write_books(self._number)
 
-    def take_back(self) -> None:
-        """The same, and pass on all packets here from now on."""
+    def take_back(self, *, silent: bool = False) -> None:
+        """The same, and pass on all packets here from now on. `silent`: since none have come for a second."""
         if self._carrier is not None:
             self._carrier.dismiss(self._number)
             self._carrier = None
+            self._origin.returned(silent=silent)
 
     def resume(
         self, key: int, timestamp: int, packets: int, octets: int, transit: int, jitter: float

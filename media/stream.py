@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from itertools import chain
+from math import ceil
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,10 @@ logger = logging.getLogger(__name__)
 
 MAX_DIGITS_QUEUED = 64
 """Digits of 200 ms each that may wait to be sent."""
+
+TOGETHER_SECONDS = 0.2
+"""Reports of streams whose packets a carrier passes on wait for each other for so long: to wake up for each costs more
+than they do."""
 
 MAX_MISORDER = 128
 """A packet that is so far behind comes late no more, and SRTP does not send it (RFC 3711 section 3.3.2)."""
@@ -85,8 +90,10 @@ class Stream:
     _talkspurt = True
     """Whether the next packet of our own begins a talkspurt: it gets the marker."""
     _vigil: Vigil | None = None
-    _looks_to_report = 0
+    _report_at = 0.0
     """0: it is not known yet."""
+    _rests = False
+    """Whether nothing is looked at until then, as long as a carrier passes its packets on."""
     _reported_packets = 0
     _sent_before = 0
     """Packets of other SSRCs of ours, under keys that we have no more."""
@@ -237,11 +244,11 @@ class Stream:
 
     def close(self) -> Statistics:
         """End the stream, with a BYE to the peer."""
-        self._alarms.cancel(self._alarm)
         self._ticker.remove(self.id)
         self.quiet()
         for listener in self._listeners:
             listener.quiet()
+        self._alarms.cancel(self._alarm)
         if self.recordings is not None:
             self.recordings.close()
         if self.sender.packets or self.receiver.packets:
@@ -341,6 +348,7 @@ class Stream:
             remote,
             table=None if theirs is ours else g711.TRANSLATE[theirs, ours],
             otherwise=self._receive,
+            origin=self,
             now=self._now,
         )
 
@@ -547,15 +555,31 @@ class Stream:
         if self.party is not None and self.party.batch is not None:
             self.party.batch.write_books(self.party.row)
 
+    def returned(self, *, silent: bool) -> None:
+        """Its packets are passed on by its own route again; `silent`: since none have come for a second."""
+        if self._rests:
+            self._alarms.cancel(self._alarm)
+            self._rests, self._alarm = False, self._alarms.rows[LOOK_SECONDS].set(self._look)
+            self._watch().resume(self._heard(), 1 if silent else 0)
+
     def _look(self) -> None:
-        """Every second: whether the peer is still heard, and whether it is time for a report."""
-        self._alarm = self._alarms.rows[LOOK_SECONDS].set(self._look)
-        in_batch = self.party is not None and self.party.batch is not None  # who falls silent leaves there
-        if self._watch().look(self._heard(), flowing=in_batch):
-            self._tell("silent", self.id)
-        looks = self._looks_to_report or rtcp.next_interval(self._random)
-        self._looks_to_report = looks - 1
-        if looks == 1 and (self.sender.packets or self.receiver.packets):
+        """Every second, or when it is time for a report if somebody else sees whether the peer is still heard."""
+        now = self._now()
+        if not self._report_at:  # the stream is a second old
+            self._report_at = now - LOOK_SECONDS + rtcp.next_interval(self._random)
+        reports = now >= self._report_at
+        if reports:
+            self._report_at = now + rtcp.next_interval(self._random)
+        self._rests = self._route is not None and self._route.is_carried
+        if self._rests:
+            together = ceil(self._report_at / TOGETHER_SECONDS) * TOGETHER_SECONDS
+            self._alarm = self._alarms.set(together - now, self._look)
+        else:
+            self._alarm = self._alarms.rows[LOOK_SECONDS].set(self._look)
+            in_batch = self.party is not None and self.party.batch is not None  # who falls silent leaves there
+            if self._watch().look(self._heard(), flowing=in_batch):
+                self._tell("silent", self.id)
+        if reports and (self.sender.packets or self.receiver.packets):
             self._take_books()
             self._send_report()
 

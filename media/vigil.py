@@ -70,6 +70,11 @@ class Vigil:
         self._since = now
         return True
 
+    def resume(self, packets: int, looks: int) -> None:
+        """Others have seen meanwhile whether the peer was heard: so many packets have come until now, the last of them
+        so many looks ago."""
+        self._packets, self._looks, self._since = packets, looks, self._now() - looks * LOOK_SECONDS
+
     def _doubt(self) -> None:
         if self._latch.doubt():
             try:

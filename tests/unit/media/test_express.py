@@ -43,7 +43,7 @@ class Call:
 
     def say(self, numbers: range, odd: dict[int, bytes] | None = None) -> None:
         """A packet of each comes, of some another than the usual."""
-        self.now += 0.0203  # never at the very time of an alarm, which these timers take for due
+        self.now += 0.020301  # never at the very time of an alarm, which these timers take for due
         self.world.step(self.now, [(each, (odd or {}).get(each) or self.packet(each)) for each in numbers])
 
     def heard(self, number: int) -> list[RtpPacket]:
