@@ -1,6 +1,6 @@
 """What does the same work cost Asterisk on this machine, in the same minutes?
 
-python -m benchmarks.asterisk [registration] [call] [relay] [conference] [--root FOLDER] [--rounds 5]
+python -m benchmarks.asterisk [registration] [call] [relay] [conference] [--root FOLDER] [--rounds 5] [--calls 50]
 
 Both systems hear the same bare phones in turn, and what is compared is the CPU of all their processes; of ours in a
 conference, that of the media worker, for there is nothing to do for the others (benchmarks/conference.py).
@@ -43,12 +43,11 @@ from benchmarks.load import BarePhone, Unanswered, calling, in_step
 from benchmarks.relay import connect, programs, talking
 
 EXTENSIONS = range(1000, 1020)
-TALKERS = range(1000, 1100)
-"""Of relayed calls."""
 ROOMS, PARTIES = 8, 32
 """Of the conferences."""
 TALK_SECONDS = 4.0
 LEAD_SECONDS = 2.0
+"""Before what is measured: so long after a silence all goes on as ever."""
 UNHEARD_PORT = 9
 """Where phones say that they hear, before they know; whoever relays sound follows where it comes from."""
 MODULES = """
@@ -132,29 +131,32 @@ def _configuration(extensions: range, port: int, folder: Path, root: Path) -> di
     }
 
 
-Work = Callable[[Server], Iterator[int]]
-"""Does a round of work for a server whenever it is asked for the next figure: how many units that was."""
+Work = Callable[[Server, int], Iterator[int]]
+"""Does a round of work for a server, with so many calls if it is asked for any, whenever the next figure is wanted: how
+many units that was; 0 where it only leads up to the next."""
 
 
-def registrations(running: Server) -> Iterator[int]:
+def registrations(running: Server, _: int) -> Iterator[int]:
     """Digest registrations, all phones at once."""
     phones = [BarePhone(number, running.address) for number in EXTENSIONS]
     while True:
         yield sum(in_step([phone.registering() for phone in phones]) for _ in range(100))
 
 
-def calls(running: Server) -> Iterator[int]:
+def calls(running: Server, _: int) -> Iterator[int]:
     """Calls from INVITE to BYE, each phone in one of them."""
     pairs = _pairs(running)
     while True:
         yield sum(in_step([calling(*pair) for pair in pairs]) for _ in range(50))
 
 
-def relayed(running: Server) -> Iterator[int]:
+def relayed(running: Server, calls: int) -> Iterator[int]:
     """Packets of sound, in and out, at the pace of real phones."""
-    with programs() as found, talking(found.phones, len(TALKERS), 20) as media:
-        connect(running, TALKERS, media)
+    with programs() as found, talking(found.phones, 2 * calls, 20) as media:
+        connect(running, range(1000, 1000 + 2 * calls), media)
         while True:
+            media.talk(LEAD_SECONDS)
+            yield 0
             yield media.talk(TALK_SECONDS).received
 
 
@@ -168,15 +170,16 @@ def _pairs(running: Server) -> Sequence[tuple[BarePhone, BarePhone]]:
 WORKS: dict[str, Work] = {"registration": registrations, "call": calls, "relay": relayed}
 
 
-def compare(name: str, ours: Server, theirs: Server, rounds: int) -> Cost:
+def compare(name: str, ours: Server, theirs: Server, rounds: int, calls: int) -> Cost:
     """Let both do this work in turns."""
-    works = {who: (running, WORKS[name](running)) for who, running in ((OURS, ours), (THEIRS, theirs))}
+    works = {who: (running, WORKS[name](running, calls)) for who, running in ((OURS, ours), (THEIRS, theirs))}
     figures: dict[str, list[float]] = {OURS: [], THEIRS: []}
     for turn in range(rounds + 1):
         for who, (running, work) in works.items():
-            before = cpu_seconds(running.pid)
+            done, before = 0, 0.0
             try:
-                done = next(work)
+                while not done:
+                    before, done = cpu_seconds(running.pid), next(work)
             except Unanswered as error:
                 raise Unanswered(f"{who} owed an answer: {error}") from None
             time.sleep(0.3)
@@ -230,7 +233,9 @@ def main() -> int:
         "--root", type=Path, default=Path("/"), help="where Asterisk is installed (default: %(default)s)"
     )
     parser.add_argument("--rounds", type=int, default=5, help="the median of so many (default: %(default)s)")
+    parser.add_argument("--calls", type=int, default=50, help="that are relayed (default: %(default)s)")
     options = parser.parse_args()
+    extensions = range(1000, 1000 + max(2 * options.calls, len(EXTENSIONS)))
     names = options.works or [*WORKS, "conference"]
     width = max(map(len, names))
     try:
@@ -238,8 +243,8 @@ def main() -> int:
             if name == "conference":
                 print(f"{name:<{width}}  {asyncio.run(conference(options.root, options.rounds))}")
                 continue
-            with server(TALKERS) as ours, asterisk(TALKERS, options.root) as theirs:
-                cost = compare(name, ours, theirs, options.rounds)
+            with server(extensions) as ours, asterisk(extensions, options.root) as theirs:
+                cost = compare(name, ours, theirs, options.rounds, options.calls)
                 print(f"{name:<{width}}  {cost}")
     except NoAsterisk as error:
         print(error, file=sys.stderr)

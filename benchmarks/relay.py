@@ -37,8 +37,8 @@ from media.ticker import Ticker
 PAYLOAD = bytes(range(160))
 HEADER = struct.Struct("!BBHII")
 PCMU = 0
-FLOOR_SECONDS = 1.0
-"""At most: phones that are silent for twice that may be elsewhere, and are looked for."""
+FLOOR_SECONDS = 0.4
+"""At most: phones that are silent for more than a second may be elsewhere, and are looked for."""
 WARM_SECONDS = 0.5
 
 

@@ -34,10 +34,12 @@ BUSY_RATE: Final = 800
 """Packets in a second, of 8 calls: so many are gathered for longer."""
 QUIET_RATE: Final = 0.75
 """Less than this part of that is no load any more."""
-CROWD_SECONDS: Final = 0.005
+CROWD_SECONDS: Final = 0.0065
 """The same where a crowd comes."""
-CROWD_RATE: Final = 10_000
-"""Packets in a second, of 100 calls: that is a crowd. From half of that on it grows into one, step by step."""
+CROWD_RATE: Final = 15_000
+"""Packets in a second, of 150 calls: that is a crowd."""
+GROWING_RATE: Final = 5_000
+"""From here on it grows into one, step by step."""
 MOST_GATHERED: Final = 192
 """No more packets than these are meant to be gathered, for there are but so many buffers."""
 LOOK_SECONDS: Final = 0.1
@@ -218,7 +220,7 @@ class UringLane(selectors.DefaultSelector):
 
 def gathering(rate: float) -> float:
     """For how many seconds packets are gathered under the load of so many in a second."""
-    crowd = min(max(2 * rate / CROWD_RATE - 1.0, 0.0), 1.0)
+    crowd = min(max((rate - GROWING_RATE) / (CROWD_RATE - GROWING_RATE), 0.0), 1.0)
     seconds = BUSY_SECONDS + crowd * (CROWD_SECONDS - BUSY_SECONDS)
     return seconds if rate * seconds <= MOST_GATHERED else MOST_GATHERED / rate
 
