@@ -54,6 +54,14 @@ class Latch:
             return True
         return False
 
+    @property
+    def remote_rtcp(self) -> Address | None:
+        """Where to send reports: what the peer wrote, or one port beyond where its sound comes from elsewhere;
+        None while that is not known."""
+        if self.locked is not None and self.locked != self.plan.remote:
+            return self.locked[0], self.locked[1] + 1
+        return self.plan.remote_rtcp
+
     def doubt(self) -> bool:
         """The locked address has fallen silent; whether that is news."""
         news = self.locked is not None and not self.doubted and not self.plan.holds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from math import ceil
 from random import Random
 
 from media.rtp import RtpReceiver, RtpSender
@@ -11,6 +12,7 @@ from values import dataclass
 SENDER_REPORT, RECEIVER_REPORT, SOURCE_DESCRIPTION, BYE = 200, 201, 202, 203
 INTERVAL_SECONDS = 5.0
 MAX_PACKET_BYTES = 1500
+TOGETHER_SECONDS = 0.2
 _BLOCK = struct.Struct("!IIIIII")
 _SENDER = struct.Struct("!IIIII")
 _NTP_EPOCH_SECONDS = 2_208_988_800
@@ -48,6 +50,12 @@ class Report:
 def next_interval(random: Random) -> int:
     """Seconds to the next report, whole ones: 0.5 to 1.5 of the nominal interval (section 6.2)."""
     return int(INTERVAL_SECONDS * (0.5 + random.random()) + 0.5)
+
+
+def together(at: float) -> float:
+    """When a report is sent that is due at this moment and can wait for those of other streams: to wake up for each
+    costs more than they do."""
+    return ceil(at / TOGETHER_SECONDS) * TOGETHER_SECONDS
 
 
 def ntp_middle(now: float) -> int:

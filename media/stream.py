@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from itertools import chain
-from math import ceil
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -37,10 +36,6 @@ logger = logging.getLogger(__name__)
 
 MAX_DIGITS_QUEUED = 64
 """Digits of 200 ms each that may wait to be sent."""
-
-TOGETHER_SECONDS = 0.2
-"""Reports of streams whose packets a carrier passes on wait for each other for so long: to wake up for each costs more
-than they do."""
 
 MAX_MISORDER = 128
 """A packet that is so far behind comes late no more, and SRTP does not send it (RFC 3711 section 3.3.2)."""
@@ -330,11 +325,8 @@ class Stream:
         special = self.party or self._ear or self.recordings
         if special or len(self._listeners) > 1 or listener.recordings or listener._digits is not None:
             return None
-        if (
-            source is None
-            or remote is None
-            or not (self.plan.direction.receives and listener.plan.direction.sends)
-        ):
+        flows = self.plan.direction.receives and listener.plan.direction.sends
+        if source is None or remote is None or not flows:
             return None
         if theirs is not ours and (theirs, ours) not in g711.TRANSLATE:
             return None
@@ -410,12 +402,8 @@ class Stream:
     @property
     def takes_payloads(self) -> bool:
         """Whether the peer listens, and hears nothing else just now."""
-        return (
-            self._source is None
-            and self._digits is None
-            and self.plan.direction.sends
-            and self._latch.remote is not None
-        )
+        nothing_else = self._source is None and self._digits is None
+        return nothing_else and self.plan.direction.sends and self._latch.remote is not None
 
     def send_payload(self, payload: bytes | memoryview) -> None:
         """Send the peer 20 ms of sound in its codec, unless it hears something else just now."""
@@ -451,9 +439,6 @@ class Stream:
             if ended is not None:
                 ended()
             return
-        self._send_pcm(pcm)
-
-    def _send_pcm(self, pcm: bytes) -> None:
         self._send_sound(self._encoded(pcm))
 
     def _encoded(self, pcm: bytes) -> bytes:
@@ -469,9 +454,7 @@ class Stream:
         plan = self.plan
         remote = self._latch.remote
         if remote is not None and plan.direction.sends:
-            data = self.sender.packet(
-                plan.send_payload_type, payload, plan.codec.frame_ticks, self._talkspurt
-            )
+            data = self.sender.packet(plan.send_payload_type, payload, plan.codec.frame_ticks, self._talkspurt)
             self._talkspurt = False
             self._send(data, remote)
             if self.recordings:
@@ -488,7 +471,7 @@ class Stream:
             self._digits = None
             return
         if isinstance(packets, bytes):
-            self._send_pcm(packets)
+            self._send_sound(self._encoded(packets))
             return
         for packet in packets:
             if remote is not None and payload_type is not None:
@@ -565,15 +548,13 @@ class Stream:
     def _look(self) -> None:
         """Every second, or when it is time for a report if somebody else sees whether the peer is still heard."""
         now = self._now()
-        if not self._report_at:  # the stream is a second old
-            self._report_at = now - LOOK_SECONDS + rtcp.next_interval(self._random)
-        reports = now >= self._report_at
-        if reports:
-            self._report_at = now + rtcp.next_interval(self._random)
+        begun = now if self._report_at else now - LOOK_SECONDS  # the latter: the stream is a second old
+        reports = 0.0 < self._report_at <= now
+        if reports or not self._report_at:
+            self._report_at = begun + rtcp.next_interval(self._random)
         self._rests = self._route is not None and self._route.is_carried
         if self._rests:
-            together = ceil(self._report_at / TOGETHER_SECONDS) * TOGETHER_SECONDS
-            self._alarm = self._alarms.set(together - now, self._look)
+            self._alarm = self._alarms.set(rtcp.together(self._report_at) - now, self._look)
         else:
             self._alarm = self._alarms.rows[LOOK_SECONDS].set(self._look)
             in_batch = self.party is not None and self.party.batch is not None  # who falls silent leaves there
@@ -584,19 +565,13 @@ class Stream:
             self._send_report()
 
     def _send_report(self, *, bye: bool = False) -> None:
-        remote = self.plan.remote_rtcp
-        locked = self._latch.locked
-        if locked is not None and locked != self.plan.remote:
-            remote = (locked[0], locked[1] + 1)
+        remote = self._latch.remote_rtcp
         if remote is None:
             return
         sending = self.sender.packets > self._reported_packets
         self._reported_packets = self.sender.packets
-        cname = f"{self.sender.ssrc:08x}@myphone"
-        heard = self._signs.heard_report
-        data = rtcp.build_report(
-            self.sender, self.receiver, cname, self._now(), heard, sending=sending, bye=bye
-        )
+        cname, heard = f"{self.sender.ssrc:08x}@myphone", self._signs.heard_report
+        data = rtcp.build_report(self.sender, self.receiver, cname, self._now(), heard, sending=sending, bye=bye)
         secured = self._srtp.protect_rtcp(data) if self._srtp is not None and self._secured else data
         if secured is not None:
             self.ports.rtcp.send(secured, remote)
