@@ -53,7 +53,8 @@ def test_who_is_silent_for_long_is_told_of_by_when_it_was_heard_last(call: Call)
 def test_each_goes_on_to_report(call: Call) -> None:
     seconds = 100
     for stream in call.world.streams:
-        stream.plan = replace(stream.plan, remote_rtcp=(HERE, 5000))
+        stream.change(replace(stream.plan, remote_rtcp=(HERE, 5000)))
+    talk(call, STREAMS, 1)
     before = [len(rtcp.sent) for rtcp in call.world.rtcp]
     talk(call, STREAMS, seconds)
     assert call.world.in_arrays == STREAMS
