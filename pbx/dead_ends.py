@@ -1,6 +1,6 @@
-"""Targets of a configuration that lead nowhere.
+"""What of a configuration leads nowhere: targets, and numbers that nobody can dial.
 
-The configuration alone cannot tell: a target may be a dial code, and those are the features'.
+Of targets the configuration alone cannot tell: one may be a dial code, and those are the features'.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pbx.destinations import (
 )
 from pbx.dial_codes import dial_table
 from pbx.reception import numbers as reception_numbers
-from pbx.trunks.checks import emergency, leads_outside
+from pbx.trunks.checks import emergency, is_barred_outside, leads_outside
 
 if TYPE_CHECKING:
     from pbx.config import Config
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 _NO_TARGETS = ("", "name", "repeat")
 """What a key of a receptionist does beside leading somewhere, and what is not set."""
+_NUMBERED = ("extensions", "queues", "ring_groups", "receptionists")
+"""Tables whose entries can be dialled."""
 
 
 def check_leads(
@@ -55,8 +57,8 @@ def _anywhere(problem: Problem) -> tuple[str, str]:
 
 
 def dead_ends(config: Config, codes: DialTable) -> Iterator[Problem]:
-    """What leads to somebody or something that there is not, by its key. Forwards to extensions and numbers are checked
-    with the extensions themselves."""
+    """What leads to somebody or something that there is not, or to where it does not lead those who come by it, by its
+    key. Forwards to extensions and numbers are checked with the extensions themselves."""
     nowhere = _Nowhere(config, codes)
     for key, text in _targets(config):
         if text not in _NO_TARGETS and (problem := nowhere.objection(parse_target(text))):
@@ -68,6 +70,24 @@ def dead_ends(config: Config, codes: DialTable) -> Iterator[Problem]:
                 yield Problem(
                     f"extensions[{index}].forward.{occasion}", f"(extension {extension.number}) {problem}"
                 )
+    if config.trunks:
+        for index, rule in enumerate(config.inbound_rules):
+            for name in ("target", "otherwise"):
+                if problem := nowhere.objection_outside(getattr(rule, name)):
+                    yield Problem(f"inbound_rules[{index}].{name}", problem)
+        yield from _behind_help(config)
+
+
+def _behind_help(config: Config) -> Iterator[Problem]:
+    """Numbers that nobody inside reaches who dials them: they begin with the prefix of a rule, and call for help."""
+    remedy = "choose another, or say in dialing.emergency which numbers are"
+    numbers = [(f"numbers.{name}", number) for number, name in config.numbers.reserved().items()]
+    for table in _NUMBERED:
+        numbers += [(f"{table}[{index}].number", each.number) for index, each in enumerate(getattr(config, table))]
+    prefixes = tuple(rule.prefix for rule in config.outbound_rules if rule.prefix)
+    for key, number in numbers:
+        if number.startswith(prefixes) and (help_ := emergency(config, number)):
+            yield Problem(key, f"{number} is {help_}, {remedy}")
 
 
 def _targets(config: Config) -> Iterator[tuple[str, str]]:
@@ -122,6 +142,15 @@ class _Nowhere:
                 known = any(target.scheme in trunk.schemes for trunk in self._config.trunks)
                 return "" if known else f"needs a gateway for {target.scheme}:, add the scheme to that of a trunk"
         return ""
+
+    def objection_outside(self, target: str) -> str:
+        """Why a target that calls for help inside leads callers from outside nowhere; empty if it does not, or does."""
+        dialled = target.removeprefix("number:")
+        help_ = emergency(self._config, dialled)
+        if not help_ or dialled in self._names or dialled in self._system or self._codes.match(dialled):
+            return ""
+        remedy = "where only an outbound rule with from_trunks leads calls from outside, add one or choose another"
+        return f"{dialled} is {help_}, {remedy}" if is_barred_outside(self._config, dialled) else ""
 
     def _objection_to_digits(self, digits: Mapping[str, str]) -> str:
         """Why a dial code leads nowhere with these digits of its placeholders, such as those of `*4{extension}`."""

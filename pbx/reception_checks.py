@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from pbx.config_errors import Problem
-from pbx.trunks.checks import emergency
+from pbx.trunks.checks import is_emergency
 
 if TYPE_CHECKING:
     from pbx.config import Config
@@ -43,5 +43,7 @@ def _in_numbers(config: Config) -> Iterator[Problem]:
             owner = taken.setdefault(entry.number, f"{name}[{index}]")
             if owner != f"{name}[{index}]":
                 yield Problem(f"{name}[{index}].number", f"{entry.number} is {owner} already, choose another")
-            elif help_ := emergency(config, entry.number):
-                yield Problem(f"{name}[{index}].number", f"{entry.number} is {help_}, choose another")
+            elif is_emergency(config, entry.number):
+                yield Problem(
+                    f"{name}[{index}].number", f"{entry.number} is an emergency number, choose another"
+                )

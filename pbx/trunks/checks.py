@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pbx.config_errors import Problem
-from pbx.trunks.outbound import Outbound
+from pbx.numbers import NumberingPlan
+from pbx.trunks.outbound import Asker, Barred, Outbound
 from pbx.trunks.settings import FIRST_PORT, Trunk
 
 if TYPE_CHECKING:
@@ -42,12 +43,24 @@ def ports(trunks: tuple[Trunk, ...]) -> dict[str, int]:
     return numbers
 
 
+def is_emergency(config: Config, digits: str) -> bool:
+    """Whether a number, as it is, is one that every extension may always call."""
+    listed = config.dialing.emergency
+    return NumberingPlan(config.dialing.country).is_emergency(digits) if listed is None else digits in listed
+
+
 def emergency(config: Config, dialled: str) -> str:
     """How a string that is dialled inside calls for help, which comes before everything; empty if it does not."""
     number = Outbound(config.outbound_rules, config.dialing).emergency(dialled)
     if number is None or number == dialled:
         return "" if number is None else "an emergency number"
     return f"the emergency number {number} behind the prefix of an outbound rule"
+
+
+def is_barred_outside(config: Config, dialled: str) -> bool:
+    """Whether no rule leads callers from outside to a number outside."""
+    outbound = Outbound(config.outbound_rules, config.dialing, trunks=tuple(ports(config.trunks)))
+    return isinstance(outbound.route(dialled, Asker(from_trunk=True)), Barred)
 
 
 def _in_groups(config: Config) -> Iterator[Problem]:
@@ -133,11 +146,14 @@ def _unknown(key: str, names: tuple[str, ...], known: set[str], what: str) -> It
 
 
 def _in_emergency_numbers(config: Config) -> Iterator[Problem]:
-    """Nothing may stand in the way of an emergency call."""
+    """Nothing may stand in the way of an emergency call. What would be one behind a prefix is found with the dead ends:
+    older versions let it in, and it keeps no system from its start."""
     remedy = "choose another, or say in dialing.emergency which numbers are"
     for index, extension in enumerate(config.extensions):
-        if help_ := emergency(config, extension.number):
-            yield Problem(f"extensions[{index}].number", f"{extension.number} is {help_}, {remedy}")
+        if is_emergency(config, extension.number):
+            yield Problem(
+                f"extensions[{index}].number", f"{extension.number} is an emergency number, {remedy}"
+            )
     for number, name in config.numbers.reserved().items():
-        if help_ := emergency(config, number):
-            yield Problem(f"numbers.{name}", f"{number} is {help_}, {remedy}")
+        if is_emergency(config, number):
+            yield Problem(f"numbers.{name}", f"{number} is an emergency number, {remedy}")

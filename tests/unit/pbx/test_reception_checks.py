@@ -46,15 +46,6 @@ HUNDRED = {"number": "100", "name": "x"}
             "queues[0].number: 112 is an emergency number, choose another",
         ),
         (
-            {
-                "queues": [{"number": "918"}],
-                "trunks": [{"name": "lines", "addresses": ["192.0.2.1"]}],
-                "outbound_rules": [{"prefix": "9", "strip": 1, "trunks": ["lines"]}],
-                "dialing": {"country": "FR"},
-            },
-            "queues[0].number: 918 is the emergency number 18 behind the prefix of an outbound rule, choose another",
-        ),
-        (
             {"ring_groups": [{"number": "810", "members": ["100", "100"]}]},
             "ring_groups[0]: members should name each extension once",
         ),

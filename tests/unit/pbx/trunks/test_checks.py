@@ -112,15 +112,6 @@ def test_ports_are_numbered_from_10000_up() -> None:
             " numbers are",
         ),
         (
-            {
-                "trunks": [LINES],
-                "extensions": [LEE | {"number": "915"}],
-                "outbound_rules": [{"prefix": "9", "strip": 1, "trunks": ["lines"]}],
-            },
-            "extensions[0].number: 915 is the emergency number 15 behind the prefix of an outbound rule, choose"
-            " another, or say in dialing.emergency which numbers are",
-        ),
-        (
             {"trunks": [LINES], "dialing": {"country": "GB"}},
             "numbers.voicemail: 999 is an emergency number, choose another, or say in dialing.emergency which"
             " numbers are",
