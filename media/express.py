@@ -56,7 +56,7 @@ _WIRE_TIMESTAMP: Final = 1
 """The same as they are sent."""
 _NO_ROUTE: Final = 0xBFFF_FFFF
 """The last key where there is no route: what begins with the next one is neither RTP nor what shares its ports (RFC
-7983)."""
+7983), and is counted as such by the long way, for nobody knows which SSRC it would have to have."""
 _HEADER: Final = struct.Struct("!III")
 """Key, timestamp, SSRC."""
 
@@ -70,8 +70,8 @@ _Completions: TypeAlias = "Iterable[tuple[int, int, int]]"
 class Express:
     """Routes between sockets of a ring, by the number under which their packets are received."""
 
-    def __init__(self, ring: Ring, now: Callable[[], float]) -> None:
-        """`now`: in seconds, as that of the routes."""
+    def __init__(self, ring: Ring, now: Callable[[], float], secret: int) -> None:
+        """`now`: in seconds, as that of the routes. `secret`: an SSRC that no peer can guess."""
         self._ring, self._now = ring, now
         self.routes: dict[int, Route] = {}
         """Those that are here."""
@@ -101,7 +101,9 @@ class Express:
         self._last = np.zeros(operations, _BEGIN)
         """The begin of its last packet."""
         self._lasts = self._last.view(_QUARTERS)
-        self._lasts[:, _KEY] = _NO_ROUTE
+        self._no_route = 0, _NO_ROUTE, 0, secret
+        """The last begin, in quarters, where there is none."""
+        self._lasts[:] = self._no_route
         self._offsets = np.zeros((operations, 4), np.uint32)
         """What is added to these to get what is sent."""
         self._end = np.zeros(operations, np.uint32)
@@ -173,7 +175,7 @@ class Express:
     def dismiss(self, number: int) -> None:
         """Pass on no more of a route, once it knows all."""
         self.write_books(number)
-        self._lasts[number, _KEY], self._fd[number] = _NO_ROUTE, -1
+        self._lasts[number], self._fd[number] = self._no_route, -1
         del self.routes[number]
         for hearer in [hearer for hearer, speaker in self._spoken_by.items() if speaker == number]:
             del self._spoken_by[hearer]

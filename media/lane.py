@@ -67,8 +67,10 @@ class UringLane(selectors.DefaultSelector):
         ring: Ring | None = None,
         now: Callable[[], float] = time.monotonic,
         busy_rate: float = BUSY_RATE,
+        secret: int = 0,
     ) -> None:
         """`ring`: with places for `SOCKETS` and `SENDS`. `now`: when packets come, in seconds, as all others reckon.
+        `secret`: 32 bits that no peer can guess.
 
         Raises OSError where there is no io_uring, or none that is new enough."""
         self._ring, self._now = ring or Ring(SOCKETS, SENDS, BUFFERS), now
@@ -88,13 +90,14 @@ class UringLane(selectors.DefaultSelector):
         self._relayed = 0
         """Packets, one by one."""
         self._express: Express | None = None
+        self._secret = secret
 
     def use_arrays(self) -> None:
         """Pass relayed packets on in arrays from now on: numpy has been loaded."""
         from media.express import Express
 
         if self._express is None and sys.byteorder == "little":  # completions and headers are read in words
-            self._express = Express(self._ring, self._now)
+            self._express = Express(self._ring, self._now, self._secret)
 
     def take(self, socket: SystemMediaSocket, fd: int) -> int | None:
         """Read a connected socket, in whose queue is nothing of others, until `release`; its number, if there is one
@@ -225,10 +228,10 @@ def gathering(rate: float) -> float:
     return seconds if rate * seconds <= MOST_GATHERED else MOST_GATHERED / rate
 
 
-def open_lane() -> UringLane | None:
-    """A lane, if this system has it."""
+def open_lane(secret: int) -> UringLane | None:
+    """A lane, if this system has it. `secret`: 32 bits that no peer can guess."""
     try:
-        return UringLane()
+        return UringLane(secret=secret)
     except OSError as error:
         logger.info("media sockets are read and written to one by one: there is no io_uring (%s)", error)
         return None

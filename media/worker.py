@@ -389,7 +389,7 @@ def work(pair: socket.socket, arguments: list[str]) -> int:
     logging.getLogger().setLevel(int(log_level))
     logging.getLogger().addHandler(log)
     try:
-        lane = open_lane()
+        lane = open_lane(random.SystemRandom().getrandbits(32))
         with asyncio.Runner(loop_factory=partial(_loop, lane)) as runner:
             runner.run(serve(pair, int(number), host, (int(first), int(last)), lane, codecs, log))
     except Exception as error:

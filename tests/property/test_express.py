@@ -24,7 +24,7 @@ from tests.property.test_route import Tape, do
 from tests.unit.media.kernel import Kernel
 from tests.unit.sipcore.net.loopback import HERE
 
-STREAMS, STEPS = 14, 320
+STREAMS, STEPS, SECRET = 14, 320, 0x5EC2E7
 VERBS = (
     "tone", "quiet", "digits", "hold", "resume", "codec", "type", "bridge", "echo", "record", "record both",
     "stop recording", "gone", "connect", "report",
@@ -68,7 +68,7 @@ class Lanes:
     def __init__(self, codecs: list[Codec], *, arrays: bool, buffers: int = 64) -> None:
         self.timers, self.kernel, dice = Timers(), Kernel(), Random(5)
         self.lane = UringLane(
-            Ring(SOCKETS, SENDS, buffers, self.kernel), self.timers.time, busy_rate=20 * STREAMS
+            Ring(SOCKETS, SENDS, buffers, self.kernel), self.timers.time, busy_rate=20 * STREAMS, secret=SECRET
         )
         self.told: list[Any] = []
         loop = cast(Any, self.timers)
@@ -213,7 +213,7 @@ def test_what_is_relayed_in_arrays_is_what_is_relayed_one_by_one(
     with (
         mock.patch("media.express.FEW", few),
         mock.patch("media.express.UNCOUNTED", 64),  # so that some are counted that are all of one size
-        mock.patch("media.express.COUNTED_TOGETHER", 16 if each_counted_alone else 0),
+        mock.patch("media.express.COUNTED_TOGETHER", 2**32 if each_counted_alone else 0),
     ):
         results = [
             play(Lanes(codecs, arrays=arrays, buffers=buffers), phones, verbs, together)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
@@ -14,7 +15,7 @@ from media.express import Express
 from media.plan import G711, SrtpKeys, SrtpSuite
 from media.rtp import RtpPacket, RtpSender, parse_rtp
 from media.srtp import Srtp
-from tests.property.test_express import Lanes
+from tests.property.test_express import Lanes, remote_of
 
 STREAMS = 14
 
@@ -95,6 +96,24 @@ def test_what_is_unusual_goes_the_long_way_and_the_others_go_on(call: Call, kind
     assert len(call.heard(5)) == other + 1
     if kind == "source":
         assert call.heard(2)[before - 1].ssrc == call.heard(2)[before].ssrc
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_where_no_route_is_nothing_is_the_next_packet(call: Call, is_new: bool) -> None:
+    """Also of those that are no RTP: they are the packets of a stranger, of any SSRC."""
+    call.world.streams[3].ports.rtp.connect(remote_of(3))  # so that its route is here no more
+    assert call.world.in_arrays == STREAMS - 2
+    before, ssrc = call.world.streams[3].statistics(), 0 if is_new else call.phones[3].ssrc
+    for number in range(20):
+        odd = struct.pack("!III", 0xC000_0000 + number, 160 * number, ssrc) + bytes(160)
+        call.say(range(STREAMS), {3: odd})
+    for _ in range(20):
+        call.say(range(STREAMS))
+    assert call.world.in_arrays == STREAMS
+    after = call.world.streams[3].statistics()
+    assert after.packets_from_strangers == before.packets_from_strangers + 20
+    assert after.packets_received == before.packets_received + 20
+    assert after.jitter_ms < 1000  # 20 packets are lacking
 
 
 def test_nothing_is_sent_by_a_socket_that_is_closed(call: Call) -> None:

@@ -528,13 +528,13 @@ def test_where_io_uring_is_forbidden_there_is_no_lane(
 ) -> None:
     monkeypatch.setattr("media.ring._SETUP", 100_000)  # there is no such system call
     with caplog.at_level(logging.INFO):
-        assert open_lane() is None
+        assert open_lane(1) is None
     assert "there is no io_uring" in caplog.text
 
 
 def test_where_the_kernel_knows_no_shared_buffers_there_is_no_lane(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("media.ring._REGISTER_BUFFERS", 10_000)
-    assert open_lane() is None
+    assert open_lane(1) is None
 
 
 def test_a_kernel_that_is_short_of_memory_is_asked_again(lane: UringLane) -> None:
