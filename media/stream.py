@@ -239,11 +239,12 @@ class Stream:
 
     def close(self) -> Statistics:
         """End the stream, with a BYE to the peer."""
+        self._alarms.cancel(self._alarm)
+        self._rests = False  # whoever gives its route back now has nothing to set anew
         self._ticker.remove(self.id)
         self.quiet()
         for listener in self._listeners:
             listener.quiet()
-        self._alarms.cancel(self._alarm)
         if self.recordings is not None:
             self.recordings.close()
         if self.sender.packets or self.receiver.packets:

@@ -73,6 +73,19 @@ def test_who_ends_in_arrays_sets_no_alarm_any_more(call: Call) -> None:
     assert not [alarm for stream in call.world.streams for alarm in [stream._alarm] if alarm[2] is not None]
 
 
+def test_who_ends_sets_no_alarm_any_more_even_where_what_it_hears_cannot_be_closed(call: Call) -> None:
+    def close() -> None:
+        raise OSError("no such file")
+
+    talk(call, STREAMS, 10)
+    stream = call.world.streams[3]
+    stream.play(lambda: bytes(320), close=close)
+    talk(call, STREAMS, 2)
+    with pytest.raises(OSError, match="no such file"):
+        stream.close()
+    assert stream._alarm[2] is None
+
+
 @pytest.mark.skipif(lane_or_none() is None, reason="the kernel offers no io_uring, or an old one")
 @pytest.mark.parametrize(("timeout", "waited"), [(None, 1.0), (30.0, 1.0), (0.3, 0.3)])
 def test_where_nothing_comes_a_lane_waits_for_no_longer_than_silence_may_last(
