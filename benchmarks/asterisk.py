@@ -131,9 +131,9 @@ def _configuration(extensions: range, port: int, folder: Path, root: Path) -> di
     }
 
 
-Work = Callable[[Server, int], Iterator[int]]
+Work = Callable[[Server, int], Iterator[int | None]]
 """Does a round of work for a server, with so many calls if it is asked for any, whenever the next figure is wanted: how
-many units that was; 0 where it only leads up to the next."""
+many units that was; None where it only leads up to the next."""
 
 
 def registrations(running: Server, _: int) -> Iterator[int]:
@@ -150,13 +150,13 @@ def calls(running: Server, _: int) -> Iterator[int]:
         yield sum(in_step([calling(*pair) for pair in pairs]) for _ in range(50))
 
 
-def relayed(running: Server, calls: int) -> Iterator[int]:
+def relayed(running: Server, calls: int) -> Iterator[int | None]:
     """Packets of sound, in and out, at the pace of real phones."""
     with programs() as found, talking(found.phones, 2 * calls, 20) as media:
         connect(running, range(1000, 1000 + 2 * calls), media)
         while True:
             media.talk(LEAD_SECONDS)
-            yield 0
+            yield None
             yield media.talk(TALK_SECONDS).received
 
 
@@ -176,12 +176,14 @@ def compare(name: str, ours: Server, theirs: Server, rounds: int, calls: int) ->
     figures: dict[str, list[float]] = {OURS: [], THEIRS: []}
     for turn in range(rounds + 1):
         for who, (running, work) in works.items():
-            done, before = 0, 0.0
+            done, before = None, 0.0
             try:
-                while not done:
+                while done is None:
                     before, done = cpu_seconds(running.pid), next(work)
             except Unanswered as error:
                 raise Unanswered(f"{who} owed an answer: {error}") from None
+            if not done:
+                raise Unanswered(f"{who} passed nothing on")
             time.sleep(0.3)
             if turn:  # the first warms caches up
                 figures[who].append((cpu_seconds(running.pid) - before) / done)
