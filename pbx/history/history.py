@@ -109,8 +109,10 @@ class History:
     def stop(self) -> None:
         """Hand over to the store what it has not got yet. The store is closed after this, and then `store_closed`."""
         self._flush()
-        if self._journal is not None and self._ended:  # it has them at least, if the store takes nothing now
-            self._have_done(partial(self._journal.append, self._wall(), (), self._ended))
+        if self._journal is not None and self._unsettled:  # it has them at least, if the store takes nothing now
+            at = self._wall()
+            last = partial(self._journal.conclude, at, self._chronicle.going_on(at), self._ended, self._not_in_store())
+            self._have_done(last)
         self._journal = None
         for timer in (self._daily, self._journalling):
             if timer is not None:
@@ -213,12 +215,15 @@ class History:
             self._have_done(journal.clear)
             return
         if journal.full:
-            given = [entry for each in unsettled for entry in each.entries]
-            over = [*given, *self._old.values(), *self._young.values()]
-            self._have_done(partial(journal.rewrite, at, chronicle.going_on(at), over))
+            self._have_done(partial(journal.rewrite, at, chronicle.going_on(at), self._not_in_store()))
         else:
             self._have_done(partial(journal.append, at, chronicle.changed(at), ended))
         self._journal_after(STILL_SECONDS)
+
+    def _not_in_store(self) -> list[calls.Entry]:
+        """Calls that have ended, as far as it may not have them."""
+        given = [entry for each in self._unsettled for entry in each.entries]
+        return [*given, *self._old.values(), *self._young.values()]
 
     def _have_done(self, work: Callable[[], None]) -> None:
         if self._journalist is None:

@@ -71,6 +71,16 @@ class Journal:
         else:
             self._least, self._failing = self._size, False
 
+    def conclude(
+        self, at: datetime, records: Iterable[CallRecord], ended: Iterable[Entry], over: Iterable[Entry]
+    ) -> None:
+        """Note the last calls that have `ended`; where something could not be written, all that are going on or `over`:
+        behind a part of a line nothing can be read."""
+        if not self._failing:
+            self.append(at, (), ended)
+        if self._failing:
+            self.rewrite(at, records, over)
+
     def clear(self) -> None:
         """Forget all calls: none is going on."""
         self._size = self._least = 0

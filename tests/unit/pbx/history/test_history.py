@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -74,6 +75,23 @@ async def test_the_journal_has_how_the_last_calls_ended_where_the_store_takes_no
     history._add(STARTED)
     history.stop()
     assert journal.recover() == (STARTED,)
+
+
+async def test_a_stop_leaves_all_ends_in_the_journal_where_a_part_of_a_line_could_be_written_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk was full for a moment, and the store takes nothing: behind that part nothing could be read."""
+    journal = Journal(tmp_path / "calls.journal")
+    history = History(Happenings(), cast(Any, Away()), partial(datetime.now, UTC), keep_days=0, journal=journal)
+    history._add(STARTED)
+    with monkeypatch.context() as full:
+        write = os.write
+        full.setattr("pbx.history.journal.os.write", lambda file, data: write(file, data[:20]))
+        history._write_journal()
+    other = replace(STARTED, call="other")
+    history._add(other)
+    history.stop()
+    assert journal.recover() == (STARTED, other)
 
 
 async def test_the_journal_stays_where_the_store_has_lost_anything_before_a_stop(
