@@ -231,13 +231,13 @@ class MediaEngine:
         unfinished = 0 if recordings is None else recordings.unfinished
         if self._music:
             self._music.pop(stream.id, None)
-        if problem:
-            self._tell(StreamBroken(stream.id, problem, statistics, unfinished))
-        else:
-            self._tell(StreamClosed(stream.id, statistics, unfinished))
         if recordings is not None and unfinished:
             recordings.finished = self._loop.call_later(DISK_SECONDS, recordings.give_up).cancel
         self._ports.release(stream.ports)
+        if problem:  # told last: who hears it may open another at once, at this port
+            self._tell(StreamBroken(stream.id, problem, statistics, unfinished))
+        else:
+            self._tell(StreamClosed(stream.id, statistics, unfinished))
 
     def _bridge(self, stream: Stream, other: int) -> None:
         if self._opening:

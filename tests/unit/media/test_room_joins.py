@@ -10,8 +10,10 @@ import pytest
 from media.messages import (
     AnnounceFiles,
     CloseStream,
+    Event,
     JoinRoom,
     LeaveRoom,
+    OpenStream,
     StreamBroken,
     StreamClosed,
     StreamFailed,
@@ -178,4 +180,24 @@ async def test_a_mixer_that_is_full_turns_away_who_waited_too(
     ends = [event for event in studio.told if isinstance(event, StreamBroken | StreamClosed | StreamFailed)]
     assert ends == broken  # each has one end
     assert len(studio.engine._rooms or ()) == CROWD - 2
+    studio.stop()
+
+
+async def test_whoever_hears_that_a_stream_is_broken_may_have_its_port_for_another(
+    simulation: Simulation,
+) -> None:
+    """At once: an engine in the same process is told so in the middle of what it does."""
+    studio = Studio(simulation, last=20001)
+    [port] = studio.free
+    stream, told = studio.open(studio.peer()), studio.told
+
+    def hear(event: Event) -> None:
+        told.append(event)
+        if isinstance(event, StreamBroken):
+            studio.do(OpenStream(stream + 1, port, studio.plans[stream]))
+
+    studio.engine._tell = hear
+    studio.engine._not_joined(studio.engine._streams[stream], OSError("the mixer is full"))
+    assert studio.told_of(StreamFailed) == []
+    assert [*studio.engine._streams] == [stream + 1]
     studio.stop()
