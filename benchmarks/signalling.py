@@ -132,7 +132,7 @@ class MemorySocket:
     def send(self, data: bytes, remote: Any) -> None:
         self.sent.append((data, remote))
 
-    def ignore(self, sources: Any) -> None:
+    def too_much(self, excess: Any) -> None:
         """All is heard."""
 
     def connect(self, remote: Any) -> None:

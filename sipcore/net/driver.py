@@ -94,8 +94,8 @@ class Driver:
         self.urgent: Callable[[str], bool] = _nothing_is
         """Whether a call to this user part is always served, however long it has waited: an emergency number."""
         self._inbox = Inbox(self._loop, self._message, self._turn_away, self._finish)
-        self._flooding = self._inbox.flooding = self._rate.flooding
-        """Sources of which more comes than is taken: what is too much costs nothing where it is not even read."""
+        self._excess = self._inbox.excess = self._rate.excess
+        """What has come of sources beyond what is taken of them: it costs nothing where it is not even read."""
         self._udp: UdpSocket | None = None
         self._udp_flows: dict[Sender, Flow] = {}
         self._listeners: list[Listener] = []
@@ -172,9 +172,9 @@ class Driver:
                 if datagram[0] >= FIRST_OF_MESSAGES or not self._keeps_alive(*datagram)
             ]
         self._inbox.work(datagrams, now)
-        if self._flooding and self._udp is not None:
-            self._udp.ignore(self._flooding)
-            self._flooding.clear()
+        if self._excess and self._udp is not None:
+            self._udp.too_much(self._excess)
+            self._excess.clear()
 
     def stream_message(self, data: bytes, flow: Flow) -> None:
         """A message has come over a connection. Nobody repeats it, so none is lost where too many wait."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict, defaultdict, deque
+from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable
 from itertools import chain, zip_longest
 from operator import length_hint
@@ -69,8 +69,8 @@ class Inbox:
         """`refuse` is asked about what has waited too long; `worked` is told before others have their turn."""
         self.refused = self.lost = 0
         """Messages turned away, and dropped, since the start."""
-        self.flooding: set[str] = set()
-        """Sources that have lost some while much of theirs waited; cleared by whoever reads it."""
+        self.excess = Counter[str]()
+        """How many each source has lost while much of its own waited; cleared by whoever reads it."""
         self._loop = loop
         self._take = take
         self._refuse = refuse
@@ -138,7 +138,7 @@ class Inbox:
             self.lost += 1
             source = source_of(sender.host)
             if len(self._waiting.get(source, _NOTHING)) >= FLOOD:
-                self.flooding.add(source)
+                self.excess[source] += 1
 
     def _work_soon(self) -> None:
         if self._waiting and not self._scheduled:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from sipcore.net.udp import Datagram
 from sipcore.transport.source import source_of
 from values import dataclass
@@ -38,8 +40,8 @@ class RateLimit:
         """In such a time a bucket fills."""
         self._buckets: dict[str, float] = {}
         """Source -> since when its tokens were earned; what is earlier than a whole bucket takes is lost."""
-        self.flooding: set[str] = set()
-        """Sources of which `admitted` has left something out; cleared by whoever reads it."""
+        self.excess = Counter[str]()
+        """How many of each source `admitted` has left out; cleared by whoever reads it."""
 
     def admit(self, source: str, now: float) -> bool:
         """Take a token of the source's bucket; False if there is none."""
@@ -70,7 +72,7 @@ class RateLimit:
                 if self.admit(host, now):
                     let_in.append(datagram)
                 else:
-                    self.flooding.add(source_of(host))
+                    self.excess[source_of(host)] += 1
                 continue
             if since < full:
                 since = full
@@ -79,5 +81,5 @@ class RateLimit:
                 buckets[host] = since
                 let_in.append(datagram)
             else:
-                self.flooding.add(host)
+                self.excess[host] += 1
         return let_in

@@ -6,7 +6,7 @@ import asyncio
 import ipaddress
 import socket
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
@@ -30,8 +30,8 @@ class UdpSocket(Protocol):
     def send(self, data: bytes, remote: Address, /) -> object:
         """Send one datagram, or lose it. Raises OSError if it cannot be sent, now or ever."""
 
-    def ignore(self, sources: Iterable[str]) -> None:
-        """Drop for a moment what comes of these (named as by `source_of`), where that is cheaper than to tell it."""
+    def too_much(self, excess: Mapping[str, int]) -> None:
+        """So many datagrams of these sources (named as by `source_of`) were too much: tell fewer of such, if it can."""
 
     def close(self) -> None:
         """Free the port."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Mapping
 
-from sipcore.net.sieve import drop
+from sipcore.net.sieve import let_through
 from sipcore.transport.flow import Address
 
 logger = logging.getLogger(__name__)
@@ -17,10 +18,15 @@ MAX_DATAGRAM_BYTES = 65535
 DRAIN = 256
 """Datagrams read before others on the loop have their turn."""
 MAX_SENDERS = 10_000
-MAX_IGNORED = 100
+MAX_SIEVED = 100
 """Sources; each costs the kernel some steps for each datagram."""
-IGNORED_SECONDS = 0.05
-"""So long after the last that was too much a source is heard again: what the queue had of it has been read then."""
+SIEVE_SECONDS = 0.05
+SIEVE_LEAVES = 250
+"""Datagrams: so many beyond what is taken are read of a source in such a time, so that its rate stays known; what is
+above, the kernel drops by chance. As much more is taken in that time, so that who sends in the name of another does him
+no more harm than by what is read and left out."""
+LEAST_SHARE = 1 / 256
+"""That is let through. It doubles each time when nothing is too much: all is heard 0.4 s after the end of a flood."""
 
 Datagram = tuple[bytes, Address]
 """What has come, and from where."""
@@ -58,9 +64,11 @@ class SystemUdpSocket:
         network might. The system call itself, for it is made for each message."""
         self._receive = receive
         self._closed = False
-        self._ignored: dict[str, float] = {}
-        """Sources, until when."""
-        self._heeding: asyncio.TimerHandle | None = None
+        self._excess = Counter[str]()
+        """What of each source has been read in vain since `_sift`."""
+        self._shares: dict[str, float] = {}
+        """Of a source that sends too much, what the kernel lets through: less than 1."""
+        self._sifting: asyncio.TimerHandle | None = None
         self._senders = _Senders()
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._socket, self._readable)
@@ -70,36 +78,40 @@ class SystemUdpSocket:
         if not self._closed:
             self._closed = True
             self._loop.remove_reader(self._socket)
-            if self._heeding is not None:
-                self._heeding.cancel()
+            if self._sifting is not None:
+                self._sifting.cancel()
             self._socket.close()
 
-    def ignore(self, sources: Iterable[str]) -> None:
-        """Have the kernel drop for a while what comes of these: it would fill the queue that others need too."""
+    def too_much(self, excess: Mapping[str, int]) -> None:
+        """So many of these sources have been read in vain: have the kernel drop most of such, for they fill the queue
+        that others need too."""
         if self._closed:
             return
-        before, until = len(self._ignored), self._loop.time() + IGNORED_SECONDS
-        for source in sources:
-            if source in self._ignored or len(self._ignored) < MAX_IGNORED:
-                self._ignored[source] = until
-        if len(self._ignored) > before:
-            self._drop()
-        if self._heeding is None:
-            self._heeding = self._loop.call_at(until, self._heed)
+        self._excess.update(excess)
+        if self._sifting is None:
+            self._sifting = self._loop.call_later(SIEVE_SECONDS, self._sift)
 
-    def _heed(self) -> None:
-        """Let those be heard that have been ignored for long enough."""
-        now = self._loop.time()
-        self._ignored = {source: until for source, until in self._ignored.items() if until > now}
-        self._drop()
-        soonest = min(self._ignored.values(), default=None)
-        self._heeding = None if soonest is None else self._loop.call_at(soonest, self._heed)
-
-    def _drop(self) -> None:
-        try:
-            drop(self._socket, self._ignored)
-        except OSError as error:  # it is read, and lost then
-            logger.debug("UDP %s: %s", self.local, error)
+    def _sift(self) -> None:
+        """Let less through of a source of which too much was read, and more where it was less than that."""
+        self._sifting = None
+        wanted = {
+            source: 2 * SIEVE_LEAVES / (self._excess[source] + SIEVE_LEAVES) * self._shares.get(source, 1.0)
+            for source in {**self._shares, **self._excess}
+        }
+        self._excess.clear()
+        worst = sorted((source for source in wanted if wanted[source] < 1.0), key=wanted.__getitem__)[
+            :MAX_SIEVED
+        ]
+        shares = {source: max(wanted[source], LEAST_SHARE) for source in worst}
+        if shares != self._shares:
+            self._shares = shares
+            try:
+                let_through(self._socket, shares)
+            except OSError as error:  # all is read, and lost then
+                logger.debug("UDP %s: %s", self.local, error)
+                self._shares = {}
+        if self._shares:
+            self._sifting = self._loop.call_later(SIEVE_SECONDS, self._sift)
 
     def _readable(self) -> None:
         recvfrom, senders = self._socket.recvfrom, self._senders

@@ -11,7 +11,7 @@ import errno
 import ipaddress
 import os
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from heapq import heappop, heappush
 from random import Random
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -182,7 +182,7 @@ class SimulatedUdpSocket:
             raise os_error(errno.EMSGSIZE, len(data))
         self._host.send(Datagram(Address(self._host.address, self.local.port), Address(*remote), bytes(data)))
 
-    def ignore(self, sources: Iterable[str]) -> None:
+    def too_much(self, excess: Mapping[str, int]) -> None:
         """All is told, as on systems that cannot drop it."""
 
     def connect(self, remote: tuple[str, int]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator
 from heapq import heappop, heappush
 from itertools import count
@@ -148,17 +149,17 @@ def test_a_flood_leaves_as_much_room_as_each_of_its_sources_takes(work: Work, fl
 
 
 def test_a_flood_is_who_has_much_waiting_and_nobody_for_whom_others_have_left_no_room(work: Work) -> None:
-    def send(sender: Address) -> set[str]:
+    def send(sender: Address) -> dict[str, int]:
         work.inbox.work([(b"hello", sender)], work.loop.time())
-        return work.inbox.flooding
+        return work.inbox.excess
 
     everybody = [host(number) for number in range(MAX_WAITING)]
     flood(work, everybody, 1)
-    assert (send(PHONE), send(host(0)._replace(port=1))) == (set(), set())
+    assert (send(PHONE), send(host(0)._replace(port=1))) == ({}, {})
     work.inbox.clear()
     flood(work, [host(0)], MAX_WAITING // 2)
-    assert send(host(1)) == set()
-    assert send(host(0)) == {host(0).host}
+    assert send(host(1)) == {}
+    assert send(host(0)) == {host(0).host: 1}
 
 
 def test_a_thousand_phones_behind_one_address_may_come_back_together(work: Work) -> None:
@@ -268,31 +269,31 @@ async def test_a_flood_costs_no_other_phone_an_answer(
         assert len(flooding.received) < 3000, "all that was lost was of the flood"
 
 
-async def test_who_floods_is_not_even_read(
+async def test_the_socket_is_told_what_is_too_much(
     simulation: Simulation, client: HostNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither who sends more than his rate, nor who sends more than may wait."""
     async with serving(simulation, limits=Limits(messages_per_second=1000.0, burst=1000.0)) as server:
-        ignored: list[set[str]] = []
-        monkeypatch.setattr(server.driver._udp, "ignore", lambda sources: ignored.append(set(sources)))
+        told = Counter[str]()
+        monkeypatch.setattr(server.driver._udp, "too_much", told.update)
         flooding = Datagrams(client)
         for number in range(1000):
             flooding.send(options(number, transport="UDP"))
         await asyncio.sleep(0.1)
-        assert ignored == []
+        assert told == {}
         for number in range(2000, 3100):
             flooding.send(options(number, transport="UDP"))
         await asyncio.sleep(1)
-        assert ignored == [{client.address}]
+        assert told == {client.address: 1000}, "all but what 0.1 s has earned"
         monkeypatch.setattr(inbox, "MAX_WAITING", 600)
         slow(simulation, server, 0.01)
         for number in range(4000, 4900):
             flooding.send(options(number, transport="UDP"))
         await asyncio.sleep(0.1)
-        assert ignored == [{client.address}] * 2
+        assert 1000 < told.pop(client.address) < 1900
         Datagrams(simulation.network.host("10.0.1.2", "phone")).send(options(5000, transport="UDP"))
         await asyncio.sleep(1)
-        assert len(ignored) == 2, "a flood that is over is not told again"
+        assert told == {}, "a flood that is over is not told again"
 
 
 async def test_nothing_that_comes_over_a_connection_is_lost(
