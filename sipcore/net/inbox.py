@@ -24,7 +24,8 @@ MAX_WAITING = 20_000
 """Messages; a datagram that comes above is lost. To it, what waits of its own source counts twice, so that a flood
 loses its own: one source takes half at most, two a third each (dynamic thresholds: Choudhury and Hahne, 1998)."""
 MAX_WAITING_BYTES = 32 * 1024 * 1024
-"""Counted in the same way."""
+"""Counted in the same way. What comes over a connection is never lost, and takes all room that there is: what does not
+wait is handled at once, before all others."""
 FLOOD = 250
 """Messages: who has so many waiting, and loses more, is the one who sends too much."""
 SLICE_SECONDS = 0.005
@@ -97,7 +98,8 @@ class Inbox:
             data, sender = message
             source = source_of(sender.remote.host if isinstance(sender, Flow) else sender.host)
             queue, size = waiting.get(source, _NOTHING), len(data)
-            if len(known) + len(queue) >= MAX_WAITING or self._bytes + queue.size + size > MAX_WAITING_BYTES:
+            own = _NOTHING if isinstance(sender, Flow) else queue
+            if len(known) + len(own) >= MAX_WAITING or self._bytes + own.size + size > MAX_WAITING_BYTES:
                 over.append(message)
                 continue
             if not queue:

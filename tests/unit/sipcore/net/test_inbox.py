@@ -17,7 +17,7 @@ from sipcore.net.inbox import MAX_WAITING, MAX_WAITING_BYTES, SLICE_SECONDS, Inb
 from sipcore.net.limits import Limits
 from sipcore.syntax.message import Response
 from sipcore.syntax.parser import parse_message
-from sipcore.transport.flow import Address
+from sipcore.transport.flow import Address, Flow, Transport
 from tests.simulation.loop import JumpingLoop
 from tests.simulation.network import HostNetwork
 from tests.simulation.simulation import Simulation
@@ -160,6 +160,14 @@ def test_a_flood_is_who_has_much_waiting_and_nobody_for_whom_others_have_left_no
     flood(work, [host(0)], MAX_WAITING // 2)
     assert send(host(1)) == {}
     assert send(host(0)) == {host(0).host: 1}
+
+
+def test_what_comes_over_connections_waits_for_its_turn_as_long_as_there_is_room(work: Work) -> None:
+    """All that the rate of a source lets it send at once: what has no room is handled before all that others have."""
+    flow, burst = Flow(Transport.TCP, host(1), PHONE, 1), int(Limits().burst)
+    assert work.inbox.put([(b"%d" % number, flow) for number in range(burst - 1)], 0.0) == []
+    assert work.inbox.put([(b"hello", host(2))], 0.0) == []
+    assert work.inbox.put([(b"too much", flow)], 0.0) == [(b"too much", flow)]
 
 
 def test_a_thousand_phones_behind_one_address_may_come_back_together(work: Work) -> None:
