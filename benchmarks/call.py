@@ -54,6 +54,7 @@ def main() -> None:
                 ),
                 ("the least that a B2BUA does", f"{measured.reference * 1e3:.3f} ms"),
                 ("without sockets, in one process", str(pure)),
+                measured.stolen_row,
                 (
                     "memory grown meanwhile",
                     f"{grown / 1e6:.1f} MB over {options.rounds * options.calls} calls",

@@ -55,6 +55,12 @@ def mode_ticks(pid: int) -> tuple[int, int]:
     return ticks[0], ticks[1]
 
 
+def machine_ticks() -> tuple[int, int]:
+    """Clock ticks of all cores of this machine: those that its host has kept from it, and all together."""
+    ticks = [int(field) for field in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    return ticks[-1], sum(ticks)
+
+
 def resident_bytes(pid: int) -> int:
     """Proportional set size of a process and its children: pages shared by n processes count 1/n each."""
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
@@ -205,6 +211,14 @@ class Measured(NamedTuple):
     """How much of `seconds` was spent outside the kernel, 0 to 1."""
     reference: float = 0.0
     """CPU seconds of the other server per unit, where there is one."""
+    stolen: float = 0.0
+    """What the host kept from a virtual machine, of all that its cores could have done meanwhile: 0 to 1. Where it is
+    much, caches are cold, and all figures are higher than in a quiet hour."""
+
+    @property
+    def stolen_row(self) -> tuple[str, str]:
+        """For a table."""
+        return "kept from this machine by its host", f"{self.stolen:.1%}"
 
     def __str__(self) -> str:
         user = self.seconds * self.user_share
@@ -228,15 +242,16 @@ Unit = Callable[[], int]
 def measure(rounds: int, unit: Unit, pid: int, reference: tuple[Unit, int] | None = None) -> Measured:
     """Measure the processes of `pid`, and in turn with them those of another server: its `unit`, and their pid."""
     figures, yardsticks, references = [], [], list[float]()
-    modes = mode_ticks(pid)
+    modes, machine = mode_ticks(pid), machine_ticks()
     for _ in range(rounds):
         yardsticks.append(udp_yardstick())
         figures.append(_cost(unit, pid))
         if reference is not None:
             references.append(_cost(*reference))
     user, system = (after - before for after, before in zip(mode_ticks(pid), modes, strict=True))
+    stolen, ticks = (after - before for after, before in zip(machine_ticks(), machine, strict=True))
     figure, yardstick, other = map(statistics.median, (figures, yardsticks, references or [0.0]))
-    return Measured(figure, yardstick, user / max(1, user + system), other)
+    return Measured(figure, yardstick, user / max(1, user + system), other, stolen / max(1, ticks))
 
 
 def _cost(unit: Unit, pid: int) -> float:

@@ -47,6 +47,7 @@ def main() -> None:
                 ("ratio to two of these", f"{measured.seconds / (2 * measured.yardstick):.1f}"),
                 ("the least that a B2BUA does", f"{measured.reference * 1e3:.3f} ms"),
                 ("without sockets, in one process", str(pure)),
+                measured.stolen_row,
                 ("start to first answer", f"{running.ready_seconds:.2f} s"),
                 ("memory idle, all processes (PSS)", f"{idle / 1e6:.0f} MB"),
             ],

@@ -232,7 +232,7 @@ async def without_sockets(packets: int) -> float:
 
 def rows(measured: Measured, heard: list[Heard]) -> list[tuple[str, str]]:
     """What is told of so many calls."""
-    figure, yardstick, ours, least = measured
+    figure, yardstick, ours, least, _ = measured
     p50, p99 = (
         statistics.median(times) / 1e6 for times in ((h.p50_ns for h in heard), (h.p99_ns for h in heard))
     )
@@ -248,6 +248,7 @@ def rows(measured: Measured, heard: list[Heard]) -> list[tuple[str, str]]:
             f"{sum(h.received for h in heard)} of {sum(h.sent for h in heard)}",
         ),
         ("sent late by the phones themselves", f"{sum(h.late for h in heard)}"),
+        measured.stolen_row,
     ]
 
 
