@@ -128,6 +128,8 @@ class Express:
         """As in `RtpReceiver`, but by the timestamps of what is sent."""
         self._packets, self._octets = np.zeros(operations, np.intp), np.zeros(operations, np.intp)
         """Those that the route does not know of; octets with headers."""
+        self._figures = self._packets.data, self._octets.data, self._transit.data, self._jitter.data
+        """For one number these are quicker."""
 
     # -- routes ---------------------------------------------------------------------------------------
 
@@ -160,17 +162,22 @@ class Express:
     def write_books(self, number: int) -> None:
         """Let a route know what was passed on here."""
         self._count()
-        timestamp, key, _, _ = self._lasts[number].tolist()
-        transit = int(self._transit[number]) + int(self._offsets[number, _TIMESTAMP]) & 0xFFFFFFFF
-        packets, octets = int(self._packets[number]), int(self._octets[number])
-        self._packets[number] = self._octets[number] = 0
+        last, offset, *_ = self._for_few
+        packets, octets, transits, jitters = self._figures
+        quarter = 4 * number
         self.routes[number].resume(
-            key, timestamp, packets, octets, transit, float(self._jitter[number])
+            last[quarter + _KEY],
+            last[quarter + _TIMESTAMP],
+            packets[number],
+            octets[number],
+            transits[number] + offset[quarter + _TIMESTAMP] & 0xFFFFFFFF,
+            jitters[number],
         )
+        packets[number] = octets[number] = 0
 
     def key(self, number: int) -> int:
         """That of the last packet of a route, in which its sequence number is."""
-        return int(self._lasts[number, _KEY])
+        return self._for_few[0][4 * number + _KEY]
 
     def dismiss(self, number: int) -> None:
         """Pass on no more of a route, once it knows all."""
