@@ -12,9 +12,11 @@ import pytest
 from features.parking import feature as parking
 from pbx.happenings import CallWentOut, ExternalCallRefused
 from pbx.leg import LegState
+from pbx.make_call import make_call
 from pbx.phone import PhoneCall
 from sipcore.syntax.message import Request
 from sipcore.syntax.uri import Uri
+from tests.journeys.talking import connect
 from tests.journeys.test_trunks import LINES, failure, invite, lines, tables
 from tests.simulation.carrier import MOBILE, Carrier, carrier
 from tests.simulation.office import Office
@@ -143,6 +145,44 @@ async def test_an_inbound_rule_is_no_way_round(make_office: Make, target: str, n
     assert await failure(gateway.call_in("0140000001")) == 403
     assert refusals(office) == [(MOBILE, number, "Calls From Outside Are Not Led Out Again")]
     assert office.told_of(CallWentOut) == []
+
+
+@pytest.mark.parametrize("how", ["forwarded", "transferred", "consulted", "made"])
+async def test_who_is_inside_reaches_help_however_he_is_led_there(make_office: Make, how: str) -> None:
+    """He is no caller from outside, whoever else has been in his call."""
+    forward = {"forward": {"always": "0112"}} if how == "forwarded" else {}
+    rule = {"prefix": "0", "strip": 1, "lengths": [4, 20], "trunks": ["lines"], "extensions": ["101"]}
+    extensions = {"100": {"busy_detection": "phone"}, "101": {"busy_detection": "phone"} | forward}
+    office = make_office(extensions=extensions, **tables(LINES, outbound_rules=[rule]))
+    await office.open()
+    gateway, lee, richardson = await lines(office), await office.phone("100"), await office.phone("101")
+    if how == "forwarded":
+        call = lee.dial("101")
+    elif how == "made":
+        make_call(office.switch, "100", "112")
+        call = await lee.incoming()
+        call.answer()
+    else:
+        call, theirs = await connect(lee, "101", richardson)
+        if how == "transferred":
+            transfer = theirs.transfer("112")
+        else:
+            theirs.hold()
+            consulted = richardson.dial("112")
+    help_ = await gateway.incoming()
+    if how == "consulted":
+        help_.ring()
+        await asyncio.sleep(0.5)
+        transfer = theirs.transfer_to(consulted)
+    help_.answer()
+    if how in ("transferred", "consulted"):
+        assert await transfer.outcome() == 200
+    await asyncio.sleep(1)
+    assert [out.emergency for out in office.told_of(CallWentOut)] == [True]
+    assert refusals(office) == []
+    assert (call.leg.state, help_.leg.state) == (LegState.ANSWERED, LegState.ANSWERED)
+    help_.hang_up()
+    await office.settle()
 
 
 async def test_a_stranger_who_says_to_be_a_carrier(make_office: Make) -> None:
