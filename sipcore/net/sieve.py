@@ -9,7 +9,6 @@ import sys
 from array import array
 from collections.abc import Mapping
 from contextlib import suppress
-from ipaddress import ip_network
 
 _ATTACH, _DETACH = 26, 27
 _LOAD, _LOAD_BYTE, _LOAD_KEPT, _KEEP, _AND = 0x20, 0x30, 0x60, 0x02, 0x54
@@ -19,6 +18,7 @@ _IP_HEADER, _RANDOM = 0xFFF00000, 0xFFFFF038
 """Where to load from: so many bytes into the IP header (the datagram itself begins behind it), and any 32 bits."""
 _SOURCE = {4: range(12, 16, 4), 6: range(8, 16, 4)}
 """Where the words of the source address are in the IP header; of IPv6 those of its /64."""
+_FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
 _STEP = struct.Struct("=HBBI")
 """What to do, how many steps to skip if it is so, and if not, and a value (struct sock_filter)."""
 
@@ -45,9 +45,8 @@ def _rules(version: int, shares: Mapping[str, float]) -> list[bytes]:
     for place, offset in enumerate(_SOURCE[version]):
         keep += _step(_LOAD, _IP_HEADER + offset), _step(_KEEP, place)
     for source, share in shares.items():
-        network = ip_network(source)
-        if network.version == version:
-            rules += _rule(network.network_address.packed[: 4 * len(_SOURCE[version])], share)
+        if (6 if ":" in source else 4) == version:
+            rules += _rule(socket.inet_pton(_FAMILY[version], source.removesuffix("/64"))[:8], share)
     return [
         _step(_LOAD_BYTE, _IP_HEADER),
         _step(_AND, 0xF0),
