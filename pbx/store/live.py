@@ -51,6 +51,7 @@ removed_extensions = Table(
 )
 """Those of which there may be files yet: whoever is given such a number later is not to find them."""
 
+_remembered = select(facts.c.value).where(facts.c.name == bindparam("name"))  # asked every second: prepared once
 _forget_removed = delete(removed_extensions).where(removed_extensions.c.id == bindparam("gone"))
 
 REVISION, TAKEN_OVER = "revision", "taken_over"
@@ -69,7 +70,7 @@ def claim(connection: Connection) -> None:
 
 def fact(name: str, connection: Connection) -> Any:
     """What is remembered; None if nothing is."""
-    return connection.scalar(select(facts.c.value).where(facts.c.name == name))
+    return connection.scalar(_remembered, {"name": name})
 
 
 def remember(name: str, value: Any, connection: Connection) -> None:
