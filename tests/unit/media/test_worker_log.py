@@ -36,7 +36,7 @@ def test_what_a_process_logs_is_in_the_log_of_its_parent(caplog: pytest.LogCaptu
     assert "AttributeError" in nonsense.__dict__["exception"]
 
 
-NO_RING = "import media.lane; media.lane.UringLane = lambda: open('/no/ring')"
+NO_RING = "import media.lane; media.lane.UringLane = lambda secret: open('/no/ring')"
 BROKEN = "import media.engine; media.engine.MediaEngine.start = lambda engine: 1 / 0"
 UPDATED = "import media.wire; media.wire.VERSION = 'another'"
 BLIND = "import media.worker; media.worker._loop = lambda lane: 1 / 0"

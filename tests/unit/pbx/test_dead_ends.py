@@ -93,7 +93,7 @@ def test_a_code_that_is_switched_off_leads_nowhere() -> None:
 
 BEHIND_9 = {"outbound_rules": [{"prefix": "9", "strip": 1, "trunks": ["lines"]}]}
 LEE = {"number": "915", "password": "a long one"}
-HIDDEN = {
+HIDDEN: dict[str, dict[str, Any]] = {
     "extensions[0].number: 915 is the emergency number 15": {"extensions": [LEE]},
     "numbers.voicemail: 918 is the emergency number 18": {"numbers": {"voicemail": "918"}},
     "queues[0].number: 918 is the emergency number 18": {"queues": [{"number": "918"}]},
