@@ -49,8 +49,9 @@ _WHOLE: Final = HOLDS_DATAGRAM | GOES_ON
 _BEGIN: Final = np.complex128
 """The first 16 bytes of a packet, moved as they are: header and a bit of the payload."""
 _QUARTERS: Final[Any] = np.dtype((np.uint32, (4,)))
+"""Such a begin as four numbers, in the byte order of the machine once each half has been turned."""
 _TIMESTAMP, _KEY, _PAYLOAD, _SSRC = range(4)
-"""What these are in the byte order of the machine, as four numbers. A key is start and sequence number."""
+"""Which is which there. A key is start and sequence number."""
 _WIRE_QUARTERS: Final[Any] = np.dtype((">u4", (4,)))
 _WIRE_TIMESTAMP: Final = 1
 """The same as they are sent."""
