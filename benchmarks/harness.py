@@ -92,6 +92,22 @@ def password_of(number: int) -> str:
 
 
 @contextmanager
+def byte_code() -> Iterator[None]:
+    """Servers that are started inside have byte code, as those of an installed system do: pip compiles it."""
+    before = os.environ.copy()
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        os.environ["PYTHONPYCACHEPREFIX"] = folder
+        try:
+            with server(range(0)):
+                pass  # this start compiles it
+            yield
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+
+
+@contextmanager
 def server(extensions: range, *, workers: int = 1) -> Iterator[Server]:
     """Run the system with these extensions on a free port of the loopback address."""
     with tempfile.TemporaryDirectory() as folder:
