@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 from random import SystemRandom
+from struct import unpack
 
 POOL_BYTES = 1024
 
 
 class Dice(SystemRandom):
-    """A `SystemRandom` that asks for a heap of bits where another asks for each identifier: a call draws ten of these,
-    and a system call costs more than all else about one. No bit is given twice, nor to a forked process as well.
-
-    For one thread alone, that of the loop: two that ask at once might be given the same.
+    """A `SystemRandom` that asks for a heap of bits where another asks for each identifier: a call draws seven of
+    these, and a system call costs more than all else about one. No bit is given twice, nor to a forked process as well.
     """
 
     def __init__(self) -> None:
@@ -21,16 +20,25 @@ class Dice(SystemRandom):
         os.register_at_fork(after_in_child=self._forget)
 
     def _forget(self) -> None:
-        self._pool, self._drawn = b"", 0
+        self._heaps: dict[int, list[int]] = {}
+        """How many bits are asked for -> numbers of so many, which nobody has been given."""
 
     def getrandbits(self, k: int, /) -> int:
         """So many bits that nobody can guess. Raises ValueError for less than none."""
+        try:
+            return self._heaps[k].pop()
+        except (KeyError, IndexError):
+            return self._throw(k)
+
+    def _throw(self, k: int) -> int:
+        """The same, and as many others for who asks next."""
         if k < 0:
             raise ValueError(f"{k} bits")
-        size = (k + 7) // 8
-        end = self._drawn + size
-        if end > len(self._pool):
-            self._pool, self._drawn, end = os.urandom(max(POOL_BYTES, size)), 0, size
-        drawn = int.from_bytes(self._pool[self._drawn : end])
-        self._drawn = end
-        return drawn >> (8 * size - k)
+        size = max(1, (k + 7) // 8)
+        count = max(1, POOL_BYTES // size)
+        spare = 8 * size - k
+        thrown = map(int.from_bytes, unpack(f"{size}s" * count, os.urandom(size * count)))
+        heap = [number >> spare for number in thrown]
+        drawn = heap.pop()
+        self._heaps[k] = heap  # whatever another thread has put there meanwhile is lost, and nobody has it twice
+        return drawn

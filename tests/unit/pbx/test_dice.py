@@ -26,10 +26,13 @@ def thrown(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
 
 def test_each_bit_is_given_once_and_the_kernel_is_seldom_asked(thrown: list[bytes]) -> None:
     drawn = Dice()
-    given = b"".join(drawn.getrandbits(80).to_bytes(10) for _ in range(300))
-    heaps = [heap[: POOL_BYTES // 10 * 10] for heap in thrown]
-    assert given == b"".join(heaps)[:3000]
+    for_branches, for_calls = POOL_BYTES // 10, POOL_BYTES // 33
+    given = [drawn.getrandbits(bits).to_bytes(33) for _ in range(for_calls) for bits in (80, 264, 80)]
+    given += [drawn.getrandbits(80).to_bytes(33) for _ in range(2 * for_branches - 2 * for_calls)]
     assert len(thrown) == 3
+    heaps = [(heap, 10 if len(heap) % 33 else 33) for heap in thrown]
+    pieces = [heap[start : start + size] for heap, size in heaps for start in range(0, len(heap), size)]
+    assert sorted(given) == sorted(piece.rjust(33, b"\0") for piece in pieces)
 
 
 @pytest.mark.parametrize("bits", [0, 1, 7, 8, 9, 72, 8 * POOL_BYTES + 3])
@@ -49,13 +52,13 @@ def test_a_forked_process_throws_anew(thrown: list[bytes]) -> None:
     child = os.fork()
     if child == 0:
         try:
-            os.write(writing, bytes([drawn._pool == b""]))
+            os.write(writing, bytes([not drawn._heaps]))
         finally:
             os._exit(0)
     os.close(writing)  # or a child that fails would be waited for without end
     try:
         assert os.read(reading, 1) == b"\1"
-        assert drawn._pool, "the parent goes on with what it has"
+        assert drawn._heaps[80], "the parent goes on with what it has"
     finally:
         os.waitpid(child, 0)
         os.close(reading)
