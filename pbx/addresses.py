@@ -63,7 +63,7 @@ class Addresses:
     def signalling(self, flow: Flow) -> Address:
         """Where the peer of a flow is told to send its SIP to."""
         told = self._signalling or self.found
-        if not told or self._is_local(flow.remote.host) or not _same_family(told, flow.local.host):
+        if not told or self._is_local(flow.host) or not _same_family(told, flow.local.host):
             return flow.local
         return Address(told, flow.local.port)
 
@@ -78,6 +78,6 @@ class Addresses:
             return flow.local.host
         if told and not _same_family(told, flow.local.host):
             told = ""
-        if self._is_local(flow.remote.host):
+        if self._is_local(flow.host):
             return told if told and self._is_local(told) else flow.local.host
         return told or self.signalling(flow).host

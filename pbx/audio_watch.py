@@ -49,7 +49,7 @@ class AudioWatch:
         """A stream has told how it goes."""
         if leg.state is not LegState.ANSWERED or leg.plan is None or leg.session is None:
             return
-        fault = audio_fault(leg.plan, leg.session.flow.remote.host, statistics)
+        fault = audio_fault(leg.plan, leg.session.flow.host, statistics)
         if fault is not None and not leg.audio_fault_told:
             leg.audio_fault_told = True
             self._tell(leg, fault)

@@ -88,4 +88,4 @@ class KeepAlive:
 
 def _behind_nat(binding: Binding) -> bool:
     """Whether the phone believes to be somewhere else than where its packets come from."""
-    return not binding.path and binding.contact.host != binding.flow.remote.host
+    return not binding.path and binding.contact.host != binding.flow.host

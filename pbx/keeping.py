@@ -90,7 +90,7 @@ class Keeping:
         A connection is gone with the process: its phone notices, and registers anew.
         """
         flow = self._switch.driver.udp_flow(Address(row["host"], row["port"]))
-        if (":" in flow.local.host) != (":" in flow.remote.host):
+        if (":" in flow.local.host) != (":" in flow.host):
             return None
         return Binding(
             row["extension"],

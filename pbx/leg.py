@@ -522,7 +522,7 @@ class Leg:
         """Hand the negotiated plan to the media engine, if it is news."""
         assert self.session is not None, "the leg has no session yet"
         negotiation, before = self.negotiation, self.plan
-        plan, port = negotiation.plan(self.session.flow.remote.host), negotiation.port
+        plan, port = negotiation.plan(self.session.flow.host), negotiation.port
         moves = port != self.port
         if before is None or moves:
             self.plan, self.port = plan, port

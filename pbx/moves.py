@@ -59,7 +59,7 @@ class Moves:
                 if (
                     session.dialog is not None
                     and binding.contact.host == session.dialog.remote_target.host
-                    and binding.flow.remote.host == flow.remote.host
+                    and binding.flow.host == flow.host
                     and not (flow.transport.secure and not binding.flow.transport.secure)
                 ):
                     self._perform(self._endpoint.move(session, binding.flow))

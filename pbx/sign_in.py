@@ -37,7 +37,7 @@ def is_outside(call: Call) -> bool:
     leg = call.caller_leg
     if leg.extension is None or leg.session is None:
         return True
-    return not call.switch.nat.addresses.is_local(leg.session.flow.remote.host)
+    return not call.switch.nat.addresses.is_local(leg.session.flow.host)
 
 
 class TooManyTries(Exception):

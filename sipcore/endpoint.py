@@ -135,14 +135,14 @@ class Endpoint:
         """Take a message. Whatever is wrong with it is answered or dropped, never raised."""
         try:
             if isinstance(message, Response):
-                transaction = self.transactions.pass_up(message, now, flow.remote.host)
+                transaction = self.transactions.pass_up(message, now, flow.host)
                 if transaction is not None:
                     usage = transaction.user
                     if usage is None:
                         return [Responded(transaction, message)]
                     told: list[Effect] = usage.on_response(transaction, message, now)
                     return told
-                effects = self.transactions.receive_response(message, now, flow.remote.host)
+                effects = self.transactions.receive_response(message, now, flow.host)
                 return self._translate(effects, now) if effects else []
             known = self.transactions.find_server(message)
             if known is not None:
@@ -409,7 +409,7 @@ class Endpoint:
         there = request_flow(request, contacts[0].uri, flow) if contacts else flow
         changes = request.method in ("INVITE", "UPDATE")
         adrift = session in self._adrift.until
-        known = flow.remote.host == session.flow.remote.host and not (changes and adrift)
+        known = flow.host == session.flow.host and not (changes and adrift)
         if there == session.flow or (known and not request.has("Authorization")):
             return True, []
         if self.stands_in(session.identity, flow):
@@ -456,7 +456,7 @@ class Endpoint:
         """CANCEL is answered by itself, and ends what it cancels only if that is still open (section 9.2)."""
         cancelled = self.transactions.find_server(request, "INVITE")
         session = None if cancelled is None else cancelled.user
-        elsewhere = cancelled is None or cancelled.flow.remote.host != flow.remote.host
+        elsewhere = cancelled is None or cancelled.flow.host != flow.host
         if cancelled is None or (elsewhere and not (session and self.stands_in(session.identity, flow))):
             return self._refuse(request, flow, 481)
         transaction = self._accept(request, flow)

@@ -183,7 +183,7 @@ class Trunk:
     def owns(self, flow: Flow) -> bool:
         """Whether what comes over a flow comes from this trunk: by its address, and no less safely than agreed."""
         secure = self.settings.transport == "tls"
-        host, registrar = flow.remote.host, self._registered_over
+        host, registrar = flow.host, self._registered_over
         known = host in self._hosts or (registrar is not None and host == registrar.remote.host)
         return known and (flow.transport.secure or not secure)
 
@@ -363,7 +363,7 @@ class Trunk:
 
     def _options_request(self, flow: Flow) -> Request:
         identifiers = self._switch.endpoint.identifiers
-        host = self.domain or flow.remote.host
+        host = self.domain or flow.host
         ours = Uri("sip", self.settings.user or None, host=self._switch.nat.addresses.signalling(flow).host)
         return Request(
             "OPTIONS",

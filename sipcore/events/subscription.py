@@ -158,7 +158,7 @@ class Subscription:
 
     def hears(self, request: Request, flow: Flow) -> bool:
         """A request has to come from the subscriber's host, as safely as before."""
-        return flow.remote.host == self.flow.remote.host and (
+        return flow.host == self.flow.host and (
             flow.transport.secure or not self.flow.transport.secure
         )
 

@@ -64,7 +64,7 @@ class Watch:
     def hears(self, request: Request, flow: Flow) -> bool:
         """A NOTIFY has to come from where the SUBSCRIBE went, and from the dialog that there is."""
         known = self._dialog is None or self._dialog.remote_tag == request.from_.tag
-        return known and flow.remote.host == self.flow.remote.host
+        return known and flow.host == self.flow.host
 
     def receive_request(self, request: Request, transaction: ServerTransaction, now: float) -> list[Effect]:
         """A NOTIFY. Raises PeerError."""

@@ -424,7 +424,7 @@ class Driver:
 
     def stream_admits(self, flow: Flow) -> bool:
         """Whether another message of this peer is within its rate."""
-        return self._rate.admit(flow.remote.host, self._loop.time())
+        return self._rate.admit(flow.host, self._loop.time())
 
     def connection_closed(self, connection: Connection) -> None:
         """A connection has ended."""
@@ -432,9 +432,9 @@ class Driver:
         if self._connections.pop(flow, None) is None:
             return
         self._proofs.pop(flow, None)
-        self._per_source[flow.remote.host] -= 1
-        if not self._per_source[flow.remote.host]:
-            del self._per_source[flow.remote.host]
+        self._per_source[flow.host] -= 1
+        if not self._per_source[flow.host]:
+            del self._per_source[flow.host]
         if self._stopped:
             return
         self._flow_gone(flow)

@@ -110,12 +110,12 @@ class DigestGate:
             if parameters is not None and parameters.get("realm") == self._realm:
                 break
         else:
-            old = self._old_clients.challenge(request, source_of(flow.remote.host), now)
+            old = self._old_clients.challenge(request, source_of(flow.host), now)
             return _refused((401, self._authenticator.challenges(now, old=old)))
         username = parameters.get("username", "")
         old = parameters.get("algorithm", "MD5").upper() == "MD5"
         if not old:
-            self._old_clients.up_to_date(request, source_of(flow.remote.host))
+            self._old_clients.up_to_date(request, source_of(flow.host))
         place, nonce = (flow.remote, username), parameters.get("nonce", "")
         if not self._throttle.may_try(place, nonce, now):
             return Ignored()

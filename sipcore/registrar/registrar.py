@@ -56,7 +56,7 @@ class Binding(NamedTuple):
         if self.instance or other.instance:
             return self.instance == other.instance
         same_make = bool(self.user_agent) and self.user_agent == other.user_agent
-        return same_make and self.flow.remote.host == other.flow.remote.host
+        return same_make and self.flow.host == other.flow.host
 
 
 class Change(Enum):

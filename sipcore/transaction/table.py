@@ -96,7 +96,7 @@ class TransactionTable:
         """Give a response from `host` to its transaction, where nothing comes of it but that its user is to be told;
         None, and nothing has happened, where it is to be given to `receive_response`."""
         transaction = self._clients.get((response.via.branch, response.cseq.method))  # `client_key`
-        if transaction is None or len(response.vias) > 1 or host != transaction.flow.remote.host:
+        if transaction is None or len(response.vias) > 1 or host != transaction.flow.host:
             return None
         waited = transaction.deadline
         if not transaction.passes(response, now):
@@ -121,7 +121,7 @@ class TransactionTable:
         transaction = self._clients.get((response.via.branch, response.cseq.method))  # `client_key`
         if transaction is None or len(response.vias) > 1:
             return None
-        if host is not None and host != transaction.flow.remote.host:
+        if host is not None and host != transaction.flow.host:
             return None
         return self._settle(transaction, transaction.receive(response, now))
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import field
 from enum import Enum
 from typing import NamedTuple
+from weakref import WeakValueDictionary
+
+from values import dataclass
 
 
 class Address(NamedTuple):
@@ -33,17 +37,41 @@ class Transport(Enum):
         self.secure = via_name in ("TLS", "WSS")
 
 
-class Flow(NamedTuple):
+class _Referable:
+    """What a weak reference can lead to."""
+
+    __slots__ = ("__weakref__",)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Flow(_Referable):
     """One way to reach a peer: a UDP address pair, or one stream connection.
 
     `connection` tells two successive connections of the same address pair apart; it is 0 for UDP.
-    Equal flows are the same flow.
+    Equal flows are the same flow, and one object, however often it is made: they are compared and looked up dozens of
+    times in each call, and that is for nothing.
     """
 
     transport: Transport
     local: Address
     remote: Address
     connection: int = 0
+    host: str = field(init=False, repr=False)
+    """The peer's: that of `remote`."""
+
+    def __new__(cls, transport: Transport, local: Address, remote: Address, connection: int = 0) -> Flow:
+        """The flow of these values, if there is one already."""
+        values = transport, local, remote, connection
+        flow = _FLOWS.get(values)
+        if flow is None:
+            flow = _FLOWS[values] = object.__new__(cls)
+        return flow
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "host", self.remote.host)
 
     def __str__(self) -> str:
         return f"{self.transport.value} {self.local} -> {self.remote}"
+
+
+_FLOWS: WeakValueDictionary[tuple[Transport, Address, Address, int], Flow] = WeakValueDictionary()

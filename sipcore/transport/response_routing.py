@@ -59,7 +59,7 @@ def response_flow(request: Request, flow: Flow) -> Flow:
     port = via.port or DEFAULT_PORT
     if port == flow.remote.port:
         return flow
-    return Flow(flow.transport, flow.local, Address(flow.remote.host, port))
+    return Flow(flow.transport, flow.local, Address(flow.host, port))
 
 
 def request_flow(request: Request, contact: Uri, flow: Flow) -> Flow:
@@ -71,6 +71,6 @@ def request_flow(request: Request, contact: Uri, flow: Flow) -> Flow:
     if flow.transport is not Transport.UDP or request.via.parameter("rport") is not None:
         return flow
     port = contact.port or DEFAULT_PORT
-    if contact.host != flow.remote.host or port == flow.remote.port:
+    if contact.host != flow.host or port == flow.remote.port:
         return flow
-    return Flow(flow.transport, flow.local, Address(flow.remote.host, port))
+    return Flow(flow.transport, flow.local, Address(flow.host, port))

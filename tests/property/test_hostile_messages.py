@@ -82,7 +82,7 @@ def look_at(effects: list[Effect], flow: Flow) -> None:
     """Answers go back to the host they are for, and nothing in them splits them."""
     for effect in effects:
         if isinstance(effect, Transmit):
-            assert effect.flow.remote.host == flow.remote.host
+            assert effect.flow.host == flow.host
             assert 0 < effect.flow.remote.port < 65536
             assert effect.data.startswith(b"SIP/2.0 ")
             assert StreamFramer().feed(effect.data) == [effect.data]

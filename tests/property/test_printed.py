@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -144,7 +145,7 @@ def test_an_invite(
     scheme: str,
     settings: EndpointSettings,
 ) -> None:
-    endpoint, flow = Endpoint(EndpointSettings(), Random(1), OpenGate()), UDP._replace(transport=transport)
+    endpoint, flow = Endpoint(EndpointSettings(), Random(1), OpenGate()), replace(UDP, transport=transport)
     endpoint.settings = settings
     lee, kim = (NameAddress(name, Uri.parse("sip:lee@pbx")) for name in (caller, called))
     target, passing = Uri.parse(f"{scheme}:kim@a"), [NameAddress.parse(route) for route in routes]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -372,12 +373,12 @@ def test_our_contact_names_the_flow(flow: Flow, contact: str) -> None:
     ],
 )
 def test_our_contact_promises_no_more_than_the_flow_holds(transport: Transport, contact: str) -> None:
-    flow = TCP._replace(transport=transport)
+    flow = replace(TCP, transport=transport)
     assert dict(endpoint_of().local_headers(flow, "101", "sips"))["Contact"] == contact
 
 
 def test_who_is_called_by_a_sips_uri_gets_a_sips_contact() -> None:
-    flow, lee = TCP._replace(transport=Transport.TLS), NameAddress.parse("<sip:lee@a>")
+    flow, lee = replace(TCP, transport=Transport.TLS), NameAddress.parse("<sip:lee@a>")
     target = Uri.parse("sips:kim@a")
     session, _ = endpoint_of().invite(target, flow, from_=lee, to=lee, offer=None, now=0.0)
     assert session.request.contacts[0].uri.scheme == "sips"

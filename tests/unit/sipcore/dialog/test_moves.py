@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -38,7 +39,7 @@ def guarded(transport: Transport = Transport.TCP) -> tuple[Side, Side]:
 
 def another(flow: Flow) -> Flow:
     """Another connection from the same host."""
-    return flow._replace(remote=Address(flow.remote.host, 50999), connection=flow.connection + 1)
+    return replace(flow, remote=Address(flow.host, 50999), connection=flow.connection + 1)
 
 
 def statuses(side: Side, message: Request, flow: Flow) -> list[int]:
@@ -51,14 +52,14 @@ def statuses(side: Side, message: Request, flow: Flow) -> list[int]:
 def test_a_request_from_elsewhere_is_challenged() -> None:
     caller, callee = guarded()
     before = callee.session.flow
-    assert statuses(callee, within(caller, "INFO"), before._replace(remote=ELSEWHERE, connection=7)) == [401]
+    assert statuses(callee, within(caller, "INFO"), replace(before, remote=ELSEWHERE, connection=7)) == [401]
     assert callee.session.flow == before
     assert callee.facts == []
 
 
 def test_the_peer_that_proves_to_be_it_is_followed() -> None:
     caller, callee = guarded()
-    there = callee.session.flow._replace(remote=ELSEWHERE, connection=7)
+    there = replace(callee.session.flow, remote=ELSEWHERE, connection=7)
     assert statuses(callee, within(caller, "INFO", CREDENTIALS), there) == []
     assert callee.told == ["Moved", "RequestInDialog INFO"]
     assert callee.session.flow == there
@@ -71,7 +72,7 @@ def test_somebody_else_who_proves_to_be_somebody_is_not() -> None:
     before = callee.session.flow
     forged = within(caller, "BYE", CREDENTIALS)
     forged.set("From", str(forged.from_).replace("lee", "kim"))
-    assert statuses(callee, forged, before._replace(remote=ELSEWHERE)) == [481]
+    assert statuses(callee, forged, replace(before, remote=ELSEWHERE)) == [481]
     assert callee.session.flow == before
 
 
@@ -130,7 +131,7 @@ def test_an_answer_without_its_ack_is_repeated_where_the_caller_is_now() -> None
     effects = endpoint.receive(request("INVITE"), here, 0.0)
     session = effects[-1].session
     session.accept(ANSWER, 1.0) if session.offers.remote else session.accept(OFFER_2, 1.0)
-    there = here._replace(connection=2)
+    there = replace(here, connection=2)
     assert endpoint.move(session, there) == [Moved(session)]
     assert endpoint.move(session, there) == []
     [again] = [effect for effect in endpoint.tick(1.5) if isinstance(effect, Transmit)]
@@ -252,7 +253,7 @@ def test_a_caller_without_rport_listens_at_the_port_of_its_contact(via: str, con
         ("Contact", f"<sip:100@{contact}>"),
     )
     session = endpoint.receive(invite, flow, 0.0)[-1].session
-    assert session.flow == flow._replace(remote=Address("192.0.2.100", port))
+    assert session.flow == replace(flow, remote=Address("192.0.2.100", port))
 
 
 def test_a_stranger_learns_nothing_of_dialogs() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from sipcore.effects import Transmit
@@ -16,7 +18,7 @@ STRANGER = Address("203.0.113.66", 4444)
 
 
 def from_stranger(flow: Flow) -> Flow:
-    return flow._replace(remote=STRANGER)
+    return replace(flow, remote=STRANGER)
 
 
 @pytest.mark.parametrize("method", ["BYE", "INVITE", "INFO", "UPDATE"])

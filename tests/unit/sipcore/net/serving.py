@@ -139,7 +139,7 @@ def our_request(flow: Flow, size: int = 0) -> Request:
     """A request of ours towards a client."""
     return Request(
         "OPTIONS",
-        Uri("sip", "100", host=flow.remote.host),
+        Uri("sip", "100", host=flow.host),
         [
             ("Max-Forwards", "70"),
             ("From", "<sip:server>;tag=1"),

@@ -1,0 +1,48 @@
+"""Equal flows are one object, for as long as anybody knows it."""
+
+from __future__ import annotations
+
+import gc
+from dataclasses import FrozenInstanceError, replace
+from typing import Any
+from weakref import ref
+
+import pytest
+
+from sipcore.transport.flow import _FLOWS, Address, Flow, Transport
+
+LOCAL, REMOTE = Address("192.0.2.1", 5060), Address("198.51.100.7", 40000)
+
+
+def test_equal_flows_are_one_object() -> None:
+    flow = Flow(Transport.UDP, LOCAL, REMOTE)
+    again = Flow(local=Address(*LOCAL), remote=Address(*REMOTE), transport=Transport.UDP, connection=0)
+    assert again is flow
+    assert again == flow
+    assert (flow.transport, flow.local, flow.remote, flow.connection) == (Transport.UDP, LOCAL, REMOTE, 0)
+    assert flow.host == REMOTE.host
+
+
+@pytest.mark.parametrize(
+    "change", [{"transport": Transport.TCP}, {"local": REMOTE}, {"remote": LOCAL}, {"connection": 1}]
+)
+def test_other_flows_are_others(change: Any) -> None:
+    flow = Flow(Transport.UDP, LOCAL, REMOTE)
+    other = replace(flow, **change)
+    assert other != flow
+    assert len({flow, other}) == 2
+    assert other.host == other.remote.host
+
+
+def test_a_flow_stays_what_it_is() -> None:
+    with pytest.raises(FrozenInstanceError):
+        Flow(Transport.UDP, LOCAL, REMOTE).connection = 2  # type: ignore[misc]
+
+
+def test_a_flow_that_nobody_knows_is_forgotten() -> None:
+    flow = Flow(Transport.WS, LOCAL, REMOTE, 77)
+    known, gone = len(_FLOWS), ref(flow)
+    del flow
+    gc.collect()
+    assert gone() is None
+    assert len(_FLOWS) < known
