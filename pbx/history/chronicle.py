@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import fields
 from datetime import datetime
+from functools import partial
 from operator import attrgetter
 from typing import Any
 
@@ -57,8 +58,8 @@ class _Draft:
 class Chronicle:
     """The calls that are going on. Give `take` what happens, in order."""
 
-    def __init__(self, finished: Callable[[CallRecord], None]) -> None:
-        """`finished` gets each record, once, when its call has ended."""
+    def __init__(self, finished: Callable[[Callable[[], CallRecord]], None]) -> None:
+        """`finished` gets, once for each call that has ended, what makes its record, then or later."""
         self._finished = finished
         self._drafts: dict[str, _Draft] = {}
         self.takes: dict[type[Happening], Callable[[Any], None]] = {
@@ -171,7 +172,7 @@ class Chronicle:
     def _end(self, ended: CallEnded) -> None:
         draft = self._drafts.pop(ended.call, None)
         if draft is not None:
-            self._finished(_record(draft, ended, tuple(draft.parties.values())))
+            self._finished(partial(_whole, draft, ended))
 
 
 def _enter(draft: _Draft, key: Key, at: datetime) -> Participation | None:
@@ -215,6 +216,10 @@ def _stopped(draft: _Draft, at: datetime) -> CallEnded:
         talk_seconds=(at - answered.at).total_seconds() if answered else 0.0,
         internal=started.internal and not any(trunk for _, trunk in draft.parties),
     )
+
+
+def _whole(draft: _Draft, ended: CallEnded) -> CallRecord:
+    return _record(draft, ended, tuple(draft.parties.values()))
 
 
 def _so_far(draft: _Draft, at: datetime) -> CallRecord:

@@ -67,6 +67,10 @@ class History:
         for kind, take in self._chronicle.takes.items():
             happenings.subscribe(kind, take)
         happenings.subscribe(CallQuality, self._add_quality)
+        self._fresh: list[Callable[[], CallRecord]] = []
+        """What makes the records of calls that have just ended."""
+        self._heard: list[CallQuality] = []
+        """What was told since these were made."""
         self._young: dict[str, calls.Entry] = {}
         """Calls that have ended, of which the store has not been told; by their IDs."""
         self._old: dict[str, calls.Entry] = {}
@@ -123,7 +127,8 @@ class History:
     def store_closed(self) -> None:
         """Leave no journal where the store has all that it would tell of: a version that writes others, started next,
         would have to say that it cannot read it."""
-        left = len(self._chronicle) or self._young or self._old or len(self._store) or self._store.lost
+        ended = self._fresh or self._young or self._old
+        left = len(self._chronicle) or ended or len(self._store) or self._store.lost
         if self._read is not None and not left:
             self._read.clear()
 
@@ -141,29 +146,48 @@ class History:
         query = partial(calls.calls, number=number, kind=kind, before=before, behind=behind, limit=limit)
         return await self._store.fetch(query)
 
-    def _add(self, record: CallRecord) -> None:
-        entry = self._young[record.call] = calls.entry(record)
-        if self._journal is not None:
-            self._ended.append(entry)
+    def _add(self, make: Callable[[], CallRecord]) -> None:
+        self._fresh.append(make)
+        if not self._journalling_soon:
             self._tell_journal_soon()
-        if self._timer is None or len(self._young) >= BATCH:
+        if self._timer is None or len(self._fresh) >= BATCH:
             self._given_soon()
 
     def _add_quality(self, quality: CallQuality) -> None:
-        entry = self._young.get(quality.call) or self._old.get(quality.call)
-        if entry is not None:
-            entry.legs.append(calls.leg_text(quality))
-        else:
-            self._late.append(quality)
+        self._heard.append(quality)
+        if self._timer is None:
             self._given_soon()
 
+    def _prepare(self) -> None:
+        """Make entries of what was only noted: of many calls at once, for that takes the half of what it takes in the
+        midst of each call's end."""
+        fresh, self._fresh = self._fresh, []
+        heard, self._heard = self._heard, []
+        young, old = self._young, self._old
+        for make in fresh:
+            try:
+                entry = calls.entry(make())
+            except Exception:  # hurts no other call
+                logger.exception("a call that has ended has no record")
+                continue
+            young[entry.row[0]] = entry
+            if self._journal is not None:
+                self._ended.append(entry)
+        for quality in heard:
+            known = young.get(quality.call) or old.get(quality.call)
+            if known is not None:
+                known.legs.append(calls.leg_text(quality))
+            else:
+                self._late.append(quality)
+
     def _given_soon(self) -> None:
-        if len(self._young) + len(self._late) >= BATCH:
+        if len(self._fresh) + len(self._young) + len(self._heard) + len(self._late) >= BATCH:
             self._give_old()
         elif self._timer is None and self._store.durable:
             self._timer = asyncio.get_running_loop().call_later(BATCH_SECONDS / 2, self._give_old)
 
     def _give_old(self) -> None:
+        self._prepare()
         old, self._old, self._young = self._old, self._young, {}
         self._give(old)
         if self._old:
@@ -171,6 +195,7 @@ class History:
 
     def _flush(self) -> None:
         """Give the store all that it has not been told."""
+        self._prepare()
         ended, self._old, self._young = self._old | self._young, {}, {}
         self._give(ended)
 
@@ -206,6 +231,7 @@ class History:
         self._journalling, self._journalling_soon = None, False
         at, chronicle, journal = self._wall(), self._chronicle, self._journal
         assert journal is not None, "without one nothing is to be written"
+        self._prepare()
         unsettled, ended, self._ended = self._unsettled, self._ended, []
         while unsettled and unsettled[0].noted <= self._store.settled:
             unsettled.popleft()

@@ -25,16 +25,17 @@ def moment_text(moment: datetime) -> str:
     return f'"{utc_text(moment)}+00:00"'
 
 
-def parties_text(parties: Iterable[Participation], quoted: Quoted) -> str:
-    """See `read_parties`."""
+def parties_text(parties: Iterable[Participation], quoted: Quoted, began: datetime, began_text: str) -> str:
+    """See `read_parties`. `began` is a moment whose text is known: most came into the call then."""
     truth = TRUTH
     rows = []
     for party in parties:
         answered = party.answered_at
         role = _WORD_OF_CALLER if party.role is _CALLER else _WORD_OF_CALLEE
+        since = began_text if party.at is began else utc_text(party.at)
         until = "null" if answered is None else f'"{utc_text(answered)}+00:00"'
         rows.append(
-            f'[{quoted[party.number]},{role},"{utc_text(party.at)}+00:00",{quoted[party.trunk]},{truth[party.rang]}'
+            f'[{quoted[party.number]},{role},"{since}+00:00",{quoted[party.trunk]},{truth[party.rang]}'
             f",{until},{quoted[party.taken_by]},{truth[party.blocked]},{truth[party.addressed]}]"
         )
     return f"[{','.join(rows)}]"

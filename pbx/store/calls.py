@@ -88,7 +88,7 @@ _numbers = attrgetter(*_HEARD[1:])
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Entry:
-    """A call that is over, as it will be entered: whoever has just made its record has at hand all that this takes."""
+    """A call that is over, as it will be entered."""
 
     row: tuple[Any, ...]
     """All columns but the last, moments as `utc_text` has them, and what is JSON as its text."""
@@ -232,8 +232,8 @@ def _record(*, legs: Any, hand_overs: Any, reasons: Any, parties: Any, **values:
 
 def entry(record: CallRecord) -> Entry:
     """Of a call whose legs have told nothing yet."""
-    quoted, call = _quoted, record.call
-    at = utc_text(record.started_at)
+    quoted, call, began = _quoted, record.call, record.started_at
+    at = utc_text(began)
     row = (
         call,
         at,
@@ -251,7 +251,7 @@ def entry(record: CallRecord) -> Entry:
         record.feature,
         hand_overs_text(record.hand_overs, quoted) if record.hand_overs else "[]",
         quoted.list(record.reasons),
-        parties_text(record.parties, quoted),
+        parties_text(record.parties, quoted, began, at),
     )
     places = [(party.number, found_in._value_, at, call) for party in record.parties if (found_in := party.list)]
     return _make_entry(row, places, [])

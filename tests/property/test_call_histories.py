@@ -156,7 +156,7 @@ class History:
 def check_records(told: list[Happening]) -> None:
     """One record for each call; everybody in it finds it in one list. (Nobody transfers here, so talk comes once.)"""
     records: list[CallRecord] = []
-    chronicle = Chronicle(records.append)
+    chronicle = Chronicle(lambda make: records.append(make()))
     going_on: set[str] = set()
     so_far: dict[str, str] = {}
     for happening in told:

@@ -58,7 +58,7 @@ def ended(status: int = 200, talk_seconds: float = 4.0) -> CallEnded:
 
 def record_of(*happenings: Happening) -> CallRecord:
     records: list[CallRecord] = []
-    chronicle = Chronicle(records.append)
+    chronicle = Chronicle(lambda make: records.append(make()))
     for happening in happenings:
         chronicle.take(happening)
     assert len(chronicle) == 0
@@ -191,7 +191,7 @@ def test_a_transfer_by_the_caller_that_comes_back_is_missed_by_its_target() -> N
 
 def test_what_is_of_no_known_call_is_left_alone() -> None:
     records: list[CallRecord] = []
-    chronicle = Chronicle(records.append)
+    chronicle = Chronicle(lambda make: records.append(make()))
     for happening in (rang("101"), connected("101"), ended(), TrunkUp(at=AT, trunk="carrier", port=10000)):
         chronicle.take(happening)
     assert (records, len(chronicle)) == ([], 0)
@@ -210,7 +210,7 @@ def test_a_call_that_goes_round_for_ever_stays_small() -> None:
 
 
 def test_what_is_told_of_a_call_is_asked_for_once() -> None:
-    chronicle = Chronicle(lambda record: None)
+    chronicle = Chronicle(lambda make: None)
     for happening in (started(), replace(started(), call="other")):
         chronicle.take(happening)
     assert [record.call for record in chronicle.changed(after(1))] == ["c", "other"]
@@ -224,7 +224,7 @@ def test_what_is_told_of_a_call_is_asked_for_once() -> None:
 
 
 def test_what_a_call_looked_like_does_not_change_with_it() -> None:
-    chronicle = Chronicle(lambda record: None)
+    chronicle = Chronicle(lambda make: None)
     happenings = [started(), routed("101", "102"), rang("101"), answered("101"), connected("101")]
     seen: list[tuple[CallRecord, str]] = []
     for happening in happenings:

@@ -61,7 +61,7 @@ async def test_a_call_that_is_over_is_kept_where_the_journal_is_found_full_in_th
 ) -> None:
     journal = FoundFull(tmp_path / "calls.journal")
     history = History(Happenings(), cast(Any, Away()), partial(datetime.now, UTC), keep_days=0, journal=journal)
-    history._add(STARTED)
+    history._add(lambda: STARTED)
     history._flush()
     for _ in range(6):  # the first line has the record; whoever asks twice a line is told another thing in the second
         history._write_journal()
@@ -72,7 +72,7 @@ async def test_a_call_that_is_over_is_kept_where_the_journal_is_found_full_in_th
 async def test_the_journal_has_how_the_last_calls_ended_where_the_store_takes_nothing_at_a_stop(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "calls.journal")
     history = History(Happenings(), cast(Any, Away()), partial(datetime.now, UTC), keep_days=0, journal=journal)
-    history._add(STARTED)
+    history._add(lambda: STARTED)
     history.stop()
     assert journal.recover() == (STARTED,)
 
@@ -83,13 +83,13 @@ async def test_a_stop_leaves_all_ends_in_the_journal_where_a_part_of_a_line_coul
     """The disk was full for a moment, and the store takes nothing: behind that part nothing could be read."""
     journal = Journal(tmp_path / "calls.journal")
     history = History(Happenings(), cast(Any, Away()), partial(datetime.now, UTC), keep_days=0, journal=journal)
-    history._add(STARTED)
+    history._add(lambda: STARTED)
     with monkeypatch.context() as full:
         write = os.write
         full.setattr("pbx.history.journal.os.write", lambda file, data: write(file, data[:20]))
         history._write_journal()
     other = replace(STARTED, call="other")
-    history._add(other)
+    history._add(lambda: other)
     history.stop()
     assert journal.recover() == (STARTED, other)
 
@@ -103,7 +103,7 @@ async def test_the_journal_stays_where_the_store_has_lost_anything_before_a_stop
     store = Store(database)
     history = History(Happenings(), store, partial(datetime.now, UTC), keep_days=0, journal=journal)
     history.start()
-    history._add(STARTED)
+    history._add(lambda: STARTED)
     history.stop()
     await store.close()
     history.store_closed()
@@ -139,7 +139,7 @@ async def test_the_journal_has_how_a_call_ended_before_the_store(tmp_path: Path)
     file = tmp_path / "calls.journal"
     journal = Journal(file)
     history = History(Happenings(), cast(Any, Away()), partial(datetime.now, UTC), keep_days=0, journal=journal)
-    history._add(STARTED)
+    history._add(lambda: STARTED)
     await asyncio.sleep(JOURNAL_SECONDS + 0.01)
     assert journal.recover() == (STARTED,)
     assert history._store.noted == 0
@@ -147,8 +147,21 @@ async def test_the_journal_has_how_a_call_ended_before_the_store(tmp_path: Path)
     assert journal.recover() == (STARTED,)
     assert file.read_text().count('"101"') == file.read_text().splitlines()[0].count('"101"')
     history.stop()
-    history._add(STARTED)  # somebody who is late
+    history._add(lambda: STARTED)  # somebody who is late
     await asyncio.sleep(JOURNAL_SECONDS + 0.01)
+
+
+async def test_a_call_whose_record_cannot_be_made_costs_no_other_its_own(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    journal = Journal(tmp_path / "calls.journal")
+    history = History(Happenings(), cast(Any, Away()), partial(datetime.now, UTC), keep_days=0, journal=journal)
+    history._add(partial(replace, STARTED, nothing="such"))
+    history._add(lambda: STARTED)
+    history._write_journal()
+    assert journal.recover() == (STARTED,)
+    assert "a call that has ended has no record" in caplog.text
+    history.stop()
 
 
 async def test_how_a_call_sounded_is_entered_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,14 +173,14 @@ async def test_how_a_call_sounded_is_entered_with_it(monkeypatch: pytest.MonkeyP
     happenings, store = Happenings(), Store(database)
     history = History(happenings, store, partial(datetime.now, UTC), keep_days=0)
     for number in range(3 * BATCH):
-        history._add(replace(STARTED, call=f"c{number}"))
+        history._add(partial(replace, STARTED, call=f"c{number}"))
         await asyncio.sleep(0.01)
         happenings.tell(replace(QUALITY, call=f"c{number}"))
     await asyncio.sleep(BATCH_SECONDS + 0.01)
     kept = [f"c{number}" for number in range(3 * BATCH)]
     assert store.read(partial(calls.qualities, calls=kept)) == {call: [replace(QUALITY, call=call)] for call in kept}
     assert late == []
-    history._add(replace(STARTED, call="read at once"))
+    history._add(partial(replace, STARTED, call="read at once"))
     assert "read at once" in [record.call for record in await history.latest(limit=4 * BATCH)]
     happenings.tell(replace(QUALITY, call="read at once"))
     await asyncio.sleep(BATCH_SECONDS + 0.01)
