@@ -17,7 +17,7 @@ from pathlib import Path
 from sipcore.effects import Arrived, CloseFlow, Effect, Invited, Offered, RequestInDialog, Transmit
 from sipcore.endpoint import Endpoint
 from sipcore.errors import ParseError, UsageError
-from sipcore.net.inbox import Inbox, Sender
+from sipcore.net.inbox import Inbox, Sender, by_source
 from sipcore.net.large_requests import UDP_MAX_BYTES, LargeRequests
 from sipcore.net.limits import Limits, RateLimit
 from sipcore.net.network import Listener, Network, Stream, UdpSocket
@@ -33,6 +33,7 @@ from values import dataclass
 
 logger = logging.getLogger(__name__)
 
+UDP = Transport.UDP
 MAX_FLOWS = 10_000
 MAX_ADDRESSES = 4
 """Of one host, that are tried one after the other."""
@@ -40,6 +41,7 @@ NO_WAY = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ECONNREFUSED})
 """What the operating system says of a datagram that it does not send."""
 FIRST_OF_MESSAGES = b"!"
 """What is less than this begins with a control character or a space, or is empty."""
+FIRST_SEVEN = slice(7)
 WILDCARDS = ("0.0.0.0", "::")
 CALL_PATIENCE_SECONDS = 2.0
 """A call that has waited for longer is turned away too: somebody waits for it."""
@@ -98,6 +100,7 @@ class Driver:
         """What has come of sources beyond what is taken of them: it costs nothing where it is not even read."""
         self._udp: UdpSocket | None = None
         self._udp_flows: dict[Sender, Flow] = {}
+        """By the address of the peer, or what is equal to it."""
         self._listeners: list[Listener] = []
         self._server_tls: ssl.SSLContext | None = None
         self._connections: dict[Flow, Connection] = {}
@@ -164,14 +167,12 @@ class Driver:
     def _datagrams(self, datagrams: list[Datagram]) -> None:
         """Take what has come together over UDP."""
         now = self._loop.time()
-        datagrams = self._rate.admitted(datagrams, now)
-        if datagrams and min(datagrams)[0] < FIRST_OF_MESSAGES:
-            datagrams = [
-                datagram
-                for datagram in datagrams
-                if datagram[0] >= FIRST_OF_MESSAGES or not self._keeps_alive(*datagram)
-            ]
-        self._inbox.work(datagrams, now)
+        queues = by_source(datagrams)
+        keep_alives = min(datagrams)[0] < FIRST_OF_MESSAGES
+        self._rate.limit(queues, now)
+        if keep_alives:
+            self._answer_keep_alives(queues.values())
+        self._inbox.work(queues.values(), now)
         if self._excess and self._udp is not None:
             self._udp.too_much(self._excess)
             self._excess.clear()
@@ -187,7 +188,7 @@ class Driver:
 
     def _turn_away(self, data: bytes, sender: Sender, waited: float) -> bool:
         """Ask a new request that has waited too long to come later; whether it is one."""
-        stream, remote = (sender, sender.remote) if isinstance(sender, Flow) else (None, sender)
+        stream, remote = (sender, sender.remote) if isinstance(sender, Flow) else (None, Address(*sender))
         request = newcomer(data, remote)
         if request is None or self.endpoint.transactions.serves(request.via, request.method):
             return False
@@ -202,10 +203,20 @@ class Driver:
             self._send_datagram(self.udp_flow(back), answer)
         return True
 
-    def _keeps_alive(self, data: bytes, remote: Address) -> bool:
+    def _answer_keep_alives(self, queues: Iterable[list[Datagram]]) -> None:
+        """And take them away."""
+        for queue in queues:
+            queue[:] = [
+                datagram
+                for datagram in queue
+                if datagram[0] >= FIRST_OF_MESSAGES or not self._keeps_alive(*datagram)
+            ]
+
+    def _keeps_alive(self, data: bytes, peer: tuple[str, int]) -> bool:
         """Whether a datagram is a keep-alive; answers one that wants an answer (RFC 5626 section 4.4.2)."""
         if not is_stun(data):
             return not data.strip(b"\r\n\0")
+        remote = Address(*peer)
         response = stun.answer(data, remote)
         if response is None:
             try:
@@ -233,15 +244,15 @@ class Driver:
         self._performing = True
         flow = self._udp_flows.get(sender)
         if flow is None:
-            flow = sender if isinstance(sender, Flow) else self.udp_flow(sender)
-        stream = flow is sender
+            flow = sender if isinstance(sender, Flow) else self.udp_flow(Address(*sender))
         if self.on_wire is not None:
             self._trace(self.on_wire, False, flow, data)
         try:
-            if (read := self.readers.get(data[:7])) is not None:
-                effects = read(data, flow, now, stream)
+            read = self.readers.get(data[FIRST_SEVEN])
+            if read is not None:
+                effects = read(data, flow, now, flow is sender)
             else:
-                effects = self.endpoint.receive(parse_message(data, stream=stream), flow, now)
+                effects = self.endpoint.receive(parse_message(data, flow is sender), flow, now)
         except ParseError as error:
             logger.debug("%s: %s", flow, error)
             effects = self.endpoint.receive_error(error, flow, now)
@@ -259,7 +270,7 @@ class Driver:
             if len(self._udp_flows) >= MAX_FLOWS:
                 self._udp_flows.clear()
             local = Address(self._local_host(remote.host), self._udp.local.port)
-            flow = self._udp_flows[remote] = Flow(Transport.UDP, local, remote)
+            flow = self._udp_flows[remote] = Flow(UDP, local, remote)
         return flow
 
     def _local_host(self, remote_host: str) -> str:
@@ -284,8 +295,9 @@ class Driver:
             elif kind is CloseFlow:
                 self._outbox.append((effect.flow, None))
             else:
+                tell = self._on_event
                 try:
-                    self._on_event(effect)
+                    tell(effect)
                 except Exception:
                     logger.exception("%s was not handled", kind.__name__)
                     self._answer_in_place_of_user(effect)
@@ -295,16 +307,16 @@ class Driver:
 
         The way of a datagram through the kernel is long: those that follow each other take half of the time.
         """
-        udp = None if self.on_wire is not None or self._large.ways else self._udp
+        send = None if self._udp is None or self.on_wire is not None or self._large.ways else self._udp.send
         for flow, data in self._outbox:  # where the end of a connection leads to more, that is sent too
             try:
                 if data is None:
                     self._close_flow(flow)
-                elif udp is None or flow.transport is not Transport.UDP or len(data) > UDP_MAX_BYTES:
+                elif send is None or flow.transport is not UDP or len(data) > UDP_MAX_BYTES:
                     self._transmit(flow, data)
                 else:
                     try:  # `_send_datagram`, without the call
-                        udp.send(data, flow.remote)
+                        send(data, flow.remote)
                     except OSError as error:
                         self._lost(flow, data, error)
             except Exception:
@@ -336,7 +348,7 @@ class Driver:
             self.on_wire = None
 
     def _transmit(self, flow: Flow, data: bytes) -> None:
-        if flow.transport is Transport.UDP:
+        if flow.transport is UDP:
             if self._large.concerns(data):
                 self._large.send(flow, data)
             else:
@@ -462,7 +474,7 @@ class Driver:
         proof = (name, trusted) if transport.secure else None
         hosts = (await self._network.resolve(remote.host))[:MAX_ADDRESSES]
         addresses = [Address(host, remote.port) for host in hosts]
-        if transport is Transport.UDP:
+        if transport is UDP:
             return self.udp_flow(self._of_our_family(addresses))
         for flow in self._connections:
             if flow.transport is transport and flow.remote in addresses and self._proofs.get(flow) == proof:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from itertools import chain, zip_longest
 from operator import length_hint
 from typing import TypeVar
 
 from sipcore.net.udp import Datagram
-from sipcore.transport.flow import Address, Flow
+from sipcore.transport.flow import Flow
 from sipcore.transport.source import source_of
 
 logger = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ PATIENCE_SECONDS = 0.2
 """A new request that has waited for longer is asked to come again: before its sender repeats it."""
 REPORT_SECONDS = 60.0
 
-Sender = Address | Flow
+Sender = tuple[str, int] | Flow
 """Of a datagram its address, of what came over a connection its flow."""
 Message = tuple[bytes, Sender]
 Some = TypeVar("Some", bound=Message)
@@ -96,7 +96,7 @@ class Inbox:
             if message in known:
                 continue
             data, sender = message
-            source = source_of(sender.remote.host if isinstance(sender, Flow) else sender.host)
+            source = source_of(sender.host if isinstance(sender, Flow) else sender[0])
             queue, size = waiting.get(source, _NOTHING), len(data)
             own = _NOTHING if isinstance(sender, Flow) else queue
             if len(known) + len(own) >= MAX_WAITING or self._bytes + own.size + size > MAX_WAITING_BYTES:
@@ -117,18 +117,19 @@ class Inbox:
         self._known.clear()
         self._bytes = 0
 
-    def work(self, datagrams: list[Datagram], now: float) -> None:
-        """Datagrams have been read together: handle them for a while, and the rest when others have had their turn;
-        so all, where something waits already."""
+    def work(self, queues: Collection[list[Datagram]], now: float) -> None:
+        """Datagrams have been read together, and sorted by source: handle them for a while, and the rest when others
+        have had their turn; so all, where something waits already."""
         if self._scheduled:
-            self._put_or_lose(datagrams, now)
+            self._put_or_lose(_in_turn(queues), now)
             return
-        read_at, until, several = now, now + SLICE_SECONDS, len(datagrams) > 1
-        take, coming = self._take, iter(_in_turn(datagrams) if several else datagrams)
+        read_at, until = now, now + SLICE_SECONDS
+        take, time, coming = self._take, self._loop.time, iter(_in_turn(list(map(dict.fromkeys, queues))))
         try:
             for data, sender in coming:
                 take(data, sender, now)
-                if several and (now := self._loop.time()) >= until:
+                now = time()
+                if now >= until:
                     break
         finally:  # what went wrong with one message does not keep the others waiting
             if length_hint(coming):
@@ -138,7 +139,7 @@ class Inbox:
     def _put_or_lose(self, datagrams: Iterable[Datagram], now: float) -> None:
         for _, sender in self.put(datagrams, now):
             self.lost += 1
-            source = source_of(sender.host)
+            source = source_of(sender[0])
             if len(self._waiting.get(source, _NOTHING)) >= FLOOD:
                 self.excess[source] += 1
 
@@ -183,9 +184,18 @@ class Inbox:
             )
 
 
-def _in_turn(datagrams: list[Datagram]) -> list[Datagram]:
-    """One of each source after the other, and none twice."""
+def by_source(datagrams: list[Datagram]) -> dict[str, list[Datagram]]:
+    """What has come of each source, in order."""
+    if len(datagrams) == 1:
+        return {source_of(datagrams[0][1][0]): datagrams}
     queues: defaultdict[str, list[Datagram]] = defaultdict(list)
-    for datagram in dict.fromkeys(datagrams):
-        queues[source_of(datagram[1].host)].append(datagram)
-    return list(filter(None, chain.from_iterable(zip_longest(*queues.values()))))
+    for datagram in datagrams:
+        queues[source_of(datagram[1][0])].append(datagram)
+    return queues
+
+
+def _in_turn(queues: Collection[Collection[Datagram]]) -> Collection[Datagram]:
+    """One of each queue after the other."""
+    if len(queues) == 1:
+        return next(iter(queues))
+    return list(filter(None, chain.from_iterable(zip_longest(*queues))))

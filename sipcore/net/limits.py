@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 from sipcore.net.udp import Datagram
 from sipcore.transport.source import source_of
@@ -41,11 +42,23 @@ class RateLimit:
         self._buckets: dict[str, float] = {}
         """Source -> since when its tokens were earned; what is earlier than a whole bucket takes is lost."""
         self.excess = Counter[str]()
-        """How many of each source `admitted` has left out; cleared by whoever reads it."""
+        """How many of each source `limit` has taken away; cleared by whoever reads it."""
 
-    def admit(self, source: str, now: float) -> bool:
-        """Take a token of the source's bucket; False if there is none."""
-        source = source_of(source)
+    def admit(self, host: str, now: float) -> bool:
+        """Take a token of the bucket of a host's source; False if there is none."""
+        return self._take(source_of(host), 1, now) == 1
+
+    def limit(self, queues: Mapping[str, list[Datagram]], now: float) -> None:
+        """Leave in the queue of each source those for which there are tokens: the first."""
+        for source, queue in queues.items():
+            wanted = len(queue)
+            taken = self._take(source, wanted, now)
+            if taken < wanted:
+                self.excess[source] += wanted - taken
+                del queue[taken:]
+
+    def _take(self, source: str, wanted: int, now: float) -> int:
+        """Take so many tokens of a bucket, or those that there are: how many."""
         full = now - self._longest
         since = self._buckets.get(source)
         if since is None:
@@ -54,32 +67,9 @@ class RateLimit:
             since = full
         elif since < full:
             since = full
-        since += self._earning
-        if since > now + _TOLERANCE:
-            return False
-        self._buckets[source] = since
-        return True
-
-    def admitted(self, datagrams: list[Datagram], now: float) -> list[Datagram]:
-        """Those that `admit` lets in, one after the other. It is asked about few: all else is worked out here."""
-        buckets, earning = self._buckets, self._earning
-        full, latest = now - self._longest, now + _TOLERANCE
-        let_in = []
-        for datagram in datagrams:
-            host = datagram[1].host
-            since = buckets.get(host)
-            if since is None:  # new, or of IPv6, where its network has the bucket
-                if self.admit(host, now):
-                    let_in.append(datagram)
-                else:
-                    self.excess[source_of(host)] += 1
-                continue
-            if since < full:
-                since = full
-            since += earning
-            if since <= latest:
-                buckets[host] = since
-                let_in.append(datagram)
-            else:
-                self.excess[host] += 1
-        return let_in
+        latest, earning = now + _TOLERANCE, self._earning
+        if since + wanted * earning > latest:
+            wanted = max(int((latest - since) / earning), 0)
+        if wanted:
+            self._buckets[source] = since + wanted * earning
+        return wanted

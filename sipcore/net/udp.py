@@ -7,6 +7,7 @@ import logging
 import socket
 from collections import Counter
 from collections.abc import Callable, Mapping
+from itertools import repeat
 
 from sipcore.net.sieve import let_through
 from sipcore.transport.flow import Address
@@ -17,7 +18,6 @@ RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
 MAX_DATAGRAM_BYTES = 65535
 DRAIN = 256
 """Datagrams read before others on the loop have their turn."""
-MAX_SENDERS = 10_000
 MAX_SIEVED = 100
 """Sources; each costs the kernel some steps for each datagram."""
 SIEVE_SECONDS = 0.05
@@ -28,20 +28,10 @@ no more harm than by what is read and left out."""
 LEAST_SHARE = 1 / 256
 """That is let through. It doubles each time when nothing is too much: all is heard 0.4 s after the end of a flood."""
 
-Datagram = tuple[bytes, Address]
-"""What has come, and from where."""
+Datagram = tuple[bytes, tuple[str, int]]
+"""What has come, and from where: an `Address`, or what is equal to one, as the kernel says it."""
 Receive = Callable[[list[Datagram]], None]
 """Told all that has come together; the list is the receiver's."""
-
-
-class _Senders(dict[tuple[str, int], Address]):
-    """Who has sent lately, by what the kernel says of him: found without a call of any Python function."""
-
-    def __missing__(self, peer: tuple[str, int]) -> Address:
-        if len(self) >= MAX_SENDERS:
-            self.clear()
-        address = self[peer] = Address(peer[0], peer[1])
-        return address
 
 
 class SystemUdpSocket:
@@ -49,8 +39,8 @@ class SystemUdpSocket:
 
     def __init__(self, local: Address, receive: Receive) -> None:
         """Raises OSError."""
-        family = socket.AF_INET6 if ":" in local.host else socket.AF_INET
-        self._socket = socket.socket(family, socket.SOCK_DGRAM)
+        self._of_ipv6 = ":" in local.host
+        self._socket = socket.socket(socket.AF_INET6 if self._of_ipv6 else socket.AF_INET, socket.SOCK_DGRAM)
         try:
             self._socket.setblocking(False)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
@@ -69,7 +59,6 @@ class SystemUdpSocket:
         self._shares: dict[str, float] = {}
         """Of a source that sends too much, what the kernel lets through: less than 1."""
         self._sifting: asyncio.TimerHandle | None = None
-        self._senders = _Senders()
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._socket, self._readable)
 
@@ -114,16 +103,17 @@ class SystemUdpSocket:
             self._sifting = self._loop.call_later(SIEVE_SECONDS, self._sift)
 
     def _readable(self) -> None:
-        recvfrom, senders = self._socket.recvfrom, self._senders
         datagrams: list[Datagram] = []
-        for _ in range(DRAIN):
+        coming = map(self._socket.recvfrom, repeat(MAX_DATAGRAM_BYTES, DRAIN))
+        while True:
             try:
-                data, peer = recvfrom(MAX_DATAGRAM_BYTES)
+                datagrams.extend(coming)  # what came before an error stays there
+                break
             except BlockingIOError:
                 break
             except OSError as error:  # an ICMP error of an earlier datagram
                 logger.debug("UDP %s: %s", self.local, error)
-            else:
-                datagrams.append((data, senders[peer]))
+        if self._of_ipv6:  # where the kernel says more
+            datagrams = [(data, peer[:2]) for data, peer in datagrams]
         if datagrams:
             self._receive(datagrams)

@@ -33,7 +33,7 @@ _CONTROL = re.compile(r"[\r\n]|(?<!\\)\0")
 """What breaks lines, here or elsewhere; a quoted-pair may hold a null (section 25.1)."""
 
 
-def parse_message(data: bytes, *, stream: bool = False, limits: Limits = LIMITS) -> Request | Response:
+def parse_message(data: bytes, stream: bool = False, *, limits: Limits = LIMITS) -> Request | Response:
     """Parse one whole message. Raises ParseError with the status to answer.
 
     In a datagram what follows Content-Length bytes of body is dropped; on a stream the framing has cut exactly.

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sipcore.net import inbox, limits
-from sipcore.net.inbox import Inbox, Sender
+from sipcore.net.inbox import Inbox, Sender, by_source
 from sipcore.net.limits import Limits, RateLimit
 from sipcore.net.udp import Datagram
 from sipcore.transport.flow import Address, Flow, Transport
@@ -56,7 +56,7 @@ class Books:
             self.turn()
         else:
             try:
-                self.inbox.work(list(step), self.loop.time())
+                self.inbox.work(by_source(list(step)).values(), self.loop.time())
             except LookupError:
                 self.handed.append("failed")
 
@@ -129,7 +129,7 @@ def test_who_floods_loses_his_own_and_nobody_elses(steps: list[tuple[Address, in
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from([0.0, 0.01, 0.125, 0.3, 5.0]), st.lists(st.sampled_from(PHONES), max_size=6)
+            st.sampled_from([0.0, 0.01, 0.125, 0.3, 5.0]), st.lists(st.sampled_from(PHONES), min_size=1, max_size=6)
         ),
         max_size=12,
     ),
@@ -145,11 +145,16 @@ def test_what_comes_together_is_admitted_as_one_after_the_other(
         for number, (pause, senders) in enumerate(heaps):
             now += pause
             heap = [(b"%d %d" % (number, place), sender) for place, sender in enumerate(senders)]
-            one_by_one = [datagram for datagram in heap if each.admit(datagram[1].host, now)]
-            assert together.admitted(heap, now) == one_by_one
-            left_out = Counter(
-                source_of(sender.host) for data, sender in heap if (data, sender) not in one_by_one
-            )
+            queues, one_by_one = by_source(list(heap)), by_source(list(heap))
+            assert Counter(map(source_of, [host for _, (host, _) in heap])) == {
+                source: len(queue) for source, queue in queues.items()
+            }
+            for queue in one_by_one.values():
+                queue[:] = [datagram for datagram in queue if each.admit(datagram[1][0], now)]
+            together.limit(queues, now)
+            assert queues == one_by_one
+            let_in = {datagram for queue in queues.values() for datagram in queue}
+            left_out = Counter(source_of(sender.host) for data, sender in heap if (data, sender) not in let_in)
             assert together.excess == left_out
             together.excess.clear()
             assert together._buckets == each._buckets

@@ -243,10 +243,10 @@ class HostNetwork:
         return self.udp[port]
 
     def bind_udp(
-        self, local: Address, receive: Callable[[list[tuple[bytes, Address]]], None]
+        self, local: Address, receive: Callable[[list[tuple[bytes, tuple[str, int]]]], None]
     ) -> SimulatedUdpSocket:
         """The same, where what comes in the same instant is read together."""
-        heap: list[tuple[bytes, Address]] = []
+        heap: list[tuple[bytes, tuple[str, int]]] = []
 
         def arrive(data: bytes, source: Address) -> None:
             heap.append((data, source))

@@ -79,7 +79,7 @@ def test_one_that_fails_does_not_keep_the_others_waiting(work: Work) -> None:
     pauses: list[int] = []
     inbox = Inbox(loop, take, lambda data, sender, waited: False, lambda: pauses.append(len(taken)))
     with pytest.raises(LookupError):
-        inbox.work([(word, PHONE) for word in (b"bad", b"good")], loop.time())
+        inbox.work([[(word, PHONE) for word in (b"bad", b"good")]], loop.time())
     assert (taken, pauses) == ([b"bad"], [1])
     loop.call_soon(loop.stop)
     loop.run_forever()
@@ -120,7 +120,7 @@ def test_there_is_an_end_to_what_is_kept(work: Work) -> None:
     everybody = [host(number) for number in range(MAX_WAITING)]
     assert (flood(work, everybody, 1), len(work.inbox)) == (0, MAX_WAITING)
     assert flood(work, [PHONE], 5) == 5
-    work.inbox.work([(b"one", PHONE), (b"two", PHONE)], work.loop.time())
+    work.inbox.work([[(b"one", PHONE), (b"two", PHONE)]], work.loop.time())
     assert (work.inbox.lost, len(work.inbox)) == (2, MAX_WAITING)
     work.inbox.clear()
     assert flood(work, everybody[:1000], 1, 60_000) > 0
@@ -150,7 +150,7 @@ def test_a_flood_leaves_as_much_room_as_each_of_its_sources_takes(work: Work, fl
 
 def test_a_flood_is_who_has_much_waiting_and_nobody_for_whom_others_have_left_no_room(work: Work) -> None:
     def send(sender: Address) -> dict[str, int]:
-        work.inbox.work([(b"hello", sender)], work.loop.time())
+        work.inbox.work([[(b"hello", sender)]], work.loop.time())
         return work.inbox.excess
 
     everybody = [host(number) for number in range(MAX_WAITING)]
