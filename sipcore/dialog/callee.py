@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from sipcore.dialog.dialog import Dialog
 from sipcore.dialog.invite import InviteSession
-from sipcore.dialog.offer_answer import OfferState
+from sipcore.dialog.offer_answer import LOCAL_OFFER, STABLE
 from sipcore.dialog.reliable import OPTION, RAck, ReliableResponses
-from sipcore.dialog.session import SDP, Headers, SessionState, description_of, record_routes
+from sipcore.dialog.session import ESTABLISHED, SDP, SETTING_UP, Headers, description_of, record_routes
 from sipcore.effects import Acknowledged, Cancelled, Effect, Invited, Offered, Transmit, fact
 from sipcore.errors import PeerError, UsageError
 from sipcore.sdp.description import SessionDescription
@@ -19,9 +19,11 @@ from sipcore.usage import Core
 class CalleeSession(InviteSession):
     """A session that we are invited to."""
 
+    __slots__ = ("_offer", "_reliable", "_transaction")
+
     _needs_reliable = False
     """Whether the caller takes no other provisional responses (RFC 3262 section 3)."""
-    _reliable: ReliableResponses | None = None
+    _reliable: ReliableResponses | None
     _held: tuple[SessionDescription, Headers] | None = None
     """What `accept` has been given, while its 200 waits for the PRACK of an answer or offer before it."""
 
@@ -38,6 +40,7 @@ class CalleeSession(InviteSession):
         interval is too small."""
         super().__init__(core, request, flow, identity)
         self._transaction = transaction
+        self._reliable = None
         self.dialog = Dialog.of_server(request, local_tag, flow)
         first = request.first
         if "Session-Expires" in first or "Min-SE" in first:
@@ -86,12 +89,12 @@ class CalleeSession(InviteSession):
         A description in it is then the answer, or our offer where the caller made none; else it only previews the
         answer (RFC 6337 section 3.1.1). One that the caller's demands do not allow is left out.
         """
-        if self.state is not SessionState.SETTING_UP:
+        if self.state is not SETTING_UP:
             raise self._too_late()
         if self._reliable is not None:
             if self._held is not None:
                 return []
-            begun = self.offers.state is not OfferState.STABLE or self._has_agreed
+            begun = self.offers.state is not STABLE or self._has_agreed
             # The first reliable one has to carry the offer, where the caller made none (RFC 3262 section 5).
             if begun or description:
                 return self._progress_reliably(self._reliable, status, now, description, headers)
@@ -108,7 +111,7 @@ class CalleeSession(InviteSession):
         description: SessionDescription | None,
         headers: Headers,
     ) -> list[Effect]:
-        if self._has_agreed or self.offers.state is OfferState.LOCAL_OFFER:  # what is said first holds
+        if self._has_agreed or self.offers.state is LOCAL_OFFER:  # what is said first holds
             description = None
         elif description is not None:
             self.offers.say(description)
@@ -119,7 +122,7 @@ class CalleeSession(InviteSession):
     def accept(self, description: SessionDescription, now: float, headers: Headers = ()) -> list[Effect]:
         """Send 200 with the answer, or with our offer where the caller made none; with neither where a reliable
         response has said it before. While that one waits for its PRACK, so does the 200 (RFC 3262 section 3)."""
-        if self.state is not SessionState.SETTING_UP:
+        if self.state is not SETTING_UP:
             raise self._too_late()
         if self._reliable is not None:
             if self._held is not None:
@@ -134,7 +137,7 @@ class CalleeSession(InviteSession):
             said = description
         if self._reliable is not None:
             self._reliable.stop()
-        self.state = SessionState.ESTABLISHED
+        self.state = ESTABLISHED
         return self._send_success(self._transaction, self.request, said, fields, now)
 
     def reject(
@@ -142,7 +145,7 @@ class CalleeSession(InviteSession):
     ) -> list[Effect]:
         """Send a final response >= 300. The session is over, and tells nothing more. Raises UsageError, and leaves all
         as it is, where `reason` or one of `headers` has a line break."""
-        if self.state is not SessionState.SETTING_UP:
+        if self.state is not SETTING_UP:
             raise self._too_late()
         refusal = self._print(self.request, status, None, print_fields(headers) if headers else "", reason)
         settled = self._drop_changes(now)
@@ -160,7 +163,7 @@ class CalleeSession(InviteSession):
         """The caller gave up: 487, where no final response has been sent."""
         if transaction is not self._transaction:
             return super().receive_cancel(transaction, now)
-        if self.state is not SessionState.SETTING_UP:
+        if self.state is not SETTING_UP:
             return []
         return [*self.reject(487, now), Cancelled(self)]
 
@@ -169,7 +172,7 @@ class CalleeSession(InviteSession):
         return [*self.reject(487, now), Cancelled(self)]
 
     def flow_closed(self, now: float) -> list[Effect]:
-        if self.state is not SessionState.SETTING_UP:
+        if self.state is not SETTING_UP:
             return super().flow_closed(now)
         return [*self.reject(480, now), Cancelled(self, 480)]  # on UDP a flow may work again
 
@@ -179,7 +182,7 @@ class CalleeSession(InviteSession):
             return super()._receive_prack(request, transaction, now)
         self._reliable.expect(RAck.of(request), self.request.cseq)
         description = description_of(request)
-        ours_pends = self.offers.state is OfferState.LOCAL_OFFER and self._own_change is None
+        ours_pends = self.offers.state is LOCAL_OFFER and self._own_change is None
         if ours_pends:
             facts: list[Effect] = [Acknowledged(self, self._take_answer(request))]
         elif description is not None:
@@ -213,7 +216,7 @@ class CalleeSession(InviteSession):
         self.core.watch(self)
         if following is not None:
             effects += self.core.transactions.respond(self._transaction, following, now)
-        if self._held is not None and not self._waits_for_prack and self.state is SessionState.SETTING_UP:
+        if self._held is not None and not self._waits_for_prack and self.state is SETTING_UP:
             (description, headers), self._held = self._held, None
             effects += self.accept(description, now, headers)
         return effects

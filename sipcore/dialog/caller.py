@@ -10,7 +10,7 @@ from sipcore.dialog.early import MOST_EARLY_DIALOGS, EarlyDialog
 from sipcore.dialog.invite import InviteSession
 from sipcore.dialog.offer_answer import OfferAnswer
 from sipcore.dialog.reliable import RAck, rseq_of
-from sipcore.dialog.session import SDP, Headers, SessionState, description_of
+from sipcore.dialog.session import ENDED, ESTABLISHED, SDP, SETTING_UP, Headers, description_of
 from sipcore.effects import Accepted, Effect, Progressed, Rejected, fact, transmit
 from sipcore.errors import PeerError, UsageError
 from sipcore.sdp.description import SessionDescription
@@ -31,6 +31,9 @@ class Progress(Enum):
     FAILED = "refused, cancelled, or timed out"
 
 
+CALLING, PROCEEDING, ACCEPTED, CHALLENGED, FAILED = Progress
+
+
 _CREDENTIALS = ("Authorization", "Proxy-Authorization")
 """What the ACK of a 2xx has as its INVITE had it (section 22.1)."""
 BRANCH_ENDED = 199
@@ -40,14 +43,19 @@ BRANCH_ENDED = 199
 class CallerSession(InviteSession):
     """A session that we invite to."""
 
+    __slots__ = (
+        "_acks", "_answer_before", "_cancelling_until", "_early", "_offer", "_ours", "_owed", "_transaction",
+        "progress_state",
+    )  # fmt: skip
+
     made_call_id = True
-    progress_state = Progress.CALLING
-    _cancelling_until: float | None = None
+    progress_state: Progress
+    _cancelling_until: float | None
     _cancel_headers: Headers = ()
-    _transaction: ClientTransaction | None = None
-    _owed: tuple[EarlyDialog, RAck] | None = None
+    _transaction: ClientTransaction | None
+    _owed: tuple[EarlyDialog, RAck] | None
     """The PRACK that waits for the user's answer to the offer in a reliable response."""
-    _answer_before: SessionDescription | None = None
+    _answer_before: SessionDescription | None
     """What the branch that won has answered while another was heard."""
 
     def __init__(
@@ -60,6 +68,8 @@ class CallerSession(InviteSession):
         owner: Any = None,
     ) -> None:
         super().__init__(core, request, flow, "", owner)
+        self.progress_state = CALLING
+        self._transaction = self._cancelling_until = self._owed = self._answer_before = None
         self._ours = ours
         self._acks: dict[str, Effect | None] = {}
         """To tag -> the ACK of that 2xx, sent again for each retransmission (section 13.2.2.4); None as long as the
@@ -90,7 +100,7 @@ class CallerSession(InviteSession):
         """Give the call up. The CANCEL waits for a provisional response (section 9.1); a 2xx that crosses it is
         acknowledged and ended with BYE. The user is told Rejected in every case: with 487, or with the refusal
         that crossed. Raises UsageError, and leaves all as it is, where one of `headers` has a line break."""
-        if self.state is not SessionState.SETTING_UP or self._cancelling_until is not None:
+        if self.state is not SETTING_UP or self._cancelling_until is not None:
             return []
         if headers:
             headers = list(headers)
@@ -98,7 +108,7 @@ class CallerSession(InviteSession):
         self._cancelling_until = now + self.core.transactions.timers.timeout
         self._cancel_headers = headers
         self.core.watch(self)
-        return self._send_cancel(now) if self.progress_state is Progress.PROCEEDING else []
+        return self._send_cancel(now) if self.progress_state is PROCEEDING else []
 
     def acknowledge(self, answer: SessionDescription, now: float) -> list[Effect]:
         """Answer the offer that came in the 2xx, or in a reliable response before it: then in a PRACK (RFC 3262
@@ -113,7 +123,7 @@ class CallerSession(InviteSession):
     def authorize(self, name: str, value: str, now: float) -> list[Effect]:
         """Begin anew with credentials after Rejected(401 or 407): same call, CSeq one higher (section 22.2). Raises
         UsageError, and leaves all as it is, where `value` has a line break."""
-        if self.progress_state is not Progress.CHALLENGED:
+        if self.progress_state is not CHALLENGED:
             raise UsageError("there is no challenge to answer")
         return self._begin_anew([(name, value)], (name,), now)
 
@@ -127,8 +137,8 @@ class CallerSession(InviteSession):
         branch, via = self.core.via(self.flow)
         self.request = Request("INVITE", previous.uri_text, [("Via", via), *headers], previous.body)
         self._ours = self._ours._replace(cseq=number)
-        self.progress_state = Progress.CALLING
-        self.state = SessionState.SETTING_UP
+        self.progress_state = CALLING
+        self.state = SETTING_UP
         return self.start(now, branch)
 
     def move(self, flow: Flow) -> None:
@@ -157,12 +167,12 @@ class CallerSession(InviteSession):
         return self._accepted(response, now) if response.status < 300 else self._rejected(response, now)
 
     def _progressed(self, response: Response, now: float) -> list[Effect]:
-        if self.progress_state is Progress.CALLING:
-            self.progress_state = Progress.PROCEEDING
+        if self.progress_state is CALLING:
+            self.progress_state = PROCEEDING
             if self._cancelling_until is not None:
                 return self._send_cancel(now)
         status, first = response.status, response.first
-        if status == 100 or self._cancelling_until is not None or self.state is not SessionState.SETTING_UP:
+        if status == 100 or self._cancelling_until is not None or self.state is not SETTING_UP:
             return []
         early = self._early_dialog(response)
         rseq = rseq_of(response) if "Require" in first else None
@@ -243,7 +253,7 @@ class CallerSession(InviteSession):
         return super().receive_request(request, transaction, now)
 
     def receive_bye(self, request: Request, now: float) -> list[Effect]:
-        if self.state is SessionState.SETTING_UP:
+        if self.state is SETTING_UP:
             self._turn_to_sender(request)
         return super().receive_bye(request, now)
 
@@ -254,7 +264,7 @@ class CallerSession(InviteSession):
     def _turn_to_sender(self, request: Request) -> None:
         """The branch that a request comes from is the one to answer. Raises PeerError in the middle of a change."""
         early = self._early.get(request.from_.tag or "")
-        if self.state is SessionState.SETTING_UP and early is not None:
+        if self.state is SETTING_UP and early is not None:
             self._turn_to(early)
             if self.dialog is not early.dialog:
                 raise PeerError("a change is pending on another branch", status=500)
@@ -271,17 +281,17 @@ class CallerSession(InviteSession):
             try:
                 dialog = self._confirmed(early, response)
             except PeerError:
-                setting_up = self.state is SessionState.SETTING_UP
+                setting_up = self.state is SETTING_UP
                 return self._fail(response_to(self.request, 502), now) if setting_up else []
-        if self.state is not SessionState.SETTING_UP or self._cancelling_until is not None:
+        if self.state is not SETTING_UP or self._cancelling_until is not None:
             return self._turn_down(dialog, response.cseq, now, 487)
         try:
             description = description_of(response)
         except PeerError:
             return self._turn_down(dialog, response.cseq, now, 502)
         effects = [] if dialog is self.dialog else self._settle_on(early, dialog, now)
-        self.progress_state = Progress.ACCEPTED
-        self.state = SessionState.ESTABLISHED
+        self.progress_state = ACCEPTED
+        self.state = ESTABLISHED
         first = response.first
         if "Allow" in first:
             self._note_abilities(response)
@@ -338,7 +348,7 @@ class CallerSession(InviteSession):
         challenged = response.status in (401, 407) and self._cancelling_until is None
         effects = self._fail(response, now)
         if challenged:
-            self.progress_state = Progress.CHALLENGED
+            self.progress_state = CHALLENGED
         return effects
 
     def _turn_down(self, dialog: Dialog, cseq: CSeq, now: float, status: int) -> list[Effect]:
@@ -346,7 +356,7 @@ class CallerSession(InviteSession):
         told where the call has no other end yet."""
         ack = self._ack(dialog, cseq)
         bye = self._send_within(dialog, "BYE", now)[1]
-        wanted = self.state is SessionState.SETTING_UP
+        wanted = self.state is SETTING_UP
         return [ack, *bye, *(self._fail(response_to(self.request, status), now) if wanted else [])]
 
     def _is_of_lost_branch(self, request: Request) -> bool:
@@ -354,7 +364,7 @@ class CallerSession(InviteSession):
         hear of it."""
         if request.method == "INVITE" and not request.to.tag:
             return False
-        if request.method != "BYE" and self.state is SessionState.SETTING_UP:
+        if request.method != "BYE" and self.state is SETTING_UP:
             return False
         return self.dialog is None or (request.to.tag or "") != self.dialog.remote_tag
 
@@ -376,10 +386,10 @@ class CallerSession(InviteSession):
 
     def _fail(self, response: Response, now: float) -> list[Effect]:
         """The terminal fact of a call that was never answered, told once."""
-        self.progress_state = Progress.FAILED
+        self.progress_state = FAILED
         self._cancelling_until = None
         effects = self._forget_branches(now)
-        if self.state is not SessionState.ENDED:
+        if self.state is not ENDED:
             self._leave()
             effects.append(Rejected(self, response))
         return effects

@@ -5,8 +5,8 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING
 
-from sipcore.dialog.offer_answer import OfferState
-from sipcore.dialog.session import SDP, Headers, Session, SessionState, description_of
+from sipcore.dialog.offer_answer import LOCAL_OFFER, STABLE
+from sipcore.dialog.session import ESTABLISHED, SDP, SETTING_UP, Headers, Session, description_of
 from sipcore.effects import Answered, Effect, Offered, OfferRefused
 from sipcore.errors import PeerError, UsageError
 from sipcore.sdp.description import SessionDescription
@@ -25,18 +25,11 @@ class ChangingSession(Session):
     made_call_id = False
     """Whether the Call-ID is ours: decides who waits longer after a glare."""
 
-    _change: ServerTransaction | None = None
-    """The peer's re-INVITE or UPDATE that waits for our answer."""
-    _own_change: ClientTransaction | None = None
-    """Our re-INVITE or UPDATE that waits for the peer's."""
+    __slots__ = ()
+
     _refreshing = False
-    """Whether that changes nothing, and only shows that we are still there (RFC 4028 section 10)."""
+    """Whether our change changes nothing, and only shows that we are still there (RFC 4028 section 10)."""
     _refreshes_by_update = True
-    _retry: tuple[float, str, SessionDescription] | None = None
-    """When a change that met a 491 is tried again, by which method, and its offer."""
-    _forsaken: tuple[float, ClientTransaction] | None = None
-    """How long a change of ours is waited for that had no final response at the end: its INVITE transaction would wait
-    for ever."""
 
     # -- verbs ----------------------------------------------------------------------------------------
 
@@ -52,23 +45,23 @@ class ChangingSession(Session):
     def can_change(self) -> bool:
         """Whether `modify` and `update` are allowed now: no INVITE and no offer is pending (section 14.1)."""
         return (
-            self.state is SessionState.ESTABLISHED
+            self.state is ESTABLISHED
             and self._unacknowledged is None
             and self._own_change is None
             and self._change is None
-            and self.offers.state is OfferState.STABLE
+            and self.offers.state is STABLE
         )
 
     @property
     def can_update(self) -> bool:
         """Whether `update` is allowed now: in an early dialog after the first answer too (RFC 3311 section 5.1)."""
         return self.can_change or (
-            self.state is SessionState.SETTING_UP
+            self.state is SETTING_UP
             and self.dialog is not None
             and self._has_agreed
             and self._own_change is None
             and self._change is None
-            and self.offers.state is OfferState.STABLE
+            and self.offers.state is STABLE
         )
 
     @property
@@ -108,7 +101,7 @@ class ChangingSession(Session):
             )
         self._retry = None
         headers = self._local_headers
-        if self.state is SessionState.ESTABLISHED:
+        if self.state is ESTABLISHED:
             headers += self.timer.ask()
         body = b""
         if offer is not None:
@@ -144,7 +137,7 @@ class ChangingSession(Session):
             return effects + self._change_accepted(response, refreshing, now)
         offer = self.offers.withdraw()
         if response.status in GONE:
-            return self._gone_early(now) if self.state is SessionState.SETTING_UP else self._gone(now)
+            return self._gone_early(now) if self.state is SETTING_UP else self._gone(now)
         if refreshing:
             return self._refresh_refused(transaction.request.method, response, now)
         if offer is not None and not self._over and self._is_tried_again(response):
@@ -172,7 +165,7 @@ class ChangingSession(Session):
 
     def _change_accepted(self, response: Response, refreshing: bool, now: float) -> list[Effect]:
         assert self.dialog is not None
-        if self.state is SessionState.ESTABLISHED:
+        if self.state is ESTABLISHED:
             self._note_abilities(response)
             self.timer.granted(response, now)
             self.core.watch(self)
@@ -211,7 +204,7 @@ class ChangingSession(Session):
         assert self.dialog is not None
         if self._over:
             raise PeerError("the session has ended", status=481)
-        setting_up = self.state is SessionState.SETTING_UP
+        setting_up = self.state is SETTING_UP
         if self._own_change is not None or (setting_up and request.method == "INVITE" and self.made_call_id):
             raise PeerError("changes crossed", status=491)
         if self._change is not None or (setting_up and request.method == "INVITE"):
@@ -220,12 +213,12 @@ class ChangingSession(Session):
         offer = description_of(request)
         _ = request.contacts  # those that make no sense are refused before anything has changed
         if offer is not None:
-            if setting_up and self.offers.state is OfferState.STABLE and not self._has_agreed:
+            if setting_up and self.offers.state is STABLE and not self._has_agreed:
                 raise PeerError("the first offer is still to come", status=500)
             self.offers.receive_offer(offer)
-        elif request.method == "INVITE" and self.offers.state is not OfferState.STABLE:
+        elif request.method == "INVITE" and self.offers.state is not STABLE:
             # Our answer would have to be an offer, and could not be one.
-            ours = self.offers.state is OfferState.LOCAL_OFFER
+            ours = self.offers.state is LOCAL_OFFER
             raise PeerError("an offer is pending", status=491 if ours else 500)
         self.dialog.refresh_target(request)
         if offer is None and request.method == "UPDATE":
@@ -261,8 +254,7 @@ class ChangingSession(Session):
             self._forsaken = now + self.core.transactions.timers.timeout, self._own_change
             self._own_change = None
             self.core.watch(self)
-        if self._retry is not None:
-            self._retry = None
-        if self.offers.state is not OfferState.STABLE:
+        self._retry = None
+        if self.offers.state is not STABLE:
             self.offers.withdraw()
         return effects

@@ -16,13 +16,16 @@ MOST_EARLY_DIALOGS = 16
 class EarlyDialog:
     """What one branch of a fork has told, each with an exchange of its own (RFC 6337 section 3.1.1)."""
 
-    said: SessionDescription | None = None
+    __slots__ = ("__dict__", "_contact", "_target", "dialog", "offers", "said")
+
+    said: SessionDescription | None
     """The description it sent last in a provisional response."""
 
     def __init__(self, dialog: Dialog, offers: OfferAnswer, response: Response) -> None:
         """`response` is the one that has begun it."""
         self.dialog = dialog
         self.offers = offers
+        self.said = None
         self._target, self._contact = dialog.remote_target, response.first["Contact"]
 
     @kept

@@ -13,7 +13,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from sipcore.dialog.changes import GONE, ChangingSession
-from sipcore.dialog.session import Headers, SessionState
+from sipcore.dialog.session import ENDED, ENDING, ESTABLISHED, SETTING_UP, Headers
 from sipcore.effects import Acknowledged, Effect, EndCause, Ended, RequestInDialog, Transmit, fact
 from sipcore.errors import PeerError
 from sipcore.syntax.message import Request, Response, print_fields
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 class InviteSession(ChangingSession):
     """One INVITE session."""
 
+    __slots__ = ()
+
     _bye_headers: Headers = ()
-    _late_offer = False
-    """Whether our INVITE was to be answered with an offer."""
     _cause = EndCause.LOCAL
     """What the answer to our BYE ends the session for."""
 
@@ -59,14 +59,14 @@ class InviteSession(ChangingSession):
         `headers`, such as Reason (RFC 3326), go with it. Raises UsageError, and leaves all as it is, where one of them
         has a line break.
         """
-        if self.state is not SessionState.ESTABLISHED:
-            setting_up = self.state is SessionState.SETTING_UP
+        if self.state is not ESTABLISHED:
+            setting_up = self.state is SETTING_UP
             return self._give_up(now, headers) if setting_up else self._decline_late_offer()
         if headers:
             headers = list(headers)
             print_fields(headers)
             self._bye_headers = headers
-        self.state = SessionState.ENDING
+        self.state = ENDING
         if self._timer is not None:
             self._timer.stop()
         effects = self._drop_changes(now)
@@ -101,7 +101,7 @@ class InviteSession(ChangingSession):
             return False
         if self.dialog is None:  # the early dialogs are over, and the INVITE has begun anew
             return False
-        if self.state is SessionState.SETTING_UP:
+        if self.state is SETTING_UP:
             return True
         return self.dialog.id == (request.call_id, request.to.tag, request.from_.tag or "")
 
@@ -122,7 +122,7 @@ class InviteSession(ChangingSession):
         dialog = self.dialog
         assert dialog is not None
         dialog.admit(request)
-        if self.state is SessionState.SETTING_UP:
+        if self.state is SETTING_UP:
             return self._bye_early(now)
         return self._end(EndCause.BYE, now)
 
@@ -136,7 +136,7 @@ class InviteSession(ChangingSession):
         if waiting is None or request.cseq.number != waiting.cseq:
             return []
         self._unacknowledged = None
-        if self.state is SessionState.ENDING:
+        if self.state is ENDING:
             return self._send_bye(now)
         try:
             return [fact(Acknowledged, (self, self._take_answer(request) if waiting.offers else None))]
@@ -188,7 +188,7 @@ class InviteSession(ChangingSession):
 
     def flow_closed(self, now: float) -> list[Effect]:
         """The way to the peer is gone; an established session has no use without it."""
-        if self.state is SessionState.SETTING_UP:
+        if self.state is SETTING_UP:
             return []
         return self._end(EndCause.FLOW_LOST, now)
 
@@ -198,13 +198,13 @@ class InviteSession(ChangingSession):
 
     def _never_acknowledged(self, now: float) -> list[Effect]:
         """Section 13.3.1.4: the session is taken as established, and ended with a BYE."""
-        if self.state is SessionState.ENDING:
+        if self.state is ENDING:
             return self._send_bye(now)
         return self._send_bye(now) + self._end(EndCause.NO_ACK, now)
 
     def _gone(self, now: float) -> list[Effect]:
         """The peer does not know the dialog, or does not answer (section 12.2.1.2)."""
-        if self.state is not SessionState.ESTABLISHED:
+        if self.state is not ESTABLISHED:
             return []
         if self._unacknowledged is None:
             return self._send_bye(now) + self._end(EndCause.TIMEOUT, now)
@@ -215,18 +215,17 @@ class InviteSession(ChangingSession):
     def _end(self, cause: EndCause, now: float) -> list[Effect]:
         """The terminal fact of an established session, told once."""
         state = self.state
-        if state is SessionState.ENDED:
+        if state is ENDED:
             return []
-        effects = [] if state is SessionState.ENDING else self._drop_changes(now)  # `hang_up` has done so
+        effects = [] if state is ENDING else self._drop_changes(now)  # `hang_up` has done so
         self._leave()
         effects.append(fact(Ended, (self, cause)))
         return effects
 
     def _leave(self) -> None:
         """Leave the endpoint's tables, after `_drop_changes`."""
-        self.state = SessionState.ENDED
-        if self._unacknowledged is not None:
-            self._unacknowledged = None
+        self.state = ENDED
+        self._unacknowledged = None
         if self._timer is not None:
             self._timer.stop()
         self.core.leave(self)

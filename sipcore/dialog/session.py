@@ -9,7 +9,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from sipcore.dialog.dialog import Dialog, DialogId
-from sipcore.dialog.offer_answer import OfferAnswer, OfferState
+from sipcore.dialog.offer_answer import LOCAL_OFFER, OfferAnswer
 from sipcore.dialog.session_timer import OPTION, SessionTimer
 from sipcore.effects import Effect, Transmit, transmit
 from sipcore.errors import PeerError, UsageError
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 Headers = Iterable[tuple[str, str]]
 SDP = "application/sdp"
 CONTENT_TYPE = f"Content-Type: {SDP}\r\n"
+_NOTHING: frozenset[str] = frozenset()
 _OPTIONAL = re.compile(r";\s*handling\s*=\s*optional\b", re.IGNORECASE)
 
 
@@ -49,6 +50,9 @@ class SessionState(Enum):
     ENDED = "ended"
 
     __hash__ = object.__hash__
+
+
+SETTING_UP, ESTABLISHED, ENDING, ENDED = SessionState
 
 
 @dataclass(slots=True)
@@ -66,21 +70,38 @@ class Unacknowledged:
 
 
 class Session:
-    """State, dialog and messages of one session. `owner` is a slot for whoever steers it.
+    """State, dialog and messages of one session. `owner` is for whoever steers it.
 
-    What most sessions never have begins as an attribute of the class. That class is no ABC, for those make
-    `isinstance` a call in Python.
+    What every call looks at has a slot, also in the classes derived from this; what most sessions never have begins
+    as an attribute of the class. That class is no ABC, for those make `isinstance` a call in Python.
     """
 
-    state = SessionState.SETTING_UP
-    dialog: Dialog | None = None
-    dialog_ids: tuple[DialogId, ...] = ()
-    _peer_allows: frozenset[str] = frozenset()
+    __slots__ = (
+        "__dict__", "__weakref__", "_change", "_copied", "_forsaken", "_late_offer", "_own_change", "_peer_allows",
+        "_retry", "_timer", "_unacknowledged", "core", "dialog", "dialog_ids", "flow", "identity", "offers", "owner",
+        "request", "state",
+    )  # fmt: skip
+
+    state: SessionState
+    dialog: Dialog | None
+    dialog_ids: tuple[DialogId, ...]
+    _peer_allows: frozenset[str]
     """The methods that the peer says it takes."""
-    _unacknowledged: Unacknowledged | None = None
-    _copied = ""
+    _unacknowledged: Unacknowledged | None
+    _copied: str
     """What responses to the INVITE copy from it, printed with the first."""
-    _timer: SessionTimer | None = None
+    _late_offer: bool
+    """Whether our INVITE was to be answered with an offer."""
+    _timer: SessionTimer | None
+    _change: ServerTransaction | None
+    """The peer's re-INVITE or UPDATE that waits for our answer."""
+    _own_change: ClientTransaction | None
+    """Our re-INVITE or UPDATE that waits for the peer's."""
+    _retry: tuple[float, str, SessionDescription] | None
+    """When a change that met a 491 is tried again, by which method, and its offer."""
+    _forsaken: tuple[float, ClientTransaction] | None
+    """How long a change of ours is waited for that had no final response at the end: its INVITE transaction would wait
+    for ever."""
 
     def __init__(
         self, core: Core, request: Request, flow: Flow, identity: str = "", owner: Any = None
@@ -91,6 +112,13 @@ class Session:
         self.identity = identity
         self.owner = owner
         self.offers = OfferAnswer()
+        self.state = SETTING_UP
+        self.dialog_ids = ()
+        self._peer_allows = _NOTHING
+        self._copied = ""
+        self._late_offer = False
+        self.dialog = self._unacknowledged = self._timer = None
+        self._change = self._own_change = self._retry = self._forsaken = None
 
     # -- what both sides have agreed on ---------------------------------------------------------------
 
@@ -114,7 +142,7 @@ class Session:
 
     @property
     def _over(self) -> bool:
-        return self.state in (SessionState.ENDING, SessionState.ENDED)
+        return self.state is ENDING or self.state is ENDED
 
     @property
     @abstractmethod
@@ -148,7 +176,9 @@ class Session:
         if request is not self.request:
             copied = print_copied(request, dialog.id[1])
         else:
-            copied = self._copied = self._copied or print_copied(request, dialog.id[1])
+            copied = self._copied
+            if not copied:
+                copied = self._copied = print_copied(request, dialog.id[1])
             if status < 300 and "Record-Route" in request.first:
                 fields += print_fields(record_routes(request))
         if status < 300:
@@ -171,7 +201,7 @@ class Session:
     ) -> list[Effect]:
         """Send a 200; that of an INVITE again and again until its ACK comes. `fields` are printed already."""
         core = self.core
-        if self.state is SessionState.ESTABLISHED and request.method != "PRACK":
+        if self.state is ESTABLISHED and request.method != "PRACK":
             if request is not self.request:  # what that says has been noted
                 self._note_abilities(request)
             if "Session-Expires" in request.first or self._timer is not None or request.supports(OPTION):
@@ -186,7 +216,7 @@ class Session:
                 timers.t1,
                 now + timers.t1,
                 now + timers.timeout,
-                offers=description is not None and self.offers.state is OfferState.LOCAL_OFFER,
+                offers=description is not None and self.offers.state is LOCAL_OFFER,
             )
             core.watch(self, now + timers.t1)
         else:
@@ -229,7 +259,7 @@ class Session:
 
     def _take_answer(self, message: Request | Response) -> SessionDescription | None:
         """The answer in an ACK or a response, where one was due. Raises PeerError if it is no answer."""
-        if self.offers.state is not OfferState.LOCAL_OFFER:
+        if self.offers.state is not LOCAL_OFFER:
             return None
         answer = description_of(message)
         if answer is None:
