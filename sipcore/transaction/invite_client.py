@@ -24,6 +24,9 @@ class State(Enum):
     __hash__ = object.__hash__
 
 
+CALLING, PROCEEDING, ACCEPTED = State.CALLING, State.PROCEEDING, State.ACCEPTED
+
+
 class Event(Enum):
     """What can happen to the transaction."""
 
@@ -37,6 +40,9 @@ class Event(Enum):
     FLOW_FAILED = "the flow is gone"
 
     __hash__ = object.__hash__
+
+
+TIMER_M = Event.TIMER_M
 
 
 class InviteClient(Client):
@@ -66,16 +72,16 @@ class InviteClient(Client):
         """Take a response that matches, where nothing comes of it but that the user is told; False, and nothing has
         happened, where it is to be given to `receive`. So are failures, and what comes after the first 2xx."""
         state, status = self.state, response.status
-        if status >= 300 or (state is not State.PROCEEDING and state is not State.CALLING):
+        if status >= 300 or (state is not PROCEEDING and state is not CALLING):
             return False
         self._retransmit_at = None
         if status < 200:
-            self.state = State.PROCEEDING
+            self.state = PROCEEDING
             self._advance_at = self.deadline = None
         else:
-            self.state = State.ACCEPTED
+            self.state = ACCEPTED
             self.lingers = seconds = self.timers.timeout
-            self._advance = Event.TIMER_M
+            self._advance = TIMER_M
             self._advance_at = self.deadline = now + seconds
         return True
 

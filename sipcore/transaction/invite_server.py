@@ -25,6 +25,9 @@ class State(Enum):
     __hash__ = object.__hash__
 
 
+PROCEEDING, ACCEPTED = State.PROCEEDING, State.ACCEPTED
+
+
 class Event(Enum):
     """What can happen to the transaction."""
 
@@ -40,6 +43,9 @@ class Event(Enum):
     FLOW_FAILED = "the flow is gone"
 
     __hash__ = object.__hash__
+
+
+TIMER_L = Event.TIMER_L
 
 
 class InviteServer(Server):
@@ -60,7 +66,7 @@ class InviteServer(Server):
     @property
     def accepted(self) -> bool:
         """Whether a 2xx was sent, whose ACK is none of this transaction's business."""
-        return self.state is State.ACCEPTED
+        return self.state is ACCEPTED
 
     def receive(self, request: Request, now: float) -> list[Effect]:
         """A retransmitted INVITE, or the ACK of a failure."""
@@ -79,13 +85,13 @@ class InviteServer(Server):
         and does nothing.
         """
         status = response.status
-        if self.state is State.PROCEEDING and status < 300:  # in nearly every call
+        if self.state is PROCEEDING and status < 300:  # in nearly every call
             self._last = data = response.to_bytes()
             if status >= 200:
-                self.state = State.ACCEPTED
+                self.state = ACCEPTED
                 self._request = self.user = None
                 self.lingers = seconds = self.timers.timeout
-                self._advance = Event.TIMER_L
+                self._advance = TIMER_L
                 self._advance_at = self.deadline = now + seconds
             return [transmit((self.flow, data))]
         if status < 200:

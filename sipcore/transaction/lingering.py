@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 SWEEP_SECONDS = 0.5
 """They may end so much late: then one wake-up serves many."""
 
 
-class Ending(Protocol):
-    """Something that waits until `deadline` (seconds)."""
-
-    deadline: float | None
-
-
-Item = TypeVar("Item", bound=Ending)
+Item = TypeVar("Item")
 
 
 class Lingering(Generic[Item]):
     """Who comes first is due first, so no order has to be kept but that of arrival.
 
-    Who puts an item into `waiting`, and finds no `deadline` here, sets it to that of the item, and has it watched.
+    Who puts an item into `waiting`, and finds no `deadline` here, sets it to that of the item, and has the queue
+    watched.
     """
 
     __slots__ = ("_sweep", "deadline", "waiting")
 
     def __init__(self, sweep_seconds: float = SWEEP_SECONDS) -> None:
-        self.waiting: dict[Item, None] = {}
-        """Who waits, in the order of arrival. Who waits no more is taken away."""
+        self.waiting: dict[Item, float] = {}
+        """Who waits, in the order of arrival, and until when (seconds). Who waits no more is taken away."""
         self.deadline: float | None = None
         """When to look at them; the first may have gone before."""
         self._sweep = sweep_seconds
@@ -40,12 +35,12 @@ class Lingering(Generic[Item]):
         """Take all whose time has come; then it is a while until the next look."""
         due: list[Item] = []
         self.deadline = None
-        for item in self.waiting:
-            ends_at = item.deadline or 0.0
+        waiting = self.waiting
+        for item, ends_at in waiting.items():
             if ends_at > now:
                 self.deadline = max(ends_at, now + self._sweep)
                 break
             due.append(item)
         for item in due:
-            del self.waiting[item]
+            del waiting[item]
         return due

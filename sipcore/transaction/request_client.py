@@ -23,6 +23,9 @@ class State(Enum):
     __hash__ = object.__hash__
 
 
+TRYING, PROCEEDING, COMPLETED = State.TRYING, State.PROCEEDING, State.COMPLETED
+
+
 class Event(Enum):
     """What can happen to the transaction."""
 
@@ -34,6 +37,9 @@ class Event(Enum):
     FLOW_FAILED = "the flow is gone"
 
     __hash__ = object.__hash__
+
+
+TIMER_K = Event.TIMER_K
 
 
 class RequestClient(Client):
@@ -59,12 +65,12 @@ class RequestClient(Client):
         state = self.state
         if response.status < 200 or self.flow.transport.reliable:
             return False
-        if state is not State.TRYING and state is not State.PROCEEDING:
+        if state is not TRYING and state is not PROCEEDING:
             return False
-        self.state = State.COMPLETED
+        self.state = COMPLETED
         self.lingers = seconds = self.timers.t4
         self._retransmit_at = None
-        self._advance = Event.TIMER_K
+        self._advance = TIMER_K
         self._advance_at = self.deadline = now + seconds
         return True
 

@@ -23,7 +23,6 @@ from typing import Any
 from sipcore.deadlines import Deadlines
 from sipcore.effects import Effect, transmit
 from sipcore.syntax.headers import Via
-from sipcore.syntax.identifiers import MAGIC_COOKIE
 from sipcore.syntax.message import Printed, Request, Response
 from sipcore.transaction.answered import Answered, answered
 from sipcore.transaction.invite_client import InviteClient
@@ -45,6 +44,8 @@ from sipcore.transport.flow import Flow
 ClientTransaction = InviteClient | RequestClient
 ServerTransaction = InviteServer | RequestServer
 AnyTransaction = ClientTransaction | ServerTransaction
+OF_USUAL_KEY = 4
+"""How many parts it has; those of RFC 2543 clients have more."""
 
 
 class TransactionTable:
@@ -55,6 +56,8 @@ class TransactionTable:
         self._timer_j = timers.timeout
         self._clients: dict[Key, ClientTransaction] = {}
         self._servers: dict[Key, ServerTransaction | Answered] = {}
+        self._has_old_clients = False
+        """Whether any client was of RFC 2543: nearly never, and then nobody looks for theirs."""
         self._merged: dict[Key, ServerTransaction | Answered] = {}
         self._streams: dict[Flow, dict[AnyTransaction, None]] = {}
         """The transactions of each stream connection, in order, to be found when it breaks."""
@@ -87,27 +90,32 @@ class TransactionTable:
             self._join_stream(transaction)
             self.deadlines.watch(transaction)
         else:
-            self._unanswered.waiting[transaction] = None
-            if self._unanswered.deadline is None:
-                self._watch(self._unanswered, transaction)
+            queue, repeats_at = self._unanswered, now + self.timers.t1
+            queue.waiting[transaction] = repeats_at
+            if queue.deadline is None:
+                self._watch(queue, repeats_at)
         return transaction, effects
 
     def pass_up(self, response: Response, now: float, host: str) -> ClientTransaction | None:
         """Give a response from `host` to its transaction, where nothing comes of it but that its user is to be told;
         None, and nothing has happened, where it is to be given to `receive_response`."""
-        transaction = self._clients.get((response.via.branch, response.cseq.method))  # `client_key`
-        if transaction is None or len(response.vias) > 1 or host != transaction.flow.host:
+        vias = response.vias
+        if len(vias) != 1:
+            return None
+        transaction = self._clients.get((vias[0].branch, response.cseq.method))  # `client_key`
+        if transaction is None or host != transaction.flow.host:
             return None
         waited = transaction.deadline
         if not transaction.passes(response, now):
             return None
-        if waited is not None and self._unanswered.waiting.pop(transaction, False) is not None:
+        if waited is not None and self._unanswered.waiting.pop(transaction, None) is None:
             self.deadlines.forget(transaction)
-        if transaction.lingers:
-            queue = self._lingering[transaction.lingers]
-            queue.waiting[transaction] = None
+        seconds = transaction.lingers
+        if seconds:
+            queue = self._lingering[seconds]
+            queue.waiting[transaction] = now + seconds
             if queue.deadline is None:
-                self._watch(queue, transaction)
+                self._watch(queue, now + seconds)
         return transaction
 
     def receive_response(
@@ -139,16 +147,18 @@ class TransactionTable:
         (RFC 6026 section 7.1: it is passed on): for that, too, the answer is None.
         `method` INVITE looks for what a CANCEL cancels (section 9.2); other requests than INVITE cannot be.
         """
-        via, method = request.via, method or request.method
-        branch = via.branch
-        usual = branch.startswith(MAGIC_COOKIE) and branch != MAGIC_COOKIE  # then this is `server_key`
-        if method != "ACK":
-            key = (branch, via.host, via.port, method) if usual else server_key(request, method)
-            return self._servers.get(key)
-        found = self._servers.get((branch, via.host, via.port, "INVITE") if usual else server_key(request, "INVITE"))
-        if found is None and not usual:
-            found = self._servers.get(first_invite_key(request))
-        return found if isinstance(found, InviteServer) and not found.accepted else None
+        via, asked = request.via, method or request.method
+        method = "INVITE" if asked == "ACK" else asked
+        found = self._servers.get((via.branch, via.host, via.port, method))  # `server_key` of nearly all
+        if found is None:
+            if not self._has_old_clients:
+                return None
+            found = self._servers.get(server_key(request, method))
+            if found is None and asked == "ACK":
+                found = self._servers.get(first_invite_key(request))
+        if asked == "ACK" and not (isinstance(found, InviteServer) and not found.accepted):
+            return None
+        return found
 
     def serves(self, via: Via, method: str) -> bool:
         """Whether a request with this Via belongs to a transaction that lives, as far as its branch tells."""
@@ -181,6 +191,8 @@ class TransactionTable:
         method = request.method
         kind = InviteServer if method == "INVITE" else RequestServer
         key = server_key(request, method)
+        if len(key) > OF_USUAL_KEY:
+            self._has_old_clients = True
         self._servers[key] = transaction = kind(request, flow, self.timers, key)
         if not request.to.tag:
             cseq = request.cseq
@@ -194,29 +206,33 @@ class TransactionTable:
         """`accept` a request that is no INVITE, and `respond` to it by `data`, a final response, in one go."""
         if not flow.transport.reliable:  # on others nothing comes again
             merged = None if request.to.tag else merged_key(request)
-            self.keep_answer(server_key(request, request.method), merged, flow, data, now)
+            key = server_key(request, request.method)
+            if len(key) > OF_USUAL_KEY:
+                self._has_old_clients = True
+            self.keep_answer(key, merged, flow, data, now)
         return [transmit((flow, data))]
 
     def keep_answer(self, key: Key, merged: Key | None, flow: Flow, data: bytes, now: float) -> None:
         """Have retransmissions of what has this `server_key` and `merged_key` answered by `data`."""
         wait = self._timer_j
-        self._servers[key] = kept = answered((key, merged, flow, data, now + wait))
+        ends_at = now + wait
+        self._servers[key] = kept = answered((key, merged, flow, data, ends_at))
         if merged is not None:
             self._merged[merged] = kept
         queue = self._lingering[wait]
-        queue.waiting[kept] = None
+        queue.waiting[kept] = ends_at
         if queue.deadline is None:
-            self._watch(queue, kept)
+            self._watch(queue, ends_at)
 
     def respond(
         self, transaction: ServerTransaction, response: Response | Printed, now: float
     ) -> list[Effect]:
         """Send a response. Raises UsageError on a second final one, unless it is a 2xx of an INVITE again."""
         effects = transaction.respond(response, now)
-        if response.status < 200:
-            return effects
         if transaction.lingers and not transaction.terminated:  # as it does from its first final response on
             self._linger(transaction)
+            return effects
+        if response.status < 200:
             return effects
         return self._settle(transaction, effects)
 
@@ -230,12 +246,12 @@ class TransactionTable:
         """Tick every transaction whose deadline has come; the next deadline is later than `now` then."""
         effects: list[Effect] = []
         while (due := self.deadlines.due(now)) is not None:
-            if isinstance(due, Lingering):
+            if due is self._unanswered:
                 for transaction in due.due(now):
-                    if due is self._unanswered:
-                        effects += self._settle(transaction, transaction.tick(now))
-                    else:
-                        self._expire(transaction)
+                    effects += self._settle(transaction, transaction.tick(now))
+                self.deadlines.watch(due)
+            elif isinstance(due, Lingering):
+                self._expire(due.due(now))
                 self.deadlines.watch(due)
             else:
                 effects += self._settle(due, due.tick(now))
@@ -274,27 +290,30 @@ class TransactionTable:
         return effects
 
     def _linger(self, transaction: AnyTransaction) -> None:
-        queue = self._lingering[transaction.lingers]
-        queue.waiting[transaction] = None
+        queue, ends_at = self._lingering[transaction.lingers], transaction.deadline
+        assert ends_at is not None
+        queue.waiting[transaction] = ends_at
         if queue.deadline is None:
-            self._watch(queue, transaction)
+            self._watch(queue, ends_at)
 
-    def _watch(self, queue: Lingering[Any], first: AnyTransaction | Answered) -> None:
-        queue.deadline = first.deadline
+    def _watch(self, queue: Lingering[Any], first: float) -> None:
+        queue.deadline = first
         self.deadlines.watch(queue)
 
-    def _expire(self, transaction: AnyTransaction | Answered) -> None:
-        """One that lingered has come to its end, and nobody is told."""
-        if not isinstance(transaction, Answered):
-            transaction.expire()
-            transaction.user = None
-            if transaction.flow.transport.reliable:
-                self._leave_stream(transaction)
-            if isinstance(transaction, Client):
-                if self._clients.get(transaction.key) is transaction:
-                    del self._clients[transaction.key]
-                return
-        self._strike_out(transaction)
+    def _expire(self, ended: list[Any]) -> None:
+        """Those that lingered have come to their end, and nobody is told."""
+        clients, streams = self._clients, self._streams
+        for transaction in ended:
+            if not isinstance(transaction, Answered):
+                transaction.expire()
+                if streams and transaction.flow.transport.reliable:
+                    self._leave_stream(transaction)
+                if isinstance(transaction, Client):
+                    key = transaction.key
+                    if clients.get(key) is transaction:
+                        del clients[key]
+                    continue
+            self._strike_out(transaction)
 
     def _drop_client(self, transaction: ClientTransaction) -> None:
         if self._clients.get(transaction.key) is transaction:
@@ -306,8 +325,9 @@ class TransactionTable:
         self._drop(transaction)
 
     def _strike_out(self, transaction: ServerTransaction | Answered) -> None:
-        if self._servers.get(transaction.key) is transaction:
-            del self._servers[transaction.key]
+        key = transaction.key
+        if self._servers.get(key) is transaction:
+            del self._servers[key]
         merged = transaction.merged_key
         if merged is not None and self._merged.get(merged) is transaction:
             del self._merged[merged]

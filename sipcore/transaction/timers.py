@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from dataclasses import field
 
 from values import dataclass
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Timers:
-    """The times of all transactions, in seconds. Those that follow from T1, T2 and T4 are reckoned once."""
+    """The times of all transactions, in seconds."""
 
     t1: float = 0.5
     """Estimate of the round trip: the first retransmission interval (timers A, E, G)."""
@@ -20,12 +20,11 @@ class Timers:
     c: float = 180.0
     """Timer C: patience for a final response after a provisional one. The session layer's, not used here."""
 
-    @cached_property
-    def timeout(self) -> float:
-        """64*T1: timers B, F, H, J, L, M, and the patience for the ACK of a 2xx (section 13.3.1.4)."""
-        return 64 * self.t1
+    timeout: float = field(init=False)
+    """64*T1: timers B, F, H, J, L, M, and the patience for the ACK of a 2xx (section 13.3.1.4)."""
+    d: float = field(init=False)
+    """Timer D: how long retransmitted failures are absorbed on UDP; at least 32 s."""
 
-    @cached_property
-    def d(self) -> float:
-        """Timer D: how long retransmitted failures are absorbed on UDP; at least 32 s."""
-        return max(32.0, self.timeout)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "timeout", 64 * self.t1)
+        object.__setattr__(self, "d", max(32.0, self.timeout))

@@ -71,10 +71,10 @@ class Transaction(Machine):
         return self.step(self.LOSE_FLOW, None, now)
 
     def expire(self) -> None:
-        """The time has come to which the transaction lingered: it ends, as `tick` would end it."""
+        """The time has come to which the transaction lingered: it ends, as `tick` would end it, and nobody is told."""
         self.state = self.END
         self.terminated = True
-        self._retransmit_at = self._advance_at = self.deadline = None
+        self.user = self._advance_at = self.deadline = None
 
     # -- timers ---------------------------------------------------------------------------------------
 
@@ -131,12 +131,12 @@ class Client(Transaction):
         self.request = request
         self.lingers = 0.0
         self.terminated = False
-        self.deadline = self._retransmit_at = self._advance_at = None
 
     def start(self, now: float) -> list[Effect]:
         """Send the request. To be called once, before anything else."""
         flow, timers = self.flow, self.timers
         self._advance = self.GIVE_UP
+        self._retransmit_at = None
         self._advance_at = self.deadline = now + timers.timeout
         if not flow.transport.reliable:
             self._interval = interval = timers.t1

@@ -8,13 +8,13 @@ from sipcore.transaction.lingering import SWEEP_SECONDS, Lingering
 class Item:
     """Something that ends at a time."""
 
-    def __init__(self, deadline: float | None) -> None:
+    def __init__(self, deadline: float) -> None:
         self.deadline = deadline
 
 
 def add(queue: Lingering[Item], item: Item) -> bool:
     """Let an item wait; whether the queue is to be watched from now on."""
-    queue.waiting[item] = None
+    queue.waiting[item] = item.deadline
     if queue.deadline is not None:
         return False
     queue.deadline = item.deadline
