@@ -157,9 +157,9 @@ class Endpoint:
                 if isinstance(verdict, Refused):
                     return self._refuse(message, flow, verdict.status, verdict.headers)
                 return []
-            usage = self._dialogs.get((message.call_id, tag, message.from_.tag or ""))
-            usage = usage or self._dialogs.get((message.call_id, tag, ""))
-            if usage is None or not usage.hears(message, flow):
+            dialog = message.call_id, tag, message.from_.tag or ""
+            usage = self._dialogs.get(dialog) or self._dialogs.get((message.call_id, tag, ""))
+            if usage is None or not usage.hears(dialog, flow):
                 return [] if method == "ACK" else self._refuse(message, flow, 481)
             if flow == usage.flow or not isinstance(usage, InviteSession):
                 if method == "ACK":

@@ -31,8 +31,9 @@ class Usage(Protocol):
     def deadline(self) -> float | None:
         """When `tick` wants to be called."""
 
-    def hears(self, request: Request, flow: Flow) -> bool:
-        """Whether a request within one of its dialogs is to be listened to; the answer is 481 if not."""
+    def hears(self, dialog: DialogId, flow: Flow) -> bool:
+        """Whether a request within one of its dialogs is to be listened to; the answer is 481 if not. An empty remote
+        tag of `dialog` is none."""
 
     def receive_request(self, request: Request, transaction: ServerTransaction, now: float) -> list[Effect]:
         """A request within its dialogs, but no ACK, no CANCEL, and no BYE of a session.

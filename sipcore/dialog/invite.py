@@ -19,6 +19,7 @@ from sipcore.errors import PeerError
 from sipcore.syntax.message import Request, Response, print_fields
 
 if TYPE_CHECKING:
+    from sipcore.dialog.dialog import DialogId
     from sipcore.transaction.table import ClientTransaction, ServerTransaction
     from sipcore.transport.flow import Flow
 
@@ -91,19 +92,18 @@ class InviteSession(ChangingSession):
         if self._unacknowledged is not None:
             self._unacknowledged.flow = flow
 
-    def hears(self, request: Request, flow: Flow) -> bool:
+    def hears(self, dialog: DialogId, flow: Flow) -> bool:
         """Whether a request within one of our dialogs is to be listened to.
 
         It has to come as safely as before, and once we are established within the dialog that won: other branches of
         a fork have been told BYE.
         """
-        if self.flow.transport.secure and not flow.transport.secure:
+        if flow is not self.flow and self.flow.transport.secure and not flow.transport.secure:
             return False
-        if self.dialog is None:  # the early dialogs are over, and the INVITE has begun anew
+        ours = self.dialog
+        if ours is None:  # the early dialogs are over, and the INVITE has begun anew
             return False
-        if self.state is SETTING_UP:
-            return True
-        return self.dialog.id == (request.call_id, request.to.tag, request.from_.tag or "")
+        return self.state is SETTING_UP or ours.id == dialog
 
     # -- what the endpoint brings -----------------------------------------------------------------------
 

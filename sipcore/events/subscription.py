@@ -156,7 +156,7 @@ class Subscription:
             return None
         return self.expires_at if self._retry_at is None else min(self._retry_at, self.expires_at)
 
-    def hears(self, request: Request, flow: Flow) -> bool:
+    def hears(self, dialog: DialogId, flow: Flow) -> bool:
         """A request has to come from the subscriber's host, as safely as before."""
         return flow.host == self.flow.host and (
             flow.transport.secure or not self.flow.transport.secure

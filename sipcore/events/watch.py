@@ -61,9 +61,9 @@ class Watch:
 
     # -- what the endpoint brings -----------------------------------------------------------------------
 
-    def hears(self, request: Request, flow: Flow) -> bool:
+    def hears(self, dialog: DialogId, flow: Flow) -> bool:
         """A NOTIFY has to come from where the SUBSCRIBE went, and from the dialog that there is."""
-        known = self._dialog is None or self._dialog.remote_tag == request.from_.tag
+        known = self._dialog is None or self._dialog.remote_tag == dialog[2] != ""
         return known and flow.host == self.flow.host
 
     def receive_request(self, request: Request, transaction: ServerTransaction, now: float) -> list[Effect]:
