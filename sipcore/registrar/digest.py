@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
+from hmac import compare_digest
+from operator import itemgetter
+from typing import Any
 
 from sipcore.errors import PeerError
 from sipcore.syntax.headers import resolve_quoted_pairs
@@ -32,6 +34,9 @@ class Algorithm(Enum):
     __hash__ = object.__hash__
 
 
+SHA256, MD5 = Algorithm
+
+
 def _md5(text: str) -> str:
     return hashlib.md5(text.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
 
@@ -40,7 +45,7 @@ def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-HASH: Mapping[Algorithm, Callable[[str], str]] = {Algorithm.SHA256: _sha256, Algorithm.MD5: _md5}
+HASH: Mapping[Algorithm, Callable[[str], str]] = {SHA256: _sha256, MD5: _md5}
 
 
 _HA2 = {algorithm: remembered(1024)(digest) for algorithm, digest in HASH.items()}
@@ -62,7 +67,7 @@ class Credentials:
 
     def ha1(self, algorithm: Algorithm) -> str:
         """The hash for one algorithm."""
-        return self.sha256 if algorithm is Algorithm.SHA256 else self.md5
+        return self.sha256 if algorithm is SHA256 else self.md5
 
     def __repr__(self) -> str:
         return "Credentials(...)"
@@ -70,13 +75,15 @@ class Credentials:
 
 def digest_response(algorithm: Algorithm, ha1: str, parameters: Mapping[str, str], method: str) -> str:
     """The `response` value for qop=auth (RFC 7616 section 3.4.1), or without qop (RFC 2617 section 3.2.2.1)."""
-    digest = HASH[algorithm]
-    ha2 = _HA2[algorithm](f"{method}:{parameters['uri']}")
-    if "qop" not in parameters:
-        return digest(f"{ha1}:{parameters['nonce']}:{ha2}")
-    return digest(
-        f"{ha1}:{parameters['nonce']}:{parameters['nc']}:{parameters['cnonce']}:{parameters['qop']}:{ha2}"
-    )
+    between = parameters["nonce"]
+    if "qop" in parameters:
+        between += f":{parameters['nc']}:{parameters['cnonce']}:{parameters['qop']}"
+    return _response(algorithm, ha1, between, method, parameters["uri"])
+
+
+def _response(algorithm: Algorithm, ha1: str, between: str, method: str, uri: str) -> str:
+    """The same; `between` has nonce, nc, cnonce and qop."""
+    return HASH[algorithm](f"{ha1}:{between}:{_HA2[algorithm](f'{method}:{uri}')}")
 
 
 # Possessive (*+): whitespace is never given back, so the time is linear whatever a stranger sends.
@@ -89,16 +96,6 @@ _PAIR = re.compile(
 
 def parse_digest(value: str) -> dict[str, str] | None:
     """The parameters of `Digest name=value, ...`, names in lower case; None if it is anything else."""
-    texts = value.split('"')
-    if len(texts) % 2 and "\\" not in value:  # a client writes all but what it quotes again
-        form, quoted = _form_of(_HERE.join(texts[::2])), texts[1::2]
-        if form is not None and form[0] == len(quoted):
-            return dict(zip(form[1], [*quoted, *form[2]]))  # noqa: B905  # it has been looked at
-    return read_digest(value)
-
-
-def read_digest(value: str) -> dict[str, str] | None:
-    """The same, whatever was read before."""
     scheme, rest = [*value.strip().split(maxsplit=1), "", ""][:2]
     if scheme.lower() != "digest":
         return None
@@ -109,20 +106,59 @@ def read_digest(value: str) -> dict[str, str] | None:
     return parameters if len(parameters) == len(pairs) and "" not in parameters else None
 
 
+_BY_NAME = {algorithm.value: algorithm for algorithm in Algorithm}
+
+
+def _algorithm(parameters: Mapping[str, str]) -> Algorithm | None:
+    return _BY_NAME.get(parameters.get("algorithm", "MD5").upper())
+
+
+Proof = tuple[str, str, str, str, str, str, str, str, Algorithm | None, bool]
+"""What a server wants to know of credentials: user name, realm, nonce, URI, cnonce, nonce count, qop and response, as
+they are given, empty where they are not; the algorithm, None where it is unknown; whether all are there that must be."""
+_TEXTS = ("username", "realm", "nonce", "uri", "cnonce", "nc", "qop", "response")
+_NEEDED = frozenset({"nonce", "uri", "nc", "cnonce", "response"})
+
+
+def proof_of(parameters: Mapping[str, str]) -> Proof:
+    """What these parameters prove."""
+    username, realm, nonce, uri, cnonce, nc, qop, response = [parameters.get(name, "") for name in _TEXTS]
+    whole = parameters.keys() >= _NEEDED
+    return username, realm, nonce, uri, cnonce, nc, qop, response, _algorithm(parameters), whole
+
+
+def read_proof(value: str) -> Proof | None:
+    """What an Authorization value proves; None if it is no digest."""
+    texts = value.split('"')
+    if len(texts) % 2 and "\\" not in value:  # a client writes all but what it quotes again
+        form, quoted = _form_of(_HERE.join(texts[::2])), texts[1::2]
+        if form is not None:
+            count, others, pick = form
+            if count == len(quoted):
+                return pick([*quoted, *others])
+    parameters = parse_digest(value)
+    return None if parameters is None else proof_of(parameters)
+
+
 _STAND_IN = "\1"
 """Of what is quoted."""
 _HERE = f'"{_STAND_IN}"'
 
 
 @remembered(1024)
-def _form_of(text: str) -> tuple[int, tuple[str, ...], tuple[str, ...]] | None:
-    """How many parameters are quoted; their names in their order, then those of all others; the values of these."""
-    parameters = read_digest(text)
-    if parameters is None:
+def _form_of(text: str) -> tuple[int, list[Any], Callable[[list[Any]], Proof]] | None:
+    """How many parameters are quoted; what else there is; and what picks the proof out of both. None for what is left
+    to the grammar."""
+    parameters = parse_digest(text)
+    if parameters is None or parameters.get("algorithm") == _STAND_IN:
         return None
     quoted = [name for name, value in parameters.items() if value == _STAND_IN]
     plain = {name: value for name, value in parameters.items() if value != _STAND_IN}
-    return len(quoted), (*quoted, *plain), tuple(plain.values())
+    names = [*quoted, *plain]
+    end = len(names)
+    others = [*plain.values(), "", _algorithm(parameters), parameters.keys() >= _NEEDED]
+    places = [names.index(name) if name in parameters else end for name in _TEXTS]
+    return len(quoted), others, itemgetter(*places, end + 1, end + 2)
 
 
 class Nonces:
@@ -183,7 +219,7 @@ class Nonces:
         found = self._ours[nonce]
         if found is None:
             stamp = nonce.partition("-")[0]
-            if not nonce.isascii() or len(stamp) > 32 or not hmac.compare_digest(self._signed(stamp), nonce):
+            if not nonce.isascii() or len(stamp) > 32 or not compare_digest(self._signed(stamp), nonce):
                 return None
             time, _, number = stamp.partition(".")
             found = int(time, 16), int(number, 16)
@@ -203,6 +239,8 @@ class Verdict(Enum):
     STALE = "right, but the nonce is too old or used up"
     WRONG = "wrong"
 
+
+VALID, STALE, WRONG = Verdict
 
 class Authenticator:
     """Makes challenges and checks what comes back, for one realm."""
@@ -229,30 +267,23 @@ class Authenticator:
         return (last,) if old else (("WWW-Authenticate", sha256 + end), last)
 
     def check(
-        self,
-        parameters: Mapping[str, str],
-        credentials: Credentials | None,
-        method: str,
-        uri: str,
-        now: float,
+        self, proof: Proof, credentials: Credentials | None, method: str, target: str, now: float
     ) -> Verdict:
-        """Check the parameters of an Authorization header; `credentials` is None for an unknown user."""
-        algorithm = _BY_NAME.get(parameters.get("algorithm", "MD5").upper())
-        if algorithm is None or parameters.get("qop") != "auth" or parameters.get("realm") != self.realm:
-            return Verdict.WRONG
-        if not parameters.keys() >= _NEEDED:
-            return Verdict.WRONG
-        if parameters["uri"] != uri and not _same_resource(parameters["uri"], uri):
-            return Verdict.WRONG
-        count, known = _nonce_count(parameters["nc"]), credentials or self._nobody
-        ha1 = known.sha256 if algorithm is Algorithm.SHA256 else known.md5
-        expected = digest_response(algorithm, ha1, parameters, method)
-        given = parameters["response"].lower().encode("utf-8", "replace")
-        if not hmac.compare_digest(expected.encode(), given) or credentials is None or count is None:
-            return Verdict.WRONG
+        """Check what an Authorization header proves, in a request for the URI `target`; `credentials` is None for an
+        unknown user."""
+        _, realm, nonce, uri, cnonce, nc, qop, response, algorithm, whole = proof
+        if algorithm is None or qop != "auth" or realm != self.realm or not whole:
+            return WRONG
+        if uri != target and not _same_resource(uri, target):
+            return WRONG
+        count, known = _nonce_count(nc), credentials or self._nobody
+        ha1 = known.sha256 if algorithm is SHA256 else known.md5
+        expected = _response(algorithm, ha1, f"{nonce}:{nc}:{cnonce}:auth", method, uri)
+        given = response.lower().encode("utf-8", "replace")
+        if not compare_digest(expected.encode(), given) or credentials is None or count is None:
+            return WRONG
         # By account, for the response does not cover the name under which the account was found.
-        used = self._nonces.use(parameters["nonce"], credentials.sha256, count, now)
-        return Verdict.VALID if used else Verdict.STALE
+        return VALID if self._nonces.use(nonce, credentials.sha256, count, now) else STALE
 
 
 def _same_resource(first: str, second: str) -> bool:
@@ -265,16 +296,6 @@ def _same_resource(first: str, second: str) -> bool:
     except PeerError:
         return False
     return (one.user, one.host) == (other.user, other.host)
-
-
-_BY_NAME = {algorithm.value: algorithm for algorithm in Algorithm}
-
-
-def _algorithm(name: str) -> Algorithm | None:
-    return _BY_NAME.get(name.upper())
-
-
-_NEEDED = frozenset({"nonce", "uri", "nc", "cnonce", "response"})
 
 
 _NONCE_COUNT = re.compile("[0-9A-Fa-f]{8}")
@@ -301,7 +322,7 @@ def strongest_challenge(challenges: Iterable[str]) -> tuple[Algorithm, Mapping[s
     offered: dict[Algorithm, Mapping[str, str]] = {}
     for challenge in challenges:
         parameters = parse_digest(challenge)
-        algorithm = None if parameters is None else _algorithm(parameters.get("algorithm", "MD5"))
+        algorithm = None if parameters is None else _algorithm(parameters)
         if parameters is None or algorithm is None or not {"realm", "nonce"} <= parameters.keys():
             continue
         if "auth" in re.split(r"[\s,]+", parameters.get("qop", "auth").lower()):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import NamedTuple, Protocol
 
-from sipcore.registrar.digest import Authenticator, Credentials, Verdict, parse_digest
+from sipcore.registrar.digest import MD5, STALE, WRONG, Authenticator, Credentials, read_proof
 from sipcore.syntax.message import Request
 from sipcore.syntax.remember import remembered
 from sipcore.transport.flow import Address, Flow
@@ -106,26 +106,26 @@ class DigestGate:
     ) -> Admitted | Refused | Ignored:
         """The same, of one that is like `request` but for its Via, CSeq and credentials."""
         for value in credentials:
-            parameters = parse_digest(value)
-            if parameters is not None and parameters.get("realm") == self._realm:
+            proof = read_proof(value)
+            if proof is not None and proof[1] == self._realm:
                 break
         else:
             old = self._old_clients.challenge(request, source_of(flow.host), now)
             return _refused((401, self._authenticator.challenges(now, old=old)))
-        username = parameters.get("username", "")
-        old = parameters.get("algorithm", "MD5").upper() == "MD5"
+        username, _, nonce, _, _, _, _, _, algorithm, _ = proof
+        old = algorithm is MD5
         if not old:
             self._old_clients.up_to_date(request, source_of(flow.host))
-        place, nonce = (flow.remote, username), parameters.get("nonce", "")
+        place = flow.remote, username
         if not self._throttle.may_try(place, nonce, now):
             return Ignored()
         account = self._accounts(username)
         secret = None if account is None else account.credentials
-        verdict = self._authenticator.check(parameters, secret, request.method, request.uri_text, now)
-        if verdict is Verdict.WRONG or account is None:
+        verdict = self._authenticator.check(proof, secret, request.method, request.uri_text, now)
+        if verdict is WRONG or account is None:
             self._throttle.failed(place, nonce, now)
             return Refused(401, self._authenticator.challenges(now, old=old))
-        if verdict is Verdict.STALE:
+        if verdict is STALE:
             following = self._authenticator.nonce(now)
             self._throttle.proved(username, following)
             return Refused(401, self._authenticator.challenges(now, old=old, stale=True, nonce=following))

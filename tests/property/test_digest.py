@@ -16,7 +16,8 @@ from sipcore.registrar.digest import (
     answer_challenge,
     digest_response,
     parse_digest,
-    read_digest,
+    proof_of,
+    read_proof,
 )
 from sipcore.registrar.gate import Account, DigestGate, Ignored, Refused
 from sipcore.syntax.message import Request
@@ -80,7 +81,7 @@ def answered(
 
 
 def check(authenticator: Authenticator, parameters: dict[str, str]) -> Verdict:
-    return authenticator.check(parameters, LEE, "REGISTER", URI, 1.0)
+    return authenticator.check(proof_of(parameters), LEE, "REGISTER", URI, 1.0)
 
 
 @pytest.mark.row("CORE-23")
@@ -101,9 +102,9 @@ def test_a_right_answer_verifies(
     )
     assert parameters["username"] == username
     credentials = Credentials.of(username, REALM, password)
-    assert authenticator.check(parameters, credentials, "INVITE", uri, 1.0) is Verdict.VALID
-    assert authenticator.check(parameters, credentials, "INVITE", uri, 1.0) is Verdict.STALE
-    assert authenticator.check(parameters, None, "INVITE", uri, 1.0) is Verdict.WRONG
+    assert authenticator.check(proof_of(parameters), credentials, "INVITE", uri, 1.0) is Verdict.VALID
+    assert authenticator.check(proof_of(parameters), credentials, "INVITE", uri, 1.0) is Verdict.STALE
+    assert authenticator.check(proof_of(parameters), None, "INVITE", uri, 1.0) is Verdict.WRONG
 
 
 @st.composite
@@ -149,7 +150,7 @@ def test_any_parameters_get_a_verdict_and_made_up_ones_never_the_good_one(
     parameters: dict[str, str], known: bool
 ) -> None:
     authenticator = Authenticator(REALM, b"secret")
-    verdict = authenticator.check(parameters, LEE if known else None, "REGISTER", URI, 1.0)
+    verdict = authenticator.check(proof_of(parameters), LEE if known else None, "REGISTER", URI, 1.0)
     assert verdict is Verdict.WRONG
 
 
@@ -182,7 +183,8 @@ def test_any_authorization_is_refused_or_ignored(values: list[str]) -> None:
 def test_what_is_read_quickly_is_read_as_the_grammar_has_it(texts: list[str]) -> None:
     for text in texts * 2:
         for value in (text, f"Digest {text}", f' digest\t{text} "'):
-            assert parse_digest(value) == read_digest(value)
+            parameters = parse_digest(value)
+            assert read_proof(value) == (None if parameters is None else proof_of(parameters))
 
 
 @given(st.dictionaries(st.sampled_from(NAMES), wire_texts))

@@ -16,7 +16,7 @@ from sipcore.registrar.client import (
     RegistrationState,
     SendRegister,
 )
-from sipcore.registrar.digest import Authenticator, Credentials, Verdict, parse_digest
+from sipcore.registrar.digest import Authenticator, Credentials, Verdict, parse_digest, proof_of
 from sipcore.syntax.message import Request, Response, response_to
 from sipcore.syntax.uri import Uri
 
@@ -58,7 +58,7 @@ class Provider:
     def answer(self, request: Request, expires: int) -> Response:
         parameters = parse_digest(request.get("Authorization") or "")
         verdict = parameters and self.authenticator.check(
-            parameters, self.credentials, "REGISTER", request.uri_text, self.now
+            proof_of(parameters), self.credentials, "REGISTER", request.uri_text, self.now
         )
         if verdict is not Verdict.VALID:
             stale = verdict is Verdict.STALE

@@ -17,6 +17,7 @@ from sipcore.registrar.digest import (
     answer_challenge,
     digest_response,
     parse_digest,
+    proof_of,
 )
 
 REALM = "myphone"
@@ -78,7 +79,7 @@ class Exchange:
         method: str = "REGISTER",
         uri: str = URI,
     ) -> Verdict:
-        return self.authenticator.check(parameters, credentials, method, uri, now)
+        return self.authenticator.check(proof_of(parameters), credentials, method, uri, now)
 
 
 # -- the hash ------------------------------------------------------------------------------------------
