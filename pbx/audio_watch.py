@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 LOOKS_SECONDS = (4.0, 8.0)
 """After the answer, and after the look before: packets have had time to come, and a caller still wonders what is wrong.
 By the second look the phones have reported."""
+_FIRST, *_LATER = LOOKS_SECONDS
 
 
 MINUTE = 60.0
@@ -39,7 +40,7 @@ class AudioWatch:
 
     def watch(self, call_id: str) -> None:
         """Have a look at a call soon: somebody has come into it."""
-        self._looks.rows[LOOKS_SECONDS[0]].set(partial(self._look, call_id, LOOKS_SECONDS[1:]))
+        self._looks.rows[_FIRST].set(partial(self._look, call_id, _LATER))
 
     def _look_later(self, call_id: str, pauses: Sequence[float]) -> None:
         if pauses:
@@ -63,7 +64,7 @@ class AudioWatch:
         if any(
             leg.holds for leg in legs
         ):  # who is held may fall silent: they are looked at when they talk again
-            self._look_later(call_id, (LOOKS_SECONDS[0], *pauses))
+            self._look_later(call_id, (_FIRST, *pauses))
             return
         for leg in legs:
             self._switch.media.send(ReportStream(leg.stream))

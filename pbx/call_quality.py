@@ -26,29 +26,29 @@ def call_quality(
     at: datetime, call: str, extension: str, codec: Codec, statistics: Statistics
 ) -> CallQuality:
     """The fact to tell of a leg whose stream has closed."""
-    told = statistics
-    lost, remote_lost, sent = told.packets_lost, told.remote_packets_lost, told.packets_sent
-    expected = told.packets_received + lost
-    loss = _share(lost, expected) if expected else None
-    remote_loss = _share(remote_lost, sent) if sent and remote_lost is not None else None
-    jitter = None if loss is None else told.jitter_ms
+    received, lost = statistics.packets_received, statistics.packets_lost
+    sent, remote_lost = statistics.packets_sent, statistics.remote_packets_lost
+    remote_jitter, round_trip = statistics.remote_jitter_ms, statistics.round_trip_ms
+    loss = jitter = mos = remote_loss = remote_mos = None
+    if received + lost:
+        loss, jitter = _share(lost, received + lost), statistics.jitter_ms
+        mos = _opinion(codec, loss, jitter, round_trip)
+    if sent and remote_lost is not None:
+        remote_loss = _share(remote_lost, sent)
+        remote_mos = _opinion(codec, remote_loss, remote_jitter, round_trip)
     return happenings.call_quality(
         at=at,
         call=call,
         extension=extension,
-        packets=told.packets_received,
+        packets=received,
         loss=loss,
         jitter_ms=jitter,
-        mos=None if loss is None else _opinion(codec, loss, jitter, told.round_trip_ms),
+        mos=mos,
         sent=sent,
         remote_loss=remote_loss,
-        remote_jitter_ms=told.remote_jitter_ms,
-        remote_mos=(
-            None
-            if remote_loss is None
-            else _opinion(codec, remote_loss, told.remote_jitter_ms, told.round_trip_ms)
-        ),
-        round_trip_ms=told.round_trip_ms,
+        remote_jitter_ms=remote_jitter,
+        remote_mos=remote_mos,
+        round_trip_ms=round_trip,
     )
 
 

@@ -552,8 +552,11 @@ class Happenings:
 
     def tell(self, happening: Happening) -> None:
         """Tell a fact: first those who wait for its kind, then those who hear everything."""
-        handlers = self._told.get(happening.__class__)
-        for handler in self._find(happening.__class__) if handlers is None else handlers:
+        try:
+            handlers = self._told[happening.__class__]
+        except KeyError:
+            handlers = self._find(happening.__class__)
+        for handler in handlers:
             try:
                 handler(happening)
             except Exception:

@@ -123,7 +123,7 @@ class Recordings:
             return
         for leg in (call.leg, call.callee):
             extension = None if leg is None else leg.extension
-            if extension is not None and extension.record_calls is not RecordCalls.NONE:
+            if extension is not None and extension.record_calls is not _NONE:
                 self._switch.loop.call_soon(partial(self._begin_by_policy, call))  # once both streams are open
                 return
 

@@ -137,17 +137,23 @@ class Chronicle:
             draft.answered = answered
 
     def _connected(self, connected: CallConnected) -> None:
-        """Somebody has the call: who was sought besides has not missed it. Who has it back has taken it from nobody."""
+        """Somebody has the call: who was sought besides has not missed it. Who has it back has taken it from nobody: he
+        talked before a transfer, which has failed. A caller did if anybody answered; else the call was sent on to
+        another phone of his own."""
         draft = self._drafts.get(connected.call)
         if draft is None:
             return
         draft.changed = True
         key = connected.to, connected.trunk
         party = draft.parties.get(key) or _enter(draft, key, connected.at)
-        if party is None or _has_it_back(draft, party):
+        if party is None:
             return
         if party.role is _CALLEE:
+            if party.answered_at is not None:
+                return
             party.answered_at, party.taken_by = connected.at, ""
+        elif any(each.answered_at is not None for each in draft.parties.values()):
+            return
         for other in draft.pending:
             if other != key:
                 draft.parties[other].taken_by = connected.to
@@ -194,14 +200,6 @@ def _seek(draft: _Draft, key: Key, at: datetime) -> Participation | None:
 
 def _seek_no_more(draft: _Draft, key: Key) -> None:
     draft.pending = tuple([other for other in draft.pending if other != key])
-
-
-def _has_it_back(draft: _Draft, party: Participation) -> bool:
-    """Whether somebody talks again who has talked already, since a transfer has failed. A caller has not if nobody has:
-    the call was sent on to another phone of his own."""
-    if party.role is _CALLEE:
-        return party.answered_at is not None
-    return any(each.answered_at is not None for each in draft.parties.values())
 
 
 def _stopped(draft: _Draft, at: datetime) -> CallEnded:

@@ -35,6 +35,7 @@ and writes what takes the most, fills no more than some 50 MB."""
 MANY_MISSES = 16
 """After so many INVITEs of another form a caller is learnt anew."""
 
+_PROVING = b"\r\nAuthorization: "
 _USER = r"[A-Za-z0-9*+._-]{1,64}"
 _PARTS = (
     rf"INVITE sip:{_USER}@([A-Za-z0-9.:;=-]+) SIP/2\.0",
@@ -66,6 +67,9 @@ class _Caller:
     host: str
     port: int | None
     """Of Via."""
+    before_branch: str
+    after_branch: str
+    """Of the Via of an answer."""
     misses: int = 0
 
 
@@ -74,45 +78,47 @@ class Callers:
 
     def __init__(self, endpoint: Endpoint, gate: Judge) -> None:
         self._endpoint = endpoint
+        self._transactions = endpoint.transactions
         self._gate = gate
         self._known: Recent[Flow, _Caller] = Recent(MAX_CALLERS // 2)
         self._end = f"{': '.join(endpoint.server)}\r\nContent-Length: 0\r\n\r\n"
 
     def receive(self, data: bytes, flow: Flow, now: float, stream: bool) -> list[Effect]:
         """Take an INVITE. Raises ParseError."""
-        proving, caller = b"\r\nAuthorization: " in data, self._known[flow]
-        if caller is not None and caller.misses >= MANY_MISSES:
-            caller = None
-        if caller is not None and not proving and len(data) <= MAX_BYTES:
-            effects = self._challenge(caller, data, flow, now)
-            if effects is not None:
-                return effects
-        effects = self._endpoint.receive(parse_message(data, stream=stream), flow, now)
-        if proving and caller is None and effects and isinstance(effects[-1], Invited):
-            self._learn(data, effects[-1].request, flow)
-        return effects
+        caller = self._known[flow]
+        if caller is None or caller.misses >= MANY_MISSES:
+            effects = self._endpoint.receive(parse_message(data, stream=stream), flow, now)
+            if _PROVING in data and effects and isinstance(effects[-1], Invited):
+                self._learn(data, effects[-1].request, flow)
+            return effects
+        if _PROVING not in data and len(data) <= MAX_BYTES:
+            challenge = self._challenge(caller, data, flow, now)
+            if challenge is not None:
+                return challenge
+        return self._endpoint.receive(parse_message(data, stream=stream), flow, now)
 
     def _challenge(self, caller: _Caller, data: bytes, flow: Flow, now: float) -> list[Effect] | None:
         """What `Endpoint.receive` would do; None where it is to do that."""
-        end = data.find(b"\r\n\r\n", 0, MAX_HEAD_BYTES)
-        lines = data[: max(end, 0)].decode("utf-8", "surrogateescape").split("\r\n")
+        head, blank, body = data.partition(b"\r\n\r\n")
         found = None
-        if len(lines) == caller.lines and caller.fixed(lines) == caller.text:
-            found = _VARYING.fullmatch("\n".join(caller.varying(lines)))
+        if blank and len(head) <= MAX_HEAD_BYTES:
+            lines = head.decode("utf-8", "surrogateescape").split("\r\n")
+            if len(lines) == caller.lines and caller.fixed(lines) == caller.text:
+                found = _VARYING.fullmatch("\n".join(caller.varying(lines)))
         if found is None:
             caller.misses += 1
             return None
         domain, sent_by, _, branch, from_, before_tag, to, called_domain, call_id, cseq, length = found.groups()
-        if (domain, sent_by, before_tag, called_domain) != caller.parts or int(length) > len(data) - end - 4:
+        if (domain, sent_by, before_tag, called_domain) != caller.parts or int(length) > len(body):
             caller.misses += 1
             return None
-        if self._endpoint.transactions.has_server((branch, caller.host, caller.port, "INVITE")):
+        if self._transactions.has_server((branch, caller.host, caller.port, "INVITE")):
             return None
         verdict = self._gate.judge(caller.request, (), flow, now)
         if not isinstance(verdict, Refused):
             return None
-        (status, headers), (host, port) = verdict, flow.remote
-        via = f"{sent_by};branch={branch};rport={port};received={host}"
+        status, headers = verdict
+        via = f"{caller.before_branch}{branch}{caller.after_branch}"
         challenge = "\r\n".join([*map(": ".join, headers), self._end])
         answer = (
             f"SIP/2.0 {status} {REASONS[status]}\r\nVia: {via}\r\nFrom: {from_}\r\n"
@@ -145,9 +151,10 @@ class Callers:
         like = Request("INVITE", request.uri_text, headers)
         like.from_, like.to = request.from_, request.to
         parts = domain, sent_by, before_tag, called_domain
-        via = request.via
+        via, (host, port) = request.via, flow.remote
+        around = f"{sent_by};branch=", f";rport={port};received={host}"
         self._known.keep(
-            flow, _Caller(like, len(lines), fixed, varying, fixed(lines), parts, via.host, via.port)
+            flow, _Caller(like, len(lines), fixed, varying, fixed(lines), parts, via.host, via.port, *around)
         )
 
 

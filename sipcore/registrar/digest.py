@@ -115,7 +115,8 @@ def _algorithm(parameters: Mapping[str, str]) -> Algorithm | None:
 
 Proof = tuple[str, str, str, str, str, str, str, str, Algorithm | None, bool]
 """What a server wants to know of credentials: user name, realm, nonce, URI, cnonce, nonce count, qop and response, as
-they are given, empty where they are not; the algorithm, None where it is unknown; whether all are there that must be."""
+they are given, empty where they are not; the algorithm, None where it is unknown; whether all are there that are
+needed."""
 _TEXTS = ("username", "realm", "nonce", "uri", "cnonce", "nc", "qop", "response")
 _NEEDED = frozenset({"nonce", "uri", "nc", "cnonce", "response"})
 

@@ -161,10 +161,10 @@ class OldClients:
         """Note that a client is challenged; whether it is an old one."""
         if _gives_up(request.first.get("User-Agent", "")):
             return True
-        client = source, (request.from_.uri.user or "")[:MAX_NAME]
-        since = self._challenged.setdefault(client, now)
-        if len(self._challenged) > MAX_SOURCES:
-            self._challenged.popitem(last=False)
+        client, challenged = (source, (request.from_.uri.user or "")[:MAX_NAME]), self._challenged
+        since = challenged.setdefault(client, now)
+        if len(challenged) > MAX_SOURCES:
+            challenged.popitem(last=False)
         return now - since >= RETRY_SECONDS
 
     def up_to_date(self, request: Request, source: str) -> None:
