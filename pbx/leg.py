@@ -163,8 +163,9 @@ class Leg:
         """To another media worker, where the phone does not follow."""
         self.stream, self.port = station.media.reserve(None if beside is None else beside.stream)
         environment = station.environment
-        self.negotiation = Negotiation(host, self.port, environment.rng, station.codecs, environment.entropy)
-        self.negotiation.srtp = station.srtp
+        self.negotiation = Negotiation(
+            host, self.port, environment.rng, station.codecs, environment.entropy, station.srtp
+        )
         self._now = environment.now
         self._do = station.driver.perform
         station.legs.add(self)

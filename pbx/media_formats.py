@@ -84,21 +84,23 @@ def media_formats(media: MediaDescription) -> MediaFormats:
     """Read a media section. Its keys are of one call only, and are not remembered."""
     formats, attributes = media.formats, media.attributes
     same = _same.get(id(attributes))
-    if same is not None and same[0] is attributes and same[1] == formats:
-        return same[2]
+    if same is not None:
+        its_attributes, its_formats, found = same
+        if its_attributes is attributes and (its_formats is formats or its_formats == formats):
+            return found
     keyless = "crypto" not in map(_name, attributes)
     if not keyless:
         attributes = tuple([attribute for attribute in attributes if attribute[0] != "crypto"])
     key = formats, attributes, keyless
-    found = _known.get(key)
-    if found is None:
-        found = _read(media, keyless=keyless)
+    known = _known.get(key)
+    if known is None:
+        known = _read(media, keyless=keyless)
         if _length(formats, attributes) > MAX_REMEMBERED_CHARACTERS:
-            return found
-        _keep(_known, key, found)
+            return known
+        _keep(_known, key, known)
     if keyless:
-        _keep(_same, id(attributes), (attributes, formats, found))
-    return found
+        _keep(_same, id(attributes), (attributes, formats, known))
+    return known
 
 
 def _keep(memory: dict[Key, Value], key: Key, value: Value) -> None:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from random import Random
 from types import MappingProxyType
-from typing import NamedTuple
 
 from media.plan import G711, Codec, Direction, SrtpKeys, SrtpSuite, StreamPlan
 from pbx.media_formats import (
@@ -32,6 +31,7 @@ from values import maker
 CLEAR, SECURE = "RTP/AVP", "RTP/SAVP"
 MAX_ADDRESS = 64
 """Characters that are looked at: no IP address has more."""
+OPUS, REQUIRED = Codec.OPUS, Srtp.REQUIRED
 _REVERSE = {
     Direction.SENDRECV: Direction.SENDRECV,
     Direction.SENDONLY: Direction.RECVONLY,
@@ -44,23 +44,14 @@ class NotAcceptable(Exception):
     """Nothing in the description can be used: 488 (RFC 3261 section 21.4.26)."""
 
 
-class Usable(NamedTuple):
-    """What can be taken of a description."""
-
-    description: SessionDescription
-    media: MediaDescription
-    formats: MediaFormats
-    address: str
-    """Where its sender wants the packets, as it is written."""
-    direction: Direction
-    """Which way sound goes, as its sender sees it."""
-    secure: bool
-    """Whether it has a key that we can serve."""
-
-
+Usable = tuple[SessionDescription, MediaDescription, MediaFormats, str, Direction, bool]
+"""What can be taken of a description: the description itself; its media section, and what that says of codecs; where
+its sender wants the packets, as it is written; which way sound goes, as its sender sees it; and whether it has a key
+that we can serve. No class has these: they are made and taken apart twice in each leg, which costs a third so."""
 _new = tuple.__new__
 """Makes a named tuple of all its values, without a call of Python."""
 _make_plan = maker(StreamPlan)
+_NO_NUMBERS: Mapping[str, int] = MappingProxyType({})
 
 
 class Negotiation:
@@ -73,6 +64,7 @@ class Negotiation:
         random: Random,
         codecs: Sequence[Codec] = G711,
         entropy: Callable[[], bytes] | None = None,
+        srtp: Srtp = Srtp.OFF,
     ) -> None:
         """`host` and `port` are where we receive; `codecs` what we speak, preferred ones first; `entropy` gives 32
         unpredictable bytes for a key, and without it we know no SRTP."""
@@ -83,37 +75,32 @@ class Negotiation:
         self._entropy = entropy
         self.codecs: tuple[Codec, ...] = tuple(codecs)
         """What we speak, preferred ones first."""
-
-    telephone_events = True
-    """Whether we take and send telephone-events."""
-    opus_parameters = ""
-    """What we say of Opus: of the phone at the other end of the call, since sound goes through as it is where both
-    speak it."""
-    srtp = Srtp.OFF
-    offers_srtp = False
-    """Whether our offers have SRTP though it is not required, until something is agreed on."""
-    moves = 0
-    """How often the peer has been found elsewhere."""
-    has_remote_offer = False
-    """Whether the peer made the last offer."""
-    local: SessionDescription | None = None
-    """What we last said."""
-    _version = 0
-    _numbers: Mapping[str, int] = MappingProxyType({})
-    """Payload types of this session by encoding: none ever means another (RFC 3264 section 8.3.2)."""
-    _secured = False
-    """Whether SRTP was agreed on last."""
-    _ours: Usable | None = None
-    """What can be taken of what we last said."""
-    _theirs: Usable | None = None
-    """The same of the peer."""
-    _before_offer: tuple[Usable | None, bool] | None = None
-    """What we had said, and whether it was an answer, before an offer that is not answered yet."""
+        self.srtp = srtp
+        self.telephone_events = True
+        """Whether we take and send telephone-events."""
+        self.opus_parameters = ""
+        """What we say of Opus: of the phone at the other end of the call, since sound goes through as it is where both
+        speak it."""
+        self._numbers = _NO_NUMBERS
+        """Payload types of this session by encoding: none ever means another (RFC 3264 section 8.3.2)."""
+        self.moves = self._version = 0
+        """How often the peer has been found elsewhere; and of what we say (RFC 8866 section 5.2)."""
+        self.has_remote_offer = self.offers_srtp = self._secured = False
+        """Whether the peer made the last offer; whether our offers have SRTP though it is not required, until something
+        is agreed on; and whether SRTP was agreed on last."""
+        self.local: SessionDescription | None = None
+        """What we last said."""
+        self._ours: Usable | None = None
+        """What can be taken of that."""
+        self._theirs: Usable | None = None
+        """The same of the peer."""
+        self._before_offer: tuple[Usable | None, bool] | None = None
+        """What we had said, and whether it was an answer, before an offer that is not answered yet."""
 
     @property
     def remote(self) -> SessionDescription | None:
         """What the peer last said."""
-        return None if self._theirs is None else self._theirs.description
+        return None if self._theirs is None else self._theirs[0]
 
     @kept
     def keys(self) -> MediaKeys | None:
@@ -130,9 +117,9 @@ class Negotiation:
     def receive_answer(self, answer: SessionDescription) -> None:
         """Take the answer to our offer. Raises NotAcceptable, and then nothing has changed."""
         theirs, ours = self._usable_audio(answer), self._ours
-        secured = ours is not None and (ours.secure or theirs.media.protocol == SECURE)
+        secured = ours is not None and (ours[-1] or theirs[1].protocol == SECURE)
         if secured and ours is not None:
-            _, key = _pair(ours, theirs)
+            _, key = _pair(ours[1], theirs[1])
             if self.keys is not None:
                 self.keys.answered(key)
         self._secured, self.offers_srtp = secured, False
@@ -141,14 +128,14 @@ class Negotiation:
     @property
     def offered_codecs(self) -> tuple[Codec, ...]:
         """The codecs of the peer that we know too, in its order; empty before it has said anything."""
-        return () if self._theirs is None else tuple(self._theirs.formats.spoken[self.codecs])
+        return () if self._theirs is None else tuple(self._theirs[2].spoken[self.codecs])
 
     @property
     def remote_opus_parameters(self) -> str:
         """How the peer wants its Opus (RFC 7587 section 6.1); empty if it says nothing of it."""
-        if self._theirs is None or Codec.OPUS not in self.codecs:
+        if OPUS not in self.codecs or self._theirs is None:
             return ""
-        return self._theirs.formats.opus_parameters
+        return self._theirs[2].opus_parameters
 
     # -- what we say --------------------------------------------------------------------------------------
 
@@ -156,34 +143,36 @@ class Negotiation:
         self, codecs: Iterable[Codec] = (), direction: Direction = Direction.SENDRECV
     ) -> SessionDescription:
         """An offer of `codecs` first, then of all others we speak."""
+        known = self._numbers
         section, self._numbers = _offered(
             tuple(codecs),
             self.codecs,
             self.telephone_events,
-            tuple(self._numbers.items()),
+            tuple(known.items()) if known is not _NO_NUMBERS else (),
             direction,
             self.opus_parameters,
         )
         if self._before_offer is None:
             self._before_offer = self._ours, self.has_remote_offer
         self.has_remote_offer = False
-        wanted = self._secured or self.offers_srtp or self.srtp is Srtp.REQUIRED
+        wanted = self._secured or self.offers_srtp or self.srtp is REQUIRED
         keys = self.keys if wanted else None
         if keys is None:
             return self._describe(section, direction)
-        return self._describe(section, direction, SECURE, keys.offer())
+        return self._describe(section, direction, (), SECURE, keys.offer())
 
     def offer_again(self, codec: Codec | None) -> SessionDescription:
         """An offer that changes nothing but where we receive: who holds goes on to, `codec` is preferred."""
         assert self._ours is not None, "nothing is agreed yet"
-        return self.offer([codec] if codec else (), self._ours.direction)
+        _, _, _, _, direction, _ = self._ours
+        return self.offer([codec] if codec else (), direction)
 
     def withdraw(self) -> None:
         """Our offer was refused: what was agreed before holds (RFC 3261 section 14.1)."""
         if self._before_offer is not None:
             self._version += 1  # the peer has seen that of the offer
             (self._ours, self.has_remote_offer), self._before_offer = self._before_offer, None
-            self.local = None if self._ours is None else self._ours.description
+            self.local = None if self._ours is None else self._ours[0]
 
     def answer(self, preferred: Codec | None = None) -> SessionDescription:
         """The answer to the peer's offer: one codec, `preferred` if it is among those offered (RFC 3264 section 6)."""
@@ -195,12 +184,13 @@ class Negotiation:
             formats, self.codecs, preferred, self.telephone_events, direction, self.opus_parameters
         )
         known = self._numbers
-        self._numbers = _numbered(known, formats.numbers) if known else formats.numbers
+        self._numbers = formats.numbers if known is _NO_NUMBERS else _numbered(known, formats.numbers)
         self._secured, self.offers_srtp = secure, False
-        lines = description.media if len(description.media) > 1 else ()
+        media = description.media
+        lines = media if len(media) > 1 else ()
         if not secure or self.keys is None:
-            return self._describe(section, direction, lines=lines)
-        return self._describe(section, direction, chosen.protocol, self.keys.answer(chosen), lines)
+            return self._describe(section, direction, lines)
+        return self._describe(section, direction, lines, chosen.protocol, self.keys.answer(chosen))
 
     def plan(self, signalling_host: str) -> StreamPlan:
         """What both sides have agreed on, for the media engine.
@@ -211,9 +201,10 @@ class Negotiation:
         ours, theirs = self._ours, self._theirs
         assert ours is not None, "nothing is agreed yet"
         assert theirs is not None, "nothing is agreed yet"
+        _, own_media, said, _, own_direction, secure = ours
         _, media, formats, address, direction, _ = theirs
         codec, send_type, receive_type, events_to, events_from, clock, packet_ms = _terms(
-            ours.formats, formats, self.codecs, self.has_remote_offer
+            said, formats, self.codecs, self.has_remote_offer
         )
         host, trusted = _reached(address[:MAX_ADDRESS], signalling_host)
         port = media.port
@@ -224,12 +215,12 @@ class Negotiation:
             None if host is None else (host, port),
             None if host is None or port == 65535 else (host, port + 1),
             trusted,
-            _FLOWS[ours.direction, direction],
+            _FLOWS[own_direction, direction],
             events_to,
             events_from,
             clock,
             packet_ms,
-            _srtp_keys(ours, theirs) if ours.secure or media.protocol == SECURE else None,
+            _srtp_keys(own_media, media) if secure or media.protocol == SECURE else None,
             self.moves,
         )
 
@@ -244,13 +235,13 @@ class Negotiation:
                 continue
             formats = media_formats(media)
             secure = not formats.keyless and self._can_secure(media)
-            plain = protocol == CLEAR and self.srtp is not Srtp.REQUIRED
+            plain = protocol == CLEAR and self.srtp is not REQUIRED
             if not formats.spoken[self.codecs] or not (secure or (plain and clear is None)):
                 continue
             address, direction = own or description.connection or "", formats.direction
             if direction is None or address == "0.0.0.0":
                 direction = Direction(description.direction_of(media))
-            usable = _new(Usable, (description, media, formats, address, direction, secure))
+            usable = description, media, formats, address, direction, secure
             if secure:
                 return usable
             clear = usable
@@ -267,9 +258,9 @@ class Negotiation:
         self,
         section: _Section,
         direction: Direction,
+        lines: tuple[MediaDescription, ...] = (),
         protocol: str = CLEAR,
         key: Crypto | None = None,
-        lines: tuple[MediaDescription, ...] = (),
     ) -> SessionDescription:
         """Our next description; the version rises only if it says something new (RFC 3264 section 8). It answers the
         media `lines`, if there are several: it takes one and declines all others."""
@@ -280,7 +271,7 @@ class Negotiation:
         audio = _new(MediaDescription, ("audio", port, protocol, numbers, None, attributes, 1))
         media: tuple[MediaDescription, ...] = (audio,)
         if lines:
-            taken = None if self._theirs is None else self._theirs.media
+            taken = None if self._theirs is None else self._theirs[1]
             media = tuple([audio if line is taken else _decline(line) for line in lines])
         origin = _new(Origin, ("-", self._session_id, version, host))
         described = _new(Printed, (origin, "-", host, "0 0", (), media))
@@ -293,7 +284,7 @@ class Negotiation:
                 f"v=0\r\no=- {self._session_id} {version} {where}\r\ns=-\r\nc={where}\r\nt=0 0\r\n"
                 f"m=audio {port}{behind_port}"
             ).encode()
-        self._ours = _new(Usable, (described, audio, said, host, direction, key is not None))
+        self._ours = described, audio, said, host, direction, key is not None
         self.local = described
         return described
 
@@ -301,19 +292,9 @@ class Negotiation:
 _Formats = tuple[tuple[int, Codec], ...]
 _Events = tuple[tuple[int, int], ...]
 """Payload types of telephone-events, and the clock rate of each."""
-
-
-class _Section(NamedTuple):
-    """What a media section of ours says, but for its port and its key."""
-
-    numbers: tuple[str, ...]
-    """Payload types."""
-    attributes: Attributes
-    """What is said of them."""
-    said: MediaFormats
-    """The same as it is read."""
-    behind_port: str
-    """The same as it is written, in the clear."""
+_Section = tuple[tuple[str, ...], Attributes, MediaFormats, str]
+"""What a media section of ours says, but for its port and its key: payload types; what is said of them; both as they
+are read; and as they are written behind the port, in the clear."""
 
 
 @lru_cache(REMEMBERED)
@@ -371,19 +352,12 @@ def _described(formats: _Formats, events: _Events, direction: Direction, opus_pa
     numbers = tuple([str(number) for number, _ in (*formats, *events)])
     attributes += [("ptime", "20"), (direction.value, None)]
     media = MediaDescription("audio", 1, CLEAR, numbers, attributes=tuple(attributes))
-    return _Section(numbers, media.attributes, media_formats(media), media.behind_port)
+    return numbers, media.attributes, media_formats(media), media.behind_port
 
 
-class _Terms(NamedTuple):
-    """What two media sections agree on, as `StreamPlan` has it."""
-
-    codec: Codec
-    send_type: int
-    receive_type: int
-    events_to: int | None
-    events_from: int | None
-    clock: int
-    packet_ms: int
+_Terms = tuple[Codec, int, int, int | None, int | None, int, int]
+"""What two media sections agree on, as `StreamPlan` has it: codec, payload types to send and to receive, those of
+events, their clock, and ms in a packet."""
 
 
 @lru_cache(REMEMBERED)
@@ -396,7 +370,7 @@ def _terms(ours: MediaFormats, theirs: MediaFormats, spoken: tuple[Codec, ...], 
     events_from = ours.events.get(clock)
     if events_to is None or events_from is None:  # only one side has said that it knows them
         events_to = events_from = None
-    return _Terms(codec, send_type, receive_type, events_to, events_from, clock, theirs.packet_ms)
+    return codec, send_type, receive_type, events_to, events_from, clock, theirs.packet_ms
 
 
 def _numbered(known: Mapping[str, int], theirs: Mapping[str, int]) -> Mapping[str, int]:
@@ -406,16 +380,16 @@ def _numbered(known: Mapping[str, int], theirs: Mapping[str, int]) -> Mapping[st
     return {**{encoding: number for encoding, number in known.items() if number not in taken}, **theirs}
 
 
-def _pair(ours: Usable, theirs: Usable) -> tuple[Crypto, Crypto]:
+def _pair(ours: MediaDescription, theirs: MediaDescription) -> tuple[Crypto, Crypto]:
     """Our key and the peer's, where one of both has said that it wants keys. Raises NotAcceptable where the other has
     another opinion: sound is not in the clear by accident."""
-    pair = agreed(ours.media, theirs.media)
+    pair = agreed(ours, theirs)
     if pair is None:
         raise NotAcceptable("the answer does not take the key that was offered")
     return pair
 
 
-def _srtp_keys(ours: Usable, theirs: Usable) -> SrtpKeys:
+def _srtp_keys(ours: MediaDescription, theirs: MediaDescription) -> SrtpKeys:
     own, peer = _pair(ours, theirs)
     return SrtpKeys(SrtpSuite[own.suite.name], own.key, peer.key)
 
