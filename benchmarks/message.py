@@ -59,7 +59,7 @@ def read(messages: list[bytes]) -> None:
     """Parse each, and use what every layer looks at."""
     for data in messages:
         message = parse_message(data)
-        _ = message.via.branch, message.cseq, message.from_.tag, message.to.tag, message.call_id
+        _ = message.branch, message.sent_by, message.cseq_number, message.from_tag, message.to_tag, message.call_id
 
 
 def write(messages: list[bytes]) -> Callable[[], None]:

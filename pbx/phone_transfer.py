@@ -34,7 +34,7 @@ class Refer:
         self.statuses: list[int] = []
         """What the NOTIFYs told, in order."""
         self.call_id = dialog.call_id
-        self.event_id = request.cseq.number
+        self.event_id = request.cseq_number
         self._response: asyncio.Future[int] = phone.loop.create_future()
         self._outcome: asyncio.Future[int] = phone.loop.create_future()
         phone.driver.perform(phone.endpoint.send(request, session.flow, self, phone.loop.time())[1])

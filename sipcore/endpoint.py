@@ -25,7 +25,7 @@ from sipcore.effects import Arrived, Effect, Moved, Responded, transmit
 from sipcore.errors import ParseError, PeerError
 from sipcore.registrar.gate import Admitted, Gate, Ignored, Refused
 from sipcore.sdp.description import SessionDescription
-from sipcore.syntax.headers import RPORT, NameAddress, warning_value
+from sipcore.syntax.headers import NameAddress, warning_value
 from sipcore.syntax.identifiers import MAGIC_COOKIE, Identifiers, StatelessTags
 from sipcore.syntax.message import (
     Request,
@@ -147,7 +147,7 @@ class Endpoint:
             known = self.transactions.find_server(message)
             if known is not None:
                 return self._translate(self.transactions.receive_request(known, message, now), now)
-            method, tag = message.method, message.to.tag
+            method, tag = message.method, message.to_tag
             if method == "CANCEL":
                 return self._cancel(message, flow, now)
             if not tag:  # it belongs to nothing known: the gate first, then the checks of section 8.2
@@ -157,7 +157,7 @@ class Endpoint:
                 if isinstance(verdict, Refused):
                     return self._refuse(message, flow, verdict.status, verdict.headers)
                 return []
-            dialog = message.call_id, tag, message.from_.tag or ""
+            dialog = message.call_id, tag, message.from_tag
             usage = self._dialogs.get(dialog) or self._dialogs.get((message.call_id, tag, ""))
             if usage is None or not usage.hears(dialog, flow):
                 return [] if method == "ACK" else self._refuse(message, flow, 481)
@@ -201,7 +201,7 @@ class Endpoint:
 
         Within a dialog the timers decide: a call outlives a network that is away for a moment.
         """
-        return [] if request.to.tag else self._translate(self.transactions.unsent(request, now), now)
+        return [] if request.to_tag else self._translate(self.transactions.unsent(request, now), now)
 
     def tick(self, now: float) -> list[Effect]:
         """Do what time asks for."""
@@ -369,7 +369,7 @@ class Endpoint:
             unknown = [tag for tag in request.require if tag not in self.settings.extensions]
             if unknown:
                 return 420, [("Unsupported", ", ".join(unknown))]
-        if request.to.tag:
+        if request.to_tag:
             return None
         hops = request.first.get("Max-Forwards", "70")
         if hops != "70" and request.max_forwards == 0 and request.method != "OPTIONS":
@@ -380,7 +380,7 @@ class Endpoint:
 
     def _invited(self, request: Request, flow: Flow, identity: str, now: float) -> list[Effect]:
         back = flow
-        if RPORT not in request.via.parameters:
+        if not request.asks_for_rport:
             try:
                 back = request_flow(request, request.contacts[0].uri, flow)
             except (PeerError, IndexError):

@@ -43,7 +43,7 @@ class TrunkGate:
 
 
 def _admit(trunk: Trunk, request: Request) -> Admitted | Refused:
-    if request.method not in METHODS and not request.to.tag:
+    if request.method not in METHODS and not request.to_tag:
         return Refused(405, (("Allow", ", ".join(METHODS)),))
     return Admitted(identity_of(trunk.name))
 

@@ -14,7 +14,6 @@ from sipcore.dialog.session import ENDED, ESTABLISHED, SDP, SETTING_UP, Headers,
 from sipcore.effects import Accepted, Effect, Progressed, Rejected, fact, transmit
 from sipcore.errors import PeerError, UsageError
 from sipcore.sdp.description import SessionDescription
-from sipcore.syntax.headers import CSeq
 from sipcore.syntax.message import HeaderList, Request, Response, cancel_for, print_fields, response_to
 from sipcore.transaction.table import ClientTransaction, ServerTransaction
 from sipcore.transport.flow import Flow
@@ -118,7 +117,7 @@ class CallerSession(InviteSession):
         if self._owed is not None:
             (early, rack), self._owed = self._owed, None
             return [] if self._over else self._send_prack(early, rack, now, answer)
-        return [self._ack(self.dialog, self.request.cseq, answer)]
+        return [self._ack(self.dialog, self.request.cseq_number, answer)]
 
     def authorize(self, name: str, value: str, now: float) -> list[Effect]:
         """Begin anew with credentials after Rejected(401 or 407): same call, CSeq one higher (section 22.2). Raises
@@ -131,7 +130,7 @@ class CallerSession(InviteSession):
         """Send the INVITE again, with `more` headers in the place of those `without` which it goes."""
         previous = self.request
         headers = [header for header in previous.headers if header[0] not in ("Via", "CSeq", *without)]
-        number = previous.cseq.number + 1
+        number = previous.cseq_number + 1
         headers += [("CSeq", f"{number} INVITE"), *more]
         print_fields(headers)
         branch, via = self.core.via(self.flow)
@@ -151,7 +150,7 @@ class CallerSession(InviteSession):
     def _decline_late_offer(self) -> list[Effect]:
         if self.dialog is None or None not in self._acks.values():
             return []
-        return [self._ack(self.dialog, self.request.cseq)]
+        return [self._ack(self.dialog, self.request.cseq_number)]
 
     # -- responses to the INVITE ------------------------------------------------------------------------
 
@@ -211,7 +210,7 @@ class CallerSession(InviteSession):
 
     def _early_dialog(self, response: Response) -> EarlyDialog | None:
         """The dialog of a provisional response, entered if it is new; there may be several (section 13.2.2.1)."""
-        tag = response.to.tag or ""
+        tag = response.to_tag
         early = self._early.get(tag)
         if early is None and tag and len(self._early) < MOST_EARLY_DIALOGS:
             contact = response.sole_contact
@@ -263,14 +262,14 @@ class CallerSession(InviteSession):
 
     def _turn_to_sender(self, request: Request) -> None:
         """The branch that a request comes from is the one to answer. Raises PeerError in the middle of a change."""
-        early = self._early.get(request.from_.tag or "")
+        early = self._early.get(request.from_tag)
         if self.state is SETTING_UP and early is not None:
             self._turn_to(early)
             if self.dialog is not early.dialog:
                 raise PeerError("a change is pending on another branch", status=500)
 
     def _accepted(self, response: Response, now: float) -> list[Effect]:
-        tag = response.to.tag or ""
+        tag = response.to_tag
         if tag in self._acks:
             ack = self._acks[tag]
             return [] if ack is None else [ack]
@@ -284,11 +283,11 @@ class CallerSession(InviteSession):
                 setting_up = self.state is SETTING_UP
                 return self._fail(response_to(self.request, 502), now) if setting_up else []
         if self.state is not SETTING_UP or self._cancelling_until is not None:
-            return self._turn_down(dialog, response.cseq, now, 487)
+            return self._turn_down(dialog, response.cseq_number, now, 487)
         try:
             description = description_of(response)
         except PeerError:
-            return self._turn_down(dialog, response.cseq, now, 502)
+            return self._turn_down(dialog, response.cseq_number, now, 502)
         effects = [] if dialog is self.dialog else self._settle_on(early, dialog, now)
         self.progress_state = ACCEPTED
         self.state = ESTABLISHED
@@ -302,7 +301,7 @@ class CallerSession(InviteSession):
             self._acks[tag] = None
             self.offers.receive_offer(description)
             return [*effects, Accepted(self, response, description)]
-        effects.append(self._ack(dialog, response.cseq))
+        effects.append(self._ack(dialog, response.cseq_number))
         if self._late_offer or self.offers.local is not None:
             description = None  # it says nothing new
         elif description is not None:
@@ -351,7 +350,7 @@ class CallerSession(InviteSession):
             self.progress_state = CHALLENGED
         return effects
 
-    def _turn_down(self, dialog: Dialog, cseq: CSeq, now: float, status: int) -> list[Effect]:
+    def _turn_down(self, dialog: Dialog, cseq: int, now: float, status: int) -> list[Effect]:
         """A 2xx that nobody wants: of another branch, or one that crossed our CANCEL or cannot be read. `status` is
         told where the call has no other end yet."""
         ack = self._ack(dialog, cseq)
@@ -362,13 +361,13 @@ class CallerSession(InviteSession):
     def _is_of_lost_branch(self, request: Request) -> bool:
         """Whether a request of ours went to a branch that lost, such as the BYE of `_turn_down`: nobody wants to
         hear of it."""
-        if request.method == "INVITE" and not request.to.tag:
+        if request.method == "INVITE" and not request.to_tag:
             return False
         if request.method != "BYE" and self.state is SETTING_UP:
             return False
-        return self.dialog is None or (request.to.tag or "") != self.dialog.remote_tag
+        return self.dialog is None or request.to_tag != self.dialog.remote_tag
 
-    def _ack(self, dialog: Dialog, cseq: CSeq, answer: SessionDescription | None = None) -> Effect:
+    def _ack(self, dialog: Dialog, cseq: int, answer: SessionDescription | None = None) -> Effect:
         headers: HeaderList = []
         if b"uthorization: " in self.request.to_bytes():
             headers = [header for header in self.request.headers if header[0] in _CREDENTIALS]
@@ -377,7 +376,7 @@ class CallerSession(InviteSession):
             headers.append(("Content-Type", SDP))
             body = answer.to_bytes()
         _, via = self.core.via(self.flow)
-        ack = transmit((self.flow, dialog.printed("ACK", via, headers, body, cseq=cseq.number)))
+        ack = transmit((self.flow, dialog.printed("ACK", via, headers, body, cseq=cseq)))
         self._acks[dialog.id[2]] = ack
         return ack
 

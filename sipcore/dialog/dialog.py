@@ -32,9 +32,9 @@ class OurEnd(NamedTuple):
     @classmethod
     def of(cls, request: Request) -> OurEnd:
         """Raises PeerError where the request lacks what it has to have."""
-        first, from_ = request.first, request.from_
+        first = request.first
         scheme = calling_scheme(request.uri, request.routes if "Route" in first else ())
-        return cls(request.call_id, from_.tag or "", from_, first["From"], request.cseq.number, scheme)
+        return cls(request.call_id, request.from_tag, request.from_, first["From"], request.cseq_number, scheme)
 
 
 class Dialog:
@@ -72,11 +72,11 @@ class Dialog:
     @classmethod
     def of_response(cls, ours: OurEnd, response: Response, target: Uri, flow: Flow) -> Dialog:
         """The same for who knows what the request says about us, and the target."""
-        first, remote = response.first, response.to
+        first = response.first
         dialog = cls()
         call_id, local_tag, dialog.address, written, dialog.local_cseq, dialog.contact_scheme = ours
-        dialog.id = call_id, local_tag, remote.tag or ""
-        dialog.remote = remote
+        dialog.id = call_id, local_tag, response.to_tag
+        dialog.remote = response.to
         dialog.remote_target = target
         dialog.route_set = tuple(reversed(response.record_routes)) if "Record-Route" in first else ()
         dialog.flow = flow
@@ -87,12 +87,12 @@ class Dialog:
     @classmethod
     def of_server(cls, request: Request, local_tag: str, flow: Flow) -> Dialog:
         """The called side (section 12.1.1). Raises PeerError if the request names no target."""
-        contact, remote = request.sole_contact, request.from_
+        contact = request.sole_contact
         if contact is None:
             raise PeerError("a dialog needs one Contact")
         dialog = cls()
-        dialog.id = request.call_id, local_tag, remote.tag or ""
-        dialog.address, dialog.remote = request.to, remote
+        dialog.id = request.call_id, local_tag, request.from_tag
+        dialog.address, dialog.remote = request.to, request.from_
         dialog.remote_target = before = contact.uri
         dialog.route_set = ()
         if "Record-Route" in request.first and (routes := request.record_routes):
@@ -100,7 +100,7 @@ class Dialog:
             before = routes[0].uri
         dialog.contact_scheme = "sips" if request.uri.scheme == "sips" or before.scheme == "sips" else "sip"
         dialog.flow = flow
-        dialog.local_cseq, dialog.remote_cseq = 0, request.cseq.number
+        dialog.local_cseq, dialog.remote_cseq = 0, request.cseq_number
         dialog._written = dialog._fixed = None
         return dialog
 
@@ -185,7 +185,7 @@ class Dialog:
 
     def admit(self, request: Request) -> None:
         """Check and note the CSeq of a request within the dialog (section 12.2.2). Raises PeerError(500)."""
-        number = request.cseq.number
+        number = request.cseq_number
         if self.remote_cseq is not None and number <= self.remote_cseq:
             raise PeerError(f"CSeq {number} after {self.remote_cseq}", status=500)
         self.remote_cseq = number

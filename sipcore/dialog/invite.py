@@ -133,7 +133,7 @@ class InviteSession(ChangingSession):
     def receive_ack(self, request: Request, now: float) -> list[Effect]:
         """The ACK of a 2xx."""
         waiting = self._unacknowledged
-        if waiting is None or request.cseq.number != waiting.cseq:
+        if waiting is None or request.cseq_number != waiting.cseq:
             return []
         self._unacknowledged = None
         if self.state is ENDING:

@@ -210,7 +210,7 @@ class Session:
         if request.method == "INVITE":
             timers = core.transactions.timers
             self._unacknowledged = Unacknowledged(
-                request.cseq.number,
+                request.cseq_number,
                 response.data,
                 self.flow if transaction.terminated else transaction.flow,  # the peer may be back by another
                 timers.t1,
@@ -255,7 +255,7 @@ class Session:
     def _acknowledge(self, response: Response) -> list[Effect]:
         """Acknowledge a 2xx of our re-INVITE."""
         assert self.dialog is not None
-        return [self._ack_within(self.dialog, response.cseq.number)]
+        return [self._ack_within(self.dialog, response.cseq_number)]
 
     def _take_answer(self, message: Request | Response) -> SessionDescription | None:
         """The answer in an ACK or a response, where one was due. Raises PeerError if it is no answer."""

@@ -97,7 +97,7 @@ def read_refer(request: Request) -> Referral:
         replaces=Replaces.parse(replaces[0] or "") if replaces else None,
         notify=(request.get("Refer-Sub") or "true").partition(";")[0].strip().lower() != "false"
         and "norefersub" not in request.require,
-        event_id=request.cseq.number,
+        event_id=request.cseq_number,
     )
 
 

@@ -48,7 +48,7 @@ class Watch:
     def start(self, now: float) -> list[Effect]:
         """Subscribe. A NOTIFY may come before the response, so its tag may be any (section 4.4.1)."""
         self._core.join(self)
-        self._core.enter(self, (self._request.call_id, self._request.from_.tag or "", ""))
+        self._core.enter(self, (self._request.call_id, self._request.from_tag, ""))
         return self._core.send(self._request, self.flow, self, now)[1]
 
     def hang_up(self, now: float) -> list[Effect]:
@@ -71,7 +71,7 @@ class Watch:
         if self.over or request.method != "NOTIFY":
             raise PeerError("no such subscription", status=481)
         if self._dialog is None:
-            self._enter(Dialog.of_server(request, request.to.tag or "", self.flow))
+            self._enter(Dialog.of_server(request, request.to_tag, self.flow))
         else:
             self._dialog.admit(request)
             self._dialog.refresh_target(request)
@@ -127,7 +127,7 @@ class Watch:
         headers: Iterable[tuple[str, str]] = [
             (name, value) for name, value in challenged.headers if name not in ("Via", "CSeq")
         ]
-        number = challenged.cseq.number + 1
+        number = challenged.cseq_number + 1
         if self._dialog is not None:
             self._dialog.local_cseq = number
         again = Request("SUBSCRIBE", challenged.uri_text, [*headers, ("CSeq", f"{number} SUBSCRIBE"), header])
@@ -143,7 +143,7 @@ class Watch:
             self._watch_until(now + (granted or self._seconds) * REFRESH_SHARE)
 
     def _enter(self, dialog: Dialog) -> None:
-        dialog.local_cseq = max(dialog.local_cseq, self._request.cseq.number)
+        dialog.local_cseq = max(dialog.local_cseq, self._request.cseq_number)
         self._dialog = dialog
         self._core.enter(self, dialog.id)
 

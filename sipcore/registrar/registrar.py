@@ -136,7 +136,7 @@ class Registrar:
     def register(self, request: Request, aor: str, flow: Flow, now: float) -> RegisterResult:
         """Process an admitted REGISTER for `aor`. What is wrong with it becomes the response."""
         said = said_by(request)
-        contact = None if said is None else self.refresh(said, request.cseq.number, aor, flow, now)
+        contact = None if said is None else self.refresh(said, request.cseq_number, aor, flow, now)
         if contact is not None:
             return RegisterResult(200, [("Contact", contact)])
         try:
@@ -264,7 +264,7 @@ class Registrar:
             parameters.get("reg-id"),
             tuple(request.paths) if "Path" in first else (),
             request.call_id,
-            request.cseq.number,
+            request.cseq_number,
             first.get("User-Agent", "")[:200],
         )
 
@@ -363,7 +363,7 @@ def _left_behind(bindings: Iterable[Binding], wanted: Sequence[Binding]) -> Bind
 
 def _check_order(request: Request, binding: Binding) -> None:
     """Section 10.3 step 7: an older REGISTER of the same client changes nothing. Raises PeerError(500)."""
-    if request.call_id == binding.call_id and request.cseq.number <= binding.cseq:
+    if request.call_id == binding.call_id and request.cseq_number <= binding.cseq:
         raise PeerError("an older REGISTER", status=500)
 
 

@@ -49,7 +49,7 @@ class _Regular(NamedTuple):
     """Of Via, as it is written."""
     host: str
     port: int | None
-    merged: tuple[str, str | None]
+    merged: tuple[str, str]
     """Call-ID and From tag."""
     before_tag: str
     """Of an answer what stands between Via and the To tag."""
@@ -154,7 +154,7 @@ class Regulars:
         top, sent_by = request.via, found[1]
         before_tag = f"\r\nFrom: {first['From']}\r\nTo: {first['To']};tag="
         after_tag = f"\r\nCall-ID: {first['Call-ID']}\r\nCSeq: "
-        merged = request.call_id, request.from_.tag
+        merged = request.call_id, request.from_tag
         self._known.keep(
             frame, _Regular(like, said, sent_by, top.host, top.port, merged, before_tag, after_tag)
         )

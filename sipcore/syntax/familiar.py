@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 
 from sipcore.errors import PeerError
 from sipcore.syntax.fields import is_odd
-from sipcore.syntax.headers import CSeq, Via
+from sipcore.syntax.headers import CSeq, cut_usual, read_usual_parameters, read_usual_sent_by
 from sipcore.syntax.message import HeaderList, Message, Request
 from sipcore.syntax.remember import Recent
+from sipcore.syntax.usual_message import UsualRequest
 
 MAX_BYTES = 4000
 """Longer requests are read anew each time."""
@@ -26,6 +27,7 @@ COMING_AGAIN = (b"REGISTER ", b"SUBSCRIBE ", b"PUBLISH ", b"OPTIONS ")
 """An INVITE comes twice at most, which is dearer to remember than to read twice (`sipcore.syntax.usual`)."""
 
 _PARSED = ("From", "To", "Contact")
+_VALUES = ("uri_text", "from_", "to", "call_id", "from_tag", "to_tag")
 
 Frame = tuple[str, str, str]
 """A head before, between and after the values of Via and CSeq, without the line of Authorization."""
@@ -37,6 +39,7 @@ below Via; the body."""
 class _Shape(NamedTuple):
     """What a frame says."""
 
+    method: str
     values: dict[str, Any]
     """Attributes of the request."""
     headers: HeaderList
@@ -55,16 +58,23 @@ def read(data: bytes) -> Request | None:
     if pieces is None or (shape := _SHAPES[pieces[0]]) is None:
         return None
     _, via_text, cseq_text, authorization, lines, body = pieces
-    values, headers, first, via_at, cseq_at, body_bytes = shape
+    method, values, headers, first, via_at, cseq_at, body_bytes = shape
     try:
-        via, cseq = Via.parse_usual(via_text), CSeq.parse_usual(cseq_text)
+        start, branch, more = cut_usual(via_text)
+        place, plain = read_usual_sent_by(start)
+        read_usual_parameters(more)
+        cseq = CSeq.parse_usual(cseq_text)
     except PeerError:
         return None
-    if via is None or cseq is None or cseq.method != values["method"] or len(body) != body_bytes:
+    if cseq is None or cseq.method != method or len(body) != body_bytes:
         return None
-    request = Request.__new__(Request)
-    request.__dict__.update(values)
-    request.body, request.via, request.vias, request.cseq = body, via, [via], cseq
+    request: Request = UsualRequest()
+    for name, value in values.items():
+        setattr(request, name, value)
+    request.method, request.body, request.branch, request.sent_by = method, body, branch, place
+    request.asks_for_rport = plain and more == ";rport"
+    request.cseq, request.cseq_number = cseq, cseq.number
+    request._head = None
     request.headers, request.first = headers, first = headers.copy(), first.copy()
     headers[via_at], headers[cseq_at] = ("Via", via_text), ("CSeq", cseq_text)
     first["Via"], first["CSeq"] = via_text, cseq_text
@@ -94,12 +104,12 @@ def remember(data: bytes, message: Message) -> None:
         del headers[via_at + lines], first["Authorization"]
     if "Authorization" in first:  # spelled in another way
         return
-    values = {name: getattr(message, name) for name in ("method", "uri_text", "from_", "to", "call_id")}
+    values = {name: getattr(message, name) for name in _VALUES}
     for name in "uri", "contacts":
         with contextlib.suppress(PeerError):  # whoever asks is told
             values[name] = getattr(message, name)
     cseq_at = headers.index(("CSeq", cseq))
-    _SHAPES.keep(frame, _Shape(values, headers, first, via_at, cseq_at, len(body)))
+    _SHAPES.keep(frame, _Shape(message.method, values, headers, first, via_at, cseq_at, len(body)))
 
 
 def cut(data: bytes) -> Pieces | None:

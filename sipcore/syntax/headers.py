@@ -6,14 +6,13 @@ import re
 from typing import NamedTuple
 
 from sipcore.errors import PeerError
+from sipcore.syntax.fields import is_odd
 from sipcore.syntax.remember import kept, remembered
 from sipcore.syntax.uri import Parameters, Uri
 
 _TOKEN = r"[A-Za-z0-9\-.!%*_+`'~]+"
-RPORT = "rport", None
-"""Where this very object stands last, `Via.parse_usual` has put it there: so ends the one Via of a message."""
 _new = tuple.__new__
-"""Of named tuples, without what costs more than making them: this runs four times for each message."""
+"""Of named tuples, without what costs more than making them: this runs some times in each call."""
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
 _PARAMETER = re.compile(
     rf'\s*;\s*(?P<name>{_TOKEN})(?:\s*=\s*(?P<value>{_QUOTED}|[^\s;,"<>]*))?\s*', re.DOTALL
@@ -129,8 +128,12 @@ def _end_of_brackets(text: str) -> int:
     return 0 if found is None else found.end()
 
 
+Named = tuple[str | None, Uri]
+"""Display name and URI."""
+
+
 @remembered(2048)
-def _parse_brackets(text: str) -> tuple[str | None, Uri]:
+def _parse_brackets(text: str) -> Named:
     """Display name and URI of `"name" <uri>`, of which there are fewer than of tags."""
     found = _NAME_ADDRESS.fullmatch(text)
     if found is None:
@@ -169,14 +172,18 @@ class NameAddress(_NameAddress):
         """The same, quickly, if nothing but a plain tag is behind the brackets, or not even that; not remembered."""
         before, found, tag = text.partition(">;tag=")
         if found and (tag.isalnum() or _is_plain(tag)):
-            name, uri = _parse_brackets(before + ">")
-            address: NameAddress = _new(NameAddress, (name, uri, (("tag", tag),)))
-            address.tag = tag
-            return address
+            return NameAddress.tagged(_parse_brackets(before + ">"), tag)
         if found or text[-1:] != ">":
             return None
         name, uri = _parse_brackets(text)
         return NameAddress(name, uri)
+
+    @staticmethod
+    def tagged(named: Named, tag: str) -> NameAddress:
+        """The address that has nothing behind the brackets but this tag; none if that is empty."""
+        name, uri = named
+        address: NameAddress = _new(NameAddress, (name, uri, (("tag", tag),) if tag else ()))
+        return address
 
     def parameter(self, name: str) -> str | None:
         """The value of a header parameter ("" if it has none); None if it is absent."""
@@ -208,6 +215,14 @@ class NameAddress(_NameAddress):
 
 
 @remembered(2048)
+def read_usual_brackets(text: str) -> Named:
+    """Display name and URI of From or To up to where its tag begins. Raises PeerError."""
+    if is_odd(text):
+        raise PeerError("no usual address")
+    return _parse_brackets(text)
+
+
+@remembered(2048)
 def _parse_sent_by(text: str) -> tuple[str, str, int | None]:
     """Transport, host and port of a Via, of which there are as many as peers."""
     found = _SENT_BY.fullmatch(text)
@@ -221,17 +236,29 @@ def _parse_sent_by(text: str) -> tuple[str, str, int | None]:
 
 
 @remembered(2048)
-def _parse_usual_start(text: str) -> tuple[str, str, int | None, Parameters]:
-    """The same of a Via without white space, and the parameters in front of its branch."""
+def read_usual_sent_by(text: str) -> tuple[tuple[str, int | None], bool]:
+    """Host and port of a Via without white space, up to where its branch begins; whether it has no parameters there.
+    Raises PeerError."""
     sent_by, semicolon, parameters = text.partition(";")
     if not text.isprintable() or sent_by.strip() != sent_by:
         raise PeerError("a Via with white space")
-    return *_parse_sent_by(sent_by), _parse_usual_parameters(semicolon + parameters)
+    read_usual_parameters(semicolon + parameters)
+    _, host, port = _parse_sent_by(sent_by)
+    return (host, port), not semicolon
+
+
+def cut_usual(text: str) -> tuple[str, str, str]:
+    """What stands in front of `;branch=` in a Via, a plain branch, and what follows it. Raises PeerError."""
+    start, _, rest = text.partition(";branch=")
+    branch, semicolon, more = rest.partition(";")
+    if not _is_plain(branch):
+        raise PeerError("no usual branch")
+    return start, branch, semicolon + more
 
 
 @remembered(512)
-def _parse_usual_parameters(text: str) -> Parameters:
-    """The parameters of a Via beside its branch, in front of it or behind it."""
+def read_usual_parameters(text: str) -> Parameters:
+    """The parameters of a Via beside its branch, in front of it or behind it. Raises PeerError."""
     if not text.isprintable() or not _SIMPLE_PARAMETERS.fullmatch(text):
         raise PeerError("no usual parameters")
     parameters = _split_parameters(text[1:]) if text else ()
@@ -255,28 +282,6 @@ class Via(_Via):
         """Raises PeerError(400)."""
         sent_by, semicolon, parameters = text.partition(";")
         return Via(*_parse_sent_by(sent_by), parse_parameters(semicolon + parameters))
-
-    @staticmethod
-    def parse_usual(text: str) -> Via | None:
-        """The same, quickly, if nearly all write it so; not remembered, for each request has another. Raises PeerError
-        where only `parse` can tell."""
-        start, _, rest = text.partition(";branch=")
-        branch, semicolon, more = rest.partition(";")
-        return Via.usual(start, branch, semicolon + more) if branch.isalnum() or _is_plain(branch) else None
-
-    @staticmethod
-    def usual(start: str, branch: str, more: str) -> Via:
-        """What stands in front of `;branch=`, a plain branch, and what follows it. Raises PeerError where only `parse`
-        can tell."""
-        transport, host, port, before = _parse_usual_start(start)
-        parameters: Parameters = (*before, ("branch", branch))
-        if more == ";rport" and not before:
-            parameters = ("branch", branch), RPORT
-        elif more:
-            parameters += _parse_usual_parameters(more)
-        via: Via = _new(Via, (transport, host, port, parameters))
-        via.branch = branch
-        return via
 
     def parameter(self, name: str) -> str | None:
         """The value of a parameter ("" if it has none); None if it is absent."""

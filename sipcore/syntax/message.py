@@ -77,16 +77,28 @@ class _Values(kept[list[Value]]):
         return values
 
 
-class Message:
+class Slots:
+    """Where values lie that each message has, or each that has been read as usual (`UsualRequest`)."""
+
+    __slots__ = (
+        "_head", "_recipient", "_sender", "asks_for_rport", "body", "branch", "call_id", "cseq_method", "cseq_number",
+        "first", "from_tag", "method", "reason", "sent_by", "sole_via", "status", "to_tag", "uri_text",
+    )  # fmt: skip
+
+
+class Message(Slots):
     """What requests and responses share: header fields in order, and a body.
 
     Names are canonical ("Call-ID"), values unfolded and stripped. Typed properties parse on first use, keep the
     result, and raise PeerError(400) where the value is missing or malformed.
     """
 
+    body: bytes
     _bytes: bytes | None = None
     _head: str | None = None
     """That of a message which was read as usual, each line a header field of its own, until `headers` is asked for."""
+    asks_for_rport: bool = False
+    """Whether Via is known to be one value that has nothing but a branch and, behind that, an empty `rport`."""
 
     def __init__(self, headers: Iterable[tuple[str, str]] = (), body: bytes = b"") -> None:
         self.headers = list(headers)
@@ -102,7 +114,7 @@ class Message:
     def headers(self) -> HeaderList:
         """Names and values in order."""
         head, self._head = self._head or "", None
-        names = [read_field(line)[0] for line in head.split("\n")[1:-1]]
+        names = [read_field(line)[0] for line in head.split("\n")[1:]]
         return [(name, self.first[name]) for name in names if name in self.first]
 
     def has_each_once(self) -> bool:
@@ -181,9 +193,7 @@ class Message:
             headers = self.headers
             headers[headers.index(("Via", before))] = "Via", via
         first["Via"] = via
-        self._bytes = None
-        self.__dict__.pop("via", None)
-        self.__dict__.pop("vias", None)
+        self._changed("Via")
 
     # -- header fields as values ----------------------------------------------------------------------
 
@@ -212,6 +222,46 @@ class Message:
         if not self.vias:
             raise PeerError("Via is missing")
         return self.vias[0]
+
+    # -- what each layer looks at ---------------------------------------------------------------------
+
+    @kept
+    def branch(self) -> str:
+        """That of the topmost Via; empty for RFC 2543 clients without one."""
+        return self.via.branch
+
+    @kept
+    def sent_by(self) -> tuple[str, int | None]:
+        """Host and port of the topmost Via."""
+        via = self.via
+        return via.host, via.port
+
+    @kept
+    def sole_via(self) -> bool:
+        """Whether there is one Via value and no more."""
+        return len(self.vias) == 1
+
+    @kept
+    def from_tag(self) -> str:
+        """The tag of From; empty where it has none (RFC 2543)."""
+        return self.from_.tag or ""
+
+    @kept
+    def to_tag(self) -> str:
+        """The tag of To; empty where it has none."""
+        return self.to.tag or ""
+
+    @kept
+    def cseq_number(self) -> int:
+        """The sequence number of CSeq."""
+        return self.cseq.number
+
+    @kept
+    def cseq_method(self) -> str:
+        """The method of CSeq."""
+        return self.cseq.method
+
+    # -- other values -----------------------------------------------------------------------------------
 
     def supports(self, option: str) -> bool:
         """Whether Supported names an option tag, which is given in lower case."""
@@ -290,7 +340,8 @@ class Message:
 
 
 _VALUES = {
-    "Via": ("vias", "via"), "From": ("from_",), "To": ("to",), "Call-ID": ("call_id",), "CSeq": ("cseq",),
+    "Via": ("vias", "via", "branch", "sent_by", "sole_via"), "From": ("from_", "from_tag"), "To": ("to", "to_tag"),
+    "Call-ID": ("call_id",), "CSeq": ("cseq", "cseq_number", "cseq_method"),
     "Contact": ("contacts",), "Route": ("routes",), "Record-Route": ("record_routes",), "Path": ("paths",),
     "Require": ("require",), "Supported": ("supported",),
 }  # fmt: skip
@@ -319,6 +370,10 @@ def _join(lines: list[str]) -> str:
 class Request(Message):
     """A request. `uri` is parsed on first use."""
 
+    method: str
+    uri_text: str
+    """The Request-URI as it was received."""
+
     def __init__(
         self, method: str, uri: Uri | str, headers: Iterable[tuple[str, str]] = (), body: bytes = b""
     ) -> None:
@@ -326,7 +381,6 @@ class Request(Message):
         self.body = body
         self.method = method
         self.uri_text = checked(str(uri))
-        """The Request-URI as it was received."""
         if isinstance(uri, Uri):
             self.uri = uri
 
@@ -344,6 +398,9 @@ class Request(Message):
 
 class Response(Message):
     """A response."""
+
+    status: int
+    reason: str
 
     def __init__(
         self,

@@ -41,11 +41,11 @@ def parse_message(data: bytes, stream: bool = False, *, limits: Limits = LIMITS)
     if limits is not LIMITS:  # what other limits let pass is not to be known to all
         return read_message(data, stream=stream, limits=limits)
     if not data.startswith(familiar.COMING_AGAIN):
-        return usual.read(data, stream=stream) or read_message(data, stream=stream)
+        return usual.read(data, stream) or read_message(data, stream=stream)
     known = familiar.read(data)
     if known is not None:
         return known
-    message = usual.read(data, stream=stream) or read_message(data, stream=stream)
+    message = usual.read(data, stream) or read_message(data, stream=stream)
     familiar.remember(data, message)
     return message
 

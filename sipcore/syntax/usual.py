@@ -11,9 +11,10 @@ import re
 
 from sipcore.errors import PeerError
 from sipcore.syntax.fields import is_odd, read_field
-from sipcore.syntax.headers import CSeq, NameAddress, Via
+from sipcore.syntax.headers import NameAddress, read_usual_brackets, read_usual_parameters, read_usual_sent_by
 from sipcore.syntax.message import Request, Response
 from sipcore.syntax.remember import Recent, remembered
+from sipcore.syntax.usual_message import UsualRequest, UsualResponse
 
 MAX_BYTES = 60_000
 MAX_HEAD_BYTES = 8192
@@ -31,61 +32,78 @@ _METHODS = frozenset(
      "SUBSCRIBE", "PUBLISH", "REFER"}
 )  # fmt: skip
 _STATUSES = {str(status): status for status in range(100, 700)}
-_APART = r"((?:(?:Contact|Max-Forwards|Date|Session-ID): [^\r]*+\r\n)*+)"
+_TOKEN = r"[A-Za-z0-9\-.!%*_+`'~]++"
+_APART = r"(?:(?:Contact|Max-Forwards|Date|Session-ID): [^\r]*+\r\n)*+"
 """Lines that some phones have between those that vary."""
-_TOP = re.compile(
-    r"([^\r]*+)\r\nVia: (([^;]++(?:;rport)?);branch=([A-Za-z0-9.~-]++)([^\r]*+))\r\n"
-    rf"{_APART}(?:From: ([^\r]*+)\r\nTo: ([^\r]*+)|To: ([^\r]*+)\r\nFrom: ([^\r]*+))\r\n"
-    rf"{_APART}(?:Call-ID: ([!-~]++)\r\n{_APART}CSeq: ([0-9]{{1,9}} [A-Z]++)"
-    r"|CSeq: ([0-9]{1,9} [A-Z]++)\r\nCall-ID: ([!-~]++))\r\n"
+_BEGIN = (
+    r"(?P<start>[^\r]*+)\r\n"
+    r"Via: (?P<via>(?P<sent_by>[^;]++(?:;rport)?);branch=(?P<branch>[A-Za-z0-9.~-]++)(?P<more>[^\r]*+))\r\n"
+    rf"(?P<above>{_APART})"
 )
-"""The lines that vary, in the orders that phones have them. Nothing is given back once it has been matched, so whatever
-a stranger writes takes linear time."""
+_FROM, _TO = [
+    rf"{header}: (?P<{name}>(?>(?P<{name}_named>[^\r>]*+>)(?:;tag=(?P<{name}_tag>{_TOKEN}))?(?=\r)|[^\r]*+))\r\n"
+    for header, name in (("From", "sender"), ("To", "recipient"))
+]
+_CALL_ID = r"Call-ID: (?P<call_id>[!-~]++)\r\n"
+_CSEQ = r"CSeq: (?P<cseq>(?P<number>[0-9]{1,9}) (?P<method>[A-Z]++))\r\n"
+_MIDDLE, _LOW, _END = rf"(?P<middle>{_APART})", rf"(?P<low>{_APART})", r"(?P<below>(?s:.++))"
+_TOP, *_OTHER_TOPS = [
+    re.compile("".join([_BEGIN, *addresses, _MIDDLE, *numbers, _END]))
+    for numbers in ((_CALL_ID, _LOW, _CSEQ), (_CSEQ, _LOW, _CALL_ID))
+    for addresses in ((_FROM, _TO), (_TO, _FROM))
+]
+"""The lines that vary, in the orders that phones have them; the first is that of nearly all. Nothing is given back once
+it has been matched, so whatever a stranger writes takes linear time."""
+_GROUPS = tuple(_TOP.groupindex)
 _NEW_EACH_TIME = [(f"\r\n{name}: ", name) for name in ("Authorization", "Date", "Session-ID")]
 _VARYING = dict.fromkeys(("Via", "From", "To", "Call-ID", "CSeq"), "")
 
 End = tuple[dict[str, str], int | None]
 """Names and values of all lines but those that vary, with room for those; Content-Length."""
 _ENDS: Recent[str, End] = Recent(512)
+_known = _ENDS.__getitem__
 
 
-def read(data: bytes, *, stream: bool) -> Request | Response | None:
+def read(data: bytes, stream: bool) -> Request | Response | None:
     """A message that is written as usual; None for any other."""
-    size = data.rfind(b"\r\n\r\n", 0, MAX_HEAD_BYTES)  # from where most end; one in front of it is an odd line
-    if size < 0 or len(data) > MAX_BYTES:
+    if len(data) > MAX_BYTES:
+        return None
+    top, end, body = data.partition(b"\r\n\r\n")
+    if len(top) > MAX_HEAD_BYTES or not end:
         return None
     try:
-        head = data[: size + 2].decode()
+        head = top.decode()
         found = _TOP.match(head)
-        if found is None:
-            return None
-        start, via, sent_by, branch, more, above, from_, to, to_2, from_2, middle, call_id, low, cseq, cseq_2, id_2 = (
-            found.groups()
-        )
-        rest = f"{above}{middle}{low or ''}{head[found.end() :]}"
-        if from_ is None:
-            from_, to = from_2, to_2
-        if cseq is None:
-            call_id, cseq = id_2, cseq_2
-        known, length = _ENDS[rest] or _read_end(rest)
-        first = known.copy()
-        first["Via"], first["From"], first["To"], first["Call-ID"], first["CSeq"] = via, from_, to, call_id, cseq
-        what, of = _read_start(start)
-        top, number = Via.usual(sent_by, branch, more), _read_cseq(cseq)
-        message: Request | Response
-        if isinstance(what, str):
-            if what != number.method:
+        (
+            start, via, sent_by, branch, more, above, from_, sender, from_tag, to, recipient, to_tag, middle, call_id,
+            low, cseq, number, method, below,
+        ) = _in_another_order(head) if found is None else found.groups("")  # fmt: skip
+        known, length = _known(rest := f"{above}{middle}{low}{below}") or _read_end(rest)
+        first = known | {"Via": via, "From": from_, "To": to, "Call-ID": call_id, "CSeq": cseq}
+        place, plain = read_usual_sent_by(sent_by)
+        if more and more != ";rport":
+            read_usual_parameters(more)
+        caller = read_usual_brackets(sender) if sender else None
+        called = read_usual_brackets(recipient) if recipient else None
+        asked, status, of = _read_start(start)
+        message: UsualRequest | UsualResponse
+        if asked is not None:
+            if asked != method:
                 return None
-            message = Request.__new__(Request)
-            message.method, message.uri_text = what, of
+            message = request = UsualRequest()
+            request.method, request.uri_text = asked, of
+            request.first, request.body, request._head = first, body, head
+            request.branch, request.sent_by, request.call_id, request.cseq_number = branch, place, call_id, int(number)
+            request.asks_for_rport = plain and more == ";rport"
+            request._sender, request.from_tag, request._recipient, request.to_tag = caller, from_tag, called, to_tag
         else:
-            message = Response.__new__(Response)
-            message.status, message.reason = what, of
-            message.vias = [top]  # nobody asks for those of a request
-        message.from_, message.to = _read_address(from_), _read_address(to)
-        message.via, message.call_id, message.cseq = top, call_id, number
-        message.first, message._head = first, head
-        body = data[size + 4 :]
+            message = response = UsualResponse()
+            response.status, response.reason = status, of
+            response.first, response.body, response._head = first, body, head
+            response.branch, response.call_id, response.cseq_number = branch, call_id, int(number)
+            response.cseq_method, response.sole_via, response._recipient, response.to_tag = method, True, called, to_tag
+        if caller is None or called is None:
+            _read_addresses(message)
     except (LookupError, ValueError, PeerError):
         return None
     if length is None:
@@ -94,44 +112,47 @@ def read(data: bytes, *, stream: bool) -> Request | Response | None:
     elif length != len(body):
         if length > len(body):
             return None
-        body = body[:length]
-    message.body = body
+        message.body = body[:length]
     return message
 
 
+def _in_another_order(head: str) -> tuple[str, ...]:
+    """What `_TOP` finds. Raises PeerError."""
+    for pattern in _OTHER_TOPS:
+        found = pattern.match(head)
+        if found is not None:
+            return tuple([found[name] or "" for name in _GROUPS])
+    raise PeerError("no usual message")
+
+
 @remembered(1024)
-def _read_start(line: str) -> tuple[int | str, str]:
-    """Status and reason, or method and Request-URI. Raises PeerError."""
+def _read_start(line: str) -> tuple[str | None, int, str]:
+    """Method, 0 and Request-URI, or None, status and reason. Raises PeerError."""
     if line.isprintable() and line[-1] != " ":
         if line.startswith("SIP/2.0 "):
             status = _STATUSES.get(line[8:11])
             if status is not None and line[11] == " ":
-                return status, line[12:]
+                return None, status, line[12:]
         method, _, rest = line.partition(" ")
         uri, _, version = rest.partition(" ")
         if method in _METHODS and version == "SIP/2.0" and uri[0] != "<":
-            return method, uri
+            return method, 0, uri
     raise PeerError("no usual start line")
 
 
-@remembered(2048)  # the messages of a dialog all have the same two
+def _read_addresses(message: UsualRequest | UsualResponse) -> None:
+    """From and To, where one of them has no brackets or more than a tag behind them. Raises PeerError."""
+    first = message.first
+    message.from_, message.to = from_, to = _read_address(first["From"]), _read_address(first["To"])
+    message.from_tag, message.to_tag = from_.tag or "", to.tag or ""
+
+
+@remembered(2048)
 def _read_address(text: str) -> NameAddress:
-    """From or To. Raises PeerError."""
-    address = NameAddress.parse_usual(text)
-    if address is None and text.count(";") <= MAX_PARAMETERS:
-        address = NameAddress.parse(text)
-    if address is None or is_odd(text):
-        raise PeerError("no usual address")
-    return address
-
-
-@remembered(512)
-def _read_cseq(text: str) -> CSeq:
     """Raises PeerError."""
-    cseq = CSeq.parse_usual(text)
-    if cseq is None:
-        raise PeerError("no usual CSeq")
-    return cseq
+    if text.count(";") > MAX_PARAMETERS or is_odd(text):
+        raise PeerError("no usual address")
+    return NameAddress.parse(text)
 
 
 def _read_end(text: str) -> End:
@@ -145,11 +166,11 @@ def _read_end(text: str) -> End:
             if is_odd(value) or begin in below:
                 raise PeerError("no usual credentials")
             without = f"{above}{below}"[2:]
-            first, known = _ENDS[without] or _read_end(without)
+            first, known = _known(without) or _read_end(without)
             if name in first:  # spelled in another way
                 raise PeerError("a header field is there twice")
             return first | {name: value}, known
-    fields = [*map(read_field, text.split("\n")[:-1])]
+    fields = [*map(read_field, text.split("\n"))]
     first = _VARYING | dict(fields)
     if len(first) != len(_VARYING) + len(fields) or len(fields) > MAX_FIELDS:
         raise PeerError("a header field is there twice")

@@ -99,11 +99,8 @@ class TransactionTable:
     def pass_up(self, response: Response, now: float, host: str) -> ClientTransaction | None:
         """Give a response from `host` to its transaction, where nothing comes of it but that its user is to be told;
         None, and nothing has happened, where it is to be given to `receive_response`."""
-        vias = response.vias
-        if len(vias) != 1:
-            return None
-        transaction = self._clients.get((vias[0].branch, response.cseq.method))  # `client_key`
-        if transaction is None or host != transaction.flow.host:
+        transaction = self._clients.get((response.branch, response.cseq_method))  # `client_key`
+        if transaction is None or not response.sole_via or host != transaction.flow.host:
             return None
         waited = transaction.deadline
         if not transaction.passes(response, now):
@@ -126,8 +123,8 @@ class TransactionTable:
         A response with several Via values was meant for somebody else (RFC 3261 section 8.1.3.3), and one from
         another `host` than the request went to is none.
         """
-        transaction = self._clients.get((response.via.branch, response.cseq.method))  # `client_key`
-        if transaction is None or len(response.vias) > 1:
+        transaction = self._clients.get((response.branch, response.cseq_method))  # `client_key`
+        if transaction is None or not response.sole_via:
             return None
         if host is not None and host != transaction.flow.host:
             return None
@@ -147,9 +144,9 @@ class TransactionTable:
         (RFC 6026 section 7.1: it is passed on): for that, too, the answer is None.
         `method` INVITE looks for what a CANCEL cancels (section 9.2); other requests than INVITE cannot be.
         """
-        via, asked = request.via, method or request.method
+        asked, (host, port) = method or request.method, request.sent_by
         method = "INVITE" if asked == "ACK" else asked
-        found = self._servers.get((via.branch, via.host, via.port, method))  # `server_key` of nearly all
+        found = self._servers.get((request.branch, host, port, method))  # `server_key` of nearly all
         if found is None:
             if not self._has_old_clients:
                 return None
@@ -174,9 +171,8 @@ class TransactionTable:
 
     def is_merged(self, request: Request) -> bool:
         """Whether a request that `find_server` did not find is here by another way (section 8.2.2.2)."""
-        cseq = request.cseq
-        key = request.call_id, request.from_.tag, cseq.number, cseq.method  # `merged_key`
-        return key in self._merged and not request.to.tag
+        key = request.call_id, request.from_tag, request.cseq_number, request.method  # `merged_key`
+        return key in self._merged and not request.to_tag
 
     def has_merged(self, key: Key) -> bool:
         """The same of a request that has this `merged_key`, and no To tag."""
@@ -194,9 +190,8 @@ class TransactionTable:
         if len(key) > OF_USUAL_KEY:
             self._has_old_clients = True
         self._servers[key] = transaction = kind(request, flow, self.timers, key)
-        if not request.to.tag:
-            cseq = request.cseq
-            transaction.merged_key = merged = request.call_id, request.from_.tag, cseq.number, cseq.method
+        if not request.to_tag:
+            transaction.merged_key = merged = request.call_id, request.from_tag, request.cseq_number, method
             self._merged[merged] = transaction
         if flow.transport.reliable:
             self._join_stream(transaction)
@@ -205,7 +200,7 @@ class TransactionTable:
     def answer(self, request: Request, flow: Flow, data: bytes, now: float) -> list[Effect]:
         """`accept` a request that is no INVITE, and `respond` to it by `data`, a final response, in one go."""
         if not flow.transport.reliable:  # on others nothing comes again
-            merged = None if request.to.tag else merged_key(request)
+            merged = None if request.to_tag else merged_key(request)
             key = server_key(request, request.method)
             if len(key) > OF_USUAL_KEY:
                 self._has_old_clients = True

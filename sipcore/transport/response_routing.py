@@ -3,7 +3,7 @@ requests of our own."""
 
 from __future__ import annotations
 
-from sipcore.syntax.headers import RPORT, Via
+from sipcore.syntax.headers import Via
 from sipcore.syntax.message import Request
 from sipcore.syntax.uri import Uri
 from sipcore.transport.flow import Address, Flow, Transport
@@ -30,8 +30,7 @@ def stamp_via(request: Request, flow: Flow) -> None:
 
 def way_back(request: Request, flow: Flow) -> tuple[Flow, str]:
     """`response_flow`, and the first line of Via as `stamp_via` leaves it, whether that is done here or not."""
-    parameters = request.via.parameters
-    if parameters and parameters[-1] is RPORT:  # as nearly all write it
+    if request.asks_for_rport:  # as nearly all write it
         host, port = flow.remote
         return flow, f"{request.first['Via']}={port};received={host}"
     stamp_via(request, flow)

@@ -10,7 +10,8 @@ from sipcore.syntax import familiar
 from sipcore.syntax.message import Request, Response
 from sipcore.syntax.parser import parse_message, read_message
 
-VALUES = ("method", "uri_text", "headers", "first", "body", "via", "vias", "from_", "to", "call_id", "cseq")
+VALUES = ("method", "uri_text", "headers", "first", "body", "via", "vias", "from_", "to", "call_id", "cseq", "branch",
+          "sent_by", "sole_via", "from_tag", "to_tag", "cseq_number", "cseq_method")  # fmt: skip
 ODD = st.text(' \t"\\,;<>:=%[]\0\r\n\x0b\x1c\x85\xa0é\udcffaV1', max_size=6)
 BRANCHES = st.sampled_from(["z9hG4bK1", "z9hG4bK-2", "", "a=b", "a,b"]) | ODD
 VIAS = st.builds(
@@ -86,7 +87,8 @@ def requests(draw: st.DrawFn) -> bytes:
 def outcome(message: Request | Response | ParseError) -> object:
     if isinstance(message, ParseError):
         return message.status, message.reason, message.request
-    found: list[object] = [type(message), message.to_bytes(), *(getattr(message, name) for name in VALUES)]
+    found: list[object] = [isinstance(message, Request), message.to_bytes()]
+    found += [getattr(message, name) for name in VALUES]
     for name in "contacts", "uri":
         try:
             found.append(getattr(message, name))
