@@ -68,22 +68,23 @@ class InviteClient(Client):
         event = Event.PROVISIONAL if status < 200 else Event.SUCCESS if status < 300 else Event.FAILURE
         return self.step(event, response, now)
 
-    def passes(self, response: Response, now: float) -> bool:
-        """Take a response that matches, where nothing comes of it but that the user is told; False, and nothing has
-        happened, where it is to be given to `receive`. So are failures, and what comes after the first 2xx."""
+    def passes(self, response: Response, host: str, now: float) -> float | None:
+        """Take a response that matches, where nothing comes of it but that the user is told: for how long the
+        transaction `lingers` then. None, and nothing has happened, where it is to be given to `receive`: failures, what
+        comes after the first 2xx, and what has come from another host."""
         state, status = self.state, response.status
-        if status >= 300 or (state is not PROCEEDING and state is not CALLING):
-            return False
+        if status >= 300 or host != self.flow.host or (state is not PROCEEDING and state is not CALLING):
+            return None
         self._retransmit_at = None
         if status < 200:
             self.state = PROCEEDING
             self._advance_at = self.deadline = None
-        else:
-            self.state = ACCEPTED
-            self.lingers = seconds = self.timers.timeout
-            self._advance = TIMER_M
-            self._advance_at = self.deadline = now + seconds
-        return True
+            return 0.0
+        self.state = ACCEPTED
+        self.lingers = seconds = self.timers.timeout
+        self._advance = TIMER_M
+        self._advance_at = self.deadline = now + seconds
+        return seconds
 
     # -- actions --------------------------------------------------------------------------------------
 

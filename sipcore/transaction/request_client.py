@@ -59,20 +59,21 @@ class RequestClient(Client):
         """A response that matches."""
         return self.step(Event.PROVISIONAL if response.status < 200 else Event.FINAL, response, now)
 
-    def passes(self, response: Response, now: float) -> bool:
-        """Take a response that matches, where nothing comes of it but that the user is told; False, and nothing has
-        happened, where it is to be given to `receive`. So are provisional ones, and those over a connection."""
-        state = self.state
-        if response.status < 200 or self.flow.transport.reliable:
-            return False
+    def passes(self, response: Response, host: str, now: float) -> float | None:
+        """Take a response that matches, where nothing comes of it but that the user is told: for how long the
+        transaction `lingers` then. None, and nothing has happened, where it is to be given to `receive`: provisional
+        ones, those over a connection, and what has come from another host."""
+        state, flow = self.state, self.flow
+        if response.status < 200 or flow.transport.reliable or host != flow.host:
+            return None
         if state is not TRYING and state is not PROCEEDING:
-            return False
+            return None
         self.state = COMPLETED
         self.lingers = seconds = self.timers.t4
         self._retransmit_at = None
         self._advance = TIMER_K
         self._advance_at = self.deadline = now + seconds
-        return True
+        return seconds
 
     # -- actions --------------------------------------------------------------------------------------
 

@@ -17,7 +17,6 @@ Every method that may move a transaction returns effects: `Transmit` for the dri
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import Any
 
 from sipcore.deadlines import Deadlines
@@ -63,7 +62,9 @@ class TransactionTable:
         """The transactions of each stream connection, in order, to be found when it breaks."""
         self._unanswered: Lingering[AnyTransaction] = Lingering(0.0)
         """Requests over UDP whose first retransmission is still to come: nearly always there is an answer before."""
-        self._lingering: defaultdict[float, Lingering[Any]] = defaultdict(Lingering)
+        self._lingering: dict[float, Lingering[Any]] = {
+            seconds: Lingering() for seconds in (timers.timeout, timers.t4, timers.d)
+        }
         """Those that wait for nothing but their end, by the seconds that they do so."""
         self.deadlines: Deadlines[Any] = Deadlines()
         """Of these queues, and of all other transactions."""
@@ -83,9 +84,8 @@ class TransactionTable:
         method = request.method
         kind = InviteClient if method == "INVITE" else RequestClient
         key = client_key(request) if branch is None else (branch, method)
-        transaction = kind(request, flow, self.timers, key, user)
-        effects = transaction.start(now)  # first: what cannot be printed is not kept
-        self._clients[key] = transaction
+        data = request.to_bytes()  # first: what cannot be printed is not kept
+        self._clients[key] = transaction = kind(request, flow, self.timers, now, key, user)
         if flow.transport.reliable:
             self._join_stream(transaction)
             self.deadlines.watch(transaction)
@@ -94,20 +94,19 @@ class TransactionTable:
             queue.waiting[transaction] = repeats_at
             if queue.deadline is None:
                 self._watch(queue, repeats_at)
-        return transaction, effects
+        return transaction, [transmit((flow, data))]
 
     def pass_up(self, response: Response, now: float, host: str) -> ClientTransaction | None:
         """Give a response from `host` to its transaction, where nothing comes of it but that its user is to be told;
         None, and nothing has happened, where it is to be given to `receive_response`."""
         transaction = self._clients.get((response.branch, response.cseq_method))  # `client_key`
-        if transaction is None or not response.sole_via or host != transaction.flow.host:
+        if transaction is None or not response.sole_via:
             return None
-        waited = transaction.deadline
-        if not transaction.passes(response, now):
+        seconds = transaction.passes(response, host, now)
+        if seconds is None:
             return None
-        if waited is not None and self._unanswered.waiting.pop(transaction, None) is None:
+        if self._unanswered.waiting.pop(transaction, None) is None:
             self.deadlines.forget(transaction)
-        seconds = transaction.lingers
         if seconds:
             queue = self._lingering[seconds]
             queue.waiting[transaction] = now + seconds

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any, ClassVar
 
-from sipcore.effects import Effect, Transmit, transmit
+from sipcore.effects import Effect, Transmit
 from sipcore.errors import UsageError
 from sipcore.machine import Machine
 from sipcore.syntax.message import Printed, Request, Response
@@ -113,7 +113,7 @@ class Transaction(Machine):
 
 
 class Client(Transaction):
-    """A transaction that sends `request` and passes responses up."""
+    """A transaction that begins when `request` is sent, sends it again, and passes responses up."""
 
     __slots__ = ("request",)
 
@@ -121,8 +121,9 @@ class Client(Transaction):
     """The event of the timer that waits for a response (B or F)."""
 
     def __init__(
-        self, request: Request, flow: Flow, timers: Timers, key: Key | None = None, user: Any = None
+        self, request: Request, flow: Flow, timers: Timers, now: float, key: Key | None = None, user: Any = None
     ) -> None:
+        """Whoever makes it sends the request."""
         self.state = self.BEGIN
         self.key = key or client_key(request)
         self.flow = flow
@@ -131,17 +132,13 @@ class Client(Transaction):
         self.request = request
         self.lingers = 0.0
         self.terminated = False
-
-    def start(self, now: float) -> list[Effect]:
-        """Send the request. To be called once, before anything else."""
-        flow, timers = self.flow, self.timers
         self._advance = self.GIVE_UP
-        self._retransmit_at = None
         self._advance_at = self.deadline = now + timers.timeout
-        if not flow.transport.reliable:
+        if flow.transport.reliable:
+            self._retransmit_at = None
+        else:
             self._interval = interval = timers.t1
             self._retransmit_at = self.deadline = now + interval
-        return [transmit((flow, self.request.to_bytes()))]
 
 
 class Server(Transaction):

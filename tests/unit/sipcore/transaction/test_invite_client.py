@@ -29,9 +29,7 @@ ROUTES: dict[State, list[Event]] = {
 
 def calling(flow: Flow = UDP, timers: Timers = TIMERS) -> InviteClient:
     """A transaction that has sent its INVITE at time 0."""
-    transaction = InviteClient(request(), flow, timers)
-    assert words(transaction.start(0.0)) == ["INVITE"]
-    return transaction
+    return InviteClient(request(), flow, timers, 0.0)
 
 
 def feed(transaction: InviteClient, event: Event) -> list[Effect]:
@@ -141,8 +139,7 @@ def test_on_tcp_the_invite_is_sent_once(timers: Timers) -> None:
 
 def test_each_retransmission_is_the_same_bytes() -> None:
     invite = request()
-    transaction = InviteClient(invite, UDP, TIMERS)
-    assert transaction.start(0.0) == [Transmit(UDP, invite.to_bytes())]
+    transaction = InviteClient(invite, UDP, TIMERS, 0.0)
     assert transaction.tick(0.5) == [Transmit(UDP, invite.to_bytes())]
 
 
@@ -236,8 +233,7 @@ def test_the_ack_of_a_failure_is_made_from_the_invite_and_the_response() -> None
     invite.add("Route", "<sip:core.example.com;lr>")
     invite.add("Contact", "<sip:100@192.0.2.1>")
     invite.add("Require", "100rel")
-    transaction = InviteClient(invite, UDP, TIMERS)
-    transaction.start(0.0)
+    transaction = InviteClient(invite, UDP, TIMERS, 0.0)
     sent, _ = transaction.receive(response(486, invite, to_tag="callee"), 0.1)
     ack = parse_message(sent.data)
     assert isinstance(ack, Request)

@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from sipcore.effects import Effect, Transmit
+from sipcore.effects import Effect
 from sipcore.transaction.events import FlowFailed, ResponseReceived, TimedOut
 from sipcore.transaction.request_client import Event, RequestClient, State
 from sipcore.transaction.timers import Timers
@@ -27,9 +27,7 @@ ROUTES: dict[State, list[Event]] = {
 
 def trying(flow: Flow = UDP, timers: Timers = TIMERS) -> RequestClient:
     """A transaction that has sent its OPTIONS at time 0."""
-    transaction = RequestClient(OPTIONS, flow, timers)
-    assert transaction.start(0.0) == [Transmit(flow, OPTIONS.to_bytes())]
-    return transaction
+    return RequestClient(OPTIONS, flow, timers, 0.0)
 
 
 def feed(transaction: RequestClient, event: Event) -> list[Effect]:
