@@ -454,7 +454,7 @@ class Endpoint:
 
     def _cancel(self, request: Request, flow: Flow, now: float) -> list[Effect]:
         """CANCEL is answered by itself, and ends what it cancels only if that is still open (section 9.2)."""
-        cancelled = self.transactions.find_server(request, "INVITE")
+        cancelled = self.transactions.find_cancelled(request)
         session = None if cancelled is None else cancelled.user
         elsewhere = cancelled is None or cancelled.flow.host != flow.host
         if cancelled is None or (elsewhere and not (session and self.stands_in(session.identity, flow))):

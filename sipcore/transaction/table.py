@@ -8,7 +8,7 @@ How an endpoint uses it:
 - A request: `find_server` first. If that gives a transaction, `receive_request` answers the retransmission
   or absorbs the ACK. Otherwise, where the request is to be served: `is_merged` (then 482), `accept`, and
   later `respond`, any number of times up to the final response; or `answer`, where that is known at once.
-- A CANCEL is a request of its own; what it cancels is `find_server(cancel, "INVITE")`.
+- A CANCEL is a request of its own; what it cancels is `find_cancelled`.
 - `tick` when `next_deadline` has come, `flow_closed` when a stream connection is gone.
 
 Every method that may move a transaction returns effects: `Transmit` for the driver, and the events of
@@ -90,10 +90,10 @@ class TransactionTable:
             self._join_stream(transaction)
             self.deadlines.watch(transaction)
         else:
-            queue, repeats_at = self._unanswered, now + self.timers.t1
-            queue.waiting[transaction] = repeats_at
+            queue = self._unanswered
+            queue.waiting[transaction] = now + self.timers.t1
             if queue.deadline is None:
-                self._watch(queue, repeats_at)
+                self._watch(queue, now + self.timers.t1)
         return transaction, [transmit((flow, data))]
 
     def pass_up(self, response: Response, now: float, host: str) -> ClientTransaction | None:
@@ -136,25 +136,26 @@ class TransactionTable:
 
     # -- servers --------------------------------------------------------------------------------------
 
-    def find_server(self, request: Request, method: str | None = None) -> ServerTransaction | Answered | None:
+    def find_server(self, request: Request) -> ServerTransaction | Answered | None:
         """The transaction that a retransmission, or an ACK for a failure, belongs to; None for a new request.
 
         An ACK for a 2xx is none of the transaction's business even where it has the branch of its INVITE
         (RFC 6026 section 7.1: it is passed on): for that, too, the answer is None.
-        `method` INVITE looks for what a CANCEL cancels (section 9.2); other requests than INVITE cannot be.
         """
-        asked, (host, port) = method or request.method, request.sent_by
-        method = "INVITE" if asked == "ACK" else asked
-        found = self._servers.get((request.branch, host, port, method))  # `server_key` of nearly all
-        if found is None:
-            if not self._has_old_clients:
-                return None
-            found = self._servers.get(server_key(request, method))
-            if found is None and asked == "ACK":
-                found = self._servers.get(first_invite_key(request))
-        if asked == "ACK" and not (isinstance(found, InviteServer) and not found.accepted):
-            return None
-        return found
+        method, (host, port) = request.method, request.sent_by
+        if method != "ACK":
+            found = self._servers.get((request.branch, host, port, method))  # `server_key` of nearly all
+            if found is None and self._has_old_clients:
+                found = self._servers.get(server_key(request, method))
+            return found
+        found = self._servers.get((request.branch, host, port, "INVITE"))
+        if found is None and self._has_old_clients:
+            found = self._servers.get(server_key(request, "INVITE")) or self._servers.get(first_invite_key(request))
+        return found if isinstance(found, InviteServer) and not found.accepted else None
+
+    def find_cancelled(self, cancel: Request) -> ServerTransaction | Answered | None:
+        """The INVITE that a CANCEL cancels (section 9.2); other requests cannot be."""
+        return self._servers.get(server_key(cancel, "INVITE"))
 
     def serves(self, via: Via, method: str) -> bool:
         """Whether a request with this Via belongs to a transaction that lives, as far as its branch tells."""

@@ -172,7 +172,7 @@ class World:
             self.after(call.thinking, lambda: self.answer(call, call.status))
 
     def cancel(self, call: Call, message: Request) -> None:
-        cancelled = self.callee.find_server(message, "INVITE")
+        cancelled = self.callee.find_cancelled(message)
         assert cancelled in (call.server, None)
         self.respond(self.callee.accept(message, self.pipe.flow), response_to(message, 200))
         if cancelled is not None:

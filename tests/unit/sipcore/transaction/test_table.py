@@ -211,7 +211,7 @@ def test_a_cancel_finds_its_invite_and_is_a_transaction_of_its_own(
     inviting = table.accept(make(), UDP)
     cancel = cancel_for(make())
     assert table.find_server(cancel) is None
-    assert table.find_server(cancel, "INVITE") is inviting
+    assert table.find_cancelled(cancel) is inviting
     assert not table.is_merged(cancel)
     cancelling = table.accept(cancel, UDP)
     assert isinstance(cancelling, RequestServer)
@@ -228,14 +228,14 @@ def test_a_late_cancel_still_finds_its_invite_but_nobody_to_tell(
     inviting = table.accept(request(), UDP)
     inviting.user = "session"
     table.respond(inviting, response(status), 0.0)
-    found = table.find_server(cancel_for(request()), "INVITE")
+    found = table.find_cancelled(cancel_for(request()))
     assert found is inviting
     assert found.user is None
 
 
 def test_nothing_but_an_invite_can_be_cancelled(table: TransactionTable) -> None:
     table.accept(OPTIONS, UDP)
-    assert table.find_server(cancel_for(OPTIONS), "INVITE") is None
+    assert table.find_cancelled(cancel_for(OPTIONS)) is None
 
 
 @pytest.mark.parametrize("changed", [{"branch": "z9hG4bKother"}, {"sent_by": "192.0.2.101:5060"}])
@@ -243,7 +243,7 @@ def test_a_cancel_of_another_client_or_branch_cancels_nothing(
     table: TransactionTable, changed: dict[str, str]
 ) -> None:
     table.accept(request(), UDP)
-    assert table.find_server(request("CANCEL", cseq="314159 CANCEL", **changed), "INVITE") is None
+    assert table.find_cancelled(request("CANCEL", cseq="314159 CANCEL", **changed)) is None
 
 
 # -- merged requests -------------------------------------------------------------------------------
