@@ -37,8 +37,9 @@ class Dice(SystemRandom):
         size = max(1, (k + 7) // 8)
         count = max(1, POOL_BYTES // size)
         spare = 8 * size - k
-        thrown = map(int.from_bytes, unpack(f"{size}s" * count, os.urandom(size * count)))
-        heap = [number >> spare for number in thrown]
+        heap = [*map(int.from_bytes, unpack(f"{size}s" * count, os.urandom(size * count)))]
+        if spare:
+            heap = [number >> spare for number in heap]
         drawn = heap.pop()
         self._heaps[k] = heap  # whatever another thread has put there meanwhile is lost, and nobody has it twice
         return drawn

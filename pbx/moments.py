@@ -16,26 +16,28 @@ _day: tuple[datetime, dict[int, str]] = datetime.min.replace(tzinfo=UTC), {}
 def utc_text(moment: datetime) -> str:
     """A moment in UTC: `utc_text(moment) == "2026-01-02 03:04:05.678901"`.
 
-    The record of a call has seven of them, most of them in seconds of which another was told before. `isoformat` takes
+    The record of a call has five of them, most of them in seconds of which another was told before. `isoformat` takes
     several times as long; so does to remember texts by their moments, for these are slow to hash. Raises ValueError for
     a moment without time zone.
     """
     global _day
-    if moment.tzinfo is None:
-        raise ValueError(f"a moment needs its time zone: {moment}")
     began, seconds = _day
-    since = moment - began
+    try:
+        since = moment - began
+    except TypeError:
+        raise ValueError(f"a moment needs its time zone: {moment}") from None
     if since.days:
         began, seconds = moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0), {}
         since = moment - began
         _day = began, seconds  # at once, for there are several threads
-    second = seconds.get(since.seconds)
-    if second is None:
+    number, micros = since.seconds, since.microseconds
+    try:
+        second = seconds[number]
+    except KeyError:
         if len(seconds) >= MOST:
             seconds.clear()
-        second = (began + timedelta(seconds=since.seconds)).isoformat(" ").removesuffix("+00:00") + "."
-        seconds[since.seconds] = second
-    micros = since.microseconds
+        second = (began + timedelta(seconds=number)).isoformat(" ").removesuffix("+00:00") + "."
+        seconds[number] = second
     return f"{second}{_THREE[micros // 1000]}{_THREE[micros % 1000]}"
 
 
