@@ -130,13 +130,12 @@ def proof_of(parameters: Mapping[str, str]) -> Proof:
 
 def read_proof(value: str) -> Proof | None:
     """What an Authorization value proves; None if it is no digest."""
-    texts = value.split('"')
-    if len(texts) % 2 and "\\" not in value:  # a client writes all but what it quotes again
-        form, quoted = _form_of(_HERE.join(texts[::2])), texts[1::2]
-        if form is not None:
-            count, others, pick = form
-            if count == len(quoted):
-                return pick([*quoted, *others])
+    if "\\" not in value:
+        texts = value.split('"')
+        quoted = texts[1::2]
+        count, others, pick = _form_of(_HERE.join(texts[::2]))  # a client writes all but what it quotes again
+        if count == len(quoted):
+            return pick([*quoted, *others])
     parameters = parse_digest(value)
     return None if parameters is None else proof_of(parameters)
 
@@ -147,19 +146,18 @@ _HERE = f'"{_STAND_IN}"'
 
 
 @remembered(1024)
-def _form_of(text: str) -> tuple[int, list[Any], Callable[[list[Any]], Proof]] | None:
-    """How many parameters are quoted; what else there is; and what picks the proof out of both. None for what is left
-    to the grammar."""
-    parameters = parse_digest(text)
-    if parameters is None or parameters.get("algorithm") == _STAND_IN:
-        return None
+def _form_of(text: str) -> tuple[int, list[Any], Callable[[list[Any]], Proof]]:
+    """How many parameters are quoted, -1 for what is left to the grammar; what else there is; and what picks the proof
+    out of both."""
+    parameters = parse_digest(text) or {}
     quoted = [name for name, value in parameters.items() if value == _STAND_IN]
     plain = {name: value for name, value in parameters.items() if value != _STAND_IN}
+    known = parameters and len(quoted) == text.count(_HERE) and "algorithm" not in quoted
     names = [*quoted, *plain]
     end = len(names)
     others = [*plain.values(), "", _algorithm(parameters), parameters.keys() >= _NEEDED]
     places = [names.index(name) if name in parameters else end for name in _TEXTS]
-    return len(quoted), others, itemgetter(*places, end + 1, end + 2)
+    return len(quoted) if known else -1, others, itemgetter(*places, end + 1, end + 2)
 
 
 class Nonces:
