@@ -30,7 +30,7 @@ from pbx.happenings import (
 )
 from pbx.leg import ANSWERED, ENDED, Leg
 from pbx.negotiate import NotAcceptable
-from pbx.party import ExternalParty, Party, trunk_of
+from pbx.party import ExternalParty, Party
 from pbx.reach_me import offer
 from pbx.refused import Refused
 from pbx.ringing import call_phones
@@ -58,49 +58,57 @@ class Call(FeatureVerbs):
     Either end may be replaced: whoever is left takes the place of the caller, and is served anew.
     """
 
-    leg: Leg | None = None
-    """The leg of the party that is served: the caller's, or of whoever is left of the two. None while the call is being
-    set up, and after another call has taken it over."""
-    callee: Leg | None = None
+    callee: Leg | None
     """The leg that answered."""
-    trail: tuple[str, ...] = ()
-    """Numbers that it must not come back to; the last extension of them sent it on, and pays for a call outside."""
-    dids: tuple[str, ...] = ()
+    dids: tuple[str, ...]
     """The number outside that was called, in all forms that it is known in; none for a call from inside."""
-    reasons: tuple[str, ...] = ()
+    trail: tuple[str, ...]
+    """Numbers that it must not come back to; the last extension of them sent it on, and pays for a call outside."""
+    reasons: tuple[str, ...]
     """Why the call went where it went."""
-    rings_since = 0.0
+    rings_since: float
     """When phones were last called for it."""
-    served_by = ""
+    served_by: str
     """Which serves the call, or was the last to do so."""
-    _course: Course | None = None
+    transfer: Transfer | None
+    """The last one, until the transferor has hung up."""
+    qualities: tuple[CallQuality, ...]
+    """Of legs whose streams have closed, to be told after the end."""
+    _course: Course | None
     """None before the start and after the end."""
-    _over: asyncio.Future[None] | None = None
+    _over: asyncio.Future[None] | None
     """Done when the party that answered hangs up."""
-    _fork: Fork | GroupFork | None = None
-    _ringing: Party | None = None
+    _fork: Fork | GroupFork | None
+    _way: Route
+    """By which it came to the extension whose phones ring, or did last."""
+    _ringing: Party | None
     """Who was last told to ring."""
-    _went_outside = False
+    _waiting: Waiting | None
+    """What is heard by a party that waits for another, though it has been answered."""
+    _went_outside: bool
     """Whether somebody outside has been called for it."""
-    _answered_at: float | None = None
-    _cancelled_with = 0
+    _answered_at: float | None
+    _cancelled_with: int
     """What the first who cancelled the call told; 0 while nobody has."""
 
-    def __init__(self, switch: Switch, call_id: str, caller: Party, dialled: str) -> None:
+    __slots__ = ("dialled", "_happenings", "_now", "_started_at", "_wall", "__weakref__", *__annotations__)
+
+    def __init__(self, switch: Switch, call_id: str, caller: Party, dialled: str, dids: tuple[str, ...] = ()) -> None:
         self.switch = switch
         self.id = call_id
         self.caller = caller
         self.dialled = dialled
-        self.transfer: Transfer | None = None
-        """The last one, until the transferor has hung up."""
-        self._waiting: Waiting | None = None
-        """What is heard by a party that waits for another, though it has been answered."""
-        self.qualities: list[CallQuality] = []
-        """Of legs whose streams have closed, to be told after the end."""
+        self.dids = dids
+        self.trail = self.reasons = self.qualities = ()
+        self.served_by = ""
+        self.leg = self.callee = self.transfer = None
+        self._course = self._over = self._fork = self._ringing = self._waiting = self._answered_at = None
+        self._went_outside = False
+        self._cancelled_with = 0
         self._wall = switch.environment.wall
-        self._tell = switch.happenings.tell
         self._now = switch.environment.now
-        self._started_at = self._now()
+        self._happenings = switch.happenings
+        self._started_at = self.rings_since = self._now()
 
     # -- life ---------------------------------------------------------------------------------------------
 
@@ -109,9 +117,8 @@ class Call(FeatureVerbs):
         session = invited.session
         try:
             host = self.switch.nat.addresses.media(session.flow)
-            self.leg = Leg(self.switch, self.caller, self, host)
-            self.leg.call_id = self.id
-            self.leg.receive_call(session, invited.offer)
+            leg = self.leg = Leg(self.switch, self.caller, self, host, None, self.id)
+            leg.receive_call(session, invited.offer)
             self.begin(None if destination is None else partial(self.lead_to, destination))
         except PortsExhausted:
             self._turn_away(invited, 503, "no media port is free")
@@ -126,19 +133,18 @@ class Call(FeatureVerbs):
         to `dialled`."""
         at, caller, router = self._wall(), self.caller, self.switch.router
         goes_out = bool(router.outbound.trunks) and router.leads_outside(self.dialled, caller)
-        self._tell(
-            call_started(
-                at=at,
-                call=self.id,
-                caller=caller.number,
-                caller_name=caller.full_name,
-                trunk=trunk_of(caller),
-                callee=self.dialled,
-                internal=not (goes_out or isinstance(caller, ExternalParty)),
-            )
+        started = call_started(
+            at=at,
+            call=self.id,
+            caller=caller.number,
+            caller_name=caller.full_name,
+            trunk=caller.trunk if isinstance(caller, ExternalParty) else "",
+            callee=self.dialled,
+            internal=not (goes_out or isinstance(caller, ExternalParty)),
         )
+        self._happenings.tell(started)
         step = None if first is None else partial(self.serve, first)
-        self._course = Course(step, f"call {self.id}", self._finish)
+        self._course = Course(step, self.id, self._finish)
         if first is None:
             self._set_out(self._course, at)
 
@@ -161,9 +167,10 @@ class Call(FeatureVerbs):
 
     def _finish(self, error: BaseException | None) -> None:
         """Hang up whatever is left and tell the end. Runs once, however the course ended, begun or not."""
-        answered = self._answered_at is not None
+        answered_at = self._answered_at
         status, reason = 200, None
-        if error is not None or not answered:
+        if error is not None or answered_at is None:
+            answered = answered_at is not None
             status, reason = verdict(self, error, answered=answered, cancelled_with=self._cancelled_with)
         if self._fork is not None:
             self._do_surely(self._stop_ringing)
@@ -175,20 +182,19 @@ class Call(FeatureVerbs):
             elif leg is not None and leg.state is not ENDED:
                 self._do_surely(leg.reject, status if status >= 300 else 480, reason)
         now = self._now()
-        self._tell(
-            call_ended(
-                at=self._wall(),
-                call=self.id,
-                reason=reason or REASONS.get(status, ""),
-                status=status,
-                internal=not (self._went_outside or isinstance(self.caller, ExternalParty)),
-                seconds=now - self._started_at,
-                talk_seconds=0.0 if self._answered_at is None else now - self._answered_at,
-            )
+        ended = call_ended(
+            at=self._wall(),
+            call=self.id,
+            reason=reason or REASONS.get(status, ""),
+            status=status,
+            internal=not (self._went_outside or isinstance(self.caller, ExternalParty)),
+            seconds=now - self._started_at,
+            talk_seconds=0.0 if answered_at is None else now - answered_at,
         )
+        self._happenings.tell(ended)
         self.switch.calls.pop(self.id, None)
         for quality in self.qualities:
-            self._tell(quality)
+            self._happenings.tell(quality)
         self._course = self.transfer = None  # they hold the call, as it holds them
 
     def _do_surely(self, end: Callable[..., None], *how: object) -> None:
@@ -219,21 +225,23 @@ class Call(FeatureVerbs):
             action = route.action
             if isinstance(action, Ring):
                 self._explain(route, at)
-                self.rings_since = self._started_at
-                fork = self._fork = Fork(self.switch.alarms, self._on_progress, partial(self._rung, route, course))
+                self._way = route
+                fork = self._fork = Fork(self.switch.alarms, self._on_progress, self._rung)
                 call_phones(self, action.extension, fork)
-                fork.limit(action.seconds, partial(self._follows, route))
+                fork.limit(action.seconds, self._goes_on_after)
             else:
                 course.turn(partial(self.serve, partial(self._follow, route)))
         except Exception as error:
             course.end(error)
 
-    def _rung(self, route: Route, course: Course, result: Leg | Outcome | Redirected) -> None:
+    def _rung(self, result: Leg | Outcome | Redirected) -> None:
         """Phones have rung, and a coroutine has not been needed so far."""
-        if not isinstance(result, Leg):
-            course.turn(partial(self.serve, partial(self._go_on, route, result)))
-        elif not course.rests:  # the caller was faster
-            result.hang_up()
+        course = self._course
+        if course is None or not course.rests:  # the caller was faster
+            if isinstance(result, Leg):
+                result.hang_up()
+        elif not isinstance(result, Leg):
+            course.turn(partial(self.serve, partial(self._go_on, self._way, result)))
         elif result.call_id != self.id:  # a pick-up, which first has to be done
             self.callee = result  # a call that ends before hangs it up
             course.turn(partial(self.serve, partial(self.talk, result)))
@@ -253,14 +261,14 @@ class Call(FeatureVerbs):
     def _go_on(self, route: Route, result: Outcome | Redirected) -> Awaitable[None]:
         return self._follow(self.switch.router.reroute(route, result))
 
-    def _follows(self, route: Route, outcome: Outcome) -> bool:
-        """Whether the call goes on after an outcome."""
-        return not isinstance(self.switch.router.reroute(route, outcome).action, Refuse)
+    def _goes_on_after(self, outcome: Outcome) -> bool:
+        """Whether something else than the end follows where the phones that ring come to this."""
+        return not isinstance(self.switch.router.reroute(self._way, outcome).action, Refuse)
 
     def _explain(self, route: Route, at: datetime) -> None:
         """Tell where the call goes, the caller too."""
         self.reasons = route.reasons
-        self._tell(call_routed(at=at, call=self.id, sought=route.trail, reasons=route.reasons))
+        self._happenings.tell(call_routed(at=at, call=self.id, sought=route.trail, reasons=route.reasons))
         if route.diversion and not isinstance(route.action, Refuse):
             self.caller_leg.forward()
 
@@ -273,7 +281,7 @@ class Call(FeatureVerbs):
                     if barred:
                         refuse(self, barred, reason)
                     if blocked_by:
-                        self._tell(CallBlocked(at=self._wall(), call=self.id, extension=blocked_by))
+                        self._happenings.tell(CallBlocked(at=self._wall(), call=self.id, extension=blocked_by))
                     raise Refused(status, reason)
                 case Offer() as offered:
                     return await offer(self, offered, self._diverted(route))
@@ -284,8 +292,8 @@ class Call(FeatureVerbs):
                     self.served_by = handler.feature
                     return await handler(self, **arguments)
                 case Ring(extension, seconds):
-                    follows = partial(self._follows, route)
-                    result = await self.ring_extension(extension, seconds, follows)
+                    self._way = route
+                    result = await self.ring_extension(extension, seconds, self._goes_on_after)
                     if isinstance(result, Leg):
                         return await self.talk(result)
                     route = self.switch.router.reroute(route, result)
@@ -322,7 +330,7 @@ class Call(FeatureVerbs):
         """Somebody outside is called."""
         self._went_outside = True
         self.caller_leg.tell_change()
-        self._tell(happening)
+        self._happenings.tell(happening)
 
     def _diverted(self, route: Route) -> tuple[Extension, str] | None:
         """Who forwarded the call to where it goes now, and why."""
@@ -363,7 +371,7 @@ class Call(FeatureVerbs):
 
     def rang(self, leg: Leg) -> None:
         """Tell whose phone rings."""
-        self._tell(call_rang(at=self._wall(), call=self.id, extension=leg.number, trunk=leg.trunk))
+        self._happenings.tell(call_rang(at=self._wall(), call=self.id, extension=leg.number, trunk=leg.trunk))
 
     def ring(self) -> None:
         """Let the party that is served hear ringing."""
@@ -373,12 +381,6 @@ class Call(FeatureVerbs):
             self.caller_leg.ring()
 
     # -- verbs of features ---------------------------------------------------------------------------------
-
-    @property
-    def caller_leg(self) -> Leg:
-        """The leg of the caller."""
-        assert self.leg is not None, "the call has not started"
-        return self.leg
 
     @property
     def internal(self) -> bool:
@@ -418,7 +420,7 @@ class Call(FeatureVerbs):
         self.callee = callee
         at, number, trunk = self._wall(), callee.number, callee.trunk
         self._mark_answered(at, number, trunk)
-        self._tell(call_connected(at=at, call=self.id, to=number, trunk=trunk))
+        self._happenings.tell(call_connected(at=at, call=self.id, to=number, trunk=trunk))
         self.switch.audio_watch.watch(self.id)
         if self._waiting is not None:
             self._stop_waiting()
@@ -433,7 +435,7 @@ class Call(FeatureVerbs):
     def _mark_answered(self, at: datetime, by: str, trunk: str = "", feature: str = "") -> None:
         if self._answered_at is None:
             self._answered_at = self._now()
-            self._tell(call_answered(at=at, call=self.id, by=by, trunk=trunk, feature=feature))
+            self._happenings.tell(call_answered(at=at, call=self.id, by=by, trunk=trunk, feature=feature))
             if feature:  # else somebody is connected, too
                 self.switch.audio_watch.watch(self.id)
         if self.transfer is not None:
@@ -538,8 +540,7 @@ class Call(FeatureVerbs):
             new.watcher = self
         if heard is not None:
             self._stop_waiting()
-            switch = self.switch
-            Conversation(new, heard, switch.media, switch.prompts, switch.between_workers)
+            self._bridge(new, heard)
             self.switch.audio_watch.watch(self.id)
         elif self._waiting is not None and self._ringing is not None:
             self._waiting.ring()

@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from media.messages import Bridge, JoinRoom, LeaveRoom, ListenForDigits, Quiet, SendDigits
+from media.plan import Direction
 from media.service import PortsExhausted
 from pbx.leg import ENDED
 from pbx.tunnel import Tunnel, line
 from pbx.waiting import Music
-from values import dataclass
+from values import dataclass, maker
 
 if TYPE_CHECKING:
     from media.service import MediaService
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from pbx.prompts import PromptFiles
 
 logger = logging.getLogger(__name__)
+
+_BOTH_WAYS = Direction.SENDRECV
+_bridge = maker(Bridge)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +41,18 @@ class Guest:
 class Conversation:
     """Joins two legs until one of them ends, or `end` is called. The legs tell when what they want changes."""
 
-    _held: tuple[Leg, ...] = ()
-    """Those who hear music, if there is any."""
-    _music: Music | None = None
-    _moves = False
-    """Whether one of the legs is on its way to the media worker of the other."""
-    _tunnel: Tunnel | None = None
-    """Where neither takes that."""
-    _guests: Sequence[Guest] = ()
-    _room = 0
-    """Where all are while there are guests."""
+    __slots__ = (
+        "_between_workers",
+        "_guests",
+        "_held",
+        "_media",
+        "_moves",
+        "_music",
+        "_prompts",
+        "_room",
+        "_tunnel",
+        "legs",
+    )
 
     def __init__(
         self, one: Leg, other: Leg, media: MediaService, prompts: PromptFiles, between_workers: str
@@ -56,7 +62,18 @@ class Conversation:
         self._media = media
         self._between_workers = between_workers
         self._prompts = prompts
+        self._held: tuple[Leg, ...] = ()
+        """Those who hear music, if there is any."""
+        self._music: Music | None = None
+        self._moves = False
+        """Whether one of the legs is on its way to the media worker of the other."""
+        self._tunnel: Tunnel | None = None
+        """Where neither takes that."""
+        self._guests: Sequence[Guest] = ()
+        self._room = 0
+        """Where all are while there are guests."""
         followed = one.station.legs.followed
+        talk = True
         for leg in self.legs:
             if leg.conversation is not None:
                 leg.conversation.end()
@@ -65,10 +82,13 @@ class Conversation:
                 leg.tell_change()
             if leg.voice is not None:  # the keys are for the other leg now
                 media.send(ListenForDigits(leg.stream, on=False))
+            plan = leg.plan
+            if plan is None or plan.remote is None or plan.direction is not _BOTH_WAYS:
+                talk = False
         stream = one.stream if one.tunnel is None else line(one)
         peer = other.stream if other.tunnel is None else line(other)
-        media.send(Bridge(stream, peer))
-        if not media.are_together(stream, peer) or one.holds or other.holds:
+        media.send(_bridge(stream, peer))
+        if not talk or not media.are_together(stream, peer):
             self.update()
 
     def update(self) -> None:
@@ -111,10 +131,11 @@ class Conversation:
         guests, self._guests = self._guests, ()
         if guests:
             self._leave_room(*self.legs, *(guest.leg for guest in guests))
+        followed = self.legs[0].station.legs.followed
         for leg in self.legs:
             if leg.conversation is self:
                 leg.conversation = None
-                if leg.line in leg.station.legs.followed and leg.state is not ENDED:
+                if leg.line in followed and leg.state is not ENDED:
                     leg.tell_change()
             if leg.tunnel is not None and leg.tunnel is self._tunnel:
                 leg.tunnel.close()

@@ -17,19 +17,20 @@ class Course:
     Before the first it rests: what needs no coroutine is done without one.
     """
 
-    _next: Step | None = None
-    _cancelled = False
-    _over = False
-    _task: asyncio.Task[None] | None = None
-    """None while it rests, and after the end: it holds what it was cancelled with, and that holds this."""
+    __slots__ = ("_call_id", "_cancelled", "_ended", "_next", "_over", "_task", "rests")
 
-    def __init__(self, first: Step | None, name: str, ended: Callable[[BaseException | None], None]) -> None:
-        """Begins with `first`, if that is given. `ended` is told once: when a step has ended that no other follows, or
-        after `cancel` or `end`; and with what."""
+    def __init__(self, first: Step | None, call_id: str, ended: Callable[[BaseException | None], None]) -> None:
+        """Begins with `first`, if that is given. `call_id`: whose it is. `ended` is told once: when a step has ended
+        that no other follows, or after `cancel` or `end`; and with what."""
         self.rests = True
         """Whether no step has begun yet: others only read it."""
         self._ended = ended
-        self._name = name
+        self._call_id = call_id
+        self._next: Step | None = None
+        self._cancelled = False
+        self._over = False
+        self._task: asyncio.Task[None] | None = None
+        """None while it rests, and after the end: it holds what it was cancelled with, and that holds this."""
         if first is not None:
             self.turn(first)
 
@@ -47,7 +48,7 @@ class Course:
         self._next = step
         if self.rests:
             self.rests = False
-            self._task = asyncio.get_running_loop().create_task(self._run(), name=self._name)
+            self._task = asyncio.get_running_loop().create_task(self._run(), name=f"call {self._call_id}")
             self._task.add_done_callback(self._finish)
         elif waits and self._task is not None and asyncio.current_task() is not self._task:
             self._task.cancel()
@@ -84,4 +85,4 @@ class Course:
             except Exception:
                 if self._next is None:
                     raise
-                logger.info("given up for another step: %s", self._name, exc_info=True)
+                logger.info("given up for another step: call %s", self._call_id, exc_info=True)

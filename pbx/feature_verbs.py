@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -24,17 +23,23 @@ if TYPE_CHECKING:
 Shared = TypeVar("Shared")
 
 
-class FeatureVerbs(ABC):
+class FeatureVerbs:
     """For a call, which itself says whose leg is served."""
 
     id: str
     switch: Switch
     caller: Party
+    leg: Leg | None
+    """The leg of the party that is served: the caller's, or of whoever is left of the two. None while the call is being
+    set up, and after another call has taken it over."""
+
+    __slots__ = (*__annotations__,)
 
     @property
-    @abstractmethod
     def caller_leg(self) -> Leg:
         """The leg of the party that is served."""
+        assert self.leg is not None, "the call has not started"
+        return self.leg
 
     @property
     def config(self) -> Config:

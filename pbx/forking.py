@@ -28,7 +28,8 @@ _OUTCOMES = {
 _SPEAKS_FOR_ALL = {600: 'SIP;cause=600;text="Busy Everywhere"', 603: 'SIP;cause=603;text="Decline"'}
 """Responses after which the user's other phones need not ring on (RFC 3261 section 21.6), and what these are told."""
 
-_WEIGHT = (Outcome.NOT_REACHED, Outcome.NOT_ACCEPTABLE, Outcome.BUSY, Outcome.DECLINED)
+_NOT_REACHED = Outcome.NOT_REACHED
+_WEIGHT = (_NOT_REACHED, Outcome.NOT_ACCEPTABLE, Outcome.BUSY, Outcome.DECLINED)
 """Of several refusals the caller learns the one that stands last here."""
 
 
@@ -58,21 +59,19 @@ ELSEWHERE = 'SIP;cause=200;text="Call completed elsewhere"'
 class Fork:
     """Rings legs together and decides the race synchronously, at the first 2xx that is processed."""
 
-    leg_progressed: Callable[[Leg, Response], None]
-    """Told when a phone rings (`pbx.leg.Watcher`)."""
-    _errand: asyncio.Task[None] | None = None
-    """Calls somebody in another way."""
-    _refusal = Outcome.NOT_REACHED
-    _result: Result | None = None
-    """None until it is decided."""
-    _waiter: asyncio.Future[None] | None = None
-    """Of who awaits it."""
-    _alarm: Alarm | None = None
-    """When it has rung long enough, or at first for phones that say nothing."""
-    _left: tuple[float, Follows]
-    """How long it may ring once phones have had time to react, and what counts then."""
-    _follows: Follows | None = None
-    """None until then."""
+    __slots__ = (
+        "_alarm",
+        "_alarms",
+        "_errand",
+        "_follows",
+        "_left",
+        "_on_result",
+        "_refusal",
+        "_result",
+        "_ringing",
+        "_waiter",
+        "leg_progressed",
+    )
 
     def __init__(
         self,
@@ -83,9 +82,23 @@ class Fork:
         """`on_progress` is told every provisional response of every leg, `on_result` the result, where nobody awaits
         it, in the stretch that decides it."""
         self.leg_progressed = on_progress
+        """Told when a phone rings (`pbx.leg.Watcher`)."""
         self._alarms = alarms
         self._on_result = on_result
         self._ringing: dict[Leg, None] = {}
+        self._errand: asyncio.Task[None] | None = None
+        """Calls somebody in another way."""
+        self._refusal = _NOT_REACHED
+        self._result: Result | None = None
+        """None until it is decided."""
+        self._waiter: asyncio.Future[None] | None = None
+        """Of who awaits it."""
+        self._alarm: Alarm | None = None
+        """When it has rung long enough, or at first for phones that say nothing."""
+        self._left: tuple[float, Follows]
+        """How long it may ring once phones have had time to react, and what counts then."""
+        self._follows: Follows | None = None
+        """None until then."""
 
     def add(self, leg: Leg) -> None:
         """One more phone that rings; to be called before the leg can tell anything."""

@@ -87,7 +87,8 @@ class Nobody:
         """Nothing follows."""
 
 
-_NOBODY = Nobody()
+_NOBODY, _OFFERED = Nobody(), Srtp.OFFERED
+_HUNG_UP = (EndCause.BYE, EndCause.LOCAL)
 _open_stream, _close_stream = maker(OpenStream), maker(CloseStream)
 _MEDIA_REFUSED = (415, 488, 606)
 """Of an INVITE, for what its offer says (RFC 3261 section 21)."""
@@ -96,45 +97,51 @@ _MEDIA_REFUSED = (415, 488, 606)
 class Leg:
     """One party. Verbs act at once and never wait; what the far end does comes to the `watcher`."""
 
-    # What few legs have, or none at its start, stands here once for all, unless it is asked for often: to find it here
-    # takes as long as to set it.
-
-    extension: Extension | None = None
+    party: Party | None
+    """Who it is; None where that is of no interest, as on a phone."""
+    extension: Extension | None
     """The extension that this party is; None for one outside."""
-    number = ""
+    number: str
     """Of the party; empty where it is withheld."""
-    trunk = ""
+    trunk: str
     """Through which it is reached; empty for an extension."""
-    stream: int
-    port: int
-    line = ""
+    line: str
     """Whose calls this one counts among: the number of an extension, or the name of a trunk (`pbx.party.line_of`)."""
-    session: CallerSession | CalleeSession | None = None
+    call_id: str
+    """The call it is a part of, where such are counted."""
+    state: LegState
+    """How far it has come: others only read it."""
+    session: CallerSession | CalleeSession | None
     _invitation: CalleeSession
     """The session of a far end that calls: there is none before `receive_call`."""
-    call_id = ""
-    """The call it is a part of, where such are counted."""
-    voice: Voice | None = None
-    """Where a feature talks to the far end."""
-    conversation: Conversation | None = None
+    stream: int
+    port: int
+    plan: StreamPlan | None
+    conversation: Conversation | None
     """With another leg, which sets it here when it begins and ends."""
-    relocation: Relocation | None = None
+    voice: Voice | None
+    """Where a feature talks to the far end."""
+    tunnel: Tunnel | None
+    """To another media worker, where the phone does not follow."""
+    relocation: Relocation | None
     """To another media worker, while it goes on."""
-    when_agreed: Callable[[], None] | None = None
+    when_agreed: Callable[[], None] | None
     """Called once a far end that called without an offer has taken ours."""
-    refusal: Response | None = None
+    refusal: Response | None
     """What a phone that was called has refused with."""
-    audio_fault_told = False
+    audio_fault_told: bool
     """Whether it has been told that sound does not arrive."""
-    _invite_in_the_clear: Callable[[Leg], None] | None = None
+    _invite_in_the_clear: Callable[[Leg], None] | None
     """For a phone that refuses our offer of SRTP."""
-    _presses: Presses | None = None
+    _presses: Presses | None
     """Of keys; None before the first."""
-    _forwarded = False
+    _forwarded: bool
     """Whether the caller has been told so, and not yet that it rings there."""
-    _status = 0
+    _ended: asyncio.Future[int] | None
+    _status: int
     """What it has ended with."""
-    _ended: asyncio.Future[int] | None = None
+
+    __slots__ = ("station", "watcher", "negotiation", "_driver", "_now", "__weakref__", *__annotations__)
 
     def __init__(
         self,
@@ -143,31 +150,31 @@ class Leg:
         watcher: Watcher,
         host: str,
         beside: Leg | None = None,
+        call_id: str = "",
     ) -> None:
         """Reserve a media port (raises `PortsExhausted`), in the worker that serves `beside` if that is given. `host`:
         the address that the phone is told to send its sound to."""
         self.station = station
         self.party = party
-        """Who it is; None where that is of no interest, as on a phone."""
         if isinstance(party, Extension):
-            self.extension = party
+            self.extension, self.trunk = party, ""
             self.number = self.line = party.number
-        elif party is not None:
-            self.number = party.number
-            self.trunk = self.line = party.trunk
+        else:
+            self.extension = None
+            self.number = "" if party is None else party.number
+            self.trunk = self.line = "" if party is None else party.trunk
+        self.call_id = call_id
         self.watcher = watcher
         self.state = NEW
-        """How far it has come: others only read it."""
-        self.plan: StreamPlan | None = None
-        self.tunnel: Tunnel | None = None
-        """To another media worker, where the phone does not follow."""
+        self.session = self.plan = self.conversation = self.voice = self.tunnel = self.relocation = None
+        self.when_agreed = self.refusal = self._invite_in_the_clear = self._presses = self._ended = None
+        self.audio_fault_told = self._forwarded = False
         self.stream, self.port = station.media.reserve(None if beside is None else beside.stream)
         environment = station.environment
-        self.negotiation = Negotiation(
-            host, self.port, environment.rng, station.codecs, environment.entropy, station.srtp
-        )
+        self.negotiation = Negotiation(host, self.port, environment.rng, station.codecs, environment.entropy)
+        self.negotiation.srtp = station.srtp
         self._now = environment.now
-        self._do = station.driver.perform
+        self._driver = station.driver
         station.legs.add(self)
 
     # -- the far end is a caller ------------------------------------------------------------------
@@ -188,20 +195,20 @@ class Leg:
             self.state = RINGING
             if self.line in self.station.legs.followed:
                 self.tell_change()
-            self._do(self._invitation.progress(180, self._now()))
+            self._driver.perform(self._invitation.progress(180, self._now()))
 
     def forward(self) -> None:
         """Send 181: somebody else than was asked for is called now (RFC 3261 section 21.1.3)."""
         if self.state in (NEW, RINGING):
             self._forwarded = True
-            self._do(self._invitation.progress(181, self._now()))
+            self._driver.perform(self._invitation.progress(181, self._now()))
 
     def send_early_media(self, preferred: Codec | None = None) -> None:
         """Send 183 with our answer, so that the caller hears what we play before the call is answered."""
         over = self.state in (ANSWERED, ENDED)
         if not over and self.plan is None and self.negotiation.has_remote_offer:
             description = self.negotiation.answer(preferred)
-            self._do(self._invitation.progress(183, self._now(), description))
+            self._driver.perform(self._invitation.progress(183, self._now(), description))
             self._use_plan()
 
     def answer(self, preferred: Codec | None = None) -> None:
@@ -214,10 +221,10 @@ class Leg:
         negotiation = self.negotiation
         if negotiation.has_remote_offer:
             description = negotiation.local or negotiation.answer(preferred)
-            self._do(self._invitation.accept(description, self._now()))
+            self._driver.perform(self._invitation.accept(description, self._now()))
             self._use_plan()
         else:
-            self._do(
+            self._driver.perform(
                 self._invitation.accept(negotiation.offer([preferred] if preferred else ()), self._now())
             )
 
@@ -227,7 +234,7 @@ class Leg:
             self.hang_up()
         elif self.state is not ENDED:
             headers = [*headers, *refusal_headers(self.party, status)]
-            self._do(self._invitation.reject(status, self._now(), reason, headers))
+            self._driver.perform(self._invitation.reject(status, self._now(), reason, headers))
             self._end(status)
 
     # -- the far end is called --------------------------------------------------------------------
@@ -252,7 +259,7 @@ class Leg:
         `in_the_clear`: no SRTP is offered that is not required.
         """
         station = self.station
-        if station.srtp is Srtp.OFFERED and flow.transport.secure and not (offerless or in_the_clear):
+        if station.srtp is _OFFERED and flow.transport.secure and not (offerless or in_the_clear):
             self.negotiation.offers_srtp = True
             self._invite_in_the_clear = partial(
                 Leg.call,
@@ -266,7 +273,8 @@ class Leg:
                 headers=headers,
                 in_the_clear=True,
             )
-        self.session, effects = station.endpoint.invite(
+        extension = self.extension
+        session, effects = station.endpoint.invite(
             target,
             flow,
             from_=from_,
@@ -277,8 +285,9 @@ class Leg:
             route_set=route_set,
             owner=owner or self,
         )
-        self.session.identity = self.extension.number if self.extension else ""
-        self._do(effects)
+        self.session = session
+        session.identity = "" if extension is None else extension.number
+        self._driver.perform(effects)
 
     # -- both ---------------------------------------------------------------------------------------
 
@@ -288,10 +297,11 @@ class Leg:
         `reason` is the value of their Reason header (RFC 3326).
         """
         if self.state is not ENDED:
-            headers = [("Reason", reason)] if reason else []
-            effects = self.session.hang_up(self._now(), headers) if self.session else []
+            session = self.session
+            headers = [("Reason", reason)] if reason else ()
+            effects = () if session is None else session.hang_up(self._now(), headers)
             self._end(200 if self.state is ANSWERED else 487)
-            self._do(effects)
+            self._driver.perform(effects)
 
     def fail(self, status: int) -> None:
         """Give up a leg that cannot go on; a caller who still waits gets `status`, and so does the watcher."""
@@ -307,7 +317,7 @@ class Leg:
     def check(self) -> None:
         """Ask the phone whether it is still there: no answer, or a 481, ends the leg (RFC 3261 section 12.2.1.2)."""
         if self.state is ANSWERED:
-            self._do(self._session.send_request("OPTIONS", self._now()))
+            self._driver.perform(self._session.send_request("OPTIONS", self._now()))
 
     def move_to(self, worker: int, done: Done) -> None:
         """Have the sound carried by that media worker; `done` is told whether it is, unless the leg ends before.
@@ -334,7 +344,7 @@ class Leg:
 
     def offer_again(self) -> None:
         """Tell the peer by re-INVITE where we receive now."""
-        self._do(self._session.modify(self.negotiation.offer_again(self.codec), self._now()))
+        self._driver.perform(self._session.modify(self.negotiation.offer_again(self.codec), self._now()))
 
     def on_media(self, event: Event) -> None:
         """Take what the media engine tells of this leg's stream."""
@@ -378,8 +388,7 @@ class Leg:
     @property
     def silent(self) -> bool:
         """Whether its phone is called, and has not reacted at all: not even by 100."""
-        session = self.session
-        return isinstance(session, CallerSession) and session.progress_state is Progress.CALLING
+        return isinstance(self.session, CallerSession) and self.session.progress_state is Progress.CALLING
 
     @property
     def engaged(self) -> bool:
@@ -413,22 +422,27 @@ class Leg:
     # -- what the session tells ------------------------------------------------------------------------
 
     def _on_progressed(self, effect: Progressed) -> None:
-        if effect.description is not None:
+        _, response, description = effect
+        if description is not None:
             if self.negotiation.local is not None:
-                self._take_answer(effect.description)
-            elif not self._answer_late_offer(effect.description):
+                self._take_answer(description)
+            elif not self._answer_late_offer(description):
                 self.fail(488)
                 return
         if self.state is NEW:
             self.state = RINGING
             if self.line in self.station.legs.followed:
                 self.tell_change()
-        self.watcher.leg_progressed(self, effect.response)
+        self.watcher.leg_progressed(self, response)
 
     def _on_accepted(self, effect: Accepted) -> None:
-        late_offer = self.negotiation.local is None
-        take = self._answer_late_offer if late_offer else self._take_answer
-        agreed = self.plan is not None if effect.description is None else take(effect.description)
+        description = effect.description
+        if description is None:
+            agreed = self.plan is not None
+        elif self.negotiation.local is not None:
+            agreed = self._take_answer(description)
+        else:
+            agreed = self._answer_late_offer(description)
         if not agreed:
             self.fail(488)
             return
@@ -450,7 +464,7 @@ class Leg:
         self._end(effect.status).leg_ended(self, effect.status)
 
     def _on_ended(self, effect: Ended) -> None:
-        status = 200 if effect.cause in (EndCause.BYE, EndCause.LOCAL) else 408
+        status = 200 if effect.cause in _HUNG_UP else 408
         self._end(status).leg_ended(self, status)
 
     def _on_acknowledged(self, effect: Acknowledged) -> None:
@@ -465,15 +479,15 @@ class Leg:
         negotiation = self.negotiation
         if effect.offer is None:
             self._session.drop_retry()
-            self._do(self._session.answer(negotiation.offer(), self._now()))
+            self._driver.perform(self._session.answer(negotiation.offer(), self._now()))
             return
         try:
             negotiation.receive_offer(effect.offer)
             description = negotiation.answer(self.codec)
         except NotAcceptable:
-            self._do(self._session.refuse(488, self._now()))
+            self._driver.perform(self._session.refuse(488, self._now()))
             return
-        self._do(self._session.answer(description, self._now()))
+        self._driver.perform(self._session.answer(description, self._now()))
         if self.port != negotiation.port:
             self._session.drop_retry()  # the port that it was to tell is in our answer
         self._use_plan()
@@ -507,7 +521,7 @@ class Leg:
         except NotAcceptable:
             return False
         assert isinstance(self.session, CallerSession)
-        self._do(self.session.acknowledge(self.negotiation.answer(), self._now()))
+        self._driver.perform(self.session.acknowledge(self.negotiation.answer(), self._now()))
         self._use_plan()
         return True
 
@@ -521,9 +535,9 @@ class Leg:
 
     def _use_plan(self) -> None:
         """Hand the negotiated plan to the media engine, if it is news."""
-        assert self.session is not None, "the leg has no session yet"
-        negotiation, before = self.negotiation, self.plan
-        plan, port = negotiation.plan(self.session.flow.host), negotiation.port
+        session, negotiation, before = self.session, self.negotiation, self.plan
+        assert session is not None, "the leg has no session yet"
+        plan, port = negotiation.plan(session.flow.host), negotiation.port
         moves = port != self.port
         if before is None or moves:
             self.plan, self.port = plan, port
@@ -540,10 +554,12 @@ class Leg:
 
     def _end(self, status: int) -> Watcher:
         """The leg is over; who has to be told. Ties are cut, so that nothing waits for the garbage collector."""
-        watcher, self.watcher, self.when_agreed = self.watcher, _NOBODY, None
+        watcher, session = self.watcher, self.session
+        self.watcher = _NOBODY
+        self.when_agreed = None
         self.state, self._status = ENDED, status  # `discard` tells it
-        if self.session is not None:
-            self.session.owner = None
+        if session is not None:
+            session.owner = None
         if self.relocation is not None:
             self.relocation.stop()
             self.relocation = None
@@ -551,8 +567,9 @@ class Leg:
             self.conversation.end()
         if self.tunnel is not None:
             self.tunnel.close()
-        self.station.legs.discard(self)
-        self.station.media.send(_close_stream(self.stream))
+        station = self.station
+        station.legs.discard(self)
+        station.media.send(_close_stream(self.stream))
         if self._ended is not None and not self._ended.done():
             self._ended.set_result(status)
         return watcher

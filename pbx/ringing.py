@@ -35,8 +35,9 @@ def call_phones(
     """
     caller, switch = call.leg, call.switch
     assert caller is not None, "somebody is served"
+    assert caller.session is not None, "by a call of his, or to him"
     bindings = switch.registrar.bindings(extension.number, switch.environment.now())
-    if caller.invitation.uri.scheme == "sips":
+    if caller.session.request.uri.scheme == "sips":
         bindings = secure(bindings)
     _call(call, extension, fork, bindings, call.caller, caller, intercom, prefix)
 
@@ -63,14 +64,13 @@ def _call(
     prefix: str = "",
 ) -> None:
     switch = call.switch
-    addresses, distinctive = switch.nat.addresses, switch.config.sip.distinctive_ring
+    addresses, distinctive = switch.nat.addresses, switch.distinctive_ring
     codecs = () if beside is None else beside.negotiation.offered_codecs
     opus_parameters = "" if beside is None else beside.negotiation.remote_opus_parameters
     for binding in bindings:
         flow = binding.flow
         sip_host = addresses.signalling(flow).host
-        leg = Leg(switch, extension, fork, addresses.media(flow), beside)
-        leg.call_id = call.id
+        leg = Leg(switch, extension, fork, addresses.media(flow), beside, call.id)
         leg.negotiation.opus_parameters = opus_parameters
         fork.add(leg)
         headers: tuple[tuple[str, str], ...] = ()

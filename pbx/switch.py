@@ -107,6 +107,8 @@ IDLE_MARGIN_SECONDS = 60.0
 """So much longer than a registration may last, an idle connection stays open: closing it would take that along."""
 
 
+leg_takes = TAKERS.get
+"""What a leg does with a fact of a class; None: nothing."""
 _OF_NO_STREAM: Final = (PortsReady, TicksReported)
 _FAILURES: Final = (StreamFailed, StreamBroken)
 
@@ -180,6 +182,7 @@ class Switch:
         self.config = config
         self.store = Store.in_memory(partial(fill, config)) if store is None else store
         self.codecs, self.srtp = config.media.spoken(), config.media.srtp
+        self.distinctive_ring, self._limits_calls = config.sip.distinctive_ring, config.limits.max_calls > 0
         self.loop = asyncio.get_running_loop()
         self.alarms = Alarms(self.loop, now=environment.now)
         self.happenings = Happenings()
@@ -220,9 +223,8 @@ class Switch:
         self.board = Board(self)
         self.voicemail = VoicemailSystem(self)
         self.rosters = Rosters(self.events.conference_changed)
-        threads = environment.threads is not None
         ports, workers = config.media.port_range, config.media.processes()
-        media = MediaSettings(sip.listen, ports, workers, threads, self.codecs)
+        media = MediaSettings(sip.listen, ports, workers, environment.threads is not None, self.codecs)
         self.media = MediaService(media, environment.media_network, environment.rng, environment.forks)
         self.media.on_event = self._on_media_event
         self.audio_watch = AudioWatch(self)
@@ -373,19 +375,16 @@ class Switch:
     def _on_effect(self, effect: Effect) -> None:
         """What is of a session goes to whoever has that, but for requests that belong to none of its matters."""
         kind = effect.__class__
-        take = TAKERS.get(kind)
-        if take is None:
-            if kind in self._takers:
-                self._takers[kind](effect)
-            elif (owner := effect.session.owner) is not None:
-                owner.on_effect(effect)
+        take = leg_takes(kind)
+        if take is None and kind in self._takers:
+            self._takers[kind](effect)
             return
         owner = effect.session.owner
-        if owner.__class__ is not Leg:
-            if owner is not None:
-                owner.on_effect(effect)
-        elif owner.state is not ENDED:  # as `Leg.on_effect` does it, of which there are many in each call
-            take(owner, effect)
+        if owner.__class__ is Leg and take is not None:
+            if owner.state is not ENDED:  # as `Leg.on_effect` does it, of which there are many in each call
+                take(owner, effect)
+        elif owner is not None:
+            owner.on_effect(effect)
 
     def _on_request_in_dialog(self, effect: RequestInDialog) -> None:
         if effect.request.method == "MESSAGE":
@@ -412,18 +411,19 @@ class Switch:
             leg.on_info(digit)
 
     def _on_invite(self, invited: Invited) -> None:
-        caller = self.directory.find(invited.identity)
+        session, request, identity, _ = invited
+        caller = self.directory.find(identity)
         if caller is None:
-            trunk = trunk_named(invited.identity)
+            trunk = trunk_named(identity)
             assert trunk is not None, "the gate admits extensions and trunks only"
             self.trunks.receive(trunk, invited)
             return
-        number = dialled(invited.request.uri, self.router.knows)
-        if not allows(invited.request, invited.session.flow) and not self.router.is_emergency(number, caller):
+        number = dialled(request.uri, self.router.knows)
+        if not allows(request, session.flow) and not self.router.is_emergency(number, caller):
             status, headers = NOT_ALLOWED
-            self.driver.perform(invited.session.reject(status, self.loop.time(), headers=headers))
+            self.driver.perform(session.reject(status, self.loop.time(), headers=headers))
             self.turned_away.tell(caller, number, status, why="a sips: address, called in the clear")
-        elif invited.request.has("Replaces"):
+        elif request.has("Replaces"):
             take_place(self, invited, caller)
         else:
             self.begin_call(invited, caller, number)
@@ -438,14 +438,13 @@ class Switch:
     ) -> None:
         """Serve a caller who was admitted; `destination` says what it leads to, where that is not to be looked up.
         `dids`: the forms of the number outside that was called."""
-        if self.config.limits.max_calls and is_full(self, dialled, caller):
+        if self._limits_calls and is_full(self, dialled, caller):
             status, reason = TOO_MANY_CALLS
             self.driver.perform(invited.session.reject(status, self.loop.time(), reason))
             self.turned_away.tell(caller, dialled, status, reason, why=LIMIT_REACHED)
             return
-        call = Call(self, self.new_call_id(), caller, dialled)
-        call.dids = dids
-        self.calls[call.id] = call
+        call_id = self.new_call_id()
+        call = self.calls[call_id] = Call(self, call_id, caller, dialled, dids)
         call.start(invited, destination)
 
     def new_call_id(self) -> str:
@@ -550,12 +549,15 @@ class Switch:
     def _rate(self, stream: int, statistics: Statistics) -> None:
         """Tell how the leg of a stream sounded; where the call is not over yet, it tells that at its end."""
         leg = self.legs.by_stream.get(stream)
-        if leg is None or leg.stream != stream or leg.plan is None or not leg.line:  # a stream may be lent
+        if leg is None or leg.stream != stream:  # a stream may be lent
             return
-        quality = call_quality(self.environment.wall(), leg.call_id, leg.line, leg.plan.codec, statistics)
-        call = self.calls.get(leg.call_id)
+        plan, line, call_id = leg.plan, leg.line, leg.call_id
+        if plan is None or not line:
+            return
+        quality = call_quality(self.environment.wall(), call_id, line, plan.codec, statistics)
+        call = self.calls.get(call_id)
         if call is not None:
-            call.qualities.append(quality)
+            call.qualities += (quality,)
         else:
             self.happenings.tell(quality)
 

@@ -135,8 +135,7 @@ class _Search:
         fork = self._begin_fork()
         caller = call.caller_leg
         party = ExternalParty(str(self._plan.number), trunk=trunk.name)
-        leg = Leg(switch, party, fork, host=switch.media_host(flow), beside=caller)
-        leg.call_id = call.id
+        leg = Leg(switch, party, fork, switch.media_host(flow), caller, call.id)
         leg.negotiation.opus_parameters = caller.negotiation.remote_opus_parameters
         fork.add(leg)
         owner = _TrunkSession(trunk, leg)

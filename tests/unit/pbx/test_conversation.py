@@ -30,7 +30,7 @@ def leg(stream: int, *, voice: object = None, holds: bool = False) -> Leg:
     """What a conversation sees of a leg."""
     station = SimpleNamespace(legs=SimpleNamespace(followed=()))
     own: dict[str, Any] = {"stream": stream, "line": "", "voice": voice, "holds": holds, "station": station}
-    return cast(Leg, SimpleNamespace(conversation=None, tunnel=None, **own))
+    return cast(Leg, SimpleNamespace(conversation=None, tunnel=None, plan=None, **own))
 
 
 async def test_a_leg_that_a_feature_served_is_listened_to_no_more() -> None:
