@@ -87,7 +87,7 @@ class Callers:
         """Take an INVITE. Raises ParseError."""
         caller = self._known[flow]
         if caller is None or caller.misses >= MANY_MISSES:
-            effects = self._endpoint.receive(parse_message(data, stream=stream), flow, now)
+            effects = self._endpoint.receive(parse_message(data, stream), flow, now)
             if _PROVING in data and effects and isinstance(effects[-1], Invited):
                 self._learn(data, effects[-1].request, flow)
             return effects
@@ -95,7 +95,7 @@ class Callers:
             challenge = self._challenge(caller, data, flow, now)
             if challenge is not None:
                 return challenge
-        return self._endpoint.receive(parse_message(data, stream=stream), flow, now)
+        return self._endpoint.receive(parse_message(data, stream), flow, now)
 
     def _challenge(self, caller: _Caller, data: bytes, flow: Flow, now: float) -> list[Effect] | None:
         """What `Endpoint.receive` would do; None where it is to do that."""

@@ -82,7 +82,7 @@ class Regulars:
             effects = self._again(regular, via, cseq, credentials, data, flow, now)
             if effects is not None:
                 return effects
-        return self._endpoint.receive(parse_message(data, stream=stream), flow, now)
+        return self._endpoint.receive(parse_message(data, stream), flow, now)
 
     def _again(
         self, regular: _Regular, via: str, cseq: str, credentials: str, data: bytes, flow: Flow, now: float

@@ -97,12 +97,12 @@ class SessionDescription(NamedTuple):
         if usual is None or b"crypto" in data:
             return _read(data)
         username, session_id, version, address, name, connection, before, port, after = usual.groups()
-        like = _remembered(before, after)
-        if like is None or int(port) > 65535:
+        like, number = _remembered(before, after), int(port)
+        if like is None or number > 65535:
             return _read(data)
         timing, attributes, kind, protocol, formats, own, said = like
+        media = _new(MediaDescription, (kind, number, protocol, formats, own, said, 1))
         origin = _new(Origin, (username, session_id, version, address))
-        media = _new(MediaDescription, (kind, int(port), protocol, formats, own, said, 1))
         return _new(SessionDescription, (origin, name, connection, timing, attributes, (media,)))
 
     def to_bytes(self) -> bytes:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from sipcore.errors import PeerError
 from sipcore.syntax.fields import is_odd
-from sipcore.syntax.headers import CSeq, cut_usual, read_usual_parameters, read_usual_sent_by
+from sipcore.syntax.headers import CSeq, cut_usual_via, read_usual_via
 from sipcore.syntax.message import HeaderList, Message, Request
 from sipcore.syntax.remember import Recent
 from sipcore.syntax.usual_message import UsualRequest
@@ -60,9 +60,8 @@ def read(data: bytes) -> Request | None:
     _, via_text, cseq_text, authorization, lines, body = pieces
     method, values, headers, first, via_at, cseq_at, body_bytes = shape
     try:
-        start, branch, more = cut_usual(via_text)
-        place, plain = read_usual_sent_by(start)
-        read_usual_parameters(more)
+        branch, without = cut_usual_via(via_text)
+        place, asks_for_rport = read_usual_via(without)
         cseq = CSeq.parse_usual(cseq_text)
     except PeerError:
         return None
@@ -72,7 +71,7 @@ def read(data: bytes) -> Request | None:
     for name, value in values.items():
         setattr(request, name, value)
     request.method, request.body, request.branch, request.sent_by = method, body, branch, place
-    request.asks_for_rport = plain and more == ";rport"
+    request.asks_for_rport = asks_for_rport
     request.cseq, request.cseq_number = cseq, cseq.number
     request._head = None
     request.headers, request.first = headers, first = headers.copy(), first.copy()

@@ -215,8 +215,10 @@ class NameAddress(_NameAddress):
 
 
 @remembered(2048)
-def read_usual_brackets(text: str) -> Named:
-    """Display name and URI of From or To up to where its tag begins. Raises PeerError."""
+def read_usual_brackets(text: str) -> Named | None:
+    """Display name and URI of From or To up to where its tag begins; None of nothing. Raises PeerError."""
+    if not text:
+        return None
     if is_odd(text):
         raise PeerError("no usual address")
     return _parse_brackets(text)
@@ -236,35 +238,34 @@ def _parse_sent_by(text: str) -> tuple[str, str, int | None]:
 
 
 @remembered(2048)
-def read_usual_sent_by(text: str) -> tuple[tuple[str, int | None], bool]:
-    """Host and port of a Via without white space, up to where its branch begins; whether it has no parameters there.
-    Raises PeerError."""
-    sent_by, semicolon, parameters = text.partition(";")
-    if not text.isprintable() or sent_by.strip() != sent_by:
+def read_usual_via(text: str) -> tuple[tuple[str, int | None], bool]:
+    """Host and port of a Via without white space, and whether it asks for `rport` behind the branch and says no more.
+    The value of its branch has been taken out. Raises PeerError."""
+    start, _, more = text.partition(";branch=")
+    sent_by, semicolon, parameters = start.partition(";")
+    if sent_by.strip() != sent_by:
         raise PeerError("a Via with white space")
-    read_usual_parameters(semicolon + parameters)
+    _read_usual_parameters(semicolon + parameters)
+    _read_usual_parameters(more)
     _, host, port = _parse_sent_by(sent_by)
-    return (host, port), not semicolon
+    return (host, port), more == ";rport" and not semicolon
 
 
-def cut_usual(text: str) -> tuple[str, str, str]:
-    """What stands in front of `;branch=` in a Via, a plain branch, and what follows it. Raises PeerError."""
-    start, _, rest = text.partition(";branch=")
+def cut_usual_via(text: str) -> tuple[str, str]:
+    """A plain branch, and the Via without it. Raises PeerError."""
+    start, equals, rest = text.partition(";branch=")
     branch, semicolon, more = rest.partition(";")
     if not _is_plain(branch):
         raise PeerError("no usual branch")
-    return start, branch, semicolon + more
+    return branch, f"{start}{equals}{semicolon}{more}"
 
 
-@remembered(512)
-def read_usual_parameters(text: str) -> Parameters:
+def _read_usual_parameters(text: str) -> None:
     """The parameters of a Via beside its branch, in front of it or behind it. Raises PeerError."""
     if not text.isprintable() or not _SIMPLE_PARAMETERS.fullmatch(text):
         raise PeerError("no usual parameters")
-    parameters = _split_parameters(text[1:]) if text else ()
-    if any(name == "branch" for name, _ in parameters):
+    if text and any(name == "branch" for name, _ in _split_parameters(text[1:])):
         raise PeerError("a second branch")
-    return parameters
 
 
 class _Via(NamedTuple):

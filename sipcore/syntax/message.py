@@ -13,6 +13,7 @@ from sipcore.syntax.remember import kept
 from sipcore.syntax.uri import Uri
 
 Value = TypeVar("Value")
+_parse_address = NameAddress.parse
 HeaderList = list[tuple[str, str]]
 
 REASONS = {
@@ -277,7 +278,7 @@ class Message(Slots):
         first = self.first
         text = first.get("Contact")
         if text and "," not in text and text != "*" and self.has_each_once():  # nearly always
-            return NameAddress.parse(text)
+            return _parse_address(text)
         contacts = self.contacts
         return contacts[0] if len(contacts) == 1 else None
 
@@ -477,6 +478,9 @@ def print_response(
     return response.to_bytes()
 
 
+_new = tuple.__new__
+
+
 class Printed(NamedTuple):
     """A response of which nothing more is to be known than what is sent."""
 
@@ -496,7 +500,7 @@ def print_answer(
         f"SIP/2.0 {status} {REASONS.get(status, '') if reason is None else checked(reason)}\r\n"
         f"{copied}{fields}Content-Length: {len(body)}\r\n\r\n"
     )
-    return tuple.__new__(Printed, (status, head.encode("utf-8", "surrogateescape") + body))
+    return _new(Printed, (status, head.encode("utf-8", "surrogateescape") + body))
 
 
 def print_copied(request: Request, to_tag: str) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 
 from sipcore.errors import ParseError, PeerError
-from sipcore.syntax import familiar, usual
+from sipcore.syntax import familiar
+from sipcore.syntax.familiar import COMING_AGAIN
 from sipcore.syntax.fields import canonical_name, read_field
 from sipcore.syntax.headers import CSeq, NameAddress, split_values
 from sipcore.syntax.message import Message, Request, Response
+from sipcore.syntax.usual import read as read_usual
 from values import dataclass
 
 
@@ -33,19 +35,17 @@ _CONTROL = re.compile(r"[\r\n]|(?<!\\)\0")
 """What breaks lines, here or elsewhere; a quoted-pair may hold a null (section 25.1)."""
 
 
-def parse_message(data: bytes, stream: bool = False, *, limits: Limits = LIMITS) -> Request | Response:
+def parse_message(data: bytes, stream: bool = False) -> Request | Response:
     """Parse one whole message. Raises ParseError with the status to answer.
 
     In a datagram what follows Content-Length bytes of body is dropped; on a stream the framing has cut exactly.
     """
-    if limits is not LIMITS:  # what other limits let pass is not to be known to all
-        return read_message(data, stream=stream, limits=limits)
-    if not data.startswith(familiar.COMING_AGAIN):
-        return usual.read(data, stream) or read_message(data, stream=stream)
+    if not data.startswith(COMING_AGAIN):
+        return read_usual(data, stream) or read_message(data, stream=stream)
     known = familiar.read(data)
     if known is not None:
         return known
-    message = usual.read(data, stream) or read_message(data, stream=stream)
+    message = read_usual(data, stream) or read_message(data, stream=stream)
     familiar.remember(data, message)
     return message
 

@@ -11,7 +11,7 @@ import re
 
 from sipcore.errors import PeerError
 from sipcore.syntax.fields import is_odd, read_field
-from sipcore.syntax.headers import NameAddress, read_usual_brackets, read_usual_parameters, read_usual_sent_by
+from sipcore.syntax.headers import NameAddress, read_usual_brackets, read_usual_via
 from sipcore.syntax.message import Request, Response
 from sipcore.syntax.remember import Recent, remembered
 from sipcore.syntax.usual_message import UsualRequest, UsualResponse
@@ -41,7 +41,8 @@ _BEGIN = (
     rf"(?P<above>{_APART})"
 )
 _FROM, _TO = [
-    rf"{header}: (?P<{name}>(?>(?P<{name}_named>[^\r>]*+>)(?:;tag=(?P<{name}_tag>{_TOKEN}))?(?=\r)|[^\r]*+))\r\n"
+    rf"{header}: (?P<{name}>"
+    rf"(?>(?P<{name}_named>[^\r<]*+<[^>]*+>)(?:;tag=(?P<{name}_tag>{_TOKEN}))?(?=\r)|[^\r]*+))\r\n"
     for header, name in (("From", "sender"), ("To", "recipient"))
 ]
 _CALL_ID = r"Call-ID: (?P<call_id>[!-~]++)\r\n"
@@ -80,28 +81,27 @@ def read(data: bytes, stream: bool) -> Request | Response | None:
         ) = _in_another_order(head) if found is None else found.groups("")  # fmt: skip
         known, length = _known(rest := f"{above}{middle}{low}{below}") or _read_end(rest)
         first = known | {"Via": via, "From": from_, "To": to, "Call-ID": call_id, "CSeq": cseq}
-        place, plain = read_usual_sent_by(sent_by)
-        if more and more != ";rport":
-            read_usual_parameters(more)
-        caller = read_usual_brackets(sender) if sender else None
-        called = read_usual_brackets(recipient) if recipient else None
+        place, asks_for_rport = read_usual_via(f"{sent_by};branch={more}")
+        caller, called = read_usual_brackets(sender), read_usual_brackets(recipient)
         asked, status, of = _read_start(start)
         message: UsualRequest | UsualResponse
         if asked is not None:
             if asked != method:
                 return None
             message = request = UsualRequest()
-            request.method, request.uri_text = asked, of
-            request.first, request.body, request._head = first, body, head
-            request.branch, request.sent_by, request.call_id, request.cseq_number = branch, place, call_id, int(number)
-            request.asks_for_rport = plain and more == ";rport"
-            request._sender, request.from_tag, request._recipient, request.to_tag = caller, from_tag, called, to_tag
+            request.method, request.uri_text, request._head = asked, of, head
+            request.first, request.body = first, body
+            request.branch, request.sent_by, request.asks_for_rport = branch, place, asks_for_rport
+            request.call_id, request.cseq_number = call_id, int(number)
+            request._sender, request.from_tag = caller, from_tag
+            request._recipient, request.to_tag = called, to_tag
         else:
             message = response = UsualResponse()
-            response.status, response.reason = status, of
-            response.first, response.body, response._head = first, body, head
-            response.branch, response.call_id, response.cseq_number = branch, call_id, int(number)
-            response.cseq_method, response.sole_via, response._recipient, response.to_tag = method, True, called, to_tag
+            response.status, response.reason, response._head = status, of, head
+            response.first, response.body = first, body
+            response.branch, response.sole_via = branch, True
+            response.call_id, response.cseq_number, response.cseq_method = call_id, int(number), method
+            response._recipient, response.to_tag = called, to_tag
         if caller is None or called is None:
             _read_addresses(message)
     except (LookupError, ValueError, PeerError):

@@ -83,7 +83,7 @@ def test_what_was_not_read_before_is_not() -> None:
 
 def test_what_other_limits_let_pass_is_not_familiar() -> None:
     lines = [*LINES[:-1], f"Route: {', '.join(['<sip:proxy>'] * 80)}", LINES[-1]]
-    parse_message(written(lines), limits=Limits(routes=100))
+    read_message(written(lines), limits=Limits(routes=100))
     with pytest.raises(ParseError, match="too many Route values"):
         parse_message(written(lines))
 

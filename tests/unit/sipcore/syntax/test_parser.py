@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from sipcore.errors import ParseError
 from sipcore.syntax.headers import CSeq
 from sipcore.syntax.message import Request, Response
-from sipcore.syntax.parser import LIMITS, Limits, parse_message
+from sipcore.syntax.parser import LIMITS, Limits, parse_message, read_message
 
 START = "OPTIONS sip:bob@example.com SIP/2.0"
 VIA = "Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1"
@@ -29,8 +31,9 @@ def request(data: bytes, *, stream: bool = False) -> Request:
 
 
 def refusal(data: bytes, *, stream: bool = False, limits: Limits = LIMITS) -> ParseError:
+    read = parse_message if limits is LIMITS else partial(read_message, limits=limits)
     with pytest.raises(ParseError) as refused:
-        parse_message(data, stream=stream, limits=limits)
+        read(data, stream=stream)
     return refused.value
 
 
