@@ -362,8 +362,7 @@ class Endpoint:
         """What section 8.2 finds wrong with a request: status and headers, or None."""
         if request.method not in self.settings.methods:
             return (405 if request.method in KNOWN_METHODS else 501), [("Allow", self._allow)]
-        request.uri = uri = Uri.parse(request.uri_text)  # whoever asks for it is spared that
-        if uri.scheme not in ("sip", "sips", "tel"):
+        if request.uri.scheme not in ("sip", "sips", "tel"):
             return 416, []
         if "Require" in request.first:
             unknown = [tag for tag in request.require if tag not in self.settings.extensions]

@@ -41,7 +41,7 @@ class Dialog:
     """One dialog, early or confirmed."""
 
     __slots__ = (
-        "_fixed", "_written", "address", "contact_scheme", "flow", "id", "local_cseq", "remote", "remote_cseq",
+        "_fixed", "_remote", "_written", "address", "contact_scheme", "flow", "id", "local_cseq", "remote_cseq",
         "remote_target", "route_set",
     )  # fmt: skip
 
@@ -52,7 +52,8 @@ class Dialog:
     contact_scheme: str
     """Of our Contact: `sips` where the dialog is to be secure on every hop."""
     local_cseq: int
-    remote: NameAddress
+    _remote: NameAddress | None
+    """The address of the peer; None where `_written` has it."""
     remote_cseq: int | None
     remote_target: Uri
     route_set: tuple[NameAddress, ...]
@@ -76,11 +77,10 @@ class Dialog:
         dialog = cls()
         call_id, local_tag, dialog.address, written, dialog.local_cseq, dialog.contact_scheme = ours
         dialog.id = call_id, local_tag, response.to_tag
-        dialog.remote = response.to
         dialog.remote_target = target
         dialog.route_set = tuple(reversed(response.record_routes)) if "Record-Route" in first else ()
         dialog.flow = flow
-        dialog.remote_cseq = dialog._fixed = None
+        dialog.remote_cseq = dialog._fixed = dialog._remote = None
         dialog._written = written, first["To"]
         return dialog
 
@@ -92,7 +92,7 @@ class Dialog:
             raise PeerError("a dialog needs one Contact")
         dialog = cls()
         dialog.id = request.call_id, local_tag, request.from_tag
-        dialog.address, dialog.remote = request.to, request.from_
+        dialog.address, dialog._remote = request.to, request.from_
         dialog.remote_target = before = contact.uri
         dialog.route_set = ()
         if "Record-Route" in request.first and (routes := request.record_routes):
@@ -118,6 +118,11 @@ class Dialog:
     def remote_tag(self) -> str:
         """The third; empty where the peer has none (RFC 2543)."""
         return self.id[2]
+
+    @property
+    def remote(self) -> NameAddress:
+        """The address of the peer."""
+        return self._remote or NameAddress.parse(self._written[1] if self._written else "")
 
     @property
     def local(self) -> NameAddress:

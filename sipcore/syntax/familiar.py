@@ -27,7 +27,7 @@ COMING_AGAIN = (b"REGISTER ", b"SUBSCRIBE ", b"PUBLISH ", b"OPTIONS ")
 """An INVITE comes twice at most, which is dearer to remember than to read twice (`sipcore.syntax.usual`)."""
 
 _PARSED = ("From", "To", "Contact")
-_VALUES = ("uri_text", "from_", "to", "call_id", "from_tag", "to_tag")
+_VALUES = ("uri_text", "uri", "from_", "to", "call_id", "from_tag", "to_tag")
 
 Frame = tuple[str, str, str]
 """A head before, between and after the values of Via and CSeq, without the line of Authorization."""
@@ -103,10 +103,12 @@ def remember(data: bytes, message: Message) -> None:
         del headers[via_at + lines], first["Authorization"]
     if "Authorization" in first:  # spelled in another way
         return
-    values = {name: getattr(message, name) for name in _VALUES}
-    for name in "uri", "contacts":
-        with contextlib.suppress(PeerError):  # whoever asks is told
-            values[name] = getattr(message, name)
+    try:
+        values = {name: getattr(message, name) for name in _VALUES}
+    except PeerError:  # of its Request-URI
+        return
+    with contextlib.suppress(PeerError):  # whoever asks is told
+        values["contacts"] = message.contacts
     cseq_at = headers.index(("CSeq", cseq))
     _SHAPES.keep(frame, _Shape(message.method, values, headers, first, via_at, cseq_at, len(body)))
 

@@ -83,7 +83,8 @@ class Slots:
 
     __slots__ = (
         "_head", "_recipient", "_sender", "asks_for_rport", "body", "branch", "call_id", "cseq_method", "cseq_number",
-        "first", "from_tag", "method", "reason", "sent_by", "sole_via", "status", "to_tag", "uri_text",
+        "first", "from_tag", "method", "reason", "sent_by", "sole_via", "status", "to_tag", "uri",
+        "uri_text",
     )  # fmt: skip
 
 
@@ -268,7 +269,7 @@ class Message(Slots):
         """Whether Supported names an option tag, which is given in lower case."""
         first = self.first
         text = first.get("Supported")
-        if text is None or (option not in text.lower() and self.has_each_once()):
+        if text is None or (option not in text.lower() and (self._head is not None or self.has_each_once())):
             return False  # without a look at each tag
         return option in self.supported
 
@@ -277,8 +278,8 @@ class Message(Slots):
         """The Contact where there is exactly one; None where there is none, or more."""
         first = self.first
         text = first.get("Contact")
-        if text and "," not in text and text != "*" and self.has_each_once():  # nearly always
-            return _parse_address(text)
+        if text and "," not in text and text != "*" and (self._head is not None or self.has_each_once()):
+            return _parse_address(text)  # nearly always
         contacts = self.contacts
         return contacts[0] if len(contacts) == 1 else None
 

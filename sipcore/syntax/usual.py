@@ -14,6 +14,7 @@ from sipcore.syntax.fields import is_odd, read_field
 from sipcore.syntax.headers import NameAddress, read_usual_brackets, read_usual_via
 from sipcore.syntax.message import Request, Response
 from sipcore.syntax.remember import Recent, remembered
+from sipcore.syntax.uri import Uri
 from sipcore.syntax.usual_message import UsualRequest, UsualResponse
 
 MAX_BYTES = 60_000
@@ -83,22 +84,22 @@ def read(data: bytes, stream: bool) -> Request | Response | None:
         first = known | {"Via": via, "From": from_, "To": to, "Call-ID": call_id, "CSeq": cseq}
         place, asks_for_rport = read_usual_via(f"{sent_by};branch={more}")
         caller, called = read_usual_brackets(sender), read_usual_brackets(recipient)
-        asked, status, of = _read_start(start)
+        asked, status, of, uri = _read_start(start)
         message: UsualRequest | UsualResponse
-        if asked is not None:
+        if uri is not None:
             if asked != method:
                 return None
             message = request = UsualRequest()
-            request.method, request.uri_text, request._head = asked, of, head
-            request.first, request.body = first, body
+            request.method, request.uri_text, request.uri = asked, of, uri
+            request.first, request.body, request._head = first, body, head
             request.branch, request.sent_by, request.asks_for_rport = branch, place, asks_for_rport
             request.call_id, request.cseq_number = call_id, int(number)
             request._sender, request.from_tag = caller, from_tag
             request._recipient, request.to_tag = called, to_tag
         else:
             message = response = UsualResponse()
-            response.status, response.reason, response._head = status, of, head
-            response.first, response.body = first, body
+            response.status, response.reason = status, of
+            response.first, response.body, response._head = first, body, head
             response.branch, response.sole_via = branch, True
             response.call_id, response.cseq_number, response.cseq_method = call_id, int(number), method
             response._recipient, response.to_tag = called, to_tag
@@ -126,17 +127,17 @@ def _in_another_order(head: str) -> tuple[str, ...]:
 
 
 @remembered(1024)
-def _read_start(line: str) -> tuple[str | None, int, str]:
-    """Method, 0 and Request-URI, or None, status and reason. Raises PeerError."""
+def _read_start(line: str) -> tuple[str, int, str, Uri | None]:
+    """Method, 0, Request-URI as it is written, and parsed; or none, status, reason and None. Raises PeerError."""
     if line.isprintable() and line[-1] != " ":
         if line.startswith("SIP/2.0 "):
             status = _STATUSES.get(line[8:11])
             if status is not None and line[11] == " ":
-                return None, status, line[12:]
+                return "", status, line[12:], None
         method, _, rest = line.partition(" ")
         uri, _, version = rest.partition(" ")
         if method in _METHODS and version == "SIP/2.0" and uri[0] != "<":
-            return method, 0, uri
+            return method, 0, uri, Uri.parse(uri)
     raise PeerError("no usual start line")
 
 

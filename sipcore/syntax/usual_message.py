@@ -12,6 +12,7 @@ from sipcore.syntax.headers import NameAddress, Named
 from sipcore.syntax.message import Message, Request, Response, Slots
 from sipcore.syntax.remember import kept
 
+_tagged = NameAddress.tagged
 Class = TypeVar("Class", bound=type)
 
 
@@ -44,7 +45,7 @@ class _Usual(Message):
     def to(self) -> NameAddress:
         """To."""
         assert self._recipient is not None, "else it is there"
-        return NameAddress.tagged(self._recipient, self.to_tag)
+        return _tagged(self._recipient, self.to_tag)
 
     def _changed(self, name: str) -> None:
         headers, first, call_id = self.headers, self.first, self.call_id
@@ -53,7 +54,7 @@ class _Usual(Message):
         self._changed(name)
 
 
-@_in_slots(*_ALWAYS, "asks_for_rport", "from_tag", "sent_by")
+@_in_slots(*_ALWAYS, "asks_for_rport", "from_tag", "sent_by", "uri")
 class UsualRequest(_Usual, Request):
     """A request that has been read as usual."""
 
@@ -65,7 +66,7 @@ class UsualRequest(_Usual, Request):
     def from_(self) -> NameAddress:
         """From."""
         assert self._sender is not None, "else it is there"
-        return NameAddress.tagged(self._sender, self.from_tag)
+        return _tagged(self._sender, self.from_tag)
 
     def replace_via(self, via: str) -> None:
         """As for any other; nearly always `rport` is given its value, and all else stays as it was."""

@@ -144,7 +144,7 @@ STARTS = st.sampled_from(
 )
 VALUES = [
     "via", "vias", "branch", "sent_by", "sole_via", "from_", "from_tag", "to", "to_tag", "call_id", "cseq",
-    "cseq_number", "cseq_method", "contacts", "routes", "max_forwards", "supported",
+    "cseq_number", "cseq_method", "contacts", "routes", "max_forwards", "supported", "uri",
 ]  # fmt: skip
 shares = st.floats(0, 1, exclude_max=True)
 MUTATIONS = st.lists(
@@ -202,7 +202,7 @@ def values_of(message: Request | Response) -> list[object]:
     found: list[object] = []
     for name in VALUES:
         try:
-            found.append(getattr(message, name))
+            found.append(getattr(message, name, None))
         except PeerError as error:
             found.append((error.status, error.reason))
     return found
