@@ -19,11 +19,9 @@ _AT, _NUMBER, _RING = range(3)
 """Of an alarm."""
 
 
-class Alarm(list[Any]):
-    """One that was set: when it rings, how many were set before it (-1: it stands in a row), and what is called then;
-    None once it has rung, or is taken back. As a list it is compared, and made, without any code of ours."""
-
-    __slots__ = ()
+Alarm = list[Any]
+"""One that was set: when it rings, how many were set before it (-1: it stands in a row), and what is called then; None
+once it has rung, or is taken back. A plain list is made, compared and read without any code of ours."""
 
 
 class Row:
@@ -40,7 +38,7 @@ class Row:
     def set(self, ring: Callable[[], object]) -> Alarm:
         """Have `ring` called when the time of the row has gone by. What it raises is logged. `Alarms.cancel` takes it
         back."""
-        alarm = Alarm((self._alarms.now() + self._seconds, -1, ring))
+        alarm = [self._alarms.now() + self._seconds, -1, ring]
         if not self._served:
             self._served = True
             self._alarms.set(self._seconds, self._look)
@@ -50,11 +48,17 @@ class Row:
     def _look(self) -> None:
         now, waiting = self._alarms.now(), self._waiting
         try:
-            while waiting and (waiting[0][_RING] is None or waiting[0][_AT] <= now):
-                alarm = waiting.popleft()
-                ring, alarm[_RING] = alarm[_RING], None
-                if ring is not None:
+            while waiting:
+                alarm = waiting[0]
+                at, _, ring = alarm
+                if ring is None:
+                    waiting.popleft()
+                elif at <= now:
+                    waiting.popleft()
+                    alarm[_RING] = None
                     ring()
+                else:
+                    break
         finally:  # whatever one of them was for: the others ring too
             self._served = bool(waiting)
             if waiting:
@@ -100,7 +104,7 @@ class Alarms:
     def set(self, seconds: float, ring: Callable[[], object]) -> Alarm:
         """Have `ring` called in so many seconds. What it raises is logged."""
         at = self.now() + seconds
-        alarm = Alarm((at, next(self._numbers), ring))
+        alarm = [at, next(self._numbers), ring]
         heappush(self._heap, alarm)
         self._set += 1
         if self._timer is None or at < self._due:

@@ -35,9 +35,9 @@ _NESTED: dict[str, type[Any]] = {
     "statistics": Statistics,
     "punctuality": Punctuality,
 }
-"""Fields, of whatever class, that are not plain themselves; or are None."""
-_EMPTY = {"statistics": NOTHING}
-"""What None stands for where a field cannot be None: a call in which nobody speaks has two of these."""
+"""Fields, of whatever class, that are not plain themselves."""
+_EMPTY = {"statistics": NOTHING, "srtp": None}
+"""What None stands for in place of some of them: a call in which nobody speaks has two of the former."""
 
 
 def dumps(values: Iterable[object]) -> bytes:
@@ -50,7 +50,7 @@ def loads(data: bytes | bytearray) -> list[Any]:
     values = marshal.loads(data)
     if type(values) is not list:
         raise ValueError("no list of messages")
-    return [_READERS[value[0]](*value[1:]) if type(value) is list else value for value in values]
+    return [_READERS[value[0]](value) if type(value) is list else value for value in values]
 
 
 def _itself(value: object) -> object:
@@ -58,29 +58,35 @@ def _itself(value: object) -> object:
 
 
 def _ways(kind: type[Any], *number: int) -> tuple[_Way, _Way]:
-    """To plain values, behind a number if there is one; and back, from them one by one.
+    """To a list of plain values, behind a number if there is one; and back.
 
     Both are written for the class, as `values` does it for `__init__`: a call has seven messages with a hundred fields.
     """
-    if issubclass(kind, Enum):
-        members = list(kind)
-        return {member: index for index, member in enumerate(members)}.__getitem__, members.__getitem__
-    known: dict[str, Any] = {}
-    names = [field.name for field in fields(kind)]
-    there, back = {name: f"value.{name}" for name in names}, {name: name for name in names}
-    for name in _NESTED.keys() & names:
-        nested = _NESTED[name]
-        known[f"print_{name}"], known[f"read_{name}"] = _ways(nested)
-        known[f"empty_{name}"] = _EMPTY.get(name)
-        star = "" if issubclass(nested, Enum) else "*"
-        there[name] = f"None if value.{name} is empty_{name} else print_{name}(value.{name})"
-        back[name] = f"empty_{name} if {name} is None else read_{name}({star}{name})"
-    printed = ", ".join([*map(str, number), *there.values()])
-    to_plain: _Way = eval(f"lambda value: [{printed}]", known)
-    if there.keys().isdisjoint(_NESTED):
-        return to_plain, kind if number else maker(kind)
-    known["make"] = maker(kind)
-    return to_plain, eval(f"lambda {', '.join(names)}: make({', '.join(back.values())})", known)
+    known: dict[str, Any] = {"make": maker(kind)}
+    printed, read, names = [*map(str, number)], [], []
+    for field in fields(kind):
+        name, there, back = field.name, f"value.{field.name}", field.name
+        names.append(name)
+        nested = _NESTED.get(name)
+        if nested is not None:
+            if issubclass(nested, Enum):
+                members = list(nested)
+                known[f"number_of_{name}"] = {member: index for index, member in enumerate(members)}
+                known[f"members_of_{name}"] = members
+                there, back = f"number_of_{name}[{there}]", f"members_of_{name}[{back}]"
+            else:
+                known[f"print_{name}"], known[f"read_{name}"] = _ways(nested)
+                there, back = f"print_{name}({there})", f"read_{name}({back})"
+            if name in _EMPTY:
+                known[f"empty_{name}"] = _EMPTY[name]
+                there = f"None if value.{name} is empty_{name} else {there}"
+                back = f"empty_{name} if {name} is None else {back}"
+        printed.append(there)
+        read.append(back)
+    unpacked = "".join(f"{name}, " for name in ["_"] * len(number) + names)
+    exec(f"def read(value):\n {unpacked}= value\n return make({', '.join(read)})", known)
+    to_plain: _Way = eval(f"lambda value: [{', '.join(printed)}]", known)
+    return to_plain, known["read"]
 
 
 _KINDS = (*get_args(Command), *get_args(Event), LogLine)
