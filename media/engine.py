@@ -62,6 +62,7 @@ from media.recorder import Recorder
 from media.stream import Stream
 from media.ticker import Ticker
 from media.tones import ToneSource
+from values import maker
 
 if TYPE_CHECKING:
     from media.in_band import Ears
@@ -91,10 +92,10 @@ class MediaEngine:
         worker: int = 0,
         disk: Disk | None = None,
         library: Disk | None = None,
-        load_ahead: Callable[[], None] = lambda: None,
+        load_ahead: Callable[[], None] | None = None,
     ) -> None:
         """`disk`: where recordings are written; `library`: where files are read. Without them, ticks wait for that.
-        `load_ahead` is called whenever a stream is opened: what calls may want can be loaded from the first on."""
+        `load_ahead` is called when the first stream is opened: what calls may want can be loaded from then on."""
         self._network = network
         self._ports = ports
         self._random = random
@@ -138,21 +139,17 @@ class MediaEngine:
         """Carry out a command; one for a stream that has ended is too late, and ignored."""
         if isinstance(command, OpenStream):
             self._open(command)
-            return
-        if isinstance(command, _OF_NO_STREAM):
-            if isinstance(command, FillPorts):
-                self._tell(PortsReady(self._worker, self._ports.fill(command.reserved)))
-            else:
-                self._tell(TicksReported(self._worker, self._ticker.punctuality()))
-            return
-        stream = self._streams.get(command.stream)
-        if stream is None:
-            return
-        if isinstance(command, CloseStream):
-            self._close(stream)
+        elif isinstance(command, CloseStream):
+            if (stream := self._streams.get(command.stream)) is not None:
+                self._close(stream)
         elif isinstance(command, Bridge):
-            self._bridge(stream, command.other)
-        elif not self._must_wait(command):
+            if (stream := self._streams.get(command.stream)) is not None:
+                self._bridge(stream, command.other)
+        elif isinstance(command, FillPorts):
+            self._tell(PortsReady(self._worker, self._ports.fill(command.reserved)))
+        elif isinstance(command, ReportTicks):
+            self._tell(TicksReported(self._worker, self._ticker.punctuality()))
+        elif (stream := self._streams.get(command.stream)) is not None and not self._must_wait(command):
             self._carry_out(stream, command)
 
     def _carry_out(self, stream: Stream, command: StreamCommand) -> None:
@@ -204,40 +201,43 @@ class MediaEngine:
     # -- streams ----------------------------------------------------------------------------------------
 
     def _open(self, command: OpenStream) -> None:
-        pair = None if command.stream in self._streams else self._ports.take(command.port)
+        stream, streams, ports = command.stream, self._streams, self._ports
+        pair = None if stream in streams else ports.take(command.port)
         if pair is None:
-            self._tell(StreamFailed(command.stream, f"port {command.port} is not ready"))
+            self._tell(StreamFailed(stream, f"port {command.port} is not ready"))
             return
-        self._streams[command.stream] = Stream(
-            command.stream, pair, command.plan, self._random, self._ticker, self._alarms, self._tell_of
+        streams[stream] = Stream(
+            stream, pair, command.plan, self._random, self._ticker, self._alarms, self._tell_of
         )
-        if self._ports.few:
-            self._announce(self._ports.fill())
-        self._load_ahead()
+        if ports.few:
+            self._announce(ports.fill())
+        if (load := self._load_ahead) is not None:
+            self._load_ahead = None
+            load()
 
     def _tell_of(self, kind: str, stream: int, *facts: Any) -> None:
         self._tell(_EVENTS[kind](stream, *facts))
 
     def _close(self, stream: Stream, problem: str = "") -> None:
         """A stream ends, as it was asked to if there is no `problem`. However it ends is told once."""
-        del self._streams[stream.id]
+        number = stream.id
+        del self._streams[number]
         if self._opening:
-            self._give_up_opening(stream.id)
+            self._give_up_opening(number)
         if self._rooms is not None:
             self._rooms.leave(stream)
         if self._ears is not None:
             self._ears.ignore(stream)
-        statistics, recordings = stream.close(), stream.recordings
-        unfinished = 0 if recordings is None else recordings.unfinished
+        statistics, recordings, unfinished = stream.close(), stream.recordings, 0
         if self._music:
-            self._music.pop(stream.id, None)
-        if recordings is not None and unfinished:
+            self._music.pop(number, None)
+        if recordings is not None and (unfinished := recordings.unfinished):
             recordings.finished = self._loop.call_later(DISK_SECONDS, recordings.give_up).cancel
         self._ports.release(stream.ports)
         if problem:  # told last: who hears it may open another at once, at this port
-            self._tell(StreamBroken(stream.id, problem, statistics, unfinished))
+            self._tell(StreamBroken(number, problem, statistics, unfinished))
         else:
-            self._tell(StreamClosed(stream.id, statistics, unfinished))
+            self._tell(_closed(number, statistics, unfinished))
 
     def _bridge(self, stream: Stream, other: int) -> None:
         if self._opening:
@@ -400,7 +400,7 @@ def _load_rooms() -> None:
     Mixer(1)  # makes the tables
 
 
-_OF_NO_STREAM = (FillPorts, ReportTicks)
+_closed = maker(StreamClosed)
 _HEARD_INSTEAD = (Echo, PlayTone, PlayFile, PlayFiles, Quiet)
 """Commands, like `Bridge`, after which a stream does not hear what it was to hear before."""
 

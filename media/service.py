@@ -567,7 +567,7 @@ class InlineEngine:
             worker=number,
             disk=disk,
             library=library,
-            load_ahead=Ahead(codecs).load if threads else lambda: None,
+            load_ahead=Ahead(codecs).load if threads else None,
         )
         self.send: Callable[[Command], None] = self._engine.handle
         """Carries out a command at once."""

@@ -50,27 +50,27 @@ class Stream:
     """What comes from one peer goes to the partner, to the recorder, or nowhere; what goes to it comes from the
     partner or from a frame source."""
 
-    # Of the class as long as nothing unusual comes:
-    party: Party | None = None
+    party: Party | None
     """This stream in a conference room."""
+    recordings: Recordings | None
+    """Once there has been one."""
+    _partner: Stream | None
+    _listeners: tuple[Stream, ...]
+    """Streams that have this one for their partner."""
+    _route: Route | None
+    """The way of most packets to the only listener. What changes anything about it has to call `stand_apart`."""
+    _source: FrameSource | None
+    # Of the class as long as nothing unusual comes:
     _party_start = -1
     """How packets begin that are for the room just as they are; -1: none, as the music of one who holds."""
-    recordings: Recordings | None = None
-    """Once there has been one."""
     listened_to = False
     """Whether somebody wants to know of digits in its sound."""
     _ear: Ear | None = None
-    _partner: Stream | None = None
-    _listeners: tuple[Stream, ...] = ()
-    """Streams that have this one for their partner."""
-    _route: Route | None = None
-    """The way of most packets to the only listener. What changes anything about it has to call `stand_apart`."""
     _transcoder: Transcoder | None = None
     """Of the partner's sound into ours, where tables do not serve."""
     _transcoded: tuple[Codec, Codec] | None = None
     _speaker: Speaker | None = None
     """Of what is played, if not in G.711."""
-    _source: FrameSource | None = None
     _source_ended: Callable[[], None] | None = None
     _close_source: Callable[[], None] | None = None
     _events: EventReceiver
@@ -107,8 +107,10 @@ class Stream:
         tell: Tell,
     ) -> None:
         self.id, self.ports, self.plan = stream_id, ports, plan
-        self._random, self._ticker, self._alarms, self._tell = random, ticker, alarms, tell
-        self._now, self._send = alarms.now, ports.rtp.send
+        self._random, self._ticker = random, ticker
+        self._alarms, self._tell, self._now = alarms, tell, alarms.now
+        self.party = self.recordings = self._partner = self._route = self._source = None
+        self._listeners, self._send = (), ports.rtp.send
         self._latch, self._signs = Latch(plan), SignsOfLife()
         self.sender, self.receiver = RtpSender(random), RtpReceiver(plan.codec.clock_rate)
         ports.rtp.receive, ports.rtcp.receive = self._receive, self._receive_report
@@ -282,8 +284,7 @@ class Stream:
         ):
             self._note_odd(packet, source)
             return
-        if now is None:
-            now = self._now()
+        now = self._now() if now is None else now
         if source != latch.locked:
             resumes = latch.doubted and self._watch().resumes(packet, self._heard())
             if not latch.admit(source, now, resumes=resumes):
@@ -476,8 +477,7 @@ class Stream:
             return
         for packet in packets:
             if remote is not None and payload_type is not None:
-                same_time = not packet.begins
-                data = self.sender.packet(payload_type, packet.payload, ticks, packet.begins, same_time)
+                data = self.sender.packet(payload_type, packet.payload, ticks, packet.begins, not packet.begins)
                 self._send(data, remote)
         # A digit has the timestamp of its begin; what follows has the time that has passed (RFC 4733 section 2.2.1).
         frames = (DIGIT_FRAMES - 1 if packets[0].ends else 0) if packets else 1

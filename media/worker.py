@@ -79,7 +79,8 @@ class Channel(asyncio.BufferedProtocol):
     one piece: each wakes up a process, which costs more than what is in it."""
 
     def __init__(self, receive: Callable[[Any], None], closed: Callable[[], None]) -> None:
-        self._receive = receive
+        self.receive = receive
+        """Called with each value that comes."""
         self._closed = closed
         self._transport: asyncio.Transport | None = None
         self.unsent: list[Any] = []
@@ -155,9 +156,10 @@ class Channel(asyncio.BufferedProtocol):
                 self._give_up()
                 return
             del buffer[: 4 + size]
+            receive = self.receive
             for value in values:
                 try:
-                    self._receive(value)
+                    receive(value)
                 except Exception:  # it concerns one call; the pair carries hundreds
                     logger.exception("%r could not be handled", value)
 
@@ -337,13 +339,11 @@ async def serve(
     loop = asyncio.get_running_loop()
     closed = asyncio.Event()
     network = SocketMediaNetwork(lane=lane)
-    engine: MediaEngine | None = None
 
-    def receive(command: Command) -> None:
-        assert engine is not None
-        engine.handle(command)
+    def too_early(command: Command) -> None:
+        raise RuntimeError("there is no engine yet")
 
-    _, channel = await loop.create_connection(lambda: Channel(receive, closed.set), sock=pair)
+    _, channel = await loop.create_connection(lambda: Channel(too_early, closed.set), sock=pair)
     log.begin(channel.send)
     dice = random.Random(random.SystemRandom().getrandbits(256))
     disk, library = DiskThread(loop), DiskThread(loop)  # a recording that hangs keeps no prompt waiting
@@ -358,6 +358,7 @@ async def serve(
             library=library,
             load_ahead=Ahead(codecs, None if lane is None else lane.use_arrays).load,
         )
+        channel.receive = engine.handle
         engine.start()
         gc.collect()
         gc.freeze()
@@ -413,13 +414,10 @@ class Ahead:
         """`codecs`: names of those that calls may want. `loaded` is called in the running loop when all is there."""
         self._codecs = tuple(codecs)
         self._loop, self._loaded = asyncio.get_running_loop(), loaded
-        self._begun = False
 
     def load(self) -> None:
-        """Begin, unless it has been."""
-        if not self._begun:
-            self._begun = True
-            threading.Thread(target=self._load, name="ahead", daemon=True).start()
+        """Begin."""
+        threading.Thread(target=self._load, name="ahead", daemon=True).start()
 
     def _load(self) -> None:
         import media.express
