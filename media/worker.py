@@ -240,7 +240,8 @@ class WorkerProcess:
 
     def _receive(self, value: Event | LogLine) -> None:
         if not isinstance(value, LogLine):
-            self._tell(value)
+            tell = self._tell
+            tell(value)
             return
         text, extra = f"media worker {self._number}: {value.text}", {"exception": value.exception}
         logging.getLogger(value.logger).log(value.level, "%s", text, extra=extra if value.exception else None)
