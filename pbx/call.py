@@ -114,11 +114,11 @@ class Call(FeatureVerbs):
 
     def start(self, invited: Invited, destination: Destination | None = None) -> None:
         """Take the INVITE and begin to serve it: to a destination, or wherever what was dialled leads."""
-        session = invited.session
+        session, _, _, offered = invited
         try:
             host = self.switch.nat.addresses.media(session.flow)
             leg = self.leg = Leg(self.switch, self.caller, self, host, None, self.id)
-            leg.receive_call(session, invited.offer)
+            leg.receive_call(session, offered)
             self.begin(None if destination is None else partial(self.lead_to, destination))
         except PortsExhausted:
             self._turn_away(invited, 503, "no media port is free")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sipcore.registrar.registrar import Binding
-from sipcore.syntax.message import Request
+from sipcore.syntax.uri import Uri
 from sipcore.transport.flow import Flow
 
 NOT_ALLOWED = (480, [("Warning", '380 myphone "SIPS Not Allowed"')])
@@ -16,6 +16,6 @@ def secure(bindings: list[Binding]) -> list[Binding]:
     return [binding for binding in bindings if binding.flow.transport.secure]
 
 
-def allows(invite: Request, flow: Flow) -> bool:
-    """Whether a call may go on over a flow."""
-    return flow.transport.secure or invite.uri.scheme != "sips"
+def allows(uri: Uri, flow: Flow) -> bool:
+    """Whether a call to that address may go on over a flow."""
+    return flow.transport.secure or uri.scheme != "sips"

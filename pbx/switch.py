@@ -16,7 +16,6 @@ from media.alarms import Alarms
 from media.messages import (
     Event,
     PortsReady,
-    Statistics,
     StreamBroken,
     StreamClosed,
     StreamEvent,
@@ -374,16 +373,22 @@ class Switch:
 
     def _on_effect(self, effect: Effect) -> None:
         """What is of a session goes to whoever has that, but for requests that belong to none of its matters."""
-        kind = effect.__class__
-        take = leg_takes(kind)
-        if take is None and kind in self._takers:
-            self._takers[kind](effect)
+        take = leg_takes(effect.__class__)
+        if take is None:
+            self._on_other_effect(effect)
             return
         owner = effect.session.owner
-        if owner.__class__ is Leg and take is not None:
-            if owner.state is not ENDED:  # as `Leg.on_effect` does it, of which there are many in each call
-                take(owner, effect)
-        elif owner is not None:
+        if owner.__class__ is not Leg:
+            if owner is not None:
+                owner.on_effect(effect)
+        elif owner.state is not ENDED:  # as `Leg.on_effect` does it, of which there are many in each call
+            take(owner, effect)
+
+    def _on_other_effect(self, effect: Effect) -> None:
+        take = self._takers.get(effect.__class__)
+        if take is not None:
+            take(effect)
+        elif (owner := effect.session.owner) is not None:
             owner.on_effect(effect)
 
     def _on_request_in_dialog(self, effect: RequestInDialog) -> None:
@@ -418,8 +423,9 @@ class Switch:
             assert trunk is not None, "the gate admits extensions and trunks only"
             self.trunks.receive(trunk, invited)
             return
-        number = dialled(request.uri, self.router.knows)
-        if not allows(request, session.flow) and not self.router.is_emergency(number, caller):
+        uri = request.uri
+        number = dialled(uri, self.router.knows)
+        if not allows(uri, session.flow) and not self.router.is_emergency(number, caller):
             status, headers = NOT_ALLOWED
             self.driver.perform(session.reject(status, self.loop.time(), headers=headers))
             self.turned_away.tell(caller, number, status, why="a sips: address, called in the clear")
@@ -519,42 +525,39 @@ class Switch:
     # -- what media tells -----------------------------------------------------------------------------------
 
     def _on_media_event(self, event: Event) -> None:
+        legs = self.legs.by_stream
         if isinstance(event, StreamClosed):
-            self._rate(event.stream, event.statistics)
+            stream = event.stream
+            leg = legs.get(stream) if self.media.tells_more_of(stream) else legs.pop(stream, None)
+            if leg is not None:
+                self._rate(leg, event)
         elif isinstance(event, WorkerLost):
             for stream in event.streams:
                 self._lose(stream)
-            return
-        elif isinstance(event, _FAILURES):
-            if isinstance(event, StreamBroken):
-                self._rate(event.stream, event.statistics)
-            self._lose(event.stream)
-            return
-        elif isinstance(event, _OF_NO_STREAM) or (leg := self.legs.by_stream.get(event.stream)) is None:
-            return
-        else:
+        elif not isinstance(event, _OF_NO_STREAM) and (leg := legs.get(event.stream)) is not None:
             self._hear(leg, event)
-        if not self.media.tells_more_of(event.stream):
-            self.legs.by_stream.pop(event.stream, None)
+            if not self.media.tells_more_of(event.stream):  # such as what has become of its recording
+                legs.pop(event.stream, None)
 
     def _hear(self, leg: Leg, event: StreamEvent) -> None:
         if isinstance(event, StreamReported):
             self.audio_watch.reported(leg, event.statistics)
         elif isinstance(event, StreamSilent):
             leg.check()
+        elif isinstance(event, _FAILURES):
+            if isinstance(event, StreamBroken):
+                self._rate(leg, event)
+            self._lose(event.stream)
         else:
             self.recordings.heard(leg, event)
             leg.on_media(event)
 
-    def _rate(self, stream: int, statistics: Statistics) -> None:
+    def _rate(self, leg: Leg, event: StreamClosed | StreamBroken) -> None:
         """Tell how the leg of a stream sounded; where the call is not over yet, it tells that at its end."""
-        leg = self.legs.by_stream.get(stream)
-        if leg is None or leg.stream != stream:  # a stream may be lent
-            return
         plan, line, call_id = leg.plan, leg.line, leg.call_id
-        if plan is None or not line:
+        if leg.stream != event.stream or plan is None or not line:  # a stream may be lent
             return
-        quality = call_quality(self.environment.wall(), call_id, line, plan.codec, statistics)
+        quality = call_quality(self.environment.wall(), call_id, line, plan.codec, event.statistics)
         call = self.calls.get(call_id)
         if call is not None:
             call.qualities += (quality,)
@@ -566,7 +569,7 @@ class Switch:
         if leg is not None and leg.state is not ENDED:
             logger.error("the sound of a call of %s is gone, the call ends", leg.line)
             leg.fail(500)
-        if not self.media.tells_more_of(stream):  # such as what has become of its recording
+        if not self.media.tells_more_of(stream):
             self.legs.by_stream.pop(stream, None)
 
 

@@ -97,7 +97,7 @@ class _Search:
                     flow = await trunk.reach(target)
                 except OSError:
                     continue
-                if not (self._plan.emergency or allows(self._call.caller_leg.invitation, flow)):
+                if not (self._plan.emergency or allows(self._call.caller_leg.invitation.uri, flow)):
                     continue
                 if trunk.full and not self._plan.emergency:
                     self._failure = Refused(503, "All Lines Are Busy")
