@@ -2,8 +2,8 @@
 
 From one call to the next a phone changes whom it calls, Via, its tag, Call-ID, CSeq and the body; all other lines stay
 the same to the byte, and were found acceptable when it was let in. So of an INVITE that is only to be challenged no
-request is made. The gate decides as for any other; where it wants no challenge, the INVITE goes on as any other. A
-property test holds that both ways do the same.
+request is made. The gate decides as for any other; where it wants no challenge, the INVITE goes on as any other. Nor is
+the ACK of such a challenge read, which nobody waits for. A property test holds that both ways do the same.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ MAX_LINES = 40
 MAX_PARSED_CHARACTERS = 256
 """Of From and To, whose values may take fifty times what their text does. So one extension that calls from everywhere,
 and writes what takes the most, fills no more than some 50 MB."""
+MAX_UNACKNOWLEDGED = 1024
+"""Challenges whose ACK is known; then all are forgotten, and theirs are read as any other."""
 MANY_MISSES = 16
 """After so many INVITEs of another form a caller is learnt anew."""
 
@@ -81,6 +83,8 @@ class Callers:
         self._transactions = endpoint.transactions
         self._gate = gate
         self._known: Recent[Flow, _Caller] = Recent(MAX_CALLERS // 2)
+        self._unacknowledged: set[bytes] = set()
+        """To of each challenge: its tag, which nothing else has, tells its ACK."""
         self._end = f"{': '.join(endpoint.server)}\r\nContent-Length: 0\r\n\r\n"
 
     def receive(self, data: bytes, flow: Flow, now: float, stream: bool) -> list[Effect]:
@@ -95,6 +99,14 @@ class Callers:
             challenge = self._challenge(caller, data, flow, now)
             if challenge is not None:
                 return challenge
+        return self._endpoint.receive(parse_message(data, stream), flow, now)
+
+    def receive_ack(self, data: bytes, flow: Flow, now: float, stream: bool) -> list[Effect]:
+        """Take an ACK. Raises ParseError."""
+        to = data.partition(b"\r\nTo: ")[2].partition(b"\r\n")[0]
+        if to in self._unacknowledged:
+            self._unacknowledged.remove(to)
+            return []
         return self._endpoint.receive(parse_message(data, stream), flow, now)
 
     def _challenge(self, caller: _Caller, data: bytes, flow: Flow, now: float) -> list[Effect] | None:
@@ -119,11 +131,14 @@ class Callers:
             return None
         status, headers = verdict
         via = f"{caller.before_branch}{branch}{caller.after_branch}"
+        tagged = f"{to};tag={self._endpoint.first_tag(call_id, via)}"
+        if len(self._unacknowledged) >= MAX_UNACKNOWLEDGED:
+            self._unacknowledged.clear()
+        self._unacknowledged.add(tagged.encode())
         challenge = "\r\n".join([*map(": ".join, headers), self._end])
         answer = (
             f"SIP/2.0 {status} {REASONS[status]}\r\nVia: {via}\r\nFrom: {from_}\r\n"
-            f"To: {to};tag={self._endpoint.first_tag(call_id, via)}\r\n"
-            f"Call-ID: {call_id}\r\nCSeq: {cseq}\r\n{challenge}"
+            f"To: {tagged}\r\nCall-ID: {call_id}\r\nCSeq: {cseq}\r\n{challenge}"
         )
         return [transmit((flow, answer.encode("utf-8", "surrogateescape")))]
 
@@ -162,8 +177,8 @@ def readers_of_the_known(
     endpoint: Endpoint, gate: Judge, register: Service, refresh: Refresh
 ) -> dict[bytes, Callable[[bytes, Flow, float, bool], list[Effect]]]:
     """First seven bytes -> who receives such a message, and knows those whose like was here before."""
-    regulars = Regulars(endpoint, gate, register, refresh)
-    return {b"REGISTE": regulars.receive, b"INVITE ": Callers(endpoint, gate).receive}
+    regulars, callers = Regulars(endpoint, gate, register, refresh), Callers(endpoint, gate)
+    return {b"REGISTE": regulars.receive, b"INVITE ": callers.receive, b"ACK sip": callers.receive_ack}
 
 
 def _is_odd(line: str) -> bool:

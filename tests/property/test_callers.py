@@ -37,7 +37,9 @@ class Server:
     def __init__(self, *, knows_callers: bool) -> None:
         self.gate = DigestGate(REALM, self._account, b"secret")
         self.endpoint = Endpoint(EndpointSettings(), Random(2), self.gate)
-        self.receive = Callers(self.endpoint, self.gate).receive if knows_callers else self._read_whole
+        callers = Callers(self.endpoint, self.gate)
+        self.receive = callers.receive if knows_callers else self._read_whole
+        self.receive_ack = callers.receive_ack if knows_callers else self._read_whole
 
     @staticmethod
     def _account(username: str) -> Account | None:
@@ -49,7 +51,8 @@ class Server:
     def hear(self, data: bytes, flow: Flow, now: float) -> list[Any]:
         """What is sent, and what kinds of things are told."""
         try:
-            effects = self.receive(data, flow, now, flow.transport is Transport.TCP)
+            receive = self.receive_ack if data.startswith(b"ACK ") else self.receive
+            effects = receive(data, flow, now, flow.transport is Transport.TCP)
         except ParseError as error:
             effects = self.endpoint.receive_error(error, flow, now)
         return [effect if isinstance(effect, Transmit) else type(effect) for effect in effects]
@@ -107,7 +110,14 @@ class Phone:
         """Note a challenge."""
         for effect in effects:
             if isinstance(effect, Transmit) and effect.data.startswith(b"SIP/2.0 401"):
-                self.challenge = parse_message(effect.data).get_all("WWW-Authenticate")[-1]
+                self.refused = parse_message(effect.data)
+                self.challenge = self.refused.get_all("WWW-Authenticate")[-1]
+
+    def ack(self) -> bytes:
+        """That of the last challenge."""
+        lines = ["ACK sip:101@pbx.example SIP/2.0"]
+        lines += [f"{name}: {self.refused.first[name]}" for name in ("Via", "From", "To", "Call-ID")]
+        return "\r\n".join([*lines, "CSeq: 1 ACK", "Content-Length: 0", "", ""]).encode("utf-8", "surrogateescape")
 
 
 USUAL: dict[str, Any] = {
@@ -205,6 +215,8 @@ def test_who_is_known_is_challenged_as_if_nobody_knew_him(form: dict[str, Any], 
             assert effects == reference.hear(data, flow, now)
             event("let in" if Invited in effects else "not let in")
             phone.hear(effects)
+            if phone.challenge:
+                assert ours.hear(phone.ack(), flow, now) == reference.hear(phone.ack(), flow, now) == []
         assert ours.state() == reference.state()
 
 
@@ -224,6 +236,22 @@ def test_an_invite_of_who_is_known_is_not_read(form: dict[str, Any], monkeypatch
     monkeypatch.setattr(callers, "parse_message", None)
     (challenge,) = talk(server, phone, ASKS | form | {"uri": "sip:102@pbx.example"})
     assert challenge.data.startswith(b"SIP/2.0 401 ")
+    assert server.hear(phone.ack(), form.get("flow", FLOWS[0]), 1000.0) == []
+
+
+def test_the_ack_of_a_challenge_comes_once_and_all_others_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(callers, "MAX_UNACKNOWLEDGED", 2)
+    server, phone = Server(knows_callers=True), Phone()
+    talk(server, phone, ASKS, USUAL)
+    read: list[bytes] = []
+    monkeypatch.setattr(callers, "parse_message", lambda data, _: read.append(data) or read_message(data))
+    acks = []
+    for _ in range(3):
+        talk(server, phone, ASKS)
+        acks.append(phone.ack())
+    assert server.hear(acks[2], FLOWS[0], 1000.0) == server.hear(acks[2], FLOWS[0], 1000.0) == []
+    assert server.hear(acks[0], FLOWS[0], 1000.0) == server.hear(b"ACK sip:nonsense", FLOWS[0], 1000.0) == []
+    assert read == [acks[2], acks[0], b"ACK sip:nonsense"]
 
 
 def test_who_was_never_let_in_is_not_remembered() -> None:
