@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 LOOKS_SECONDS = (4.0, 8.0)
 """After the answer, and after the look before: packets have had time to come, and a caller still wonders what is wrong.
 By the second look the phones have reported."""
-_FIRST, *_LATER = LOOKS_SECONDS
+_FIRST, _LATER = LOOKS_SECONDS[0], LOOKS_SECONDS[1:]
 
 
 MINUTE = 60.0
@@ -33,6 +33,8 @@ class AudioWatch:
     def __init__(self, switch: Switch) -> None:
         self._switch = switch
         self._looks = switch.alarms
+        self._look_at = self._look
+        """One for all calls: what waits is as little as can be."""
         self._unsaid: int | None = None
         """How many faults there were since one was logged, within this minute; None: for a minute there was none."""
         self._last = ""
@@ -40,7 +42,7 @@ class AudioWatch:
 
     def watch(self, call_id: str) -> None:
         """Have a look at a call soon: somebody has come into it."""
-        self._looks.rows[_FIRST].set(partial(self._look, call_id, _LATER))
+        self._looks.rows[_FIRST].set(partial(self._look_at, call_id, _LATER))
 
     def _look_later(self, call_id: str, pauses: Sequence[float]) -> None:
         if pauses:
