@@ -161,7 +161,7 @@ class Endpoint:
             usage = self._dialogs.get(dialog) or self._dialogs.get((message.call_id, tag, ""))
             if usage is None or not usage.hears(dialog, flow):
                 return [] if method == "ACK" else self._refuse(message, flow, 481)
-            if flow == usage.flow or not isinstance(usage, InviteSession):
+            if flow is usage.flow or not isinstance(usage, InviteSession):
                 if method == "ACK":
                     return usage.receive_ack(message, now)
                 return self._serve_in_dialog(usage, message, flow, now)

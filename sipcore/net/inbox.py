@@ -123,8 +123,12 @@ class Inbox:
         if self._scheduled:
             self._put_or_lose(_in_turn(queues), now)
             return
-        read_at, until = now, now + SLICE_SECONDS
-        take, time, coming = self._take, self._loop.time, iter(_in_turn(list(map(dict.fromkeys, queues))))
+        if len(queues) == 1:
+            (queue,) = queues
+            coming = iter(queue if len(queue) == 1 else dict.fromkeys(queue))
+        else:
+            coming = iter(_in_turn(map(dict.fromkeys, queues)))
+        read_at, until, take, time = now, now + SLICE_SECONDS, self._take, self._loop.time
         try:
             for data, sender in coming:
                 take(data, sender, now)
@@ -186,7 +190,7 @@ class Inbox:
 
 def by_source(datagrams: list[Datagram]) -> dict[str, list[Datagram]]:
     """What has come of each source, in order."""
-    if len(datagrams) == 1:
+    if len(datagrams) == 1:  # as nearly always where there is little to do
         return {source_of(datagrams[0][1][0]): datagrams}
     queues: defaultdict[str, list[Datagram]] = defaultdict(list)
     for datagram in datagrams:
@@ -194,8 +198,6 @@ def by_source(datagrams: list[Datagram]) -> dict[str, list[Datagram]]:
     return queues
 
 
-def _in_turn(queues: Collection[Collection[Datagram]]) -> Collection[Datagram]:
+def _in_turn(queues: Iterable[Iterable[Datagram]]) -> list[Datagram]:
     """One of each queue after the other."""
-    if len(queues) == 1:
-        return next(iter(queues))
     return list(filter(None, chain.from_iterable(zip_longest(*queues))))

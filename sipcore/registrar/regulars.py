@@ -115,8 +115,7 @@ class Regulars:
             status, headers = verdict.status, ""
             for name, value in verdict.headers:
                 headers += f"{name}: {value}\r\n"
-        remote = flow.remote
-        stamped = f"{sent_by};branch={found[2]};rport={remote.port};received={remote.host}"
+        stamped = f"{sent_by};branch={found[2]};rport{flow.seen}"
         answer = (
             f"SIP/2.0 {status} {REASONS[status]}\r\nVia: {stamped}{before_tag}"
             f"{self._endpoint.stateless_tag(call_id, stamped)}{after_tag}{cseq}\r\n{headers}{self._end}"

@@ -58,6 +58,8 @@ class Flow(_Referable):
     connection: int = 0
     host: str = field(init=False, repr=False)
     """The peer's: that of `remote`."""
+    seen: str = field(init=False, repr=False)
+    """Where the peer is, as the answers to what it sends tell it in the Via: what follows `rport` (RFC 3581)."""
 
     def __new__(cls, transport: Transport, local: Address, remote: Address, connection: int = 0) -> Flow:
         """The flow of these values, if there is one already."""
@@ -68,7 +70,9 @@ class Flow(_Referable):
         return flow
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "host", self.remote.host)
+        host, port = self.remote
+        object.__setattr__(self, "host", host)
+        object.__setattr__(self, "seen", f"={port};received={host}")
 
     def __str__(self) -> str:
         return f"{self.transport.value} {self.local} -> {self.remote}"

@@ -23,7 +23,7 @@ def stamp_via(request: Request, flow: Flow) -> None:
     if wants_port:
         kept.append(("rport", str(port)))
     kept.append(("received", host))
-    stamp = f";rport={port};received={host}" if wants_port else f";received={host}"
+    stamp = f"{_RPORT}{flow.seen}" if wants_port else f";received={host}"
     plain = _write(request.first.get("Via", ""), dropped, stamp)
     request.replace_via(plain or str(Via(via.transport, via.host, via.port, tuple(kept))))
 
@@ -31,8 +31,7 @@ def stamp_via(request: Request, flow: Flow) -> None:
 def way_back(request: Request, flow: Flow) -> tuple[Flow, str]:
     """`response_flow`, and the first line of Via as `stamp_via` leaves it, whether that is done here or not."""
     if request.asks_for_rport:  # as nearly all write it
-        host, port = flow.remote
-        return flow, f"{request.first['Via']}={port};received={host}"
+        return flow, f"{request.first['Via']}{flow.seen}"
     stamp_via(request, flow)
     return response_flow(request, flow), request.first["Via"]
 

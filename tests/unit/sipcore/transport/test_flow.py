@@ -20,7 +20,7 @@ def test_equal_flows_are_one_object() -> None:
     assert again is flow
     assert again == flow
     assert (flow.transport, flow.local, flow.remote, flow.connection) == (Transport.UDP, LOCAL, REMOTE, 0)
-    assert flow.host == REMOTE.host
+    assert (flow.host, flow.seen) == (REMOTE.host, "=40000;received=198.51.100.7")
 
 
 @pytest.mark.parametrize(
