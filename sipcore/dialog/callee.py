@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sipcore.dialog.dialog import Dialog
 from sipcore.dialog.invite import InviteSession
-from sipcore.dialog.offer_answer import LOCAL_OFFER, STABLE
+from sipcore.dialog.offer_answer import LOCAL_OFFER, REMOTE_OFFER, STABLE, OfferAnswer
 from sipcore.dialog.reliable import OPTION, RAck, ReliableResponses
 from sipcore.dialog.session import ESTABLISHED, SDP, SETTING_UP, Headers, description_of, record_routes
 from sipcore.effects import Acknowledged, Cancelled, Effect, Invited, Offered, Transmit, fact
@@ -52,8 +52,7 @@ class CalleeSession(InviteSession):
         if self._needs_reliable or (core.settings.reliable and request.supports(OPTION)):
             self._reliable = ReliableResponses(core.transactions.timers, core.random.randrange(1, 2**16))
         self._offer = offer = description_of(request) if request.body else None
-        if offer is not None:
-            self.offers.receive_offer(offer)
+        self.offers = OfferAnswer() if offer is None else OfferAnswer(REMOTE_OFFER, offer)
 
     def start(self) -> list[Effect]:
         """Tell the user."""

@@ -8,7 +8,7 @@ from typing import Any
 from sipcore.dialog.dialog import Dialog, OurEnd
 from sipcore.dialog.early import MOST_EARLY_DIALOGS, EarlyDialog
 from sipcore.dialog.invite import InviteSession
-from sipcore.dialog.offer_answer import OfferAnswer
+from sipcore.dialog.offer_answer import LOCAL_OFFER, OfferAnswer
 from sipcore.dialog.reliable import RAck, rseq_of
 from sipcore.dialog.session import ENDED, ESTABLISHED, SDP, SETTING_UP, Headers, description_of
 from sipcore.effects import Accepted, Effect, Progressed, Rejected, fact, transmit
@@ -76,10 +76,9 @@ class CallerSession(InviteSession):
         self._offer = offer
         self._early: dict[str, EarlyDialog] = {}
         """By the tag of the branch."""
+        self.offers = self._open_offers()
         if offer is None:
             self._late_offer = True
-        else:
-            self.offers.send_offer(offer)
 
     def start(self, now: float, branch: str) -> list[Effect]:
         """Send the INVITE, which has a Via of this `branch`."""
@@ -227,10 +226,7 @@ class CallerSession(InviteSession):
 
     def _open_offers(self) -> OfferAnswer:
         """What a branch begins with."""
-        offers = OfferAnswer()
-        if self._offer is not None:
-            offers.send_offer(self._offer)
-        return offers
+        return OfferAnswer() if self._offer is None else OfferAnswer(LOCAL_OFFER, self._offer)
 
     def _turn_to(self, early: EarlyDialog) -> None:
         """What is said from now on is said to this branch; not in the middle of a change with another."""

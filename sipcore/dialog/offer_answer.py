@@ -30,9 +30,11 @@ class OfferAnswer:
     """What the peer last agreed to."""
     _offer: SessionDescription | None
 
-    def __init__(self) -> None:
-        self.state = STABLE
-        self.local = self.remote = self._offer = None
+    def __init__(self, state: OfferState = STABLE, offer: SessionDescription | None = None) -> None:
+        """Begins with the `offer` of the side that `state` names, or with nothing said."""
+        self.state = state
+        self.local = self.remote = None
+        self._offer = offer
 
     def send_offer(self, offer: SessionDescription) -> None:
         """We offer. Raises UsageError while another offer is pending."""

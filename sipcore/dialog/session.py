@@ -37,6 +37,7 @@ Headers = Iterable[tuple[str, str]]
 SDP = "application/sdp"
 CONTENT_TYPE = f"Content-Type: {SDP}\r\n"
 _NOTHING: frozenset[str] = frozenset()
+_parse_description = SessionDescription.parse
 _OPTIONAL = re.compile(r";\s*handling\s*=\s*optional\b", re.IGNORECASE)
 
 
@@ -83,6 +84,7 @@ class Session:
     )  # fmt: skip
 
     state: SessionState
+    offers: OfferAnswer
     dialog: Dialog | None
     dialog_ids: tuple[DialogId, ...]
     _peer_allows: frozenset[str]
@@ -111,7 +113,6 @@ class Session:
         self.flow = flow
         self.identity = identity
         self.owner = owner
-        self.offers = OfferAnswer()
         self.state = SETTING_UP
         self.dialog_ids = ()
         self._peer_allows = _NOTHING
@@ -283,14 +284,14 @@ def description_of(message: Request | Response) -> SessionDescription | None:
 
     A body of another kind may be left unread where the sender says so (section 8.2.3).
     """
-    if not message.body:
+    body, first = message.body, message.first
+    if not body:
         return None
-    first = message.first
     if first.get("Content-Type") == SDP and "Content-Encoding" not in first:  # nearly always
-        return SessionDescription.parse(message.body)
+        return _parse_description(body)
     encoding = first.get("Content-Encoding") or "identity"
     if message.content_type != SDP or encoding.lower() != "identity":
         if _OPTIONAL.search(message.get("Content-Disposition") or ""):
             return None
         raise PeerError(f"a body of type {message.content_type}, encoding {encoding}", status=415)
-    return SessionDescription.parse(message.body)
+    return _parse_description(body)
