@@ -66,9 +66,8 @@ class _Caller:
     """What `fixed` gives."""
     parts: tuple[str, ...]
     """Of Request-URI and To what follows the user, of Via what precedes the branch, of From what precedes the tag."""
-    host: str
-    port: int | None
-    """Of Via."""
+    place: tuple[str, int | None]
+    """Host and port of Via."""
     before_branch: str
     after_branch: str
     """Of the Via of an answer."""
@@ -124,7 +123,7 @@ class Callers:
         if (domain, sent_by, before_tag, called_domain) != caller.parts or int(length) > len(body):
             caller.misses += 1
             return None
-        if self._transactions.has_server((branch, caller.host, caller.port, "INVITE")):
+        if self._transactions.has_server((branch, caller.place, "INVITE")):
             return None
         verdict = self._gate.judge(caller.request, (), flow, now)
         if not isinstance(verdict, Refused):
@@ -166,11 +165,9 @@ class Callers:
         like = Request("INVITE", request.uri_text, headers)
         like.from_, like.to = request.from_, request.to
         parts = domain, sent_by, before_tag, called_domain
-        via, (host, port) = request.via, flow.remote
+        place, (host, port) = request.sent_by, flow.remote
         around = f"{sent_by};branch=", f";rport={port};received={host}"
-        self._known.keep(
-            flow, _Caller(like, len(lines), fixed, varying, fixed(lines), parts, via.host, via.port, *around)
-        )
+        self._known.keep(flow, _Caller(like, len(lines), fixed, varying, fixed(lines), parts, place, *around))
 
 
 def readers_of_the_known(

@@ -47,8 +47,8 @@ class _Regular(NamedTuple):
     said: Said
     sent_by: str
     """Of Via, as it is written."""
-    host: str
-    port: int | None
+    place: tuple[str, int | None]
+    """Host and port of that."""
     merged: tuple[str, str]
     """Call-ID and From tag."""
     before_tag: str
@@ -91,8 +91,8 @@ class Regulars:
         number, found = _CSEQ.fullmatch(cseq), _usual(via)
         if number is None or found is None or found[1] != regular.sent_by:
             return None
-        request, said, sent_by, host, port, (call_id, from_tag), before_tag, after_tag = regular
-        key = found[2], host, port, "REGISTER"
+        request, said, sent_by, place, (call_id, from_tag), before_tag, after_tag = regular
+        key = found[2], place, "REGISTER"
         if self._transactions.has_server(key):
             return None
         verdict = self._gate.judge(request, (credentials,) if credentials else (), flow, now)
@@ -150,13 +150,11 @@ class Regulars:
             return
         like = Request("REGISTER", request.uri_text, request.headers)
         like.from_, like.to = request.from_, request.to
-        top, sent_by = request.via, found[1]
+        sent_by, place = found[1], request.sent_by
         before_tag = f"\r\nFrom: {first['From']}\r\nTo: {first['To']};tag="
         after_tag = f"\r\nCall-ID: {first['Call-ID']}\r\nCSeq: "
         merged = request.call_id, request.from_tag
-        self._known.keep(
-            frame, _Regular(like, said, sent_by, top.host, top.port, merged, before_tag, after_tag)
-        )
+        self._known.keep(frame, _Regular(like, said, sent_by, place, merged, before_tag, after_tag))
 
 
 def _usual(via: str) -> re.Match[str] | None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from itertools import islice, takewhile
+from operator import ge
 from typing import Generic, TypeVar
 
 SWEEP_SECONDS = 0.5
@@ -33,14 +36,10 @@ class Lingering(Generic[Item]):
 
     def due(self, now: float) -> list[Item]:
         """Take all whose time has come; then it is a while until the next look."""
-        due: list[Item] = []
-        self.deadline = None
         waiting = self.waiting
-        for item, ends_at in waiting.items():
-            if ends_at > now:
-                self.deadline = max(ends_at, now + self._sweep)
-                break
-            due.append(item)
+        many = len(list(takewhile(partial(ge, now), waiting.values())))
+        due = list(islice(waiting, many))
         for item in due:
             del waiting[item]
+        self.deadline = max(next(iter(waiting.values())), now + self._sweep) if waiting else None
         return due

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sipcore.syntax.identifiers import MAGIC_COOKIE
 from sipcore.syntax.message import Request, Response
 
-Key = tuple[str | int | None, ...]
+Key = tuple[object, ...]
 """Equal keys, same transaction."""
 
 
@@ -21,8 +21,7 @@ def server_key(request: Request, method: str) -> Key:
     """
     branch = request.branch
     if branch.startswith(MAGIC_COOKIE) and branch != MAGIC_COOKIE:  # the cookie alone: RFC 4475 section 3.2.1
-        host, port = request.sent_by
-        return branch, host, port, method
+        return branch, request.sent_by, method
     return _rfc2543_key(request, method, request.to_tag)
 
 

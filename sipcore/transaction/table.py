@@ -43,7 +43,7 @@ from sipcore.transport.flow import Flow
 ClientTransaction = InviteClient | RequestClient
 ServerTransaction = InviteServer | RequestServer
 AnyTransaction = ClientTransaction | ServerTransaction
-OF_USUAL_KEY = 4
+OF_USUAL_KEY = 3
 """How many parts it has; those of RFC 2543 clients have more."""
 
 
@@ -142,13 +142,13 @@ class TransactionTable:
         An ACK for a 2xx is none of the transaction's business even where it has the branch of its INVITE
         (RFC 6026 section 7.1: it is passed on): for that, too, the answer is None.
         """
-        method, (host, port) = request.method, request.sent_by
+        method = request.method
         if method != "ACK":
-            found = self._servers.get((request.branch, host, port, method))  # `server_key` of nearly all
+            found = self._servers.get((request.branch, request.sent_by, method))  # `server_key` of nearly all
             if found is None and self._has_old_clients:
                 found = self._servers.get(server_key(request, method))
             return found
-        found = self._servers.get((request.branch, host, port, "INVITE"))
+        found = self._servers.get((request.branch, request.sent_by, "INVITE"))
         if found is None and self._has_old_clients:
             found = self._servers.get(server_key(request, "INVITE")) or self._servers.get(first_invite_key(request))
         return found if isinstance(found, InviteServer) and not found.accepted else None
@@ -159,7 +159,7 @@ class TransactionTable:
 
     def serves(self, via: Via, method: str) -> bool:
         """Whether a request with this Via belongs to a transaction that lives, as far as its branch tells."""
-        return (via.branch, via.host, via.port, method) in self._servers
+        return (via.branch, (via.host, via.port), method) in self._servers
 
     def receive_request(
         self, transaction: ServerTransaction | Answered, request: Request, now: float
