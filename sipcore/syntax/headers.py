@@ -243,7 +243,7 @@ def read_usual_via(text: str) -> tuple[tuple[str, int | None], bool]:
     The value of its branch has been taken out. Raises PeerError."""
     start, _, more = text.partition(";branch=")
     sent_by, semicolon, parameters = start.partition(";")
-    if sent_by.strip() != sent_by:
+    if not sent_by.isprintable() or sent_by.strip() != sent_by:
         raise PeerError("a Via with white space")
     _read_usual_parameters(semicolon + parameters)
     _read_usual_parameters(more)

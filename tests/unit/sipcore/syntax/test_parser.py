@@ -228,6 +228,18 @@ def test_what_is_no_header_field_is_refused_with_400(line: str, end: str) -> Non
     assert not any(character in value for _, value in refused.request.headers for character in "\r\0")
 
 
+@pytest.mark.parametrize(
+    "via", ["SIP\r/2.0/UDP 192.0.2.20", "SIP/2.0/UDP\r192.0.2.20", "SIP/2.0/UDP 192.0.2.20\r:5060"]
+)
+def test_a_via_has_no_bare_carriage_return(via: str) -> None:
+    """Nor where all else is written as usual."""
+    data = (
+        f"INVITE sip:101@192.0.2.1 SIP/2.0\r\nVia: {via};branch=z9hG4bK1;rport\r\nFrom: <sip:100@192.0.2.1>;tag=1\r\n"
+        "To: <sip:101@192.0.2.1>\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n"
+    )
+    assert refusal(data.encode()).status == 400
+
+
 def test_a_null_may_be_escaped_in_a_quoted_string() -> None:
     """Section 25.1: a quoted-pair takes every ASCII character but CR and LF; RFC 4475 section 3.1.1.2 uses it."""
     message = request(options('From: "BEL:\\\a NUL:\\\0" <sip:a@b>;tag=1', without="From"))
