@@ -19,7 +19,7 @@ from media.plan import Codec, Direction, SrtpKeys, SrtpSuite, StreamPlan
 from media.ticker import Punctuality
 from media.tones import Tone
 from media.upward_log import LogLine
-from values import maker
+from values import reader
 
 _Way = Callable[..., Any]
 """From a value to plain ones, or back."""
@@ -62,11 +62,10 @@ def _ways(kind: type[Any], *number: int) -> tuple[_Way, _Way]:
 
     Both are written for the class, as `values` does it for `__init__`: a call has seven messages with a hundred fields.
     """
-    known: dict[str, Any] = {"make": maker(kind)}
-    printed, read, names = [*map(str, number)], [], []
+    known: dict[str, Any] = {}
+    printed, ways = [*map(str, number)], {}
     for field in fields(kind):
         name, there, back = field.name, f"value.{field.name}", field.name
-        names.append(name)
         nested = _NESTED.get(name)
         if nested is not None:
             if issubclass(nested, Enum):
@@ -82,11 +81,8 @@ def _ways(kind: type[Any], *number: int) -> tuple[_Way, _Way]:
                 there = f"None if value.{name} is empty_{name} else {there}"
                 back = f"empty_{name} if {name} is None else {back}"
         printed.append(there)
-        read.append(back)
-    unpacked = "".join(f"{name}, " for name in ["_"] * len(number) + names)
-    exec(f"def read(value):\n {unpacked}= value\n return make({', '.join(read)})", known)
-    to_plain: _Way = eval(f"lambda value: [{', '.join(printed)}]", known)
-    return to_plain, known["read"]
+        ways[name] = back
+    return eval(f"lambda value: [{', '.join(printed)}]", known), reader(kind, ways, known, behind=len(number))
 
 
 _KINDS = (*get_args(Command), *get_args(Event), LogLine)

@@ -133,9 +133,8 @@ class Negotiation:
     @property
     def remote_opus_parameters(self) -> str:
         """How the peer wants its Opus (RFC 7587 section 6.1); empty if it says nothing of it."""
-        if OPUS not in self.codecs or self._theirs is None:
-            return ""
-        return self._theirs[2].opus_parameters
+        parameters = "" if self._theirs is None else self._theirs[2].opus_parameters
+        return parameters if parameters and OPUS in self.codecs else ""
 
     # -- what we say --------------------------------------------------------------------------------------
 

@@ -19,14 +19,14 @@ class of these cannot be derived from a frozen one of the standard library, nor 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, FrozenInstanceError
 from operator import attrgetter
 from reprlib import recursive_repr
 from types import MemberDescriptorType
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 
-__all__ = ["dataclass", "maker"]
+__all__ = ["dataclass", "maker", "reader"]
 
 MANY = 5
 """Fields of a frozen class with slots that are stored another way than fewer are."""
@@ -69,15 +69,40 @@ def maker(cls: Callable[_Arguments, _Value]) -> Callable[_Arguments, _Value]:
     again. So this is for what is made some times in each call. Who calls the class gets the same, unless the class has
     an `__init__` of its own. Raises TypeError for any other class.
     """
+    known: dict[str, Any] = {}
+    parameters, values = _fields(_frozen(cls), known)
+    return _compiled("make", parameters, _makes(cls, values, known), known)
+
+
+def reader(
+    cls: Callable[..., _Value], ways: Mapping[str, str], known: Mapping[str, object], *, behind: int = 0
+) -> Callable[[Sequence[Any]], _Value]:
+    """A function like that of `maker`, which makes a value of one list: it has something for each field, in their
+    order, behind so many things that do not matter.
+
+    `ways` are expressions for fields that are not just that, but are made of it, as the name of the field stands for
+    it; what they name besides is `known`. Raises TypeError, as `maker` does; the function raises ValueError for another
+    number of things.
+    """
+    names = [field.name for field in dataclasses.fields(_frozen(cls))]
+    values, own = {name: ways.get(name, name) for name in names}, dict(known)
+    unpacked = "".join(f"{name}, " for name in ["_"] * behind + names)
+    return _compiled("read", ["things"], [f"{unpacked}= things", *_makes(cls, values, own)], own)
+
+
+def _frozen(cls: object) -> _Class:
+    """The class, if it is a frozen one with slots. Raises TypeError."""
     if not isinstance(cls, type) or cls.__dictoffset__ or _refuse_to_set is not _guard(cls):
         raise TypeError(f"{cls!r} is no frozen class of `values.dataclass` with slots")
-    known: dict[str, Any] = {"guarded": cls, "unguarded": _without_guard(cls)}
-    parameters, values = _fields(cls, known)
-    body = ["self = unguarded()", *(f"self.{name} = {value}" for name, value in values.items())]
-    body.append("self.__class__ = guarded")
-    if hasattr(cls, "__post_init__"):
-        body.append("self.__post_init__()")
-    return _compiled("make", parameters, [*body, "return self"], known)
+    return cls
+
+
+def _makes(cls: Any, values: dict[str, str], known: dict[str, Any]) -> list[str]:
+    """The lines that make an object of such a class and return it."""
+    known |= {"guarded": cls, "unguarded": _without_guard(cls)}
+    stores = [f"self.{name} = {value}" for name, value in values.items()]
+    last = ["self.__post_init__()"] if hasattr(cls, "__post_init__") else []
+    return ["self = unguarded()", *stores, "self.__class__ = guarded", *last, "return self"]
 
 
 def _guard(cls: _Class) -> object:

@@ -168,6 +168,23 @@ def test_only_frozen_ones_with_slots_are_made_quickly(options: dict[str, bool]) 
     for cls in (defined(values.dataclass, options), int, defined(standard, {"frozen": True, "slots": True})):
         with pytest.raises(TypeError):
             values.maker(cls)
+        with pytest.raises(TypeError):
+            values.reader(cls, {}, {})
+
+
+def test_of_a_list_a_value_is_made_field_by_field() -> None:
+    cls = defined(values.dataclass, {"frozen": True, "slots": True})
+    names = [each.name for each in fields(cls)]
+    read = values.reader(cls, {names[0]: f"double({names[0]})"}, {"double": lambda x: 2 * x}, behind=1)
+    point: Any = read(["anything", 4, *names[1:]])
+    assert type(point) is cls
+    assert [getattr(point, name) for name in names] == [8, *names[1:]]
+    assert any(each is point for each in cls.made)
+    with pytest.raises(FrozenInstanceError):
+        point.x = 2
+    for other in ([], ["anything", 4, *names[1:], 5]):
+        with pytest.raises(ValueError, match="values to unpack"):
+            read(other)
 
 
 # -- classes of a module ---------------------------------------------------------------------------
