@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from sipcore.errors import PeerError
 from sipcore.syntax.fields import is_odd
-from sipcore.syntax.headers import CSeq, cut_usual_via, read_usual_via
+from sipcore.syntax.headers import CSeq, cut_usual_via, usual_via
 from sipcore.syntax.message import HeaderList, Message, Request
 from sipcore.syntax.remember import Recent
 from sipcore.syntax.usual_message import UsualRequest
@@ -61,7 +61,7 @@ def read(data: bytes) -> Request | None:
     method, values, headers, first, via_at, cseq_at, body_bytes = shape
     try:
         branch, without = cut_usual_via(via_text)
-        place, asks_for_rport = read_usual_via(without)
+        place, asks_for_rport = usual_via[without]
         cseq = CSeq.parse_usual(cseq_text)
     except PeerError:
         return None

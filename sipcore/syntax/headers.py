@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from sipcore.errors import PeerError
 from sipcore.syntax.fields import is_odd
-from sipcore.syntax.remember import kept, remembered
+from sipcore.syntax.remember import kept, memory, remembered
 from sipcore.syntax.uri import Parameters, Uri
 
 _TOKEN = r"[A-Za-z0-9\-.!%*_+`'~]+"
@@ -214,8 +214,8 @@ class NameAddress(_NameAddress):
         return self.address + format_parameters(self.parameters) if self.parameters else self.address
 
 
-@remembered(2048)
-def read_usual_brackets(text: str) -> Named | None:
+@memory(2048)
+def usual_brackets(text: str) -> Named | None:
     """Display name and URI of From or To up to where its tag begins; None of nothing. Raises PeerError."""
     if not text:
         return None
@@ -237,8 +237,8 @@ def _parse_sent_by(text: str) -> tuple[str, str, int | None]:
     return transport.upper(), host.strip("[]").lower(), number
 
 
-@remembered(2048)
-def read_usual_via(text: str) -> tuple[tuple[str, int | None], bool]:
+@memory(2048)
+def usual_via(text: str) -> tuple[tuple[str, int | None], bool]:
     """Host and port of a Via without white space, and whether it asks for `rport` behind the branch and says no more.
     The value of its branch has been taken out. Raises PeerError."""
     start, _, more = text.partition(";branch=")

@@ -5,7 +5,7 @@ A stranger cannot fill the memory with more than it is worth.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 MAX_CHARACTERS = 256
@@ -23,6 +23,15 @@ def remembered(entries: int) -> Callable[[Callable[[str], Value]], Callable[[str
 
     def decorate(parse: Callable[[str], Value]) -> Callable[[str], Value]:
         return _Memory(parse, entries).__getitem__  # type: ignore[return-value]  # never None, for it parses
+
+    return decorate
+
+
+def memory(entries: int) -> Callable[[Callable[[str], Value]], Mapping[str, Value]]:
+    """The same, to be looked up (`values[text]`), which takes less than a call: for what each message is made of."""
+
+    def decorate(parse: Callable[[str], Value]) -> Mapping[str, Value]:
+        return _Memory(parse, entries)
 
     return decorate
 

@@ -11,9 +11,9 @@ import re
 
 from sipcore.errors import PeerError
 from sipcore.syntax.fields import is_odd, read_field
-from sipcore.syntax.headers import NameAddress, read_usual_brackets, read_usual_via
+from sipcore.syntax.headers import NameAddress, usual_brackets, usual_via
 from sipcore.syntax.message import Request, Response
-from sipcore.syntax.remember import Recent, remembered
+from sipcore.syntax.remember import Recent, memory, remembered
 from sipcore.syntax.uri import Uri
 from sipcore.syntax.usual_message import UsualRequest, UsualResponse
 
@@ -63,7 +63,6 @@ _VARYING = dict.fromkeys(("Via", "From", "To", "Call-ID", "CSeq"), "")
 End = tuple[dict[str, str], int | None]
 """Names and values of all lines but those that vary, with room for those; Content-Length."""
 _ENDS: Recent[str, End] = Recent(512)
-_known = _ENDS.__getitem__
 
 
 def read(data: bytes, stream: bool) -> Request | Response | None:
@@ -80,11 +79,11 @@ def read(data: bytes, stream: bool) -> Request | Response | None:
             start, via, sent_by, branch, more, above, from_, sender, from_tag, to, recipient, to_tag, middle, call_id,
             low, cseq, number, method, below,
         ) = _in_another_order(head) if found is None else found.groups("")  # fmt: skip
-        known, length = _known(rest := f"{above}{middle}{low}{below}") or _read_end(rest)
+        known, length = _ENDS[rest := f"{above}{middle}{low}{below}"] or _read_end(rest)
         first = known | {"Via": via, "From": from_, "To": to, "Call-ID": call_id, "CSeq": cseq}
-        place, asks_for_rport = read_usual_via(f"{sent_by};branch={more}")
-        caller, called = read_usual_brackets(sender), read_usual_brackets(recipient)
-        asked, status, of, uri = _read_start(start)
+        place, asks_for_rport = usual_via[f"{sent_by};branch={more}"]
+        caller, called = usual_brackets[sender], usual_brackets[recipient]
+        asked, status, of, uri = _start[start]
         message: UsualRequest | UsualResponse
         if uri is not None:
             if asked != method:
@@ -126,8 +125,8 @@ def _in_another_order(head: str) -> tuple[str, ...]:
     raise PeerError("no usual message")
 
 
-@remembered(1024)
-def _read_start(line: str) -> tuple[str, int, str, Uri | None]:
+@memory(1024)
+def _start(line: str) -> tuple[str, int, str, Uri | None]:
     """Method, 0, Request-URI as it is written, and parsed; or none, status, reason and None. Raises PeerError."""
     if line.isprintable() and line[-1] != " ":
         if line.startswith("SIP/2.0 "):
@@ -167,7 +166,7 @@ def _read_end(text: str) -> End:
             if is_odd(value) or begin in below:
                 raise PeerError("no usual credentials")
             without = f"{above}{below}"[2:]
-            first, known = _known(without) or _read_end(without)
+            first, known = _ENDS[without] or _read_end(without)
             if name in first:  # spelled in another way
                 raise PeerError("a header field is there twice")
             return first | {name: value}, known

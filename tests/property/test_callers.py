@@ -244,7 +244,12 @@ def test_the_ack_of_a_challenge_comes_once_and_all_others_are_read(monkeypatch: 
     server, phone = Server(knows_callers=True), Phone()
     talk(server, phone, ASKS, USUAL)
     read: list[bytes] = []
-    monkeypatch.setattr(callers, "parse_message", lambda data, _: read.append(data) or read_message(data))
+
+    def note(data: bytes, stream: bool) -> object:
+        read.append(data)
+        return read_message(data, stream=stream)
+
+    monkeypatch.setattr(callers, "parse_message", note)
     acks = []
     for _ in range(3):
         talk(server, phone, ASKS)
