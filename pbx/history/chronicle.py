@@ -21,6 +21,7 @@ from pbx.happenings import (
     CallWentOut,
     Happening,
     QueueCallWithdrawn,
+    call_ended,
 )
 from pbx.history.record import CallRecord, HandOver, Participation, Role
 from values import dataclass, maker
@@ -205,7 +206,7 @@ def _seek_no_more(draft: _Draft, key: Key) -> None:
 def _stopped(draft: _Draft, at: datetime) -> CallEnded:
     """The end of a call that the end of the system has cut short."""
     started, answered = draft.started, draft.answered
-    return CallEnded(
+    return call_ended(
         at=at,
         call=started.call,
         reason=SYSTEM_STOPPED,
