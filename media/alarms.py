@@ -29,7 +29,7 @@ class Row:
     has to be sorted, and one alarm serves them all."""
 
     def __init__(self, alarms: Alarms, seconds: float) -> None:
-        self._alarms = alarms
+        self._alarms, self._now = alarms, alarms.now
         self._seconds = seconds
         self._waiting: deque[Alarm] = deque()
         self._served = False
@@ -38,7 +38,8 @@ class Row:
     def set(self, ring: Callable[[], object]) -> Alarm:
         """Have `ring` called when the time of the row has gone by. What it raises is logged. `Alarms.cancel` takes it
         back."""
-        alarm = [self._alarms.now() + self._seconds, -1, ring]
+        now = self._now  # as a local it is called in half the time
+        alarm = [now() + self._seconds, -1, ring]
         if not self._served:
             self._served = True
             self._alarms.set(self._seconds, self._look)

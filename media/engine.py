@@ -237,7 +237,8 @@ class MediaEngine:
         if problem:  # told last: who hears it may open another at once, at this port
             self._tell(StreamBroken(number, problem, statistics, unfinished))
         else:
-            self._tell(_closed(number, statistics, unfinished))
+            tell = self._tell
+            tell(_closed(number, statistics, unfinished))
 
     def _bridge(self, stream: Stream, other: int) -> None:
         if self._opening:

@@ -60,14 +60,19 @@ class Stream:
     _route: Route | None
     """The way of most packets to the only listener. What changes anything about it has to call `stand_apart`."""
     _source: FrameSource | None
-    # Of the class as long as nothing unusual comes:
+    _transcoder: Transcoder | None
+    """Of the partner's sound into ours, where tables do not serve."""
+    _vigil: Vigil | None
+    _report_at: float
+    """0: it is not known yet."""
+    _rests: bool
+    """Whether nothing is looked at until then, as long as a carrier passes its packets on."""
+    # Of the class as long as nothing unusual comes; what each sets is set at once, before others take the room for it:
     _party_start = -1
     """How packets begin that are for the room just as they are; -1: none, as the music of one who holds."""
     listened_to = False
     """Whether somebody wants to know of digits in its sound."""
     _ear: Ear | None = None
-    _transcoder: Transcoder | None = None
-    """Of the partner's sound into ours, where tables do not serve."""
     _transcoded: tuple[Codec, Codec] | None = None
     _speaker: Speaker | None = None
     """Of what is played, if not in G.711."""
@@ -84,11 +89,6 @@ class Stream:
     """How many have been asked for since none were left to send."""
     _talkspurt = True
     """Whether the next packet of our own begins a talkspurt: it gets the marker."""
-    _vigil: Vigil | None = None
-    _report_at = 0.0
-    """0: it is not known yet."""
-    _rests = False
-    """Whether nothing is looked at until then, as long as a carrier passes its packets on."""
     _reported_packets = 0
     _sent_before = 0
     """Packets of other SSRCs of ours, under keys that we have no more."""
@@ -107,10 +107,10 @@ class Stream:
         tell: Tell,
     ) -> None:
         self.id, self.ports, self.plan = stream_id, ports, plan
-        self._random, self._ticker = random, ticker
+        self._random, self._ticker, self._report_at, self._rests = random, ticker, 0.0, False
         self._alarms, self._tell, self._now = alarms, tell, alarms.now
-        self.party = self.recordings = self._partner = self._route = self._source = None
-        self._listeners, self._send = (), ports.rtp.send
+        self.party = self.recordings = self._partner = self._route = self._source = self._transcoder = None
+        self._listeners, self._send, self._vigil = (), ports.rtp.send, None
         self._latch, self._signs = Latch(plan), SignsOfLife()
         self.sender, self.receiver = RtpSender(random), RtpReceiver(plan.codec.clock_rate)
         ports.rtp.receive, ports.rtcp.receive = self._receive, self._receive_report
