@@ -8,11 +8,25 @@ import pytest
 
 from media.service import MediaService
 from pbx.call import Call
-from pbx.leg import Leg
+from pbx.leg import Leg, LegState
 from pbx.negotiate import Negotiation
 from pbx.phone import CallFailed
+from pbx.steering import divert
 from tests.journeys.test_failures import errors
 from tests.simulation.office import Office
+
+
+def fail_to_hang_up(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next phone that rings for the office and is to be hung up is not."""
+    hang_up = Leg.hang_up
+
+    def fail_once(leg: Leg, reason: str | None = None) -> None:
+        if leg.station is office.switch and leg.alerts:
+            monkeypatch.setattr(Leg, "hang_up", hang_up)
+            raise RuntimeError("for the test")
+        hang_up(leg, reason)
+
+    monkeypatch.setattr(Leg, "hang_up", fail_once)
 
 
 @pytest.mark.parametrize(("of", "what"), [(Negotiation, "receive_offer"), (Call, "begin")])
@@ -46,15 +60,7 @@ async def test_a_phone_that_cannot_be_hung_up_holds_nobody(
     ringing = await richardson.incoming()
     await asyncio.sleep(1)
     [call] = office.switch.calls.values()
-    hang_up = Leg.hang_up
-
-    def fail_once(leg: Leg, reason: str | None = None) -> None:
-        if leg.station is office.switch and leg.alerts:
-            monkeypatch.setattr(Leg, "hang_up", hang_up)
-            raise RuntimeError("for the test")
-        hang_up(leg, reason)
-
-    monkeypatch.setattr(Leg, "hang_up", fail_once)
+    fail_to_hang_up(office, monkeypatch)
     if who == "answers":
         ringing.answer()
         await asyncio.wait_for(outgoing.answered(), 5)
@@ -69,6 +75,36 @@ async def test_a_phone_that_cannot_be_hung_up_holds_nobody(
     await asyncio.sleep(1)
     assert call.id not in office.switch.calls
     assert errors(caplog)
+
+
+@pytest.mark.row("AST-17")
+@pytest.mark.parametrize("says", ["refuses", "answers"])
+async def test_a_phone_that_cannot_be_hung_up_has_no_say_once_the_call_has_gone_on(
+    office: Office, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, says: str
+) -> None:
+    """Others talk in it by then."""
+    lee, richardson, taylor = [await office.phone(number) for number in ("100", "101", "102")]
+    outgoing = lee.dial("101")
+    ringing = await richardson.incoming()
+    await asyncio.sleep(1)
+    [call] = office.switch.calls.values()
+    fail_to_hang_up(office, monkeypatch)
+    divert(call, "102")
+    diverted = await taylor.incoming()
+    diverted.answer()
+    await outgoing.answered()
+    if says == "refuses":
+        ringing.reject(486)
+    else:
+        ringing.answer()
+    await asyncio.wait_for(ringing.over(), 5)
+    await asyncio.sleep(1)
+    assert errors(caplog)
+    assert call.callee is not None
+    assert (call.callee.number, call.callee.state) == ("102", LegState.ANSWERED)
+    diverted.hang_up()
+    await asyncio.wait_for(outgoing.over(), 5)
+    await office.settle()
 
 
 async def test_two_who_cannot_be_joined_are_hung_up(
