@@ -100,6 +100,33 @@ def test_a_response_that_somebody_else_should_have_got_is_nobodys(table: Transac
     assert table.receive_response(response(200, invite), 0.1) != []
 
 
+@FLOWS
+@pytest.mark.parametrize("method", ["INVITE", "OPTIONS"])
+def test_neither_way_takes_a_response_from_elsewhere_or_for_somebody_else(
+    table: TransactionTable, flow: Flow, method: str
+) -> None:
+    wanted = request(method)
+    transaction, _ = table.send(wanted, flow, 0.0)
+    answer, forwarded = response(200, wanted), response(200, wanted)
+    forwarded.add("Via", "SIP/2.0/UDP 192.0.2.7;branch=z9hG4bKbefore")
+    for wrong, host in ((answer, "192.0.2.66"), (forwarded, flow.host)):
+        assert table.pass_up(wrong, 0.1, host) is None
+        assert table.receive_response(wrong, 0.1, host) is None
+    taken = table.pass_up(answer, 0.2, flow.host) or table.receive_response(answer, 0.2, flow.host)
+    assert taken in (transaction, [ResponseReceived(transaction, answer)])
+
+
+@pytest.mark.parametrize(("method", "status"), [("INVITE", 180), ("INVITE", 200), ("OPTIONS", 200)])
+def test_what_was_sent_again_is_not_watched_any_more_once_it_is_answered(
+    table: TransactionTable, method: str, status: int
+) -> None:
+    wanted = request(method)
+    table.send(wanted, UDP, 0.0)
+    assert words(table.tick(0.5)) == [method]
+    assert table.pass_up(response(status, wanted), 0.6, UDP.host) is not None
+    assert len(table.deadlines) == (status == 200), "of a queue, where it lingers"
+
+
 def test_a_response_that_is_absorbed_is_not_unknown(table: TransactionTable) -> None:
     table.send(OPTIONS, UDP, 0.0)
     table.receive_response(response(200, OPTIONS), 0.1)
