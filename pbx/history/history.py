@@ -150,7 +150,7 @@ class History:
         self._fresh.append(make)
         if not self._journalling_soon:
             self._tell_journal_soon()
-        if self._timer is None or len(self._fresh) >= BATCH:
+        if self._timer is None or len(self._fresh) + len(self._young) >= BATCH:
             self._given_soon()
 
     def _add_quality(self, quality: CallQuality) -> None:

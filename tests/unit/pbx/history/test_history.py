@@ -151,6 +151,17 @@ async def test_the_journal_has_how_a_call_ended_before_the_store(tmp_path: Path)
     await asyncio.sleep(JOURNAL_SECONDS + 0.01)
 
 
+async def test_calls_that_the_journal_knows_count_among_those_that_wait_for_the_store(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "calls.journal")
+    history = History(Happenings(), cast(Any, Away()), partial(datetime.now, UTC), keep_days=0, journal=journal)
+    for number in range(2 * BATCH):
+        history._add(partial(replace, STARTED, call=f"c{number}"))
+        if number % (BATCH // 2) == 0:
+            history._write_journal()
+    assert history._store.noted == 1, "the first batch, though no time has passed"
+    history.stop()
+
+
 async def test_a_call_whose_record_cannot_be_made_costs_no_other_its_own(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
