@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 MAX_CHARACTERS = 256
 """Longer texts are parsed anew each time."""
 MAX_PARAMETERS = 16
-"""So are those with more: what takes the most when it is parsed are short parameters. So all memories together take no
-more than some 130 MB, whatever somebody fills them with."""
+"""So are those with more: what takes the most when it is parsed are short parameters. Of a text that is not all ASCII,
+whose characters may take four times as much, both count twice. So all memories together take no more than some 130 MB,
+whatever somebody fills them with."""
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -78,7 +79,10 @@ class _Memory(Recent[str, Any]):
 
     def __missing__(self, text: str) -> Any:
         value = self._before.get(text) or self._parse(text)
-        if len(text) <= MAX_CHARACTERS and text.count(";") + text.count("&") <= MAX_PARAMETERS:
+        size, parameters = len(text), text.count(";") + text.count("&")
+        if not text.isascii():
+            size, parameters = size * 2, parameters * 2
+        if size <= MAX_CHARACTERS and parameters <= MAX_PARAMETERS:
             # `keep`, without the call
             if len(self) >= self._entries:
                 self.turn()

@@ -34,6 +34,21 @@ def test_a_text_of_many_parameters_is_parsed_each_time(separator: str) -> None:
     assert parsed == [few, many, many]
 
 
+@pytest.mark.parametrize("piece", ["é", "\U0001f600", "é;", "\U0001f600&"])
+def test_a_text_whose_characters_take_more_is_remembered_up_to_half_of_that(piece: str) -> None:
+    parsed: list[str] = []
+
+    @remembered(10)
+    def parse(text: str) -> int:
+        parsed.append(text)
+        return len(text)
+
+    most = MAX_CHARACTERS // 2 if len(piece) == 1 else MAX_PARAMETERS // 2
+    kept, anew = piece * most, piece * (most + 1)
+    assert [parse(kept), parse(kept), parse(anew), parse(anew)] == [len(kept)] * 2 + [len(anew)] * 2
+    assert parsed == [kept, anew, anew]
+
+
 def test_no_more_texts_are_remembered_than_were_asked_for() -> None:
     parsed: list[str] = []
 
