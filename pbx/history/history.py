@@ -175,10 +175,13 @@ class History:
                 self._ended.append(entry)
         for quality in heard:
             known = young.get(quality.call) or old.get(quality.call)
-            if known is not None:
-                known.legs.append(calls.leg_text(quality))
-            else:
+            if known is None:
                 self._late.append(quality)
+                continue
+            try:
+                known.legs.append(calls.leg_text(quality))
+            except Exception:  # nor does this
+                logger.exception("how a leg of a call sounded is not kept")
 
     def _given_soon(self) -> None:
         if len(self._fresh) + len(self._young) + len(self._heard) + len(self._late) >= BATCH:

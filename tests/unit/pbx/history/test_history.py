@@ -175,6 +175,21 @@ async def test_a_call_whose_record_cannot_be_made_costs_no_other_its_own(
     history.stop()
 
 
+async def test_a_leg_whose_sound_cannot_be_entered_costs_no_other_its_own(caplog: pytest.LogCaptureFixture) -> None:
+    database = Database.memory()
+    database.durable = True
+    happenings, store = Happenings(), Store(database)
+    history = History(happenings, store, partial(datetime.now, UTC), keep_days=0)
+    history._add(lambda: STARTED)
+    heard = replace(QUALITY, call=STARTED.call)
+    happenings.tell(replace(heard, at=heard.at.replace(tzinfo=None)))
+    happenings.tell(heard)
+    await asyncio.sleep(2 * BATCH_SECONDS)
+    assert store.read(partial(calls.qualities_of, call=STARTED.call)) == [heard]
+    assert "how a leg of a call sounded is not kept" in caplog.text
+    history.stop()
+
+
 async def test_how_a_call_sounded_is_entered_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """To enter it later costs several times as much; but whoever reads waits for nothing."""
     late: list[int] = []
