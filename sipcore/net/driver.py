@@ -28,6 +28,7 @@ from sipcore.transport import stun
 from sipcore.transport.flow import Address, Flow, Transport
 from sipcore.transport.framing import PONG, StreamFramer
 from sipcore.transport.overload import newcomer
+from sipcore.transport.source import source_of
 from sipcore.transport.stun import is_stun
 from values import dataclass
 
@@ -99,6 +100,8 @@ class Driver:
         self._excess = self._inbox.excess = self._rate.excess
         """What has come of sources beyond what is taken of them: it costs nothing where it is not even read."""
         self._udp: UdpSocket | None = None
+        self._local = Address(settings.listen, 0)
+        """Where that is bound."""
         self._udp_flows: dict[Sender, Flow] = {}
         """By the address of the peer, or what is equal to it."""
         self._listeners: list[Listener] = []
@@ -126,6 +129,7 @@ class Driver:
         if settings.udp_port is not None:
             local = Address(settings.listen, settings.udp_port)
             self._udp = self._network.bind_udp(local, self._datagrams)
+            self._local = Address(settings.listen, self._udp.local.port)
         if settings.tcp_port is not None:
             await self._listen(settings.tcp_port, Transport.TCP, None)
         if settings.tls_port is not None and settings.certificate is not None:
@@ -167,12 +171,19 @@ class Driver:
     def _datagrams(self, datagrams: list[Datagram]) -> None:
         """Take what has come together over UDP."""
         now = self._loop.time()
-        queues = by_source(datagrams)
-        keep_alives = min(datagrams)[0] < FIRST_OF_MESSAGES
-        self._rate.limit(queues, now)
-        if keep_alives:
-            self._answer_keep_alives(queues.values())
-        self._inbox.work(queues.values(), now)
+        if len(datagrams) == 1:  # as nearly always where there is little to do
+            ((data, sender),) = datagrams
+            if not self._rate.admit(sender[0], now):
+                self._excess[source_of(sender[0])] += 1
+            elif data >= FIRST_OF_MESSAGES or not self._keeps_alive(data, sender):
+                self._inbox.work_on(data, sender, now)
+        else:
+            queues = by_source(datagrams)
+            keep_alives = min(datagrams)[0] < FIRST_OF_MESSAGES
+            self._rate.limit(queues, now)
+            if keep_alives:
+                self._answer_keep_alives(queues.values())
+            self._inbox.work(queues.values(), now)
         if self._excess and self._udp is not None:
             self._udp.too_much(self._excess)
             self._excess.clear()
@@ -269,13 +280,11 @@ class Driver:
             assert self._udp is not None, "UDP is closed"
             if len(self._udp_flows) >= MAX_FLOWS:
                 self._udp_flows.clear()
-            local = Address(self._local_host(remote.host), self._udp.local.port)
+            local = self._local
+            if local.host in WILDCARDS:
+                local = Address(self._network.local_host_towards(remote.host), local.port)
             flow = self._udp_flows[remote] = Flow(UDP, local, remote)
         return flow
-
-    def _local_host(self, remote_host: str) -> str:
-        listen = self._settings.listen
-        return self._network.local_host_towards(remote_host) if listen in WILDCARDS else listen
 
     # -- effects ----------------------------------------------------------------------------------------
 

@@ -123,11 +123,10 @@ class Inbox:
         if self._scheduled:
             self._put_or_lose(_in_turn(queues), now)
             return
-        if len(queues) == 1:
-            (queue,) = queues
-            coming = iter(queue if len(queue) == 1 else dict.fromkeys(queue))
-        else:
-            coming = iter(_in_turn(map(dict.fromkeys, queues)))
+        ordered = _in_turn(queues)
+        if len(set(ordered)) < len(ordered):
+            ordered = _in_turn([list(dict.fromkeys(queue)) for queue in queues])
+        coming = iter(ordered)
         read_at, until, take, time = now, now + SLICE_SECONDS, self._take, self._loop.time
         try:
             for data, sender in coming:
@@ -138,6 +137,16 @@ class Inbox:
         finally:  # what went wrong with one message does not keep the others waiting
             if length_hint(coming):
                 self._put_or_lose(coming, read_at)
+            self._worked()
+
+    def work_on(self, data: bytes, sender: tuple[str, int], now: float) -> None:
+        """A datagram has been read alone: handle it, or let it wait where something waits already."""
+        if self._scheduled:
+            self._put_or_lose([(data, sender)], now)
+            return
+        try:
+            self._take(data, sender, now)
+        finally:
             self._worked()
 
     def _put_or_lose(self, datagrams: Iterable[Datagram], now: float) -> None:
@@ -188,16 +197,17 @@ class Inbox:
             )
 
 
-def by_source(datagrams: list[Datagram]) -> dict[str, list[Datagram]]:
+def by_source(datagrams: Iterable[Datagram]) -> dict[str, list[Datagram]]:
     """What has come of each source, in order."""
-    if len(datagrams) == 1:  # as nearly always where there is little to do
-        return {source_of(datagrams[0][1][0]): datagrams}
     queues: defaultdict[str, list[Datagram]] = defaultdict(list)
     for datagram in datagrams:
-        queues[source_of(datagram[1][0])].append(datagram)
+        host = datagram[1][0]
+        queues[source_of(host) if ":" in host else host].append(datagram)  # of IPv4 without the call
     return queues
 
 
-def _in_turn(queues: Iterable[Iterable[Datagram]]) -> list[Datagram]:
+def _in_turn(queues: Collection[list[Datagram]]) -> list[Datagram]:
     """One of each queue after the other."""
+    if len(queues) == 1:
+        return next(iter(queues))
     return list(filter(None, chain.from_iterable(zip_longest(*queues))))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import field
 from enum import Enum
 from typing import NamedTuple
-from weakref import WeakValueDictionary
+from weakref import ref
 
-from values import dataclass
+from values import dataclass, reader
 
 
 class Address(NamedTuple):
@@ -37,6 +37,10 @@ class Transport(Enum):
         self.secure = via_name in ("TLS", "WSS")
 
 
+SOME = 1000
+"""Flows that nobody knows any more: so few are not worth looking for."""
+
+
 class _Referable:
     """What a weak reference can lead to."""
 
@@ -64,18 +68,41 @@ class Flow(_Referable):
     def __new__(cls, transport: Transport, local: Address, remote: Address, connection: int = 0) -> Flow:
         """The flow of these values, if there is one already."""
         values = transport, local, remote, connection
-        flow = _FLOWS.get(values)
+        known = _FLOWS.get(values)
+        flow = None if known is None else known()
         if flow is None:
-            flow = _FLOWS[values] = object.__new__(cls)
+            if len(_FLOWS) >= _FLOWS.most:
+                _FLOWS.forget()
+            host, port = remote
+            flow = _make((*values, host, f"={port};received={host}"))
+            _FLOWS[values] = ref(flow)
         return flow
 
-    def __post_init__(self) -> None:
-        host, port = self.remote
-        object.__setattr__(self, "host", host)
-        object.__setattr__(self, "seen", f"={port};received={host}")
+    def __init__(self, transport: Transport, local: Address, remote: Address, connection: int = 0) -> None:
+        """Nothing is left to do: a flow that is known already stays what it is."""
+
+    def __reduce__(self) -> tuple[type[Flow], tuple[Transport, Address, Address, int]]:
+        """For copies and pickles, which are the same flow too."""
+        return Flow, (self.transport, self.local, self.remote, self.connection)
 
     def __str__(self) -> str:
         return f"{self.transport.value} {self.local} -> {self.remote}"
 
 
-_FLOWS: WeakValueDictionary[tuple[Transport, Address, Address, int], Flow] = WeakValueDictionary()
+_make = reader(Flow, {}, {})
+
+
+class _Flows(dict[tuple[Transport, Address, Address, int], "ref[Flow]"]):
+    """All flows that anybody knows, and some that nobody knows any more."""
+
+    most = SOME
+
+    def forget(self) -> None:
+        """Forget those; it is time again when there are twice as many as are left."""
+        for values, known in list(self.items()):
+            if known() is None:
+                del self[values]
+        self.most = 2 * len(self) + SOME
+
+
+_FLOWS = _Flows()

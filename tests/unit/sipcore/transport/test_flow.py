@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import gc
+import pickle
+from copy import copy, deepcopy
 from dataclasses import FrozenInstanceError, replace
 from typing import Any
 from weakref import ref
 
 import pytest
 
-from sipcore.transport.flow import _FLOWS, Address, Flow, Transport
+from sipcore.transport.flow import _FLOWS, SOME, Address, Flow, Transport
 
 LOCAL, REMOTE = Address("192.0.2.1", 5060), Address("198.51.100.7", 40000)
 
@@ -39,10 +41,26 @@ def test_a_flow_stays_what_it_is() -> None:
         Flow(Transport.UDP, LOCAL, REMOTE).connection = 2  # type: ignore[misc]
 
 
+def test_a_copy_is_the_same_flow() -> None:
+    flow = Flow(Transport.TLS, LOCAL, REMOTE, 3)
+    assert copy(flow) is deepcopy(flow) is pickle.loads(pickle.dumps(flow)) is flow
+
+
 def test_a_flow_that_nobody_knows_is_forgotten() -> None:
     flow = Flow(Transport.WS, LOCAL, REMOTE, 77)
-    known, gone = len(_FLOWS), ref(flow)
+    gone, values = ref(flow), (Transport.WS, LOCAL, REMOTE, 77)
     del flow
     gc.collect()
     assert gone() is None
-    assert len(_FLOWS) < known
+    _FLOWS.forget()
+    assert values not in _FLOWS
+
+
+def test_flows_of_strangers_fill_no_memory() -> None:
+    kept = [Flow(Transport.UDP, LOCAL, Address("203.0.113.9", port)) for port in range(1, 101)]
+    _FLOWS.forget()
+    known = len(_FLOWS)
+    for number in range(5 * known + 5 * SOME):
+        Flow(Transport.UDP, LOCAL, Address("203.0.113.10", 1), number)
+        assert len(_FLOWS) <= 2 * known + SOME
+    assert all(Flow(Transport.UDP, LOCAL, flow.remote) is flow for flow in kept)
