@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import field
 from enum import Enum
+from itertools import islice
+from operator import length_hint
 from typing import NamedTuple
 from weakref import ref
 
@@ -37,10 +40,6 @@ class Transport(Enum):
         self.secure = via_name in ("TLS", "WSS")
 
 
-SOME = 1000
-"""Flows that nobody knows any more: so few are not worth looking for."""
-
-
 class _Referable:
     """What a weak reference can lead to."""
 
@@ -71,8 +70,7 @@ class Flow(_Referable):
         known = _FLOWS.get(values)
         flow = None if known is None else known()
         if flow is None:
-            if len(_FLOWS) >= _FLOWS.most:
-                _FLOWS.forget()
+            _FLOWS.forget()
             host, port = remote
             flow = _make((*values, host, f"={port};received={host}"))
             _FLOWS[values] = ref(flow)
@@ -92,17 +90,22 @@ class Flow(_Referable):
 _make = reader(Flow, {}, {})
 
 
-class _Flows(dict[tuple[Transport, Address, Address, int], "ref[Flow]"]):
-    """All flows that anybody knows, and some that nobody knows any more."""
+_Values = tuple[Transport, Address, Address, int]
 
-    most = SOME
+
+class _Flows(dict[_Values, "ref[Flow]"]):
+    """All flows that anybody knows, and at most twice as many that nobody knows any more."""
+
+    _left: Iterator[_Values] = iter(())
+    """What has not been looked at since all have been."""
 
     def forget(self) -> None:
-        """Forget those; it is time again when there are twice as many as are left."""
-        for values, known in list(self.items()):
-            if known() is None:
+        """Look at the next two, and forget them if nobody knows them. Nobody has to wait until all are looked at."""
+        for values in islice(self._left, 2):
+            if self[values]() is None:
                 del self[values]
-        self.most = 2 * len(self) + SOME
+        if not length_hint(self._left):
+            self._left = iter(list(self))
 
 
 _FLOWS = _Flows()
