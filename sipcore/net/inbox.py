@@ -124,7 +124,7 @@ class Inbox:
             self._put_or_lose(_in_turn(queues), now)
             return
         ordered = _in_turn(queues)
-        if len(set(ordered)) < len(ordered):
+        if len(set(ordered)) < len(ordered):  # something has been repeated meanwhile
             ordered = _in_turn([list(dict.fromkeys(queue)) for queue in queues])
         coming = iter(ordered)
         read_at, until, take, time = now, now + SLICE_SECONDS, self._take, self._loop.time
@@ -197,7 +197,7 @@ class Inbox:
             )
 
 
-def by_source(datagrams: Iterable[Datagram]) -> dict[str, list[Datagram]]:
+def by_source(datagrams: list[Datagram]) -> dict[str, list[Datagram]]:
     """What has come of each source, in order."""
     queues: defaultdict[str, list[Datagram]] = defaultdict(list)
     for datagram in datagrams:

@@ -42,7 +42,7 @@ class RateLimit:
         self._buckets: dict[str, float] = {}
         """Source -> since when its tokens were earned; what is earlier than a whole bucket takes is lost."""
         self.excess = Counter[str]()
-        """How many of each source `limit` has taken away; cleared by whoever reads it."""
+        """How many of each source have been left out; cleared by whoever reads it."""
 
     def admit(self, host: str, now: float) -> bool:
         """Take a token of the bucket of a host's source; False if there is none."""

@@ -56,7 +56,10 @@ class Books:
             self.turn()
         else:
             try:
-                self.inbox.work(by_source(list(step)).values(), self.loop.time())
+                if len(step) == 1:
+                    self.inbox.work_on(*step[0], self.loop.time())
+                else:
+                    self.inbox.work(by_source(list(step)).values(), self.loop.time())
             except LookupError:
                 self.handed.append("failed")
 

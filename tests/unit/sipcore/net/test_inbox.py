@@ -304,6 +304,17 @@ async def test_the_socket_is_told_what_is_too_much(
         assert told == {}, "a flood that is over is not told again"
 
 
+async def test_the_socket_is_told_of_each_that_comes_alone_and_is_too_much(
+    simulation: Simulation, client: HostNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(simulation, limits=Limits(messages_per_second=1.0, burst=2.0)) as server:
+        told = Counter[str]()
+        monkeypatch.setattr(server.driver._udp, "too_much", told.update)
+        for number, host in enumerate([client.address] * 4 + ["2001:db8::1", "2001:db8::2"] * 2):
+            server.driver._datagrams([(options(number, transport="UDP"), Address(host, 5060))])
+        assert told == {client.address: 2, "2001:db8::/64": 2}
+
+
 async def test_nothing_that_comes_over_a_connection_is_lost(
     simulation: Simulation, client: HostNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
