@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from sipcore.dialog.invite import InviteSession
 from sipcore.dialog.offer_answer import OfferState
@@ -72,6 +72,11 @@ class ReliableUser(User):
                 self.answer(talk)
         super().settle_down()
 
+    def over(self, talk: Talk, fact: Effect) -> None:
+        super().over(talk, fact)
+        if talk.state == "new":  # what was offered in the attempt that has been challenged is gone with it
+            talk.owes_answer = False
+
     def follow(self, talk: Talk, fact: Effect) -> None:
         super().follow(talk, fact)
         if isinstance(fact, Progressed):
@@ -115,6 +120,10 @@ def test_whatever_happens_every_session_ends_once_and_nothing_is_left(
     assert_empty(pair.callee.endpoint)
 
 
+@example(  # an offer in a reliable 183, a challenge, and a new attempt in which nothing has been offered yet
+    [(0.01, 1, 0, 1), (0.0, 0, 1, 0), (0.0, 0, 1, 6), (0.0, 0, 0, 0), (0.01, 0, 0, 0), (0.0, 0, 2, 2)],
+    lambda _: [0.0],
+)
 @settings(max_examples=150)
 @given(steps, impairments())
 def test_when_the_dust_settles_both_sides_have_agreed_on_the_same(
